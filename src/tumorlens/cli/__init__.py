@@ -1,0 +1,1 @@
+"""The command ``tumorlens``: parse, call, print; nothing else."""

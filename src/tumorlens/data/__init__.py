@@ -1,0 +1,1 @@
+"""Labelled slices: manifests, known public sets, twins and splits."""

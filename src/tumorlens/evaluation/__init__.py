@@ -1,0 +1,1 @@
+"""Figures that can be believed: each with its groups and its interval."""

@@ -1,0 +1,1 @@
+"""Files become slices, slices become what the network takes."""

@@ -1,0 +1,41 @@
+"""`Slice`: one MRI slice, as every reader gives it and `prepare` takes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorlens.finding import SliceInfo
+
+__all__ = ["Slice"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slice:
+    """One slice: the scanner's values and where they come from.
+
+    Attributes:
+        pixels: (H, W) float32, finite; values after the modality rescale (no window applied),
+            in radiological display where ``info.sides_known``. Not resampled in plane.
+        info: path, frame, spacing, plane and the rest.
+
+    Raises:
+        ValueError: ``pixels`` is not a finite two-dimensional float32 array.
+    """
+
+    pixels: npt.NDArray[np.float32]
+    info: SliceInfo
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 2 or 0 in self.pixels.shape:
+            raise ValueError(f"pixels must be (H, W), got shape {self.pixels.shape}")
+        if self.pixels.dtype != np.float32:
+            raise ValueError(f"pixels must be float32, got {self.pixels.dtype}")
+        # One pass and no temporary array: a sum is finite only if no value is NaN or infinite.
+        # A sum of huge finite values may overflow, so doubt is settled by the exact test.
+        with np.errstate(over="ignore", invalid="ignore"):
+            doubtful = not np.isfinite(self.pixels.sum())
+        if doubtful and not np.isfinite(self.pixels).all():
+            raise ValueError("pixels must be finite")

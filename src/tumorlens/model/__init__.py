@@ -1,0 +1,1 @@
+"""The model file: its card, its contract, and the session that runs it."""

@@ -1,0 +1,1 @@
+"""The network in torch, and its way into one ONNX file."""

@@ -1,0 +1,45 @@
+"""The one door to libraries that only an extra brings."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+
+from tumorlens.errors import MissingExtra
+
+__all__ = ["EXTRAS", "installed_extras", "load"]
+
+EXTRAS: dict[str, tuple[str, ...]] = {
+    "evaluate": ("sklearn", "matplotlib", "jinja2", "onnx", "pooch", "usearch"),
+    "train": ("torch", "lightning", "onnxscript"),
+}
+"""Extra -> the modules it brings, by import name. ``train`` includes ``evaluate``."""
+
+
+def load(module: str, purpose: str = "") -> ModuleType:
+    """Import ``module`` (dotted), or raise `MissingExtra` with the pip line.
+
+    Args:
+        module: import name, e.g. ``"sklearn.metrics"``.
+        purpose: what wants it, e.g. ``"twins"``; stands at the start of the message.
+    """
+    root = module.partition(".")[0]
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != root:
+            raise
+        raise MissingExtra(root, _extra_of(root), purpose) from None
+
+
+def installed_extras() -> dict[str, bool]:
+    """Which extras are complete here; imports none of their libraries."""
+    return {
+        extra: all(find_spec(module) is not None for module in modules)
+        for extra, modules in EXTRAS.items()
+    }
+
+
+def _extra_of(root: str) -> str:
+    return next((extra for extra, modules in EXTRAS.items() if root in modules), "all")

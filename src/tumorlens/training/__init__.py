@@ -1,0 +1,1 @@
+"""From a manifest and a recipe to one model file."""

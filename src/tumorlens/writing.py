@@ -1,0 +1,73 @@
+"""Result files that are either whole or not there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from tumorlens.errors import UsageError
+
+__all__ = ["check_writable", "open_when_done", "partial_path", "replace_when_done", "write_text"]
+
+
+def partial_path(path: Path) -> Path:
+    """``FILE.partial``, beside ``path``."""
+    return path.with_name(path.name + ".partial")
+
+
+def check_writable(path: Path, *, overwrite: bool = False) -> None:
+    """Refuse a result file that exists, or whose folder does not, before any work is done.
+
+    Raises:
+        UsageError: names the file and what to do.
+    """
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder, a file name was expected")
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path}: exists already; choose another name or give --overwrite")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"{path}: its folder does not exist; create {path.parent} first")
+
+
+@contextmanager
+def replace_when_done(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a ``FILE.partial`` to write to; rename it to ``path`` if the block ends well.
+
+    After an error the partial file is removed, and what stood at ``path`` stands there still.
+    """
+    check_writable(path, overwrite=overwrite)
+    partial = partial_path(path)
+    try:
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise UsageError(
+            f"{path}: cannot be written ({_reason(error)}); free space or choose another place"
+        ) from error
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def open_when_done(path: Path, *, overwrite: bool = False) -> Iterator[IO[Any]]:
+    """Like `replace_when_done`, opened for UTF-8 text."""
+    with replace_when_done(path, overwrite=overwrite) as partial:
+        with partial.open("w", encoding="utf-8", newline="") as stream:
+            yield stream
+
+
+def write_text(path: Path, text: str, *, overwrite: bool = False) -> None:
+    """Write ``text`` as UTF-8, whole or not at all."""
+    with replace_when_done(path, overwrite=overwrite) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def _reason(error: OSError) -> str:
+    return (
+        error.strerror or type(error).__name__ if error.errno is None else os.strerror(error.errno)
+    )
