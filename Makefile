@@ -1,0 +1,82 @@
+# What a person runs is what CI runs. `make demo` and `make test` do all set-up on a machine that
+# has only Python 3.11 or newer, pip and make; they share .venv and may run in either order.
+
+PYTHON ?= $(firstword $(shell command -v python3.11) $(shell command -v python3) python3)
+# Torch is pinned and installed before anything that requires it; README says how to get the CPU
+# build. Name another build, or options of pip, here: make test TORCH="torch==2.13.0 …"
+TORCH ?= torch==2.13.0
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PACKAGE := pyproject.toml src/tumorlens/version.py
+
+.PHONY: help demo test check format docs bench examples clean
+
+help:
+	@echo "make demo      run the detector on examples/ (installs the light core)"
+	@echo "make test      run all tests (installs torch's CPU build and the test tools)"
+	@echo "make check     formatting, lint, types and the floor plan"
+	@echo "make format    format the code and mend what ruff can mend"
+	@echo "make docs      build the pages into site/"
+	@echo "make bench     run every script of benchmarks/"
+	@echo "make examples  paint examples/ anew"
+	@echo "make clean     remove .venv and everything that was built"
+
+# One stamp an install set, so that nothing is installed twice. The larger set holds the smaller.
+.venv/pyvenv.cfg:
+	$(PYTHON) -m venv .venv
+
+.venv/core.stamp: $(PACKAGE) | .venv/pyvenv.cfg
+	$(PIP) --editable .
+	@touch $@
+
+# `--group` came with pip 25.1; Python 3.11 brings an older one.
+.venv/dev.stamp: $(PACKAGE) | .venv/pyvenv.cfg
+	$(PIP) --upgrade "pip>=25.1"
+	$(PIP) $(TORCH)
+	$(PIP) --editable ".[train]" --group dev
+	@touch .venv/core.stamp $@
+
+.venv/docs.stamp: $(PACKAGE) | .venv/pyvenv.cfg
+	$(PIP) --upgrade "pip>=25.1"
+	$(PIP) --group docs
+	@touch $@
+
+.venv/examples.stamp: .venv/core.stamp
+	$(PIP) --upgrade "pip>=25.1"
+	$(PIP) --group examples
+	@touch $@
+
+demo: .venv/core.stamp
+	@mkdir -p demo
+	$(BIN)/tumorlens predict examples/*.png examples/*.dcm examples/*.nii.gz \
+	  --heatmaps demo/heatmaps --format table
+	@$(BIN)/tumorlens predict examples/*.png examples/*.dcm examples/*.nii.gz \
+	  --quiet --output demo/records.jsonl --format jsonl --overwrite
+	@echo "Pictures with heat maps: $(CURDIR)/demo/heatmaps"
+	@echo "One record a slice:      $(CURDIR)/demo/records.jsonl"
+
+test: .venv/dev.stamp
+	$(BIN)/python -m pytest
+
+check: .venv/dev.stamp
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/dev.stamp
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+docs: .venv/docs.stamp
+	$(BIN)/mkdocs build --strict
+
+bench: .venv/dev.stamp
+	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+examples: .venv/examples.stamp
+	$(BIN)/python examples/paint_lesions.py
+
+clean:
+	rm -rf .venv site demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
