@@ -1,0 +1,307 @@
+"""Manifests from the disk: a CSV with one row a slice, or anything that can be made into one."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from tumorlens.data.rows import (
+    COLUMNS,
+    LABELS,
+    SEQUENCES,
+    Edges,
+    Manifest,
+    Row,
+    absolute_path,
+)
+from tumorlens.errors import DataError
+
+__all__ = ["Manifest", "Row", "merge_manifests", "read_data", "read_manifest"]
+
+MANIFEST_FILE = "manifest.csv"
+
+
+def read_manifest(path: str | os.PathLike[str]) -> Manifest:
+    """Read a manifest CSV (UTF-8, comma, header line; only ``path`` is required).
+
+    A row without ``source`` gets the manifest's name. Columns that tumorlens does not know
+    are kept in `Row.extra`.
+
+    Raises:
+        DataError: names file, line and column, what was expected and what was found.
+    """
+    file = absolute_path(path)
+    name = file.parent.name if file.name == MANIFEST_FILE else file.stem
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            rows = tuple(_read_rows(csv.reader(stream, strict=True), file, name))
+    except FileNotFoundError:
+        raise DataError(f"{file}: no such file; expected a manifest (CSV)") from None
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{file}: byte {error.start} is not UTF-8; save the table as CSV in UTF-8"
+        ) from None
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror})") from None
+    if not rows:
+        raise DataError(f"{file}: no rows under the header; expected one row a slice")
+    return Manifest(rows, name, file.parent)
+
+
+def read_data(
+    data: str | os.PathLike[str],
+    *,
+    classes: Mapping[str, str] | None = None,
+    split: str | None = None,
+) -> Manifest:
+    """Read ``DATA`` of the command line.
+
+    Args:
+        data: a manifest (CSV), a folder that holds a ``manifest.csv``, a folder of class
+            folders, or a folder of DICOM and NIfTI files.
+        classes: folder name -> label or tumor class, beside the names known to tumorlens.
+        split: keep only the rows of this split.
+
+    Raises:
+        DataError: what could not be read, where, and what would do.
+    """
+    place = absolute_path(data)
+    if not place.exists():
+        raise DataError(f"{place}: no such file or folder; expected a manifest or a folder")
+    if place.is_file():
+        manifest = read_manifest(place)
+    elif (place / MANIFEST_FILE).is_file():
+        manifest = read_manifest(place / MANIFEST_FILE)
+    else:
+        from tumorlens.data.folders import read_folder
+
+        manifest = read_folder(place, classes=classes or {})
+    return manifest if split is None else _keep_split(manifest, split)
+
+
+def merge_manifests(
+    manifests: Iterable[Manifest], *, shared_groups: bool | None = None, name: str | None = None
+) -> Manifest:
+    """Join several sets into one manifest.
+
+    A group is global inside one manifest; whether ``p1`` of one set is ``p1`` of another only
+    the caller can know. Where no group name stands in two sets the question does not arise.
+
+    Args:
+        manifests: at least one.
+        shared_groups: True: one numbering, the same name is the same group. False: each set has
+            its own; groups become ``set/group``. None: refuse if a name stands in two sets.
+        name: of the result; the names joined by ``+`` by default.
+
+    Raises:
+        DataError: no manifest, a slice in two of them, or ``shared_groups`` is None and a
+            group name stands in two of them.
+    """
+    sets = list(manifests)
+    if not sets:
+        raise DataError("nothing to merge: expected at least one manifest")
+    if len(sets) == 1:
+        return sets[0] if name is None else replace(sets[0], name=name)
+    if shared_groups is None:
+        _refuse_ambiguous(sets)
+    names = _distinct_names(sets)
+    if shared_groups is False:
+        sets = [_qualify(one, own) for one, own in zip(sets, names, strict=True)]
+    return Manifest(
+        rows=tuple(row for one in sets for row in one.rows),
+        name=name or "+".join(names),
+        root=Path(os.path.commonpath([one.root for one in sets])),
+        members=_join_members(sets, names),
+    )
+
+
+def _keep_split(manifest: Manifest, split: str) -> Manifest:
+    kept = manifest.where(lambda row: row.split == split)
+    if not kept.rows:
+        known = sorted({row.split for row in manifest.rows} - {""})
+        raise DataError(
+            f"{manifest.name}: no row has the split {split!r}; "
+            f"its splits are {', '.join(known) if known else 'all empty'}"
+        )
+    return kept
+
+
+def _refuse_ambiguous(sets: Sequence[Manifest]) -> None:
+    owners: dict[str, Manifest] = {}
+    for one in sets:
+        for group in sorted({row.group for row in one.rows} - {""}):
+            first = owners.setdefault(group, one)
+            if first is not one:
+                raise DataError(
+                    f"the group {group!r} stands in {first.name} and in {one.name}; "
+                    "say whether that is the same patient: --shared-groups (one numbering "
+                    "over all sets) or --separate-groups (each set has its own)"
+                )
+
+
+def _distinct_names(sets: Sequence[Manifest]) -> list[str]:
+    """The sets' names; where two are equal, with a number."""
+    total, seen = Counter(one.name for one in sets), Counter[str]()
+    names = []
+    for one in sets:
+        seen[one.name] += 1
+        names.append(one.name if total[one.name] == 1 else f"{one.name}-{seen[one.name]}")
+    return names
+
+
+def _qualify(manifest: Manifest, name: str) -> Manifest:
+    return manifest.with_rows(
+        replace(row, group=f"{name}/{row.group}") if row.group else row for row in manifest.rows
+    )
+
+
+def _join_members(sets: Sequence[Manifest], names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    joined: dict[str, set[str]] = {}
+    for one, name in zip(sets, names, strict=True):
+        members = {name: one.sources} if one.name in one.members else one.members
+        for member, sources in members.items():
+            joined.setdefault(member, set()).update(sources)
+    return {member: tuple(sorted(sources)) for member, sources in joined.items()}
+
+
+# The CSV, cell by cell.
+
+
+def _read_rows(table: Any, file: Path, name: str) -> Iterator[Row]:
+    header = _check_header(next(_lines(table, file), []), file)
+    first: dict[tuple[Path, int | None], tuple[int, Row]] = {}
+    for cells in _lines(table, file):
+        if not any(cells):
+            continue
+        where = f"{file}, line {table.line_num}"
+        if len(cells) != len(header):
+            raise DataError(
+                f"{where}: expected {len(header)} cells ({', '.join(header)}), got {len(cells)}"
+            )
+        row = _parse_row(dict(zip(header, cells, strict=True)), file.parent, name, where)
+        line, earlier = first.setdefault((row.path, row.frame), (table.line_num, row))
+        if earlier.claims != row.claims:
+            raise DataError(
+                f"{where}, column path: expected the group, label and split of line {line}, "
+                f"where {row.path.name} stands first, got others; remove one of the two rows"
+            )
+        yield row
+
+
+def _lines(table: Any, file: Path) -> Iterator[list[str]]:
+    try:
+        yield from table
+    except csv.Error as error:
+        raise DataError(f"{file}, line {table.line_num}: not a CSV table ({error})") from None
+
+
+def _check_header(cells: list[str], file: Path) -> list[str]:
+    header = [cell.strip() for cell in cells]
+    if "path" not in header:
+        hint = "; it seems to be separated by something else than commas" if len(cells) == 1 else ""
+        raise DataError(
+            f"{file}, line 1: expected a column named path, "
+            f"got {', '.join(header) if any(header) else 'an empty line'}{hint}"
+        )
+    for name, count in Counter(header).items():
+        if count > 1 or not name:
+            what = f"{count} columns named {name!r}" if name else "a column without a name"
+            raise DataError(f"{file}, line 1: expected distinct column names, got {what}")
+        close = get_close_matches(name, COLUMNS, n=1, cutoff=0.75)
+        if name not in COLUMNS and close and close[0] not in header:
+            raise DataError(
+                f"{file}, line 1, column {name}: expected {close[0]}? tumorlens knows "
+                f"{', '.join(COLUMNS)}; rename the column if it is something else"
+            )
+    return header
+
+
+def _parse_row(cells: dict[str, str], folder: Path, name: str, where: str) -> Row:
+    values: dict[str, Any] = {}
+    for column, parse in _PARSERS.items():
+        text = cells.get(column, "").strip()
+        if not text:
+            continue
+        try:
+            values["boxes" if column == "box" else column] = parse(text, folder)
+        except ValueError as error:
+            raise DataError(f"{where}, column {column}: {error}") from None
+    if "path" not in values:
+        raise DataError(f"{where}, column path: expected the path of a file, got nothing")
+    if values.get("tumor_class"):
+        values.setdefault("label", "tumor")
+    values.setdefault("source", name)
+    extra = tuple((key, value) for key, value in cells.items() if key not in COLUMNS)
+    try:
+        return Row(**values, extra=extra)
+    except ValueError as error:
+        raise DataError(f"{where}, column {error}") from None
+
+
+def _text(text: str, _folder: Path) -> str:
+    return text
+
+
+def _file(text: str, folder: Path) -> Path:
+    return absolute_path(folder / text)
+
+
+def _frame(text: str, _folder: Path) -> int:
+    if not text.isdecimal():
+        raise ValueError(f"expected a whole number from 0, got {text!r}")
+    return int(text)
+
+
+def _number(text: str, _folder: Path) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0 <= value <= 1:
+        raise ValueError(f"expected a number from 0 to 1, got {text!r}")
+    return value
+
+
+def _word(known: Sequence[str]) -> Callable[[str, Path], str]:
+    spelled = {word.casefold(): word for word in known}
+
+    def parse(text: str, _folder: Path) -> str:
+        if text.casefold() not in spelled:
+            raise ValueError(f"expected {', '.join(known)} or nothing, got {text!r}")
+        return spelled[text.casefold()]
+
+    return parse
+
+
+def _boxes(text: str, _folder: Path) -> tuple[Edges, ...]:
+    return tuple(_box(part) for part in text.split(";"))
+
+
+def _box(text: str) -> Edges:
+    try:
+        x0, y0, x1, y1 = (float(edge) for edge in text.split())
+    except ValueError:
+        raise ValueError(
+            f"expected boxes 'x0 y0 x1 y1' joined by ';', in pixels, got {text!r}"
+        ) from None
+    if not (0 <= x0 < x1 < float("inf") and 0 <= y0 < y1 < float("inf")):
+        raise ValueError(f"expected 0 <= x0 < x1 and 0 <= y0 < y1, got {text!r}")
+    return x0, y0, x1, y1
+
+
+_PARSERS: dict[str, Callable[[str, Path], Any]] = {
+    **dict.fromkeys(("source", "group", "tumor_class", "split", "note"), _text),
+    "path": _file,
+    "mask": _file,
+    "frame": _frame,
+    "position": _number,
+    "label": _word(LABELS),
+    "sequence": _word(SEQUENCES),
+    "box": _boxes,
+}

@@ -1,0 +1,213 @@
+"""`Row`, one labelled slice, and `Manifest`, many of them: the nouns of the data room."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+
+from tumorlens.errors import DataError
+from tumorlens.writing import open_when_done
+
+__all__ = ["COLUMNS", "LABELS", "SEQUENCES", "Edges", "Manifest", "Row", "absolute_path"]
+
+COLUMNS = (
+    "path",
+    "frame",
+    "source",
+    "group",
+    "sequence",
+    "label",
+    "tumor_class",
+    "split",
+    "box",
+    "mask",
+    "position",
+    "note",
+)
+"""The columns of a manifest, in the order in which they are written."""
+
+LABELS = ("tumor", "no_tumor")
+SEQUENCES = ("FLAIR", "T1", "T1c", "T2", "other")
+
+Edges = tuple[float, float, float, float]
+"""(x0, y0, x1, y1) in pixels of the slice, half-open, x = column, 0-based."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One slice and what is known of it. Unknown text is ``""``, unknown numbers are None.
+
+    Attributes:
+        path: the picture or volume, absolute.
+        frame: 0-based index of the slice inside ``path``; None where the file has but one.
+        source: hospital, study or collection that the slice comes from.
+        group: patient, or cluster of copies; never on two sides of a split.
+        sequence: FLAIR, T1, T1c, T2 or other.
+        label: tumor or no_tumor.
+        tumor_class: glioma, meningioma, …; empty where there is no tumor.
+        split: train, validation, test, a fold number, or any other word.
+        boxes: annotated boxes, in pixels of the slice, half-open.
+        mask: picture of the lesion with the size of the slice, absolute; opened when needed.
+        position: 0 at the lowest slice of the head in its series, 1 at the highest.
+        note: free text.
+        extra: (column, value) of the columns that tumorlens does not know.
+
+    Raises:
+        ValueError: a value that contradicts the above; the message gives expected and got.
+    """
+
+    path: Path
+    frame: int | None = None
+    source: str = ""
+    group: str = ""
+    sequence: str = ""
+    label: str = ""
+    tumor_class: str = ""
+    split: str = ""
+    boxes: tuple[Edges, ...] = ()
+    mask: Path | None = None
+    position: float | None = None
+    note: str = ""
+    extra: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.label not in ("", *LABELS):
+            raise ValueError(f"label: expected tumor or no_tumor, got {self.label!r}")
+        if self.tumor_class and self.label != "tumor":
+            raise ValueError(
+                f"tumor_class: expected none where label is {self.label!r}, "
+                f"got {self.tumor_class!r}"
+            )
+        if self.sequence not in ("", *SEQUENCES):
+            raise ValueError(
+                f"sequence: expected {', '.join(SEQUENCES)} or nothing, got {self.sequence!r}"
+            )
+        if self.frame is not None and self.frame < 0:
+            raise ValueError(f"frame: expected a whole number from 0, got {self.frame}")
+        if self.position is not None and not 0 <= self.position <= 1:
+            raise ValueError(f"position: expected a number from 0 to 1, got {self.position}")
+        for x0, y0, x1, y1 in self.boxes:
+            if not (0 <= x0 < x1 < float("inf") and 0 <= y0 < y1 < float("inf")):
+                raise ValueError(
+                    f"box: expected 0 <= x0 < x1 and 0 <= y0 < y1, got {x0:g} {y0:g} {x1:g} {y1:g}"
+                )
+
+    @property
+    def group_key(self) -> str:
+        """What no split may part: the group, or the file where no group is known."""
+        return self.group or f"file:{self.path}"
+
+    @property
+    def claims(self) -> tuple[str, str, str, str]:
+        """What two rows of one slice must agree on."""
+        return self.group, self.label, self.tumor_class, self.split
+
+    @property
+    def class_name(self) -> str:
+        """The finest label known: the tumor class, else tumor, no_tumor or ``""``."""
+        return self.tumor_class or self.label
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Slices with their labels, under one name.
+
+    Attributes:
+        rows: one a slice. A slice may stand twice (two series can share a picture), but only
+            with one group, label and split.
+        name: what people call the set; its folder's or file's name.
+        root: folder that the set was read from; relative paths start there.
+        members: name of a set -> the sources that came from it, for manifests that were merged.
+
+    Raises:
+        DataError: two rows of one slice contradict each other.
+    """
+
+    rows: tuple[Row, ...]
+    name: str
+    root: Path
+    members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        seen: dict[tuple[Path, int | None], Row] = {}
+        for row in self.rows:
+            if seen.setdefault((row.path, row.frame), row).claims != row.claims:
+                frame = "" if row.frame is None else f" frame {row.frame}"
+                raise DataError(
+                    f"{self.name}: two rows of the slice {row.path}{frame} give it different "
+                    "groups, labels or splits; remove one of them"
+                )
+        if not self.members:
+            object.__setattr__(self, "members", {self.name: self.sources})
+        object.__setattr__(self, "members", MappingProxyType(dict(self.members)))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The sources, sorted."""
+        return tuple(sorted({row.source for row in self.rows}))
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The group keys, sorted: as many as there are independent cases."""
+        return tuple(sorted({row.group_key for row in self.rows}))
+
+    def where(self, predicate: Callable[[Row], bool]) -> Manifest:
+        """The rows for which ``predicate`` holds, in their order; may be none."""
+        return self.with_rows(row for row in self.rows if predicate(row))
+
+    def with_rows(self, rows: object) -> Manifest:
+        """The same set with other rows."""
+        return replace(self, rows=tuple(rows))  # type: ignore[arg-type]
+
+    def write(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the manifest as CSV, whole or not at all; paths relative to the file's folder.
+
+        Raises:
+            UsageError: ``path`` exists and ``overwrite`` is not set, or cannot be written.
+        """
+        target = Path(path)
+        folder = absolute_path(target).parent
+        extras = list(dict.fromkeys(name for row in self.rows for name, _ in row.extra))
+        with open_when_done(target, overwrite=overwrite) as stream:
+            table = csv.writer(stream, lineterminator="\n")
+            table.writerow([*COLUMNS, *extras])
+            table.writerows(_record_of(row, folder, extras) for row in self.rows)
+
+
+def absolute_path(path: str | os.PathLike[str]) -> Path:
+    """``path`` made absolute and free of ``..``, its symbolic links kept as they are."""
+    return Path(os.path.normpath(Path(path).absolute()))
+
+
+def _record_of(row: Row, folder: Path, extras: list[str]) -> list[str]:
+    known = dict(row.extra)
+    return [
+        _relative(row.path, folder),
+        "" if row.frame is None else str(row.frame),
+        row.source,
+        row.group,
+        row.sequence,
+        row.label,
+        row.tumor_class,
+        row.split,
+        ";".join(" ".join(f"{edge:g}" for edge in box) for box in row.boxes),
+        "" if row.mask is None else _relative(row.mask, folder),
+        "" if row.position is None else f"{row.position:.6g}",
+        row.note,
+        *(known.get(name, "") for name in extras),
+    ]
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """``path`` as seen from ``folder``, with forward slashes; absolute across drives."""
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:
+        return path.as_posix()
