@@ -1,0 +1,293 @@
+"""`prepare`: from a slice to what the network takes, the same in training and in use.
+
+Version 1, in five steps (docs/preprocess.md holds them with test vectors):
+
+1. thumbnail: box averages over blocks, so that no side is longer than about 96;
+2. frame: edge rows and columns of one value are trimmed, in turns, until none is left;
+3. head: what differs from the background by 12 % of the range, the connected part around the
+   densest spot; text and marks that stand apart are left outside;
+4. crop: the head's bounding box with 4 % margin, scaled with antialiasing so that its longer side
+   (in mm) fills the square, the shorter side centred;
+5. intensity: 0 at the background (or the head's 1st percentile, if lower), 1 at the head's 99th.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from tumorlens.imaging.slices import Slice
+
+__all__ = ["PREPROCESS_VERSIONS", "PreprocessSpec", "Prepared", "place", "prepare"]
+
+PREPROCESS_VERSIONS = (1,)
+"""Versions that this program can run; a model names the one that it was trained with."""
+
+_THUMBNAIL = 96
+_CONTRAST = 0.12  # share of the range by which the head differs from the background
+_FLAT = 0.03  # share of the range within which an edge row counts as one value
+_LINE_GAP = 6  # thumbnail pixels between solid parts and a line that belongs to them: the scalp
+_MARGIN = 0.04  # share of the head's longer side left around it
+
+Array = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+Window = tuple[int, int, int, int]  # x0, y0, x1, y1: half-open
+
+
+class PreprocessSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How slices become input of a network.
+
+    Attributes:
+        version: of the procedure; see `PREPROCESS_VERSIONS`.
+        size: side S of the square image, in pixels; a multiple of 32.
+    """
+
+    version: int = 1
+    size: int = 160
+
+    def __post_init__(self) -> None:
+        if self.version not in PREPROCESS_VERSIONS:
+            raise ValueError(
+                f"preprocess version {self.version} is unknown here, known are "
+                f"{PREPROCESS_VERSIONS}; update tumorlens"
+            )
+        if self.size < 32 or self.size % 32:
+            raise ValueError(f"size must be a multiple of 32, got {self.size}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """What the network takes, and the way back.
+
+    Attributes:
+        image: (1, S, S) float32 in [0, 1].
+        to_pixels: (2, 3) float64; ``to_pixels @ (x, y, 1)`` takes a point of ``image`` to pixels
+            of the slice. On both sides pixel i covers [i, i + 1).
+    """
+
+    image: Array
+    to_pixels: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """Where the head lies, in pixels of the slice, and its intensities."""
+
+    box: tuple[float, float, float, float]
+    dark: float
+    bright: float
+    background: float
+
+
+def prepare(slice_: Slice, spec: PreprocessSpec) -> Prepared:
+    """Crop the head, make its pixels square, resize with antialiasing, scale to [0, 1].
+
+    Pure and deterministic: no state, no randomness.
+
+    Args:
+        slice_: the slice; its pixels may have any range.
+        spec: version and size.
+
+    Returns:
+        The (1, S, S) image and the affine back to pixels of the slice.
+    """
+    picture = Image.fromarray(slice_.pixels)
+    head = _find_head(picture)
+    row, column = slice_.info.spacing_mm or (1.0, 1.0)
+    to_pixels, inner, outer = _fit(head.box, row / column, picture.size, spec.size)
+    resized = picture.resize(
+        (outer[2] - outer[0], outer[3] - outer[1]), Image.Resampling.BILINEAR, box=inner
+    )
+    image = np.full((1, spec.size, spec.size), head.background, np.float32)
+    image[0, outer[1] : outer[3], outer[0] : outer[2]] = resized
+    image -= head.dark
+    image /= head.bright - head.dark
+    np.clip(image, 0.0, 1.0, out=image)
+    return Prepared(image, to_pixels)
+
+
+def place(plane: npt.NDArray[np.uint8], prepared: Prepared) -> npt.NDArray[np.uint8]:
+    """Bring a mask of the slice's shape into the prepared image's (S, S), by nearest neighbour."""
+    size = prepared.image.shape[-1]
+    picture = Image.fromarray(plane).transform(
+        (size, size),
+        Image.Transform.AFFINE,
+        tuple(prepared.to_pixels.ravel()),
+        Image.Resampling.NEAREST,
+    )
+    return np.asarray(picture)
+
+
+def _find_head(picture: Image.Image) -> _Head:
+    factor = max(1, round(max(picture.size) / _THUMBNAIL))
+    small = np.asarray(picture.reduce(factor) if factor > 1 else picture)
+    low, high = _percentiles(small.ravel(), 0.01, 0.99)
+    if high <= low:  # nearly all pixels are equal: only the extremes tell anything
+        low, high = float(small.min()), float(small.max())
+    spread = max(high - low, 1e-6)
+    x0, y0, x1, y1 = _trim_frame(small, _FLAT * spread)
+    inside = small[y0:y1, x0:x1]
+    background = _find_background(inside, low, 0.06 * spread)
+    mask = _keep_head(np.abs(inside - background) > _CONTRAST * spread)
+    if not mask.any():
+        mask = np.ones_like(mask)
+    left, top, right, bottom = _bounds_without_lines(mask)
+    dark, bright = _percentiles(inside[mask], 0.01, 0.99)
+    dark = min(dark, background)
+    scale_x, scale_y = float(factor), float(factor)
+    return _Head(
+        box=(
+            (x0 + left) * scale_x,
+            (y0 + top) * scale_y,
+            min((x0 + right) * scale_x, picture.width),
+            min((y0 + bottom) * scale_y, picture.height),
+        ),
+        dark=dark,
+        bright=bright if bright > dark else dark + 1.0,
+        background=background,
+    )
+
+
+def _percentiles(values: Array, low: float, high: float) -> tuple[float, float]:
+    """Two order statistics; no interpolation, so that any port can agree to the last bit."""
+    last = values.size - 1
+    first, second = int(low * last), int(high * last)
+    ordered = np.partition(values, (first, second))
+    return float(ordered[first]), float(ordered[second])
+
+
+def _trim_frame(small: Array, tolerance: float) -> Window:
+    """Drop edge rows and columns of one value, in turns, until every edge holds something."""
+    y1, x1 = small.shape
+    x0 = y0 = 0
+    least_y, least_x = max(2, y1 // 4), max(2, x1 // 4)
+    while True:
+        inside = small[y0:y1, x0:x1]
+        top, bottom = _ends(np.ptp(inside, axis=1) > tolerance)
+        if bottom - top < least_y:
+            return x0, y0, x1, y1
+        left, right = _ends(np.ptp(inside[top:bottom], axis=0) > tolerance)
+        if right - left < least_x:
+            return x0, y0, x1, y1
+        if (bottom - top, right - left) == inside.shape:
+            return x0, y0, x1, y1
+        x0, x1, y0, y1 = x0 + left, x0 + right, y0 + top, y0 + bottom
+
+
+def _ends(holds: Mask) -> tuple[int, int]:
+    """First and one past last True; (0, 0) if there is none."""
+    if not holds.any():
+        return 0, 0
+    return int(holds.argmax()), int(holds.size - holds[::-1].argmax())
+
+
+def _find_background(inside: Array, low: float, tolerance: float) -> float:
+    """The level that most of the edge shares; the darkest level if the edge has none."""
+    edge = np.concatenate([inside[0], inside[-1], inside[:, 0], inside[:, -1]])
+    middle = float(np.partition(edge, edge.size // 2)[edge.size // 2])
+    shared = np.count_nonzero(np.abs(edge - middle) < tolerance)
+    return middle if shared > 0.5 * edge.size else low
+
+
+def _keep_head(mask: Mask) -> Mask:
+    """The connected part (gaps of two thumbnail pixels bridged) around the densest spot."""
+    joined = _dilate(mask)
+    seeds = _densest_spot(mask) & joined
+    while True:
+        grown = _grow(_grow(seeds, joined).T, joined.T).T
+        if np.count_nonzero(grown) == np.count_nonzero(seeds):
+            return grown & mask
+        seeds = grown
+
+
+def _dilate(mask: Mask) -> Mask:
+    """Grow by one pixel in the eight directions."""
+    wide = mask.copy()
+    wide[:, 1:] |= mask[:, :-1]
+    wide[:, :-1] |= mask[:, 1:]
+    grown = wide.copy()
+    grown[1:] |= wide[:-1]
+    grown[:-1] |= wide[1:]
+    return grown
+
+
+def _densest_spot(mask: Mask) -> Mask:
+    """A square of a quarter of the shorter side, where it holds most of the mask."""
+    side = max(1, min(mask.shape) // 4)
+    sums = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), np.int32)
+    np.cumsum(mask.cumsum(0, dtype=np.int32), 1, out=sums[1:, 1:])
+    counts = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    # Where many squares are equally full, the middle one is taken: the centre of the head.
+    rows, columns = np.nonzero(counts == counts.max())
+    middle = int(np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2))
+    spot = np.zeros_like(mask)
+    y, x = int(rows[middle]), int(columns[middle])
+    spot[y : y + side, x : x + side] = True
+    return spot
+
+
+def _grow(seeds: Mask, mask: Mask) -> Mask:
+    """Spread ``seeds`` along the runs of ``mask`` in each row."""
+    starts = mask.copy()
+    starts[:, 1:] &= ~mask[:, :-1]
+    run = starts.ravel().cumsum().reshape(mask.shape)
+    reached = np.zeros(int(run[-1, -1]) + 1, np.bool_)
+    reached[run[seeds & mask]] = True
+    return reached[run] & mask
+
+
+def _bounds_without_lines(mask: Mask) -> Window:
+    """Bounding box of ``mask``, but for thin lines that stand off from its solid parts."""
+    left, top, right, bottom = _bounds(mask)
+    solid = _dilate(~_dilate(~mask))
+    if not solid.any():
+        return left, top, right, bottom
+    inner = _bounds(solid)
+    return (
+        max(left, inner[0] - _LINE_GAP),
+        max(top, inner[1] - _LINE_GAP),
+        min(right, inner[2] + _LINE_GAP),
+        min(bottom, inner[3] + _LINE_GAP),
+    )
+
+
+def _bounds(mask: Mask) -> Window:
+    top, bottom = _ends(mask.any(axis=1))
+    left, right = _ends(mask.any(axis=0))
+    return left, top, right, bottom
+
+
+def _fit(
+    box: tuple[float, float, float, float], aspect: float, limits: tuple[int, int], size: int
+) -> tuple[npt.NDArray[np.float64], tuple[float, float, float, float], Window]:
+    """Place a box of the slice into the square.
+
+    Args:
+        box: of the head, in pixels of the slice.
+        aspect: height of a pixel over its width.
+        limits: width and height of the slice.
+        size: side of the square.
+
+    Returns:
+        The affine back, the part of the slice to read, and the part of the square to fill.
+    """
+    x0, y0, x1, y1 = box
+    side = max(x1 - x0, (y1 - y0) * aspect) * (1 + 2 * _MARGIN)  # in widths of a pixel
+    scale = side / size
+    steps = np.array([scale, scale / aspect])  # slice pixels a prepared pixel, x and y
+    start = np.array([(x0 + x1) / 2, (y0 + y1) / 2]) - steps * size / 2
+    to_pixels = np.array([[steps[0], 0.0, start[0]], [0.0, steps[1], start[1]]])
+    first = np.clip(np.ceil(-start / steps - 1e-9), 0, size - 1).astype(int)
+    last = np.clip(np.floor((np.array(limits) - start) / steps + 1e-9), first + 1, size).astype(int)
+    inner = np.concatenate([start + first * steps, start + last * steps])
+    bounds = np.array([*limits, *limits], float)
+    left, top, right, bottom = np.clip(inner, 0.0, bounds).tolist()
+    return (
+        to_pixels,
+        (left, top, right, bottom),
+        (int(first[0]), int(first[1]), int(last[0]), int(last[1])),
+    )
