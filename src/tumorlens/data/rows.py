@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -12,7 +12,16 @@ from types import MappingProxyType
 from tumorlens.errors import DataError
 from tumorlens.writing import open_when_done
 
-__all__ = ["COLUMNS", "LABELS", "SEQUENCES", "Edges", "Manifest", "Row", "absolute_path"]
+__all__ = [
+    "COLUMNS",
+    "LABELS",
+    "SEQUENCES",
+    "Edges",
+    "Manifest",
+    "Row",
+    "absolute_path",
+    "cells_of",
+]
 
 COLUMNS = (
     "path",
@@ -178,7 +187,7 @@ class Manifest:
         with open_when_done(target, overwrite=overwrite) as stream:
             table = csv.writer(stream, lineterminator="\n")
             table.writerow([*COLUMNS, *extras])
-            table.writerows(_record_of(row, folder, extras) for row in self.rows)
+            table.writerows(cells_of(row, folder, extras) for row in self.rows)
 
 
 def absolute_path(path: str | os.PathLike[str]) -> Path:
@@ -186,7 +195,8 @@ def absolute_path(path: str | os.PathLike[str]) -> Path:
     return Path(os.path.normpath(Path(path).absolute()))
 
 
-def _record_of(row: Row, folder: Path, extras: list[str]) -> list[str]:
+def cells_of(row: Row, folder: Path, extras: Sequence[str] = ()) -> list[str]:
+    """The cells of `COLUMNS`, then of ``extras``; paths relative to ``folder``."""
     known = dict(row.extra)
     return [
         _relative(row.path, folder),
