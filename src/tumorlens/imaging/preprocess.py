@@ -22,14 +22,14 @@ from PIL import Image
 
 from tumorlens.imaging.slices import Slice
 
-__all__ = ["PREPROCESS_VERSIONS", "PreprocessSpec", "Prepared", "place", "prepare"]
+__all__ = ["PREPROCESS_VERSIONS", "Prepared", "PreprocessSpec", "place", "prepare"]
 
 PREPROCESS_VERSIONS = (1,)
 """Versions that this program can run; a model names the one that it was trained with."""
 
 _THUMBNAIL = 96
 _CONTRAST = 0.12  # share of the range by which the head differs from the background
-_FLAT = 0.03  # share of the range within which an edge row counts as one value
+_FLAT = 0.08  # share of the range within which an edge row counts as one value
 _LINE_GAP = 6  # thumbnail pixels between solid parts and a line that belongs to them: the scalp
 _MARGIN = 0.04  # share of the head's longer side left around it
 
@@ -103,7 +103,7 @@ def prepare(slice_: Slice, spec: PreprocessSpec) -> Prepared:
         (outer[2] - outer[0], outer[3] - outer[1]), Image.Resampling.BILINEAR, box=inner
     )
     image = np.full((1, spec.size, spec.size), head.background, np.float32)
-    image[0, outer[1] : outer[3], outer[0] : outer[2]] = resized
+    image[0, outer[1] : outer[3], outer[0] : outer[2]] = np.asarray(resized)
     image -= head.dark
     image /= head.bright - head.dark
     np.clip(image, 0.0, 1.0, out=image)
@@ -167,15 +167,22 @@ def _trim_frame(small: Array, tolerance: float) -> Window:
     least_y, least_x = max(2, y1 // 4), max(2, x1 // 4)
     while True:
         inside = small[y0:y1, x0:x1]
-        top, bottom = _ends(np.ptp(inside, axis=1) > tolerance)
+        top, bottom = _ends(_hold_something(inside, tolerance))
         if bottom - top < least_y:
             return x0, y0, x1, y1
-        left, right = _ends(np.ptp(inside[top:bottom], axis=0) > tolerance)
+        left, right = _ends(_hold_something(inside[top:bottom].T, tolerance))
         if right - left < least_x:
             return x0, y0, x1, y1
         if (bottom - top, right - left) == inside.shape:
             return x0, y0, x1, y1
         x0, x1, y0, y1 = x0 + left, x0 + right, y0 + top, y0 + bottom
+
+
+def _hold_something(rows: Array, tolerance: float) -> Mask:
+    """Which rows are not of one value; a tenth of the pixels may stray: corners of a frame."""
+    tenth = rows.shape[1] // 20
+    ordered = np.partition(rows, (tenth, rows.shape[1] - 1 - tenth), axis=1)
+    return np.asarray(ordered[:, -1 - tenth] - ordered[:, tenth] > tolerance)
 
 
 def _ends(holds: Mask) -> tuple[int, int]:
@@ -237,7 +244,7 @@ def _grow(seeds: Mask, mask: Mask) -> Mask:
     run = starts.ravel().cumsum().reshape(mask.shape)
     reached = np.zeros(int(run[-1, -1]) + 1, np.bool_)
     reached[run[seeds & mask]] = True
-    return reached[run] & mask
+    return np.asarray(reached[run] & mask)
 
 
 def _bounds_without_lines(mask: Mask) -> Window:
@@ -256,8 +263,8 @@ def _bounds_without_lines(mask: Mask) -> Window:
 
 
 def _bounds(mask: Mask) -> Window:
-    top, bottom = _ends(mask.any(axis=1))
-    left, right = _ends(mask.any(axis=0))
+    top, bottom = _ends(np.asarray(mask.any(axis=1)))
+    left, right = _ends(np.asarray(mask.any(axis=0)))
     return left, top, right, bottom
 
 
