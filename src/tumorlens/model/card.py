@@ -1,0 +1,232 @@
+"""The card: what a model is, what it was made from, how far it can be trusted.
+
+It travels as JSON inside the model file and is validated by the one schema below.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tumorlens.errors import ModelFileError, UsageError
+from tumorlens.finding import Verdict
+from tumorlens.imaging.preprocess import PreprocessSpec
+
+__all__ = [
+    "NO_TUMOR",
+    "Card",
+    "DataTerms",
+    "Figure",
+    "HistoryEntry",
+    "OperatingPoint",
+    "Parity",
+    "Training",
+    "parse_card",
+]
+
+NO_TUMOR = "no_tumor"
+"""Name of the class without a tumor; the first of every model."""
+
+
+class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class OperatingPoint(_Strict):
+    """Three thresholds on the tumor probability, ``low <= middle <= high``.
+
+    Attributes:
+        low: below it a slice is cleared.
+        middle: where two-way figures divide tumor from no tumor.
+        high: from it on a slice is called a tumor.
+        meaning: what the thresholds were chosen for, in a sentence.
+    """
+
+    low: float
+    middle: float
+    high: float
+    meaning: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low <= self.middle <= self.high <= 1:
+            raise ValueError(
+                f"thresholds must hold 0 <= low <= middle <= high <= 1, "
+                f"got {self.low}, {self.middle}, {self.high}"
+            )
+
+    def judge(self, tumor_probability: float, unfamiliarity: float) -> Verdict:
+        """The verdict of design section 4."""
+        if unfamiliarity > 1:
+            return "unfamiliar"
+        if tumor_probability >= self.high:
+            return "tumor"
+        return "no_tumor" if tumor_probability < self.low else "uncertain"
+
+
+class Training(_Strict):
+    """What the model was made from.
+
+    Attributes:
+        recipe: the recipe as used, every value filled in.
+        fingerprint: SHA-256 over the rows that it was trained on.
+        sources: source -> number of training slices.
+        groups: number of groups (patients or twin clusters) in training.
+        left_out: what was kept out of training on request, and how many slices that were.
+        removed: reason -> number of groups removed for it.
+        seconds: how long the training ran.
+        versions: library -> version.
+    """
+
+    recipe: dict[str, Any] = {}
+    fingerprint: str = ""
+    sources: dict[str, int] = {}
+    groups: int = 0
+    left_out: dict[str, int] = {}
+    removed: dict[str, int] = {}
+    seconds: float | None = None
+    versions: dict[str, str] = {}
+
+
+class Figure(_Strict):
+    """One figure with what belongs to it.
+
+    Attributes:
+        name: e.g. ``"AUC"``.
+        data: the source or set that it was measured on.
+        split: how those slices were kept out of training, e.g. ``"left out"``.
+        value: the figure.
+        low, high: its 95 % interval; None where counts are listed instead.
+        slices, groups: how many it was measured on.
+        command: what measures it again.
+    """
+
+    name: str
+    data: str
+    split: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    slices: int
+    groups: int
+    command: str = ""
+
+
+class DataTerms(_Strict):
+    """The terms of one data set that the model was trained on."""
+
+    data: str
+    terms: str
+
+
+class Parity(_Strict):
+    """How an exported model compares with the one that it was made from, on real slices."""
+
+    slices: int
+    groups: int
+    verdicts_equal: float
+    largest_difference: float
+    mean_difference: float
+    auc_difference: float | None = None
+    ece: float | None = None
+    pointing_difference: float | None = None
+
+
+class HistoryEntry(_Strict):
+    """One recalibration: when, what was rewritten, on how many cases."""
+
+    date: str
+    change: str
+    slices: int
+    groups: int
+    data: str = ""
+
+
+class Card(_Strict):
+    """What a model is. See the module for where it lives.
+
+    Attributes:
+        schema: number of the card's schema.
+        name, version: together they name the model in every record.
+        created: date, ISO 8601.
+        license: of the weights.
+        classes: in the order of the output ``probabilities``; the first is ``no_tumor``.
+        tumor_classes: those that count as a tumor.
+        preprocess: how slices were prepared in training.
+        operating_points: name -> thresholds; ``balanced`` is always there.
+        cell_threshold: activation from which a cell counts as evidence.
+    """
+
+    schema: int
+    name: str
+    version: str
+    created: str
+    license: str
+    classes: list[str]
+    tumor_classes: list[str]
+    preprocess: PreprocessSpec
+    operating_points: dict[str, OperatingPoint]
+    cell_threshold: float
+    training: Training = msgspec.field(default_factory=Training)
+    figures: list[Figure] = []
+    intended_use: str = ""
+    known_failures: list[str] = []
+    data_terms: list[DataTerms] = []
+    parity: Parity | None = None
+    made_from: str | None = None
+    history: list[HistoryEntry] = []
+
+    def __post_init__(self) -> None:
+        if self.schema != 1:
+            raise ValueError(f"schema {self.schema} is unknown here, 1 was expected")
+        if len(self.classes) < 2 or self.classes[0] != NO_TUMOR:
+            raise ValueError(f"classes must begin with {NO_TUMOR!r}, got {self.classes}")
+        if self.tumor_classes != self.classes[1:]:
+            raise ValueError(
+                f"tumor_classes must be the classes after {NO_TUMOR!r}, got {self.tumor_classes}"
+            )
+        if "balanced" not in self.operating_points:
+            raise ValueError("operating_points must hold 'balanced'")
+        if not 0 < self.cell_threshold < 1:
+            raise ValueError(f"cell_threshold lies in (0, 1), got {self.cell_threshold}")
+
+    @property
+    def full_name(self) -> str:
+        """Name and version, as records give it."""
+        return f"{self.name} {self.version}"
+
+    def find_operating_point(self, name: str) -> OperatingPoint:
+        """The thresholds of that name.
+
+        Raises:
+            UsageError: the model has no such operating point; lists those that it has.
+        """
+        if name not in self.operating_points:
+            known = ", ".join(sorted(self.operating_points))
+            raise UsageError(
+                f"model {self.full_name} has no operating point {name!r}; it has {known}"
+            )
+        return self.operating_points[name]
+
+    def to_json(self) -> str:
+        """Readable JSON, in the order of the schema."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=1).decode()
+
+
+def parse_card(text: str | bytes, path: str) -> Card:
+    """Validate a card.
+
+    Args:
+        text: JSON.
+        path: of the file that holds it, for messages.
+
+    Raises:
+        ModelFileError: names the field that is wrong.
+    """
+    try:
+        return msgspec.json.decode(text, type=Card)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise ModelFileError(
+            f"{path}: its card does not fit the schema: {error}; "
+            "the file was made by another version, or changed by hand"
+        ) from None

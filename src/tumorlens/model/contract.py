@@ -1,0 +1,117 @@
+"""The contract of a model file: names, shapes and metadata of design section 4.
+
+One ``.onnx`` file holds the network, its calibration in named initializers, its card and the
+fingerprints of its training pictures. Everything that a change of calibration touches is listed
+here, so that neither torch nor a training is needed to rewrite it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tumorlens.errors import ModelFileError
+
+__all__ = [
+    "CARD_KEY",
+    "INPUT",
+    "OUTPUTS",
+    "SEEN_KEY",
+    "Calibration",
+    "check_shapes",
+]
+
+CARD_KEY = "tumorlens.card"
+"""Metadata entry that holds the card, as JSON."""
+
+SEEN_KEY = "tumorlens.seen"
+"""Metadata entry that holds a fingerprint of every training picture."""
+
+INPUT = "image"
+OUTPUTS = ("probabilities", "activation", "unfamiliarity")
+
+SCALE = "calibration.scale"
+OFFSET = "calibration.offset"
+UNFAMILIARITY = "calibration.unfamiliarity"
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The numbers that turn raw outputs into calibrated ones.
+
+    The tumor probability is ``sigmoid(scale * z + offset)`` of the picture's tumor logit z
+    (Platt 1999); unfamiliarity is the raw distance times ``unfamiliarity``.
+
+    Attributes:
+        scale: of the tumor logit; positive, so that no order is turned around.
+        offset: of the tumor logit.
+        unfamiliarity: one over the distance that counts as the limit; positive.
+    """
+
+    scale: float = 1.0
+    offset: float = 0.0
+    unfamiliarity: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.scale > 0:
+            raise ValueError(f"calibration scale must be positive, got {self.scale}")
+        if not self.unfamiliarity > 0:
+            raise ValueError(
+                f"the scale of unfamiliarity must be positive, got {self.unfamiliarity}"
+            )
+
+    def then(self, other: Calibration) -> Calibration:
+        """This calibration followed by another, fitted on this one's outputs."""
+        return Calibration(
+            scale=other.scale * self.scale,
+            offset=other.scale * self.offset + other.offset,
+            unfamiliarity=other.unfamiliarity * self.unfamiliarity,
+        )
+
+
+def check_shapes(
+    path: str,
+    inputs: Mapping[str, Sequence[object]],
+    outputs: Mapping[str, Sequence[object]],
+    *,
+    size: int,
+    classes: int,
+) -> None:
+    """Compare a graph's inputs and outputs with the contract.
+
+    Args:
+        path: of the model file, for messages.
+        inputs: name -> shape; a free dimension is a string or None.
+        outputs: the same.
+        size: S of the card's preprocess spec.
+        classes: K of the card.
+
+    Raises:
+        ModelFileError: names the input or output, what was expected and what was found.
+    """
+    wanted_outputs = dict(zip(OUTPUTS, ((None, classes), (None, None, None), (None,)), strict=True))
+    for kind, wanted, found in (
+        ("input", {INPUT: (None, 1, size, size)}, inputs),
+        ("output", wanted_outputs, outputs),
+    ):
+        for name, shape in wanted.items():
+            if name not in found:
+                raise ModelFileError(
+                    f"{path}: {kind} {name!r} is missing, found {', '.join(found) or 'none'}; "
+                    "this is no tumorlens model: make one with tumorlens train"
+                )
+            _check_shape(path, f"{kind} {name!r}", shape, found[name])
+
+
+def _check_shape(
+    path: str, what: str, wanted: Sequence[int | None], found: Sequence[object]
+) -> None:
+    agrees = len(wanted) == len(found) and all(
+        expected is None or not isinstance(actual, int) or actual == expected
+        for expected, actual in zip(wanted, found, strict=False)
+    )
+    if not agrees:
+        raise ModelFileError(
+            f"{path}: {what} has shape {tuple(found)}, expected {tuple(wanted)} "
+            "(None stands for any size)"
+        )

@@ -1,0 +1,97 @@
+"""Reading and rewriting a model file's calibration, card and fingerprints; the door of onnx."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tumorlens.errors import ModelFileError
+from tumorlens.model.card import Card
+from tumorlens.model.contract import (
+    CARD_KEY,
+    OFFSET,
+    SCALE,
+    SEEN_KEY,
+    UNFAMILIARITY,
+    Calibration,
+)
+from tumorlens.optional import load
+from tumorlens.writing import replace_when_done
+
+__all__ = ["read_calibration", "write_model"]
+
+
+def read_calibration(path: str | Path) -> Calibration:
+    """The calibration that stands in a model's initializers.
+
+    Raises:
+        ModelFileError: the file is no ONNX model, or lacks an initializer of the contract.
+    """
+    graph = _load(Path(path)).graph
+    scale, offset, unfamiliarity = (
+        float(_array(graph, name, path).item()) for name in (SCALE, OFFSET, UNFAMILIARITY)
+    )
+    return Calibration(scale, offset, unfamiliarity)
+
+
+def write_model(
+    source: str | Path,
+    output: Path,
+    *,
+    card: Card | None = None,
+    calibration: Calibration | None = None,
+    seen: str | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Copy a model with another card, calibration or list of fingerprints; None keeps the old.
+
+    Raises:
+        ModelFileError: ``source`` is no model of the contract.
+        UsageError: ``output`` exists, or cannot be written.
+    """
+    model = _load(Path(source))
+    if calibration is not None:
+        _set(model.graph, SCALE, calibration.scale, source)
+        _set(model.graph, OFFSET, calibration.offset, source)
+        _set(model.graph, UNFAMILIARITY, calibration.unfamiliarity, source)
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    if card is not None:
+        metadata[CARD_KEY] = card.to_json()
+    if seen is not None:
+        metadata[SEEN_KEY] = seen
+    load("onnx.helper").set_model_props(model, metadata)
+    with replace_when_done(output, overwrite=overwrite) as partial:
+        partial.write_bytes(model.SerializeToString())
+
+
+def _load(path: Path) -> Any:
+    onnx = load("onnx", "rewriting a model file")
+    try:
+        return onnx.load_model_from_string(path.read_bytes())
+    except FileNotFoundError:
+        raise ModelFileError(f"{path}: no such file") from None
+    except Exception as error:
+        raise ModelFileError(f"{path}: is no ONNX model ({error})") from None
+
+
+def _find(graph: Any, name: str, path: str | Path) -> Any:
+    for initializer in graph.initializer:
+        if initializer.name == name:
+            return initializer
+    raise ModelFileError(
+        f"{path}: has no initializer {name!r}, so it cannot be recalibrated; "
+        "models that tumorlens trains have it"
+    )
+
+
+def _array(graph: Any, name: str, path: str | Path) -> Any:
+    return load("onnx.numpy_helper").to_array(_find(graph, name, path))
+
+
+def _set(graph: Any, name: str, value: float, path: str | Path) -> None:
+    old = _find(graph, name, path)
+    shape = tuple(old.dims)
+    new = load("onnx.numpy_helper").from_array(np.full(shape, value, np.float32), name)
+    old.CopyFrom(new)

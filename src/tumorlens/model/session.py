@@ -1,0 +1,147 @@
+"""`Session`: a model file, loaded and checked, that runs on batches of prepared images."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorlens.errors import ModelFileError, UsageError
+from tumorlens.model.card import parse_card
+from tumorlens.model.contract import CARD_KEY, INPUT, OUTPUTS, SEEN_KEY, check_shapes
+
+__all__ = ["Outputs", "Session"]
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outputs:
+    """What a model says of N images.
+
+    Attributes:
+        probabilities: (N, K) float32, calibrated; rows sum to 1.
+        activation: (N, h, w) float32, sigmoid of each cell's tumor logit.
+        unfamiliarity: (N,) float32; 1 at the card's limit.
+    """
+
+    probabilities: Array
+    activation: Array
+    unfamiliarity: Array
+
+
+class Session:
+    """A model file in ONNX Runtime.
+
+    Args:
+        path: of the ``.onnx`` file.
+        threads: inside one run; None leaves the choice to ONNX Runtime.
+        providers: execution providers, in order of preference.
+        sha256: refuse the file if its hash is another.
+
+    Attributes:
+        path: of the model file.
+        card: its card.
+        sha256: hash of the file, lower-case hexadecimal.
+
+    Raises:
+        ModelFileError: the file is missing, no model, or breaks the contract.
+        UsageError: a provider is not there.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        threads: int | None = None,
+        providers: Sequence[str] = ("CPUExecutionProvider",),
+        sha256: str | None = None,
+    ) -> None:
+        self.path = Path(path)
+        data = _read_model(self.path)
+        self.sha256 = hashlib.sha256(data).hexdigest()
+        if sha256 is not None and sha256 != self.sha256:
+            raise ModelFileError(
+                f"{path}: its SHA-256 is {self.sha256}, expected {sha256}; "
+                "the file was changed or damaged: install tumorlens again"
+            )
+        self._runtime = _open_runtime(self.path, data, threads, providers)
+        metadata = self._runtime.get_modelmeta().custom_metadata_map
+        if CARD_KEY not in metadata:
+            raise ModelFileError(
+                f"{path}: has no card (metadata entry {CARD_KEY!r}); "
+                "this is no tumorlens model: make one with tumorlens train"
+            )
+        self.card = parse_card(metadata[CARD_KEY], str(path))
+        self._seen: str | None = metadata.get(SEEN_KEY)
+        check_shapes(
+            str(path),
+            {value.name: value.shape for value in self._runtime.get_inputs()},
+            {value.name: value.shape for value in self._runtime.get_outputs()},
+            size=self.card.preprocess.size,
+            classes=len(self.card.classes),
+        )
+
+    @property
+    def seen(self) -> str | None:
+        """The metadata entry of training fingerprints, as stored; None if the model has none."""
+        return self._seen
+
+    @property
+    def providers(self) -> list[str]:
+        """Execution providers in use."""
+        return list(self._runtime.get_providers())
+
+    def run(self, images: Array) -> Outputs:
+        """Run the network.
+
+        Args:
+            images: (N, 1, S, S) float32 in [0, 1], as `prepare` gives them.
+        """
+        size = self.card.preprocess.size
+        if images.ndim != 4 or images.shape[1:] != (1, size, size) or images.dtype != np.float32:
+            raise ValueError(
+                f"images must be (N, 1, {size}, {size}) float32, got {images.shape} {images.dtype}"
+            )
+        return Outputs(*self._runtime.run(list(OUTPUTS), {INPUT: images}))
+
+
+def _read_model(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ModelFileError(
+            f"{path}: no such file; tumorlens info lists the bundled models"
+        ) from None
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read ({error.strerror})") from None
+    if not data:
+        raise ModelFileError(f"{path}: is empty, an ONNX model was expected")
+    return data
+
+
+def _open_runtime(path: Path, data: bytes, threads: int | None, providers: Sequence[str]) -> Any:
+    import onnxruntime
+
+    available = onnxruntime.get_available_providers()
+    missing = [name for name in providers if name not in available]
+    if missing:
+        raise UsageError(
+            f"ONNX Runtime has no provider {', '.join(missing)} here, it has {', '.join(available)}"
+        )
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # its warnings speak of graph optimisation, not of the model
+    if threads is not None:
+        if threads < 1:
+            raise UsageError(f"threads must be at least 1, got {threads}")
+        options.intra_op_num_threads = threads
+    try:
+        return onnxruntime.InferenceSession(data, options, providers=list(providers))
+    except Exception as error:  # its errors share no base class
+        reason = str(error).splitlines()[0][:200]
+        raise ModelFileError(f"{path}: is no ONNX model that can run here ({reason})") from None
