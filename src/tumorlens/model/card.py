@@ -29,11 +29,7 @@ NO_TUMOR = "no_tumor"
 """Name of the class without a tumor; the first of every model."""
 
 
-class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    pass
-
-
-class OperatingPoint(_Strict):
+class OperatingPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Three thresholds on the tumor probability, ``low <= middle <= high``.
 
     Attributes:
@@ -64,7 +60,7 @@ class OperatingPoint(_Strict):
         return "no_tumor" if tumor_probability < self.low else "uncertain"
 
 
-class Training(_Strict):
+class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What the model was made from.
 
     Attributes:
@@ -88,7 +84,7 @@ class Training(_Strict):
     versions: dict[str, str] = {}
 
 
-class Figure(_Strict):
+class Figure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One figure with what belongs to it.
 
     Attributes:
@@ -112,14 +108,14 @@ class Figure(_Strict):
     command: str = ""
 
 
-class DataTerms(_Strict):
+class DataTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The terms of one data set that the model was trained on."""
 
     data: str
     terms: str
 
 
-class Parity(_Strict):
+class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How an exported model compares with the one that it was made from, on real slices."""
 
     slices: int
@@ -132,7 +128,7 @@ class Parity(_Strict):
     pointing_difference: float | None = None
 
 
-class HistoryEntry(_Strict):
+class HistoryEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One recalibration: when, what was rewritten, on how many cases."""
 
     date: str
@@ -142,7 +138,7 @@ class HistoryEntry(_Strict):
     data: str = ""
 
 
-class Card(_Strict):
+class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a model is. See the module for where it lives.
 
     Attributes:
