@@ -1,0 +1,185 @@
+"""What a file holds, told by its first bytes and never by its name."""
+
+from __future__ import annotations
+
+import errno
+import io
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from tumorlens.errors import InputError
+
+__all__ = ["HEAD_BYTES", "Kind", "Part", "describe", "open_file", "sniff"]
+
+Kind = Literal["raster", "dicom", "nifti", "analyze", "zip", "secure"]
+
+HEAD_BYTES = 1024
+"""Enough to inflate the 348 bytes of a NIfTI header from a gzip stream."""
+
+_RASTER = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"BM")
+_ENVELOPED = bytes.fromhex("06092a864886f70d010703")  # OID pkcs7-envelopedData, RFC 5652
+_VRS = frozenset(
+    b"AE AS AT CS DA DS DT FD FL IS LO LT OB OD OF OL OV OW PN SH SL SQ SS ST SV TM UC UI UL UN UR "
+    b"US UT UV".split()
+)
+_FOREIGN = (
+    (b"GIF8", "a GIF picture"),
+    (b"%PDF", "a PDF document"),
+    (b"\x89HDF", "an HDF5 or MINC 2 file"),
+    (b"CDF\x01", "a netCDF or MINC 1 file"),
+    (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
+    (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
+    (b"MATRIX7", "an ECAT file"),
+    (b"TRACK\0", "a TrackVis file"),
+    (b"NRRD", "an NRRD file"),
+    (b"# === DATA DESCRIPTION", "a PAR/REC header"),
+    (b"\x1f\x8b", "a gzip file without a NIfTI image"),
+    (b"Rar!", "a RAR archive"),
+    (b"7z\xbc\xaf", "a 7-Zip archive"),
+    (b"<?xml", "an XML file"),
+    (b"<!DOCTYPE html", "a web page"),
+    (b"<html", "a web page"),
+)
+
+
+def sniff(head: bytes) -> Kind | None:
+    """Kind of a file by its first `HEAD_BYTES` bytes, or None."""
+    if head.startswith(_RASTER) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        return "raster"
+    if head[128:132] == b"DICM":
+        return "dicom"
+    if head.startswith(b"PK\x03\x04"):
+        return "zip"
+    if head[:1] == b"\x30" and _ENVELOPED in head[:64]:
+        return "secure"
+    header = _inflate(head) if head.startswith(b"\x1f\x8b") else head
+    return _sniff_nifti(header) or ("dicom" if _starts_with_element(head) else None)
+
+
+def describe(head: bytes) -> str:
+    """What a file seems to be that is none of ours, for an error message."""
+    if not head:
+        return "an empty file"
+    known = next((name for magic, name in _FOREIGN if head.startswith(magic)), None)
+    if known:
+        return known
+    if not head.strip(b"\0"):
+        return "a file of zeros"
+    return "a text file" if _is_text(head) else "no image that is known here"
+
+
+@contextmanager
+def open_file(path: Path, name: str) -> Iterator[BinaryIO]:
+    """Open a regular file for reading.
+
+    Args:
+        path: the file.
+        name: how the caller named it, for messages.
+
+    Raises:
+        InputError: it does not exist, may not be read, or is no regular file.
+    """
+    try:
+        # A pipe would block the open for ever, so its kind is asked first.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputError(name, "is no regular file", "give a file or a folder of files")
+        stream = path.open("rb")
+    except (OSError, ValueError) as error:
+        raise _unopened(name, error) from error
+    with stream:
+        yield stream
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of a source: on disk, or inside an archive.
+
+    Attributes:
+        path: how records name it.
+        file: the file on disk; the archive, for a member.
+        member: name inside the archive, if any.
+    """
+
+    path: str
+    file: Path
+    member: str | None = None
+
+    @contextmanager
+    def open(self, largest: int) -> Iterator[BinaryIO]:
+        """A seekable stream of the bytes; a member of more than ``largest`` bytes is refused.
+
+        Raises:
+            InputError: see `open_file`; or the member is encrypted, damaged or too large.
+        """
+        if self.member is None:
+            with open_file(self.file, self.path) as stream:
+                yield stream
+        else:
+            yield io.BytesIO(_read_member(self, largest))
+
+
+def _read_member(part: Part, largest: int) -> bytes:
+    assert part.member is not None
+    try:
+        with open_file(part.file, part.path) as stream, zipfile.ZipFile(stream) as archive:
+            if archive.getinfo(part.member).flag_bits & 1:
+                raise InputError(part.path, "is encrypted", "unpack the archive first")
+            with archive.open(part.member) as content:
+                data = content.read(largest + 1)
+    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, NotImplementedError) as error:
+        raise InputError(part.path, f"cannot be unpacked ({error})", "zip it anew") from error
+    if len(data) > largest:
+        raise InputError(
+            part.path,
+            f"unpacks to more than {largest / 1024**2:,.0f} MiB",
+            "unpack the archive first, or raise Limits.memory_bytes",
+        )
+    return data
+
+
+def _unopened(name: str, error: OSError | ValueError) -> InputError:
+    if isinstance(error, ValueError):  # a null byte in the name
+        return InputError(name, f"is no possible file name ({error})")
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return InputError(name, "no such file", "check the spelling and the folder")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return InputError(name, "no permission to read it", "change its access rights")
+    return InputError(name, f"cannot be opened ({error.strerror})")
+
+
+def _inflate(head: bytes) -> bytes:
+    try:
+        return zlib.decompressobj(31).decompress(head, HEAD_BYTES)
+    except zlib.error:
+        return b""
+
+
+def _sniff_nifti(header: bytes) -> Kind | None:
+    """NIfTI-1 (348 bytes), NIfTI-2 (540 bytes) or, without a magic, Analyze 7.5."""
+    if header[344:348] in (b"n+1\0", b"ni1\0") or header[4:8] in (b"n+2\0", b"ni2\0"):
+        return "nifti"
+    lengths = (
+        struct.unpack("<i", header[:4]) + struct.unpack(">i", header[:4]) if header[3:] else ()
+    )
+    return "analyze" if 348 in lengths else None
+
+
+def _starts_with_element(head: bytes) -> bool:
+    """A DICOM data set without preamble: its first element is of group 2 or 8."""
+    if len(head) < 12 or head[:2] not in (b"\x02\0", b"\x08\0", b"\0\x08"):
+        return False
+    if head[4:6] in _VRS:
+        return True
+    length = struct.unpack("<I", head[4:8])[0]
+    return head[:2] != b"\0\x08" and length <= 128 and length % 2 == 0
+
+
+def _is_text(head: bytes) -> bool:
+    return all(byte >= 32 or byte in b"\t\n\r\f" for byte in head)

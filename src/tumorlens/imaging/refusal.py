@@ -1,0 +1,78 @@
+"""The border to the decoding libraries: whatever they raise or warn of ends here."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from tumorlens.errors import InputError
+
+__all__ = ["refuse", "silence"]
+
+_LONGEST_REASON = 160
+_lock = threading.Lock()
+_state: list[AbstractContextManager[object]] = []
+_depth = 0
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Keep the warnings of decoding libraries from the user.
+
+    ``warnings.catch_warnings`` changes a global list and puts the old one back; threads that
+    overlap would leave it changed for ever. So the first thread in enters it, the last one leaves.
+    """
+    _enter_silence()
+    try:
+        yield
+    finally:
+        _leave_silence()
+
+
+@contextmanager
+def refuse(path: str, what: str, advice: str = "") -> Iterator[None]:
+    """Turn any error of a decoding library into an `InputError`, and keep its warnings silent.
+
+    Args:
+        path: the file as the caller named it.
+        what: what could not be done, in a phrase; the library's own reason follows it.
+        advice: the next step.
+    """
+    try:
+        with silence():
+            yield
+    except InputError:
+        raise
+    except Exception as error:  # decoders meet hostile bytes: any type can come out of them
+        raise InputError(path, f"{what} ({_reason(error)})", advice) from error
+
+
+def _enter_silence() -> None:
+    global _depth  # noqa: PLW0603
+    with _lock:
+        _depth += 1
+        if _depth == 1:
+            caught = warnings.catch_warnings()
+            caught.__enter__()
+            warnings.simplefilter("ignore")
+            _state.append(caught)
+
+
+def _leave_silence() -> None:
+    global _depth  # noqa: PLW0603
+    with _lock:
+        _depth -= 1
+        if _depth == 0:
+            _state.pop().__exit__(None, None, None)
+
+
+def _reason(error: Exception) -> str:
+    """The library's own words, on one line."""
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 1] + "…"

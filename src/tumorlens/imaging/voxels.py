@@ -1,0 +1,73 @@
+"""From decoded values to the pixels of a slice: luminance, finiteness, something to see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from tumorlens.errors import InputError
+
+__all__ = ["BLANK", "clean_pixels", "is_blank", "to_luminance"]
+
+BLANK = "constant image, nothing to see"
+_STRIDE = 8
+
+_BT601 = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+"""Weights of red, green and blue in luma: ITU-R BT.601-7, section 2.5.1."""
+
+
+def to_luminance(colors: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Luma (H, W) of colors (H, W, 3) or (H, W, 4); alpha is laid over black.
+
+    8-bit colors give 8-bit luma, the same as Pillow's mode ``L``; others give float32.
+    """
+    grey: npt.NDArray[Any]
+    if colors.dtype == np.uint8:
+        grey = np.asarray(Image.fromarray(np.ascontiguousarray(colors[..., :3])).convert("L"))
+        full = 255.0
+    else:
+        grey = colors[..., :3].astype(np.float32) @ _BT601
+        full = float(np.iinfo(colors.dtype).max) if colors.dtype.kind in "iu" else 1.0
+    if colors.shape[-1] == 4 and (colors[..., 3] != full).any():
+        grey = grey * (colors[..., 3].astype(np.float32) / np.float32(full))
+    return grey
+
+
+def is_blank(values: npt.NDArray[Any]) -> bool:
+    """True if one value fills the slice. NaN counts as any value."""
+    sample = values[::_STRIDE, ::_STRIDE]
+    # Nearly every picture shows two values in a sparse sample; only the others are searched.
+    return _is_constant(sample) and _is_constant(values)
+
+
+def clean_pixels(
+    values: npt.NDArray[Any], path: str
+) -> tuple[npt.NDArray[np.float32], tuple[str, ...]]:
+    """Finite float32 pixels, and a note on what had to be mended.
+
+    Non-finite voxels become background: the smallest finite value, or 0 if that is smaller.
+
+    Raises:
+        InputError: no value is finite.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        pixels = np.ascontiguousarray(values, dtype=np.float32)
+    if values.dtype.kind in "biu":
+        return pixels, ()
+    finite = np.isfinite(pixels)
+    count = int(finite.size - np.count_nonzero(finite))
+    if not count:
+        return pixels, ()
+    if count == finite.size:
+        raise InputError(path, "no voxel is finite (all NaN or infinite)", "export it anew")
+    background = min(np.float32(0), pixels[finite].min())
+    return np.where(finite, pixels, background), (f"{count} non-finite voxels set to background",)
+
+
+def _is_constant(values: npt.NDArray[Any]) -> bool:
+    if values.dtype.kind == "f":
+        return not np.fmin.reduce(values, axis=None) < np.fmax.reduce(values, axis=None)
+    return bool(values.min() == values.max())
