@@ -1,0 +1,432 @@
+"""`Detector`: anything readable in, findings out. Glue only.
+
+One pool of threads does all the work, each on its own core: a worker reads a picture, or prepares
+a batch of slices and runs the network on it. Decoders, array arithmetic and ONNX Runtime all let go
+of the interpreter's lock, so that reading overlaps the network without a hand-over between
+processes. Volumes are read in the caller's thread, slice by slice, while the workers judge. Results
+come in the order of the inputs, and look-ahead is bounded in slices and in bytes, so that memory
+stays flat over any number of files.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import groupby, islice
+from pathlib import Path
+from threading import Lock
+from time import perf_counter
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorlens.errors import InputError, UsageError
+from tumorlens.finding import Box, Finding, SliceInfo
+from tumorlens.imaging import readers
+from tumorlens.imaging.limits import DEFAULT_LIMITS, Limits
+from tumorlens.imaging.preprocess import Prepared, prepare
+from tumorlens.imaging.slices import Slice
+from tumorlens.imaging.sources import Skipped, Source, find_sources
+from tumorlens.model.registry import find_entry, find_model
+from tumorlens.model.session import Session
+
+__all__ = ["Detector", "find_boxes", "find_peak", "predict"]
+
+Array = npt.NDArray[np.float32]
+Affine = npt.NDArray[np.float64]
+Item = Slice | InputError
+Result = TypeVar("Result")
+Work = TypeVar("Work")
+
+_SHELF_BYTES = 256 * 2**20  # pixels read ahead of the network
+_BATCH_BYTES = 64 * 2**20  # pixels of one batch, whatever its number of slices
+_READ_AHEAD = 2  # batches read ahead, a thread
+_FIRST = 8  # slices of one file read ahead of their turn
+
+
+class Detector:
+    """A model, loaded once, that turns inputs into findings.
+
+    Args:
+        model: name of the registry, or an ``.onnx`` file that honours the contract.
+        operating_point: name of one of the card's operating points.
+        threads: workers; by default one for each core that this process may use.
+        providers: ONNX Runtime's execution providers, in order of preference.
+        batch_size: slices given to the network at once.
+        limits: what one file may cost.
+
+    Raises:
+        ModelFileError: the model is unknown, or its file breaks the contract.
+        UsageError: no such operating point, or a number below 1.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] = "default",
+        *,
+        operating_point: str = "balanced",
+        threads: int | None = None,
+        providers: Sequence[str] = ("CPUExecutionProvider",),
+        batch_size: int = 8,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self.threads = _at_least_one("threads", available_cores() if threads is None else threads)
+        self.batch_size = _at_least_one("batch_size", batch_size)
+        self.limits = limits
+        entry = find_entry(_as_model(model))
+        self._session = Session(
+            find_model(_as_model(model)),
+            threads=1,  # of each call: two calls side by side beat one call on two cores
+            providers=providers,
+            sha256=None if entry is None else entry.sha256,
+        )
+        self.card = self._session.card
+        self.operating_point = operating_point
+        self._point = self.card.find_operating_point(operating_point)
+        self._tumor_columns = [self.card.classes.index(name) for name in self.card.tumor_classes]
+
+    @property
+    def name(self) -> str:
+        """Name and version of the model, as records give it."""
+        return self.card.full_name
+
+    @property
+    def session(self) -> Session:
+        """The loaded model file: its path, hash and card."""
+        return self._session
+
+    def predict(self, x: Any) -> list[Finding]:
+        """Findings of all slices of one input, or of a list of inputs.
+
+        Args:
+            x: a path (file, folder, glob), an ndarray, a PIL image, a pydicom Dataset, a nibabel
+                image, the bytes of a file, a `Slice`, or a list of these.
+
+        Raises:
+            InputError: an input cannot be used; it names which and why.
+        """
+        return [finding for _, finding in self.iterate(x)]
+
+    def iterate(
+        self,
+        inputs: Any,
+        *,
+        on_error: Literal["raise", "record"] = "raise",
+        on_skip: Callable[[Skipped], None] | None = None,
+    ) -> Iterator[tuple[Slice | None, Finding]]:
+        """Each slice with its finding, in the order of the inputs, with bounded look-ahead.
+
+        Args:
+            inputs: as `predict` takes them; also sources, and an iterator of any length.
+            on_error: ``"raise"`` an `InputError` for a bad input, or ``"record"`` it as
+                ``(None, Finding(error=...))`` and go on.
+            on_skip: told of each file in a folder that is no image.
+        """
+        if on_error not in ("raise", "record"):
+            raise UsageError(f"on_error is 'raise' or 'record', got {on_error!r}")
+        return self._iterate(inputs, on_error == "record", on_skip or _ignore)
+
+    def judge(self, slices: Iterable[Slice]) -> Iterator[tuple[Slice, Finding]]:
+        """Each slice with its finding, in order."""
+        with _workers(self.threads) as pool:
+            for outcome in self._judge_ahead(pool, slices):
+                if isinstance(outcome, InputError):
+                    raise outcome
+                yield outcome
+
+    def _iterate(
+        self, inputs: Any, record: bool, on_skip: Callable[[Skipped], None]
+    ) -> Iterator[tuple[Slice | None, Finding]]:
+        with _workers(self.threads) as pool:
+            items = self._read_ahead(pool, _find_inputs(inputs, self.limits, on_skip))
+            for outcome in self._judge_ahead(pool, items):
+                if not isinstance(outcome, InputError):
+                    yield outcome
+                elif record:
+                    yield None, self._refuse(outcome)
+                else:
+                    raise outcome
+
+    def _read_ahead(self, pool: ThreadPoolExecutor, inputs: Iterator[Any]) -> Iterator[Item]:
+        shelf = _Shelf(_SHELF_BYTES)
+
+        def begin(x: Any) -> tuple[list[Item], Iterator[Item]]:
+            items = _read(x, self.limits)
+            return shelf.fill(items) if _is_light(x) else [], items
+
+        ahead = _READ_AHEAD * self.threads * self.batch_size
+        for first, rest in _run_ahead(pool, begin, inputs, ahead):
+            shelf.empty(first)
+            yield from first
+            yield from rest
+
+    def _judge_ahead(
+        self, pool: ThreadPoolExecutor, items: Iterable[Item]
+    ) -> Iterator[tuple[Slice, Finding] | InputError]:
+        batches = _gather(items, self.batch_size)
+        for outcomes in _run_ahead(pool, self._judge_batch, batches, self.threads):
+            yield from outcomes
+
+    def _judge_batch(self, batch: list[Item]) -> list[tuple[Slice, Finding] | InputError]:
+        start = perf_counter()
+        slices = [item for item in batch if isinstance(item, Slice)]
+        prepared = [prepare(slice_, self.card.preprocess) for slice_ in slices]
+        findings = iter(self._run(slices, prepared, start) if slices else ())
+        return [(item, next(findings)) if isinstance(item, Slice) else item for item in batch]
+
+    def _run(self, slices: list[Slice], prepared: list[Prepared], start: float) -> list[Finding]:
+        outputs = self._session.run(np.stack([one.image for one in prepared]))
+        seconds = (perf_counter() - start) / len(slices)
+        return [
+            self._find(slice_, one, *of_slice, seconds)
+            for slice_, one, *of_slice in zip(
+                slices,
+                prepared,
+                outputs.probabilities,
+                outputs.activation,
+                outputs.unfamiliarity.tolist(),
+                strict=True,
+            )
+        ]
+
+    def _find(
+        self,
+        slice_: Slice,
+        prepared: Prepared,
+        probabilities: Array,
+        activation: Array,
+        unfamiliarity: float,
+        seconds: float,
+    ) -> Finding:
+        size, shape = prepared.image.shape[-1], slice_.pixels.shape
+        tumor = min(1.0, float(probabilities[self._tumor_columns].sum()))
+        boxes = find_boxes(
+            activation, self.card.cell_threshold, prepared.to_pixels, size=size, shape=shape
+        )
+        return Finding(
+            slice_.info,
+            self._point.judge(tumor, unfamiliarity),
+            tumor,
+            dict(zip(self.card.classes, probabilities.tolist(), strict=True)),
+            unfamiliarity,
+            find_peak(activation, prepared.to_pixels, size=size, shape=shape),
+            boxes,
+            operating_point=self.operating_point,
+            model=self.name,
+            seconds=seconds,
+            activation=activation,
+            to_pixels=prepared.to_pixels,
+            image_size=size,
+        )
+
+    def _refuse(self, error: InputError) -> Finding:
+        return Finding(
+            SliceInfo(error.path),
+            operating_point=self.operating_point,
+            model=self.name,
+            error="; ".join(filter(None, (error.reason, error.advice))),
+        )
+
+
+def predict(
+    x: Any, *, model: str | os.PathLike[str] = "default", operating_point: str = "balanced"
+) -> list[Finding]:
+    """Findings of all slices of an input; keep a `Detector` for many calls.
+
+    Args:
+        x: as `Detector.predict` takes it.
+        model: name of the registry, or an ``.onnx`` file.
+        operating_point: name of one of the model's operating points.
+
+    Raises:
+        InputError: an input cannot be used.
+        ModelFileError: the model is unknown, or its file breaks the contract.
+    """
+    return Detector(model, operating_point=operating_point).predict(x)
+
+
+def find_peak(
+    activation: Array, to_pixels: Affine, *, size: int, shape: tuple[int, ...]
+) -> tuple[float, float]:
+    """Centre of the strongest cell, in pixels of the slice.
+
+    Args:
+        activation: (h, w), evidence of each cell.
+        to_pixels: (2, 3), from the prepared image to pixels of the slice.
+        size: side of the prepared image.
+        shape: (H, W) of the slice, into which the point is clipped.
+    """
+    height, width = activation.shape
+    row, column = divmod(int(activation.argmax()), width)
+    x, y = to_pixels @ ((column + 0.5) * size / width, (row + 0.5) * size / height, 1.0)
+    # A pixel covers [i, i + 1), so the last point of the slice lies just below its width.
+    return min(max(float(x), 0.0), shape[1] - 0.5), min(max(float(y), 0.0), shape[0] - 0.5)
+
+
+def find_boxes(
+    activation: Array, threshold: float, to_pixels: Affine, *, size: int, shape: tuple[int, ...]
+) -> tuple[Box, ...]:
+    """Connected regions (eight neighbours) of cells at or over ``threshold``, strongest first.
+
+    Args:
+        activation: (h, w), evidence of each cell, 0 to 1.
+        threshold: the card's ``cell_threshold``.
+        to_pixels: (2, 3), from the prepared image to pixels of the slice.
+        size: side of the prepared image.
+        shape: (H, W) of the slice; boxes are clipped to it, and dropped if nothing is left.
+    """
+    if activation.max() < threshold:
+        return ()
+    cell = np.array([size / activation.shape[1], size / activation.shape[0]])
+    boxes = []
+    for rows, columns in _regions(activation >= threshold):
+        corners = np.array([[columns.min(), rows.min()], [columns.max() + 1, rows.max() + 1]])
+        placed = (corners * cell) @ to_pixels[:, :2].T + to_pixels[:, 2]
+        (x0, y0), (x1, y1) = np.clip(np.sort(placed, axis=0), 0, (shape[1], shape[0])).tolist()
+        if x1 > x0 and y1 > y0:
+            boxes.append(Box(x0, y0, x1, y1, min(1.0, float(activation[rows, columns].max()))))
+    return tuple(sorted(boxes, key=lambda box: -box.score))
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _regions(mask: npt.NDArray[np.bool_]) -> Iterator[tuple[npt.NDArray[np.intp], ...]]:
+    """Rows and columns of each connected region; grids are small, so a walk is cheap."""
+    left = {(int(row), int(column)) for row, column in np.argwhere(mask)}
+    while left:
+        edge = [left.pop()]
+        region = []
+        while edge:
+            row, column = edge.pop()
+            region.append((row, column))
+            around = {(row + dy, column + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)} & left
+            left -= around
+            edge.extend(around)
+        yield tuple(np.array(region).T)
+
+
+def _find_inputs(
+    inputs: Any, limits: Limits, on_skip: Callable[[Skipped], None]
+) -> Iterator[Source | InputError | Any]:
+    """Sources for runs of neighbouring paths; anything else as it is."""
+    many = isinstance(inputs, (list, tuple, Iterator))
+    for are_paths, group in groupby(inputs if many else (inputs,), _is_path):
+        for found in find_sources(group, limits=limits) if are_paths else group:
+            if isinstance(found, Skipped):
+                on_skip(found)
+            else:
+                yield found
+
+
+def _read(x: Any, limits: Limits) -> Iterator[Item]:
+    """Slices of one input; an error ends it and stands in its place."""
+    try:
+        if isinstance(x, (Slice, InputError)):
+            yield x
+        elif isinstance(x, Source):
+            yield from readers.read_slices(x, limits=limits)
+        else:
+            yield from readers.read_object(x, limits=limits)
+    except InputError as error:
+        yield error
+    except (MemoryError, OSError, ValueError) as error:
+        # The last net under the readers: one strange file never stops a run over thousands.
+        name = x.path if isinstance(x, Source) else f"<{type(x).__name__}>"
+        reason = f"cannot be read ({type(error).__name__}: {error})"
+        yield InputError(name, reason, "check that the file opens in another viewer")
+
+
+def _is_path(x: Any) -> bool:
+    return isinstance(x, (str, os.PathLike))
+
+
+def _is_light(x: Any) -> bool:
+    """Whether beginning to read ``x`` ahead of its turn costs little memory."""
+    return not isinstance(x, Source) or x.kind == "raster"
+
+
+def _gather(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Batches of at most ``size`` items, fewer where the slices are large."""
+    batch: list[Item] = []
+    held = 0
+    for item in items:
+        batch.append(item)
+        held += _size(item)
+        if len(batch) == size or held >= _BATCH_BYTES:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch
+
+
+class _Shelf:
+    """Room for slices that were read ahead of their turn, bounded in bytes."""
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._lock = Lock()
+
+    def fill(self, items: Iterator[Item]) -> list[Item]:
+        """The first few of ``items`` while there is room; the rest is read in its turn."""
+        first: list[Item] = []
+        for item in islice(items, _FIRST if self._room > 0 else 0):
+            first.append(item)
+            self._take(_size(item))
+        return first
+
+    def empty(self, items: list[Item]) -> None:
+        self._take(-sum(map(_size, items)))
+
+    def _take(self, taken: int) -> None:
+        with self._lock:
+            self._room -= taken
+
+
+def _size(item: Item) -> int:
+    return item.pixels.nbytes if isinstance(item, Slice) else 0
+
+
+@contextmanager
+def _workers(threads: int) -> Iterator[ThreadPoolExecutor]:
+    """A pool that is left at once: what has not begun is dropped."""
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="tumorlens")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _run_ahead(
+    pool: ThreadPoolExecutor, work: Callable[[Work], Result], items: Iterable[Work], ahead: int
+) -> Iterator[Result]:
+    """``work`` on each item in the pool, results in order, at most ``ahead`` of them unread."""
+    waiting: deque[Future[Result]] = deque()
+    for item in items:
+        waiting.append(pool.submit(work, item))
+        if len(waiting) > ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _at_least_one(name: str, value: int) -> int:
+    if value < 1:
+        raise UsageError(f"{name} must be at least 1, got {value}")
+    return value
+
+
+def _as_model(model: str | os.PathLike[str]) -> str | Path:
+    return model if isinstance(model, str) else Path(model)
+
+
+def _ignore(_: Skipped) -> None:
+    """Nobody asked."""
