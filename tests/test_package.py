@@ -1,0 +1,239 @@
+"""The package as a stranger meets it: its names, its wheel, its doors and its licences."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from importlib import import_module, metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+import tumorlens
+from tumorlens import optional
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+MODULES = {
+    ".".join(path.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted((ROOT / "src/tumorlens").rglob("*.py"))
+}
+NEEDS_TORCH = ("tumorlens.network.*", "tumorlens.training.*", "tumorlens.exporting.*")
+
+
+def run_python(code: str) -> str:
+    """What a fresh interpreter prints."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+# Names and version
+
+
+def test_public_names_are_pinned_and_load():
+    assert tumorlens.__all__ == [
+        "Detector",
+        "Finding",
+        "InputError",
+        "SeriesFinding",
+        "Slice",
+        "SliceInfo",
+        "TumorlensError",
+        "__version__",
+        "draw",
+        "predict",
+    ]
+    for name in tumorlens.__all__:
+        assert getattr(tumorlens, name) is not None
+
+
+def test_version_is_the_same_everywhere():
+    version = tumorlens.__version__
+    assert metadata.version("tumorlens") == version
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+    assert headings[0] == version
+
+
+def test_no_two_modules_share_a_name():
+    stems = Counter(path.stem for path in MODULES.values() if path.stem != "__init__")
+    assert [stem for stem, count in stems.items() if count > 1] == []
+
+
+# What an import costs
+
+
+@pytest.mark.parametrize(
+    ("module", "allowed"),
+    [
+        ("tumorlens", set()),
+        ("tumorlens.errors", set()),
+        ("tumorlens.cli.main", {"click"}),
+        ("tumorlens.finding", {"numpy"}),
+        ("tumorlens.imaging.preprocess", {"numpy", "PIL", "msgspec"}),
+    ],
+)
+def test_import_brings_only(module, allowed):
+    code = f"""
+import sys
+before = set(sys.modules)
+import {module}
+roots = {{name.partition(".")[0] for name in set(sys.modules) - before}}
+print(*sorted(root for root in roots if root not in sys.stdlib_module_names))
+"""
+    brought = {name for name in run_python(code).split() if not name.startswith("_")}
+    assert brought - allowed == {"tumorlens"}
+
+
+def test_light_core_imports_without_any_extra():
+    light = [name for name in MODULES if not any(fnmatch(name, pattern) for pattern in NEEDS_TORCH)]
+    light += [name for name in MODULES if name == "tumorlens.training.recipe"]
+    extras = sorted({module for modules in optional.EXTRAS.values() for module in modules})
+    code = f"""
+import importlib, sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {extras}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Absent())
+for name in {light}:
+    importlib.import_module(name)
+"""
+    run_python(code)
+
+
+# Doors
+
+
+def find_loads(path: Path) -> Iterator[str]:
+    """Modules that a file loads by name: ``load("x.y")``, ``import_module("x")``."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not (isinstance(node, ast.Call) and node.args):
+            continue
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else None
+        called = node.func.id if isinstance(node.func, ast.Name) else called
+        first = node.args[0]
+        if called in {"load", "import_module"} and isinstance(first, ast.Constant):
+            yield str(first.value)
+
+
+def read_doors() -> dict[str, set[str]]:
+    """Heavy library -> patterns of the modules that may import it, from the contracts."""
+    doors: dict[str, set[str]] = {}
+    for contract in PROJECT["tool"]["importlinter"]["contracts"]:
+        if contract["id"].startswith("door"):
+            for library in contract["forbidden_modules"]:
+                doors.setdefault(library, set())
+            for line in contract["ignore_imports"]:
+                module, _, library = line.partition(" -> ")
+                doors[library].add(module)
+    return doors
+
+
+def test_loads_by_name_use_the_doors_of_the_contracts():
+    doors = read_doors()
+    assert "sklearn" in doors
+    passed_by = [
+        f"{module} loads {loaded}"
+        for module, path in MODULES.items()
+        for loaded in find_loads(path)
+        if (root := loaded.partition(".")[0]) in doors
+        and not any(fnmatch(module, pattern) for pattern in doors[root])
+    ]
+    assert passed_by == []
+
+
+def test_find_loads_sees_both_spellings(tmp_path):
+    source = tmp_path / "module.py"
+    source.write_text('optional.load("sklearn.metrics")\nimport_module("torch")\nload(name)\n')
+    assert list(find_loads(source)) == ["sklearn.metrics", "torch"]
+
+
+# Extras and licences
+
+IMPORT_NAMES = {"scikit-learn": "sklearn"}
+
+
+def test_optional_knows_what_the_extras_bring():
+    for extra, modules in optional.EXTRAS.items():
+        wanted = {
+            Requirement(line).name for line in PROJECT["project"]["optional-dependencies"][extra]
+        }
+        wanted = {IMPORT_NAMES.get(name, name) for name in wanted if name != "tumorlens"}
+        assert set(modules) <= wanted, extra
+
+
+def collect_core() -> dict[str, metadata.Distribution]:
+    """All that ``pip install tumorlens`` brings, as installed here."""
+    found: dict[str, metadata.Distribution] = {}
+    lines = list(PROJECT["project"]["dependencies"])
+    while lines:
+        requirement = Requirement(lines.pop())
+        name = re.sub(r"[-_.]+", "-", requirement.name).lower()
+        wanted = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        if wanted and name not in found:
+            found[name] = metadata.distribution(name)
+            lines += found[name].requires or []
+    return found
+
+
+def test_core_is_listed_with_its_licences_and_holds_no_gpl():
+    table = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8")
+    core = collect_core()
+    assert len(core) >= len(PROJECT["project"]["dependencies"])
+    assert "pylibjpeg-libjpeg" not in core
+    for name, distribution in core.items():
+        assert f"\n| {name} |" in table, f"{name} is missing from docs/dependencies.md"
+        fields = distribution.metadata
+        stated = [fields.get("License-Expression") or "", (fields.get("License") or "")[:200]]
+        stated += [line for line in fields.get_all("Classifier") or [] if "License" in line]
+        assert not re.search(r"GPL|General Public", " ".join(stated)), f"{name}: {stated}"
+
+
+# The wheel
+
+
+@pytest.fixture(scope="module")
+def wheel_names(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+def test_wheel_carries_code_types_recipes_and_terms(wheel_names):
+    licences = f"tumorlens-{tumorlens.__version__}.dist-info/licenses"
+    wanted = {path.relative_to(ROOT / "src").as_posix() for path in MODULES.values()}
+    wanted |= {"tumorlens/py.typed", f"{licences}/LICENSE", f"{licences}/MODEL_LICENSE.md"}
+    wanted |= {f"tumorlens/training/recipes/{path.name}" for path in ROOT.glob("recipes/*.toml")}
+    assert wanted - wheel_names == set()
+
+
+def test_wheel_carries_every_model_of_the_registry(wheel_names):
+    models = import_module("tumorlens.model.registry").MODELS
+    assert models
+    for entry in models.values():
+        assert f"tumorlens/model/bundled/{entry.file}" in wheel_names
+
+
+def test_wheel_carries_no_pictures_and_no_tests(wheel_names):
+    strange = [name for name in wheel_names if name.startswith(("tests", "examples"))]
+    strange += [
+        name for name in wheel_names if re.search(r"\.(png|jpe?g|dcm|webp|nii(\.gz)?)$", name)
+    ]
+    assert strange == []
