@@ -79,7 +79,7 @@ def test_no_two_modules_share_a_name():
         ("tumorlens.errors", set()),
         ("tumorlens.cli.main", {"click"}),
         ("tumorlens.finding", {"numpy"}),
-        ("tumorlens.imaging.preprocess", {"numpy", "PIL", "msgspec"}),
+        ("tumorlens.imaging.preprocess", {"numpy", "PIL", "msgspec", "typing_extensions"}),
     ],
 )
 def test_import_brings_only(module, allowed):
