@@ -111,6 +111,16 @@ for name in {light}:
     run_python(code)
 
 
+@pytest.mark.parametrize("path", sorted(ROOT.glob("recipes/*.toml")), ids=lambda path: path.stem)
+def test_every_recipe_is_parsed(path):
+    recipe = import_module("tumorlens.training.recipe")
+    assert recipe.read_recipe(path.stem) == recipe.read_recipe(path)
+
+
+def test_the_recipes_are_there():
+    assert {"seed", "release"} <= {path.stem for path in ROOT.glob("recipes/*.toml")}
+
+
 # Doors
 
 
