@@ -48,13 +48,8 @@ help:
 	@touch $@
 
 demo: .venv/core.stamp
-	@mkdir -p demo
-	$(BIN)/tumorlens predict examples/*.png examples/*.dcm examples/*.nii.gz \
-	  --heatmaps demo/heatmaps --format table
-	@$(BIN)/tumorlens predict examples/*.png examples/*.dcm examples/*.nii.gz \
-	  --quiet --output demo/records.jsonl --format jsonl --overwrite
-	@echo "Pictures with heat maps: $(CURDIR)/demo/heatmaps"
-	@echo "One record a slice:      $(CURDIR)/demo/records.jsonl"
+	$(BIN)/tumorlens predict examples --heatmaps demo
+	@echo "Pictures with heat maps: $(CURDIR)/demo"
 
 test: .venv/dev.stamp
 	$(BIN)/python -m pytest
@@ -70,7 +65,7 @@ format: .venv/dev.stamp
 	$(BIN)/ruff check --fix
 
 docs: .venv/docs.stamp
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: .venv/dev.stamp
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
