@@ -48,7 +48,7 @@ help:
 	@touch $@
 
 demo: .venv/core.stamp
-	$(BIN)/tumorlens predict examples --heatmaps demo
+	$(BIN)/tumorlens predict examples --format table --heatmaps demo
 	@echo "Pictures with heat maps: $(CURDIR)/demo"
 
 test: .venv/dev.stamp
