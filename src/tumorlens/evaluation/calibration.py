@@ -1,0 +1,268 @@
+"""Recalibration: scale and offset of the tumor logit, thresholds, and the familiarity limit.
+
+All three are fitted on cases that the model was not trained on: held-out rows at the end of a
+training, or a site's own labelled cases. Neither needs torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import ceil
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorlens.errors import DataError, UsageError
+from tumorlens.evaluation.cases import Cases, Ratio, ratio_family
+from tumorlens.evaluation.intervals import FEW_GROUPS, Estimate, measure
+from tumorlens.evaluation.reliability import to_logit
+from tumorlens.evaluation.scores import Scores
+from tumorlens.model.card import OperatingPoint
+from tumorlens.model.contract import Calibration
+from tumorlens.optional import load
+
+__all__ = [
+    "ChosenPoint",
+    "carry_point",
+    "check_enough",
+    "choose_thresholds",
+    "fit_familiarity",
+    "fit_logit",
+    "recalibrate",
+]
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+CONFIDENT = 0.98
+"""A slice is cleared below the threshold of this sensitivity, called from that of this
+specificity on."""
+FAMILIAR = 0.99
+"""Share of one's own cases that must count as familiar."""
+SCALE_SPREAD = 0.7
+OFFSET_SPREAD = 2.0
+"""Prior standard deviations of log(scale) and offset around the identity."""
+SMALLEST, LARGEST = 1e-6, 1 - 1e-6
+"""Thresholds stay inside these: a probability of exactly 0 or 1 is never reached."""
+
+
+@dataclass(frozen=True)
+class ChosenPoint:
+    """Thresholds, and how sure their number of cases makes them.
+
+    Attributes:
+        point: low, middle, high.
+        estimates: sensitivity and specificity at the middle, with their intervals.
+    """
+
+    point: OperatingPoint
+    estimates: list[Estimate]
+
+
+def fit_logit(chance: FloatArray, tumor: BoolArray, group: npt.NDArray[np.generic]) -> Calibration:
+    """Scale and offset of the tumor logit that fit labelled cases best (Platt 1999).
+
+    Slices of one group resemble each other, so a group counts as the square root of its slices:
+    between one case (all alike) and as many cases as slices (all independent). A prior holds few
+    cases near the identity and fades as groups are added.
+
+    Args:
+        chance: (n,) tumor probabilities as the model gives them now.
+        tumor: (n,) labels.
+        group: (n,) patient or cluster.
+    """
+    z, sign = to_logit(chance), np.where(tumor, 1.0, -1.0)
+    _, code, size = np.unique(group, return_inverse=True, return_counts=True)
+    weight = 1 / np.sqrt(size[code])
+
+    def cost(parameters: FloatArray) -> float:
+        stretch, offset = parameters
+        margin = sign * (np.exp(stretch) * z + offset)
+        prior = (stretch / SCALE_SPREAD) ** 2 + (offset / OFFSET_SPREAD) ** 2
+        return float(weight @ np.logaddexp(0, -margin) + prior / 2)
+
+    found = load("scipy.optimize", "calibration").minimize(cost, np.zeros(2), method="BFGS")
+    return Calibration(scale=float(np.exp(found.x[0])), offset=float(found.x[1]))
+
+
+def fit_familiarity(
+    unfamiliarity: FloatArray, group: npt.NDArray[np.generic], *, familiar: float = FAMILIAR
+) -> float:
+    """Factor of unfamiliarity that puts the limit, 1, where ``familiar`` of the cases lie below.
+
+    Every group weighs the same, however many slices it has.
+    """
+    known = np.isfinite(unfamiliarity)
+    value, names = unfamiliarity[known], group[known]
+    if not len(value):
+        return 1.0
+    _, code, size = np.unique(names, return_inverse=True, return_counts=True)
+    order = np.argsort(value, kind="stable")
+    below = np.cumsum((1 / size[code])[order]) / len(size)
+    place = min(int(np.searchsorted(below, familiar)), len(order) - 1)
+    limit = float(value[order[place]])
+    return 1 / limit if limit > 0 else 1.0
+
+
+def choose_thresholds(
+    scores: Scores,
+    *,
+    sensitivity: float | None = None,
+    specificity: float | None = None,
+    confident: float = CONFIDENT,
+) -> ChosenPoint:
+    """Thresholds for an operating point.
+
+    Args:
+        scores: labelled, calibrated; rows without a label are ignored.
+        sensitivity: wanted at the middle threshold, which is then the highest that reaches it.
+        specificity: wanted at the middle threshold, which is then the lowest that reaches it.
+            Without either, sensitivity and specificity are made equal.
+        confident: a slice is cleared below the threshold with this sensitivity and called a
+            tumor from the one with this specificity.
+
+    Raises:
+        DataError: one of the labels is missing.
+        UsageError: both wishes at once, or one outside (0, 1).
+    """
+    _check_wish(sensitivity, specificity)
+    ill, well = _split_scores(scores)
+    if specificity is not None:
+        middle = _reach_specificity(well, specificity)
+    elif sensitivity is not None:
+        middle = _reach_sensitivity(ill, sensitivity)
+    else:
+        middle = _balance(ill, well)
+    low = min(middle, _reach_sensitivity(ill, confident))
+    high = max(middle, _reach_specificity(well, confident))
+    wish = _word_wish(sensitivity, specificity)
+    n = f"{len(ill)} tumor and {len(well)} other slices"
+    point = OperatingPoint(low=low, middle=middle, high=high, meaning=f"{wish}, on {n}")
+    return ChosenPoint(point, _estimate_at(scores, middle))
+
+
+def check_enough(
+    scores: Scores, *, sensitivity: float | None = None, specificity: float | None = None
+) -> None:
+    """Refuse to calibrate on too few cases.
+
+    At least 20 groups with and 20 without tumor, as for an interval; for a wanted rate r, as many
+    as leave one group on the other side of the threshold: 1 / (1 - r).
+
+    Raises:
+        DataError: gives the number of groups that would do.
+    """
+    cases = Cases.of(scores)
+    for label, rate, column in (("tumor", sensitivity, 0), ("no_tumor", specificity, 1)):
+        need = max(FEW_GROUPS, 0 if rate is None else ceil(1 / (1 - rate) - 1e-9))
+        have = int(np.count_nonzero(cases.of_each[:, column]))
+        if have < need:
+            wish = "" if rate is None else f" for a rate of {rate:g}"
+            raise DataError(
+                f"{scores.name}: too few cases to calibrate on: {have} groups (patients) with "
+                f"slices labelled {label}; expected at least {need}{wish}: "
+                f"add {need - have} more"
+            )
+
+
+def recalibrate(scores: Scores, fitted: Calibration) -> Scores:
+    """The scores as they would be after ``fitted``; verdicts stay those of the old thresholds."""
+    z = fitted.scale * to_logit(scores.tumor_probability) + fitted.offset
+    p = np.asarray(1 / (1 + np.exp(-z)))
+    return replace(
+        scores,
+        tumor_probability=p,
+        probabilities=_spread(scores, p),
+        unfamiliarity=scores.unfamiliarity * fitted.unfamiliarity,
+    )
+
+
+def carry_point(point: OperatingPoint, fitted: Calibration) -> OperatingPoint:
+    """The same decisions after ``fitted``: thresholds move as the probabilities do."""
+    logits = to_logit(np.array([point.low, point.middle, point.high]))
+    low, middle, high = 1 / (1 + np.exp(-(fitted.scale * logits + fitted.offset)))
+    return OperatingPoint(
+        low=float(low), middle=float(middle), high=float(high), meaning=point.meaning
+    )
+
+
+def _spread(scores: Scores, p: FloatArray) -> FloatArray:
+    """Class probabilities with the new tumor probability and the old shares among tumors."""
+    chances = scores.probabilities.copy()
+    ill = np.array([name != "no_tumor" for name in scores.classes], bool)
+    if ill.any():
+        total = np.maximum(chances[:, ill].sum(axis=1, keepdims=True), 1e-12)
+        chances[:, ill] *= p[:, None] / total
+        chances[:, ~ill] = (1 - p)[:, None]
+    return chances
+
+
+def _check_wish(sensitivity: float | None, specificity: float | None) -> None:
+    if sensitivity is not None and specificity is not None:
+        raise UsageError(
+            "give a wanted sensitivity or a wanted specificity, not both: "
+            "one threshold cannot promise two rates"
+        )
+    for name, rate in (("sensitivity", sensitivity), ("specificity", specificity)):
+        if rate is not None and not 0 < rate < 1:
+            raise UsageError(f"{name}: expected a rate between 0 and 1, such as 0.95, got {rate:g}")
+
+
+def _word_wish(sensitivity: float | None, specificity: float | None) -> str:
+    if sensitivity is not None:
+        return f"sensitivity {sensitivity:g} at the middle"
+    if specificity is not None:
+        return f"specificity {specificity:g} at the middle"
+    return "sensitivity and specificity equal at the middle"
+
+
+def _split_scores(scores: Scores) -> tuple[FloatArray, FloatArray]:
+    """Tumor probabilities of tumor and of other slices, each sorted upwards."""
+    p, y = scores.tumor_probability, scores.tumor
+    ill, well = np.sort(p[y]), np.sort(p[scores.labelled & ~y])
+    if not (len(ill) and len(well)):
+        missing = "tumor" if not len(ill) else "no_tumor"
+        raise DataError(
+            f"{scores.name}: no slice is labelled {missing}; thresholds need both labels"
+        )
+    return ill, well
+
+
+def _reach_sensitivity(ill: FloatArray, rate: float) -> float:
+    """The highest threshold that finds ``rate`` of the tumor slices, halfway to the next missed."""
+    missed = int(np.floor((1 - rate) * len(ill) + 1e-9))
+    return _between(ill[missed - 1] if missed else 0.0, ill[missed])
+
+
+def _reach_specificity(well: FloatArray, rate: float) -> float:
+    """The lowest threshold that clears ``rate`` of the other slices, halfway to the next alarm."""
+    cleared = well[ceil(rate * len(well) - 1e-9) - 1]
+    alarms = well[well > cleared]
+    return _between(cleared, alarms[0] if len(alarms) else 1.0)
+
+
+def _between(below: float, above: float) -> float:
+    """Halfway, but never on ``below``: what equals a threshold is over it."""
+    middle = (below + above) / 2
+    return float(np.clip(middle if middle > below else above, SMALLEST, LARGEST))
+
+
+def _balance(ill: FloatArray, well: FloatArray) -> float:
+    """Where sensitivity falls to meet specificity as the threshold rises."""
+    levels = np.unique(np.concatenate([ill, well]))
+    missed = np.searchsorted(ill, levels, "left") / len(ill)
+    cleared = np.searchsorted(well, levels, "left") / len(well)
+    cross = np.flatnonzero(missed + cleared >= 1)
+    k = int(cross[0]) if len(cross) else len(levels) - 1
+    return _between(levels[max(k - 1, 0)], levels[k])
+
+
+def _estimate_at(scores: Scores, middle: float) -> list[Estimate]:
+    cases = Cases.of(scores)
+    called, y = scores.tumor_probability >= middle, scores.tumor
+    normal = scores.labelled & ~y
+    ratios = [
+        Ratio("sensitivity", y & called, y),
+        Ratio("specificity", normal & ~called, normal),
+    ]
+    return measure([ratio_family(cases, ratios)], cases.names)

@@ -1,0 +1,219 @@
+"""95 % intervals by bootstrap over groups: weights, not copies.
+
+A replicate draws as many groups as there are, with replacement; a group drawn twice counts with
+weight two. Figures take the weights, so no row is ever copied, and all figures of one table are
+resampled together, which is what makes differences between them paired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tumorlens.optional import load
+
+__all__ = [
+    "FEW_GROUPS",
+    "REPLICATES",
+    "Estimate",
+    "Family",
+    "Statistic",
+    "bound_exactly",
+    "bound_replicates",
+    "draw_weights",
+    "measure",
+    "replicate_family",
+]
+
+FloatArray = npt.NDArray[np.float64]
+
+REPLICATES = 1000
+FEW_GROUPS = 20
+"""With fewer groups no interval is given; the counts per group are listed instead."""
+
+CELLS_AT_ONCE = 4_000_000
+"""Weights that are held as floats at one time: about 32 MB."""
+
+
+class Estimate(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One figure with what is needed to believe it.
+
+    Attributes:
+        name: e.g. ``sensitivity``.
+        value: None where it cannot be computed; ``note`` says why.
+        low, high: ends of the 95 % interval; None where there is none.
+        method: ``bootstrap`` over groups, ``exact`` (Clopper-Pearson on groups, where no error
+            or nothing but errors was seen) or ``counts`` (under 20 groups).
+        n: slices (or series, patients, pairs: what the figure counts).
+        groups: independent groups that carry it; for a figure that needs both labels, those
+            of the rarer one.
+        counts: under 20 groups: (group, part, whole) each, e.g. slices found, tumor slices.
+        note: what to know about it.
+    """
+
+    name: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    method: str = ""
+    n: int = 0
+    groups: int = 0
+    counts: list[tuple[str, float, float]] = []
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """A figure before its interval is known.
+
+    Attributes:
+        name: of the figure.
+        value: on the data as they are; NaN where it cannot be computed.
+        n: what it counts.
+        groups: independent groups that carry it; of a figure that needs both labels, those of
+            the rarer one.
+        parts: (G, 2) numbers to list under 20 groups: part and whole; None where no count says it.
+        share: True if it lies in [0, 1] and its ends mean "no error" and "nothing but errors":
+            there a bootstrap sees no spread, and an exact bound on groups takes its place.
+        pivot: True for the basic interval (2 value - quantiles), which undoes the upward bias of
+            figures such as the ECE, whose replicates add noise to noise.
+        note: what to know about it.
+    """
+
+    name: str
+    value: float
+    n: int
+    groups: int
+    parts: FloatArray | None = None
+    share: bool = False
+    pivot: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Statistics that share the work of a replicate.
+
+    Attributes:
+        statistics: k of them.
+        replicate: (b, G) weights -> (b, k) values, NaN where a draw cannot tell.
+        width: numbers that ``replicate`` holds for each replicate; sets how many run at once.
+    """
+
+    statistics: tuple[Statistic, ...]
+    replicate: Callable[[FloatArray], FloatArray]
+    width: int = 0
+
+
+def draw_weights(groups: int, replicates: int = REPLICATES, seed: int = 0) -> npt.NDArray[np.uint8]:
+    """(replicates, groups): how often each group was drawn. One byte each: none comes near 255."""
+    rng = np.random.default_rng(seed)
+    weights = np.empty((replicates, groups), np.uint8)
+    for row in weights:
+        row[:] = np.bincount(rng.integers(0, groups, groups), minlength=groups)
+    return weights
+
+
+def measure(
+    families: Sequence[Family],
+    group_names: Sequence[str],
+    *,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> list[Estimate]:
+    """Give every statistic its interval, all from the same draws."""
+    weights = draw_weights(len(group_names), replicates, seed) if len(group_names) else None
+    estimates = []
+    for family in families:
+        values = None if weights is None else replicate_family(family, weights)
+        for column, statistic in enumerate(family.statistics):
+            drawn = np.empty(0) if values is None else values[:, column]
+            estimates.append(_finish(statistic, drawn, group_names))
+    return estimates
+
+
+def replicate_family(
+    family: Family, weights: npt.NDArray[np.uint8], cells: int = CELLS_AT_ONCE
+) -> FloatArray:
+    """(B, k) values of a family under (B, G) weights, a few replicates at a time."""
+    size = max(1, cells // max(1, weights.shape[1], family.width))
+    chunks = (weights[start : start + size] for start in range(0, len(weights), size))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.concatenate([family.replicate(chunk.astype(np.float64)) for chunk in chunks])
+
+
+def bound_replicates(
+    values: FloatArray, groups: int, *, value: float = np.nan, pivot: bool = False
+) -> tuple[float, float]:
+    """Ends of the 95 % interval of bootstrap ``values``; NaN ends where half of them are NaN.
+
+    The quantiles are widened for the number of groups (the "expanded percentile" interval of
+    Hesterberg, What teachers should know about the bootstrap, 2015, section 5.4): plain
+    percentiles are too narrow by sqrt((G - 1) / G) and by the normal in place of Student's t.
+    """
+    known = values[np.isfinite(values)]
+    if groups < 2 or len(known) < max(2, len(values) / 2):
+        return np.nan, np.nan
+    stats = load("scipy.stats", "intervals")
+    reach = np.sqrt(groups / (groups - 1)) * stats.t.ppf(0.975, groups - 1)
+    level = float(stats.norm.cdf(-reach))
+    low, high = np.quantile(known, [level, 1 - level])
+    return (2 * value - float(high), 2 * value - float(low)) if pivot else (float(low), float(high))
+
+
+def bound_exactly(right: int, groups: int) -> tuple[float, float]:
+    """Clopper-Pearson 95 % interval of a share of ``groups`` independent groups."""
+    interval = load("scipy.stats", "intervals").binomtest(right, groups).proportion_ci(0.95)
+    return float(interval.low), float(interval.high)
+
+
+def _finish(statistic: Statistic, values: FloatArray, group_names: Sequence[str]) -> Estimate:
+    known = not np.isnan(statistic.value)
+    estimate = Estimate(
+        statistic.name,
+        float(statistic.value) if known else None,
+        n=statistic.n,
+        groups=statistic.groups,
+        note=statistic.note,
+    )
+    if not known or statistic.groups == 0:
+        return estimate
+    few = statistic.groups < FEW_GROUPS
+    counts = _list_counts(statistic, group_names) if few else []
+    flawless = _bound_flawless(statistic)
+    if flawless is not None:
+        return _with(estimate, low=flawless[0], high=flawless[1], method="exact", counts=counts)
+    if few:
+        return _with(estimate, method="counts", counts=counts)
+    low, high = bound_replicates(
+        values, statistic.groups, value=statistic.value, pivot=statistic.pivot
+    )
+    if np.isnan(low):
+        return estimate
+    low, high = (max(0.0, low), max(0.0, high)) if statistic.pivot else (low, high)
+    return _with(estimate, low=low, high=high, method="bootstrap")
+
+
+def _bound_flawless(statistic: Statistic) -> tuple[float, float] | None:
+    """Where no error was seen, a bootstrap sees none either: count groups without an error."""
+    if not statistic.share or statistic.value not in (0.0, 1.0):
+        return None
+    return bound_exactly(statistic.groups if statistic.value else 0, statistic.groups)
+
+
+def _list_counts(statistic: Statistic, names: Sequence[str]) -> list[tuple[str, float, float]]:
+    if statistic.parts is None:
+        return []
+    return [
+        (name, round(part, 4), round(whole, 4))
+        for name, (part, whole) in zip(names, statistic.parts.tolist(), strict=True)
+        if whole > 0
+    ]
+
+
+def _with(estimate: Estimate, **changes: object) -> Estimate:
+    return msgspec.structs.replace(estimate, **changes)

@@ -1,0 +1,219 @@
+"""Figures that level and patient cannot explain: does the score see the tumor, or the position?
+
+Tumors lie where the brain is wide, so a detector of "middle of the head" passes many tests. Here
+slices are compared at one level between patients, and inside one patient beside what the position
+alone would give (design, section 5). Levels are compared inside one source and sequence only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorlens.evaluation.cases import Cases, Ratio, ratio_family
+from tumorlens.evaluation.intervals import Family, Statistic
+
+__all__ = ["KERNEL", "TOLERANCE", "level_families", "score_positions"]
+
+FloatArray = npt.NDArray[np.float64]
+IndexArray = npt.NDArray[np.intp]
+
+TOLERANCE = 0.05
+"""Largest difference in position of two slices at one level."""
+KERNEL = 0.08
+"""Standard deviation of the Gaussian that smooths the tumor rate along the head."""
+STEPS = 1000
+"""Positions are rounded to this share of the head for the tumor rate; the kernel is 80 steps."""
+MOST_CELLS = 2000
+"""Groups are pooled into at most so many cells for the table of pairs, which is square."""
+PAIRS_AT_ONCE = 2_000_000
+
+
+def level_families(cases: Cases) -> list[Family]:
+    """Level-matched and within-patient AUC, each beside position alone; none without positions."""
+    s = cases.scores
+    rows = np.flatnonzero(s.labelled & np.isfinite(s.position))
+    if not (s.tumor[rows].any() and (~s.tumor[rows]).any()):
+        return []
+    slices = _Slices.of(cases, rows)
+    by_position = score_positions(slices.position, slices.tumor, slices.group, slices.stratum)
+    families = [_pair_family(cases, slices, slices.score, "level_matched_auc")]
+    families.append(_pair_family(cases, slices, by_position, "level_matched_auc_of_position"))
+    ratios = [
+        _within_patients(cases, slices, slices.score, "within_patient_auc"),
+        _within_patients(cases, slices, by_position, "within_patient_auc_of_position"),
+    ]
+    return [family for family in families if family.statistics[0].n] + (
+        [ratio_family(cases, ratios)] if ratios[0].whole.any() else []
+    )
+
+
+def score_positions(
+    position: FloatArray, tumor: npt.NDArray[np.bool_], group: IndexArray, stratum: IndexArray
+) -> FloatArray:
+    """Position alone: the tumor rate at each slice's position among the *other* groups.
+
+    Args:
+        position: (n,) from 0 to 1.
+        tumor: (n,) label.
+        group: (n,) patient; its own slices do not count.
+        stratum: (n,) source and sequence; only slices of the same one count.
+
+    Returns:
+        (n,) rates, smoothed with a Gaussian of standard deviation 0.08; NaN where a stratum has
+        no other group.
+    """
+    step = np.round(position * STEPS).astype(np.intp)
+    grid = np.arange(STEPS + 1)
+    kernel = np.exp(-0.5 * ((grid[:, None] - grid) / (KERNEL * STEPS)) ** 2)
+    rate = np.full(len(position), np.nan)
+    for one in np.unique(stratum):
+        rows = np.flatnonzero(stratum == one)
+        rate[rows] = _rate_elsewhere(step[rows], tumor[rows], group[rows], kernel)
+    return rate
+
+
+def _rate_elsewhere(
+    step: IndexArray, tumor: npt.NDArray[np.bool_], group: IndexArray, kernel: FloatArray
+) -> FloatArray:
+    everyone = kernel @ np.bincount(step, minlength=len(kernel))
+    ill = kernel @ np.bincount(step, weights=tumor, minlength=len(kernel))
+    rate = np.full(len(step), np.nan)
+    order = np.argsort(group, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
+        if len(rows) == len(step):
+            break
+        own = kernel[np.ix_(step[rows], step[rows])]
+        others = everyone[step[rows]] - own.sum(axis=1)
+        rate[rows] = (ill[step[rows]] - own @ tumor[rows]) / others
+    return rate
+
+
+@dataclass(frozen=True, eq=False)
+class _Slices:
+    """The slices with label and position: (m,) arrays."""
+
+    score: FloatArray
+    tumor: npt.NDArray[np.bool_]
+    position: FloatArray
+    group: IndexArray
+    stratum: IndexArray
+
+    @classmethod
+    def of(cls, cases: Cases, rows: IndexArray) -> _Slices:
+        s = cases.scores
+        _, stratum = np.unique(s.stratum[rows], return_inverse=True)
+        return cls(
+            s.tumor_probability[rows], s.tumor[rows], s.position[rows], cases.codes[rows], stratum
+        )
+
+
+def _within_patients(cases: Cases, slices: _Slices, score: FloatArray, name: str) -> Ratio:
+    """Mean over patients of the AUC inside each that has both labels (and inside one sequence)."""
+    groups = len(cases.names)
+    known = np.isfinite(score)
+    series = slices.stratum[known] * groups + slices.group[known]
+    area, which = _areas(series, score[known], slices.tumor[known])
+    patient = which % groups
+    return Ratio(
+        name,
+        np.bincount(patient, weights=area, minlength=groups),
+        np.bincount(patient, minlength=groups),
+        by_group=True,
+    )
+
+
+def _areas(
+    series: IndexArray, score: FloatArray, tumor: npt.NDArray[np.bool_]
+) -> tuple[FloatArray, IndexArray]:
+    """AUC inside each series that has both labels, by mean ranks (Mann-Whitney); its series."""
+    names, code = np.unique(series, return_inverse=True)
+    order = np.lexsort((score, code))
+    code, score, tumor = code[order], score[order], tumor[order]
+    size = np.bincount(code)
+    first = np.concatenate([[0], np.cumsum(size)[:-1]])
+    new_run = np.append(True, (score[1:] != score[:-1]) | (code[1:] != code[:-1]))
+    run = np.cumsum(new_run) - 1
+    length = np.bincount(run)
+    rank = (np.flatnonzero(new_run) + (length + 1) / 2)[run] - first[code]
+    ill = np.bincount(code, weights=tumor)
+    well = size - ill
+    both = (ill > 0) & (well > 0)
+    ranks = np.bincount(code, weights=rank * tumor)
+    area = (ranks - ill * (ill + 1) / 2)[both] / (ill * well)[both]
+    return area, names[both]
+
+
+def _pair_family(cases: Cases, slices: _Slices, score: FloatArray, name: str) -> Family:
+    """Share of level-matched pairs of two patients in which the tumor slice scores higher."""
+    groups = len(cases.names)
+    cells = min(groups, MOST_CELLS)
+    cell = np.arange(groups)
+    if cells < groups:
+        # Pooled by lot, not by name: neighbours in the alphabet may be alike. A cell is then
+        # drawn as a group is, and has as many groups' worth of weight.
+        cell = np.random.default_rng(0).permutation(groups) % cells
+    wins, pairs = _count_pairs(slices, score, cell, cells)
+    ill, well = pairs.sum(axis=1) > 0, pairs.sum(axis=0) > 0
+    total = pairs.sum()
+    statistic = Statistic(
+        name,
+        float(wins.sum() / total) if total else np.nan,
+        n=int(total),
+        groups=int(min(ill.sum(), well.sum())),
+        parts=cases.of_each,
+        share=True,
+        note="n counts pairs",
+    )
+
+    def replicate(weights: FloatArray) -> FloatArray:
+        drawn = weights[:, :cells]
+        won = np.einsum("bi,bi->b", drawn @ wins, drawn)
+        return np.asarray(won / np.einsum("bi,bi->b", drawn @ pairs, drawn))[:, None]
+
+    return Family((statistic,), replicate, width=2 * cells)
+
+
+def _count_pairs(
+    slices: _Slices, score: FloatArray, cell: IndexArray, cells: int
+) -> tuple[FloatArray, FloatArray]:
+    """(cells, cells) wins and numbers of pairs: row the tumor slice's group, column the other's."""
+    wins, pairs = np.zeros(cells * cells), np.zeros(cells * cells)
+    for one in np.unique(slices.stratum):
+        rows = np.flatnonzero((slices.stratum == one) & np.isfinite(score))
+        ill = rows[slices.tumor[rows]]
+        well = rows[~slices.tumor[rows]]
+        well = well[np.argsort(slices.position[well], kind="stable")]
+        level = slices.position[well]
+        low = np.searchsorted(level, slices.position[ill] - TOLERANCE - 1e-9, "left")
+        high = np.searchsorted(level, slices.position[ill] + TOLERANCE + 1e-9, "right")
+        for start, stop in _portions(high - low):
+            i, j = _spell_out(low[start:stop], high[start:stop])
+            a, b = ill[start:stop][i], well[j]
+            other = slices.group[a] != slices.group[b]
+            a, b = a[other], b[other]
+            won = (score[a] > score[b]) + 0.5 * (score[a] == score[b])
+            key = cell[slices.group[a]] * cells + cell[slices.group[b]]
+            wins += np.bincount(key, weights=won, minlength=cells * cells)
+            pairs += np.bincount(key, minlength=cells * cells)
+    return wins.reshape(cells, cells), pairs.reshape(cells, cells)
+
+
+def _portions(sizes: IndexArray) -> list[tuple[int, int]]:
+    """Cut a list of sizes into runs of about `PAIRS_AT_ONCE` together."""
+    if not len(sizes):
+        return []
+    portion = np.cumsum(sizes) // PAIRS_AT_ONCE
+    cuts = [0, *(np.flatnonzero(np.diff(portion)) + 1), len(sizes)]
+    return [(int(a), int(b)) for a, b in pairwise(cuts)]
+
+
+def _spell_out(low: IndexArray, high: IndexArray) -> tuple[IndexArray, IndexArray]:
+    """All (i, j) with low[i] <= j < high[i]."""
+    size = high - low
+    i = np.repeat(np.arange(len(low)), size)
+    offset = np.arange(len(i)) - np.repeat(np.cumsum(size) - size, size)
+    return i, np.repeat(low, size) + offset

@@ -1,0 +1,106 @@
+"""Scores of a model over a manifest: each slice is read, judged and set beside its label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tumorlens.data.rows import Manifest, Row
+from tumorlens.detector import Detector
+from tumorlens.errors import DataError, InputError
+from tumorlens.evaluation.localization import judge_pointing
+from tumorlens.evaluation.scores import Scores
+from tumorlens.finding import Finding
+from tumorlens.imaging.readers import read_slice
+from tumorlens.imaging.slices import Slice
+
+__all__ = ["Progress", "Scored", "score_manifest"]
+
+Progress = Callable[[int, int], None]
+"""Told (slices done, slices in all)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """Scores, and what could not be scored.
+
+    Attributes:
+        scores: of the slices that could be read.
+        failures: one error for each that could not.
+    """
+
+    scores: Scores
+    failures: tuple[InputError, ...]
+
+
+def score_manifest(
+    detector: Detector,
+    manifest: Manifest,
+    progress: Progress | None = None,
+    *,
+    is_seen: Callable[[Slice], bool] | None = None,
+) -> Scored:
+    """Judge every slice of a manifest.
+
+    Args:
+        detector: the model, at its operating point.
+        manifest: rows with or without labels.
+        progress: told after each slice.
+        is_seen: whether a picture was in training; not asked if None.
+
+    Raises:
+        DataError: no slice could be read; gives the first reason.
+    """
+    reading = _Reading(manifest.rows, detector)
+    findings: list[Finding] = []
+    seen: list[float] = []
+    hits: list[tuple[float, float, float]] = []
+    for slice_, finding in detector.judge(reading):
+        row = reading.rows[len(findings)]
+        findings.append(_shrink(finding))
+        seen.append(np.nan if is_seen is None else float(is_seen(slice_)))
+        hits.append(judge_pointing(row, finding))
+        if progress is not None:
+            progress(len(findings) + len(reading.failures), len(manifest))
+    if not findings:
+        first = f": {reading.failures[0]}" if reading.failures else ""
+        raise DataError(f"{manifest.name}: none of {len(manifest)} slices could be read{first}")
+    point = detector.card.find_operating_point(detector.operating_point)
+    scores = Scores.from_findings(
+        reading.rows,
+        findings,
+        (point.low, point.middle, point.high),
+        name=manifest.name,
+        classes=detector.card.classes,
+        seen=np.array(seen),
+        hits=np.array(hits),
+    )
+    return Scored(scores, tuple(reading.failures))
+
+
+class _Reading:
+    """Reads rows one after the other and keeps those that could be read, in step."""
+
+    def __init__(self, rows: Sequence[Row], detector: Detector) -> None:
+        self.rows: list[Row] = []
+        self.failures: list[InputError] = []
+        self._all = rows
+        self._limits = detector.limits
+
+    def __iter__(self) -> Iterator[Slice]:
+        for row in self._all:
+            try:
+                slice_ = read_slice(row.path, row.frame or 0, limits=self._limits)
+            except InputError as error:
+                self.failures.append(error)
+                continue
+            self.rows.append(row)
+            yield slice_
+
+
+def _shrink(finding: Finding) -> Finding:
+    """Without the activation, which a hundred thousand findings need not keep."""
+
+    return replace(finding, activation=None, to_pixels=None)
