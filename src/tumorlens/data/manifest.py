@@ -22,7 +22,7 @@ from tumorlens.data.rows import (
 )
 from tumorlens.errors import DataError
 
-__all__ = ["Manifest", "Row", "merge_manifests", "read_data", "read_manifest"]
+__all__ = ["Manifest", "Row", "keep_split", "merge_manifests", "read_data", "read_manifest"]
 
 MANIFEST_FILE = "manifest.csv"
 
@@ -82,7 +82,7 @@ def read_data(
         from tumorlens.data.folders import read_folder
 
         manifest = read_folder(place, classes=classes or {})
-    return manifest if split is None else _keep_split(manifest, split)
+    return manifest if split is None else keep_split(manifest, split)
 
 
 def merge_manifests(
@@ -121,7 +121,12 @@ def merge_manifests(
     )
 
 
-def _keep_split(manifest: Manifest, split: str) -> Manifest:
+def keep_split(manifest: Manifest, split: str) -> Manifest:
+    """The rows of one split.
+
+    Raises:
+        DataError: there are none; names the splits that there are.
+    """
     kept = manifest.where(lambda row: row.split == split)
     if not kept.rows:
         known = sorted({row.split for row in manifest.rows} - {""})

@@ -1,0 +1,198 @@
+"""``tumorlens evaluate``: figures that can be believed, each with its interval."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tumorlens.cli import words
+from tumorlens.cli.measuring import (
+    Scoring,
+    choose_data,
+    groups_option,
+    open_detector,
+    operating_point_option,
+    score,
+    split_option,
+)
+from tumorlens.errors import UsageError
+from tumorlens.writing import check_writable, write_text
+
+if TYPE_CHECKING:
+    from tumorlens.evaluation.scores import Scores
+
+__all__ = ["command"]
+
+
+@click.command(short_help="Measure a model on labelled slices.")
+@click.argument("inputs", nargs=-1, metavar="MODEL DATA...")
+@click.option(
+    "--scores",
+    "scores_file",
+    type=words.FILE,
+    metavar="FILE.csv",
+    help="Measure these scores, in place of MODEL DATA: held-out scores of train, or one's own.",
+)
+@click.option(
+    "--compare",
+    metavar="OTHER",
+    help="Another model, or its scores (.csv) of the same rows: adds paired differences.",
+)
+@click.option(
+    "--by",
+    multiple=True,
+    metavar="COLUMN",
+    help="Also measure each value of a column; a,b: of both at once.  [default: source, sequence]",
+)
+@split_option
+@click.option(
+    "--prevalence",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Share of slices with a tumor where the model is used; adds PPV and NPV.",
+)
+@groups_option
+@operating_point_option
+@click.option("--keep-all", is_flag=True, help="Also count rows noted as CT or doubtful.")
+@click.option(
+    "--replicates",
+    type=click.IntRange(min=100),
+    default=1000,
+    show_default=True,
+    help="Draws of groups behind an interval.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of these draws.")
+@click.option(
+    "--save-scores",
+    type=words.FILE,
+    metavar="FILE.csv",
+    help="Also write the scores of each slice.",
+)
+@words.output_option
+@words.overwrite_option
+@words.threads_option
+@words.device_option
+@words.run_log_option
+@words.voice_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    inputs: tuple[str, ...],
+    scores_file: Path | None,
+    compare: str | None,
+    save_scores: Path | None,
+    output: Path | None,
+    overwrite: bool,
+    run_log: Path | None,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
+) -> int:
+    """Measure MODEL on the labelled slices of DATA..., or the scores of --scores.
+
+    DATA is a folder of class folders, or a manifest (CSV). Every figure has a 95 % interval by
+    bootstrap over groups (patients); under 20 groups the counts per group are listed instead.
+    The summary goes to standard output, all figures to --output (JSON).
+    """
+    from tumorlens.evaluation.assessment import evaluate_scores
+
+    watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
+    for file in filter(None, (output, save_scores, run_log)):
+        check_writable(file, overwrite=overwrite)
+    scoring = _Asking(inputs, scores_file, voice, options).answer()
+    other = None if compare is None else _Asking(inputs, None, voice, options).other(compare)
+    evaluation = evaluate_scores(
+        scoring.scores,
+        by=options["by"],
+        prevalence=options["prevalence"],
+        other=other,
+        keep_all=options["keep_all"],
+        replicates=options["replicates"],
+        seed=options["seed"],
+    )
+    if save_scores is not None:
+        _save(save_scores, scoring.scores, overwrite)
+    if output is not None:
+        write_text(output, evaluation.to_json(), overwrite=overwrite)
+    if not quiet:
+        _show(evaluation)
+    scoring.report_failures(voice)
+    if run_log is not None:
+        watch.write_log(
+            run_log, "evaluate", ctx.params, counts=scoring.counts, session=scoring.session
+        )
+    return 1 if scoring.failures else 0
+
+
+class _Asking:
+    """Where scores come from: a file, or a model and data."""
+
+    def __init__(
+        self,
+        inputs: tuple[str, ...],
+        scores_file: Path | None,
+        voice: words.Voice,
+        options: dict[str, Any],
+    ) -> None:
+        self.inputs, self.file, self.voice, self.options = inputs, scores_file, voice, options
+
+    def answer(self) -> Scoring:
+        if self.file is not None:
+            if self.inputs:
+                raise UsageError("give either MODEL DATA... or --scores FILE, not both")
+            return self._read(self.file)
+        if len(self.inputs) < 2:
+            raise UsageError("expected MODEL and DATA..., or --scores FILE")
+        return self._run(self.inputs[0])
+
+    def other(self, name: str) -> Scores:
+        """The scores to compare with: of a file, or of another model on the same data."""
+        if Path(name).suffix.lower() == ".csv":
+            return self._read(Path(name)).scores
+        if not self.inputs:
+            raise UsageError(
+                "--compare with a model needs MODEL DATA...; beside --scores it takes a scores file"
+            )
+        return self._run(name).scores
+
+    def _run(self, model: str) -> Scoring:
+        detector = open_detector(
+            model,
+            operating_point=self.options["operating_point"],
+            threads=self.options["threads"],
+            device=self.options["device"],
+        )
+        manifest, twins = choose_data(
+            self.inputs[1:],
+            split=self.options["split"],
+            shared_groups=self.options["shared_groups"],
+        )
+        return score(detector, manifest, self.voice, twins=twins)
+
+    def _read(self, file: Path) -> Scoring:
+        from tumorlens.evaluation.score_files import read_scores
+
+        scores = read_scores(file)
+        split = self.options["split"]
+        if split is not None:
+            chosen = scores.column("split") == split
+            if not chosen.any():
+                known = ", ".join(sorted(set(scores.column("split")) - {""})) or "none"
+                raise UsageError(f"{file}: no row has the split {split!r}; its splits are {known}")
+            scores = scores.take(chosen)
+        return Scoring(scores)
+
+
+def _save(path: Path, scores: Scores, overwrite: bool) -> None:
+    from tumorlens.evaluation.score_files import write_scores
+
+    write_scores(path, scores, overwrite=overwrite)
+
+
+def _show(evaluation: Any) -> None:
+    from rich.console import Console
+
+    from tumorlens.report.evaluation_tables import print_evaluation
+
+    print_evaluation(Console(), evaluation)

@@ -1,0 +1,224 @@
+"""An evaluation on a terminal: the whole, the parts, what is wrong, and what it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tumorlens.evaluation.adoption import Adoption
+from tumorlens.evaluation.assessment import Evaluation, Part
+from tumorlens.evaluation.comparison import Difference
+from tumorlens.evaluation.intervals import Estimate
+from tumorlens.report.tables import caution, make_table
+
+__all__ = ["FIGURE_WORDS", "print_adoption", "print_estimates", "print_evaluation"]
+
+FIGURE_WORDS = {
+    "auc": "AUC",
+    "average_precision": "average precision",
+    "brier": "Brier score",
+    "ece": "ECE",
+    "mcc": "MCC",
+    "ppv": "PPV",
+    "npv": "NPV",
+    "loss": "log loss",
+    "class_loss": "log loss over classes",
+    "class_accuracy": "accuracy over classes",
+    "f1_tumor": "F1 tumor",
+    "f1_no_tumor": "F1 no tumor",
+    "found": "found (verdict tumor, of tumor slices)",
+    "alarm": "alarm (verdict tumor, of other slices)",
+    "cleared": "cleared (any other verdict, of other slices)",
+    "coverage": "coverage (verdict tumor or no tumor)",
+    "level_matched_auc": "level-matched AUC",
+    "level_matched_auc_of_position": "…of position alone",
+    "within_patient_auc": "within-patient AUC",
+    "within_patient_auc_of_position": "…of position alone",
+    "pointing": "pointing game",
+    "pointing_of_center": "…of the center of the head",
+    "pointing_best_of_grid": "…best that the grid allows",
+}
+"""Names that do not read well as they are."""
+
+IN_PARTS = ("auc", "balanced_accuracy", "sensitivity", "specificity", "found", "alarm", "ece")
+LISTED = ("sensitivity", "specificity", "found", "alarm")
+
+
+def print_evaluation(console: Console, evaluation: Evaluation) -> None:
+    """Print all figures of the whole, a line for each part, and the notes."""
+    for part in evaluation.parts:
+        if not part.by:
+            _print_whole(console, evaluation, part)
+    parts = [part for part in evaluation.parts if part.by]
+    if parts:
+        console.print(_tabulate_parts(parts))
+    for words in _list_notes(evaluation):
+        console.print(Text(words))
+    console.print(caution())
+
+
+def print_estimates(console: Console, title: str, estimates: Iterable[Estimate]) -> None:
+    """Print figures with interval, number and groups, one a line."""
+    rows = [
+        (_name(one.name), *_show(one), f"{one.n:,}", f"{one.groups:,}", _remark(one))
+        for one in estimates
+    ]
+    columns = ("figure", "value", "95 % interval", "n", "groups", "")
+    if any(rows):
+        console.print(make_table(title, columns, rows))
+
+
+def print_adoption(console: Console, adoption: Adoption, point: str) -> None:
+    """Print what a calibration changed and what its number of cases allows to say."""
+    fitted, chosen = adoption.fitted, adoption.chosen.point
+    console.print(
+        Text(
+            f"{adoption.card.full_name}: scale x {fitted.scale:.3f}, offset {fitted.offset:+.3f}, "
+            f"unfamiliarity x {fitted.unfamiliarity:.3f}\n"
+            f"{point}: low {chosen.low:.3f}, middle {chosen.middle:.3f}, high {chosen.high:.3f} "
+            f"({chosen.meaning})"
+        )
+    )
+    title = "At the middle threshold, on the cases that chose it"
+    print_estimates(console, title, adoption.chosen.estimates)
+    console.print(
+        _tabulate_differences(
+            "the model as it was (fitted on other patients)", adoption.differences
+        )
+    )
+    console.print(caution())
+
+
+def _print_whole(console: Console, evaluation: Evaluation, part: Part) -> None:
+    seen = "" if part.seen == "as_is" else ", without pictures seen in training"
+    title = (
+        f"{evaluation.data}{seen}: {part.slices:,} slices ({part.tumor:,} tumor, "
+        f"{part.no_tumor:,} no tumor), {part.groups:,} groups; {evaluation.model or 'scores'}"
+    )
+    if not part.estimates:
+        console.print(Text(f"{evaluation.data}{seen}: {part.note}"))
+        return
+    print_estimates(console, title, part.estimates)
+    for table in (_tabulate_confusion(part), _tabulate_reliability(part), _tabulate_counts(part)):
+        if table is not None:
+            console.print(table)
+    if part.differences:
+        console.print(_tabulate_differences(evaluation.other, part.differences))
+
+
+def _tabulate_parts(parts: Sequence[Part]) -> Table:
+    names = [name for name in IN_PARTS if any(_get(part, name) for part in parts)]
+    columns = ("part", "slices", "groups", *(_name(name).split(" (")[0] for name in names))
+    rows = []
+    for part in parts:
+        label = " ".join(value or "(none)" for value in part.by.values())
+        label += "" if part.seen == "as_is" else ", unseen"
+        cells = [_brief(_get(part, name)) for name in names] if part.estimates else [part.note]
+        cells += [""] * (len(names) - len(cells))
+        rows.append((label, f"{part.slices:,}", f"{part.groups:,}", *cells))
+    return make_table("Part by part", columns, rows)
+
+
+def _tabulate_confusion(part: Part) -> Table | None:
+    if not part.confusion:
+        return None
+    columns = list(next(iter(part.confusion.values())))
+    rows = [
+        (truth, *(f"{called[name]:,}" for name in columns))
+        for truth, called in part.confusion.items()
+    ]
+    return make_table("True class (rows), called at the middle threshold", ("", *columns), rows)
+
+
+def _tabulate_reliability(part: Part) -> Table | None:
+    rows = [
+        (
+            one.source,
+            f"{one.n:,}",
+            f"{one.groups:,}",
+            f"{one.predicted:.3f}",
+            f"{one.observed:.3f}",
+            _span(one.low, one.high),
+        )
+        for one in part.reliability
+    ]
+    columns = ("source", "n", "groups", "predicted", "observed", "95 % interval")
+    return (
+        make_table("Reliability: tumor probability against tumors", columns, rows) if rows else None
+    )
+
+
+def _tabulate_counts(part: Part) -> Table | None:
+    few = {name: one for name in LISTED if (one := _get(part, name)) and one.counts}
+    if not few:
+        return None
+    cells = {
+        name: {group: f"{a:g} of {b:g}" for group, a, b in one.counts} for name, one in few.items()
+    }
+    groups = sorted({group for counts in cells.values() for group in counts})
+    rows = [(group, *(counts.get(group, "") for counts in cells.values())) for group in groups]
+    title = "Under 20 groups there is no interval; the counts per group"
+    return make_table(title, ("group", *few), rows)
+
+
+def _tabulate_differences(other: str, differences: Sequence[Difference]) -> Table:
+    rows = [
+        (
+            _name(one.name),
+            f"{one.value:.3f}",
+            f"{one.other:.3f}",
+            f"{one.difference:+.3f}",
+            "" if one.low is None or one.high is None else f"{one.low:+.3f} to {one.high:+.3f}",
+        )
+        for one in differences
+    ]
+    columns = ("figure", "this", "other", "difference", "95 % interval, paired")
+    return make_table(f"Against {other}", columns, rows)
+
+
+def _list_notes(evaluation: Evaluation) -> Iterator[str]:
+    if evaluation.left_out:
+        counts = "; ".join(f"{why}: {n:,}" for why, n in evaluation.left_out.items())
+        yield f"Left out of every figure: {counts}"
+    yield from (f"Note: {note}" for note in evaluation.notes)
+    for part in evaluation.parts:
+        if not part.by and part.note and part.estimates:
+            yield f"Note: {part.note}"
+
+
+def _get(part: Part, name: str) -> Estimate | None:
+    found = next((one for one in part.estimates if one.name == name), None)
+    return found if found is not None and found.value is not None else None
+
+
+def _name(name: str) -> str:
+    words = FIGURE_WORDS.get(name, name.replace("_", " "))
+    head, _, percent = words.rpartition(" ")
+    return f"{head} {percent} %" if percent.isdecimal() else words
+
+
+def _show(one: Estimate) -> tuple[str, str]:
+    if one.value is None:
+        return "–", one.note
+    return f"{one.value:.3f}", _span(one.low, one.high)
+
+
+def _brief(one: Estimate | None) -> str:
+    if one is None or one.value is None:
+        return "–"
+    span = _span(one.low, one.high, digits=2)
+    return f"{one.value:.3f} ({span})" if span else f"{one.value:.3f}"
+
+
+def _span(low: float | None, high: float | None, *, digits: int = 3) -> str:
+    return "" if low is None or high is None else f"{low:.{digits}f}–{high:.{digits}f}"
+
+
+def _remark(one: Estimate) -> str:
+    if one.value is None:
+        return ""
+    words = {"exact": "exact, on groups", "counts": "under 20 groups"}.get(one.method, "")
+    return "; ".join(filter(None, (words, one.note)))
