@@ -32,9 +32,17 @@ from tumorlens.imaging.preprocess import Prepared, prepare
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.sources import Skipped, Source, find_sources
 from tumorlens.model.registry import find_entry, find_model
-from tumorlens.model.session import Session
+from tumorlens.model.session import Outputs, Session
 
-__all__ = ["Detector", "find_boxes", "find_peak", "predict"]
+__all__ = [
+    "Detector",
+    "available_cores",
+    "find_boxes",
+    "find_peak",
+    "open_workers",
+    "predict",
+    "run_ahead",
+]
 
 Array = npt.NDArray[np.float32]
 Affine = npt.NDArray[np.float64]
@@ -132,7 +140,7 @@ class Detector:
 
     def judge(self, slices: Iterable[Slice]) -> Iterator[tuple[Slice, Finding]]:
         """Each slice with its finding, in order."""
-        with _workers(self.threads) as pool:
+        with open_workers(self.threads) as pool:
             for outcome in self._judge_ahead(pool, slices):
                 if isinstance(outcome, InputError):
                     raise outcome
@@ -141,7 +149,7 @@ class Detector:
     def _iterate(
         self, inputs: Any, record: bool, on_skip: Callable[[Skipped], None]
     ) -> Iterator[tuple[Slice | None, Finding]]:
-        with _workers(self.threads) as pool:
+        with open_workers(self.threads) as pool:
             items = self._read_ahead(pool, _find_inputs(inputs, self.limits, on_skip))
             for outcome in self._judge_ahead(pool, items):
                 if not isinstance(outcome, InputError):
@@ -159,7 +167,7 @@ class Detector:
             return shelf.fill(items) if _is_light(x) else [], items
 
         ahead = _READ_AHEAD * self.threads * self.batch_size
-        for first, rest in _run_ahead(pool, begin, inputs, ahead):
+        for first, rest in run_ahead(pool, begin, inputs, ahead):
             shelf.empty(first)
             yield from first
             yield from rest
@@ -168,7 +176,7 @@ class Detector:
         self, pool: ThreadPoolExecutor, items: Iterable[Item]
     ) -> Iterator[tuple[Slice, Finding] | InputError]:
         batches = _gather(items, self.batch_size)
-        for outcomes in _run_ahead(pool, self._judge_batch, batches, self.threads):
+        for outcomes in run_ahead(pool, self._judge_batch, batches, self.threads):
             yield from outcomes
 
     def _judge_batch(self, batch: list[Item]) -> list[tuple[Slice, Finding] | InputError]:
@@ -182,26 +190,15 @@ class Detector:
         outputs = self._session.run(np.stack([one.image for one in prepared]))
         seconds = (perf_counter() - start) / len(slices)
         return [
-            self._find(slice_, one, *of_slice, seconds)
-            for slice_, one, *of_slice in zip(
-                slices,
-                prepared,
-                outputs.probabilities,
-                outputs.activation,
-                outputs.unfamiliarity.tolist(),
-                strict=True,
-            )
+            self._find(slice_, one, outputs, place, seconds)
+            for place, (slice_, one) in enumerate(zip(slices, prepared, strict=True))
         ]
 
     def _find(
-        self,
-        slice_: Slice,
-        prepared: Prepared,
-        probabilities: Array,
-        activation: Array,
-        unfamiliarity: float,
-        seconds: float,
+        self, slice_: Slice, prepared: Prepared, outputs: Outputs, place: int, seconds: float
     ) -> Finding:
+        probabilities, activation = outputs.probabilities[place], outputs.activation[place]
+        unfamiliarity = float(outputs.unfamiliarity[place])
         size, shape = prepared.image.shape[-1], slice_.pixels.shape
         tumor = min(1.0, float(probabilities[self._tumor_columns].sum()))
         boxes = find_boxes(
@@ -396,7 +393,7 @@ def _size(item: Item) -> int:
 
 
 @contextmanager
-def _workers(threads: int) -> Iterator[ThreadPoolExecutor]:
+def open_workers(threads: int) -> Iterator[ThreadPoolExecutor]:
     """A pool that is left at once: what has not begun is dropped."""
     pool = ThreadPoolExecutor(threads, thread_name_prefix="tumorlens")
     try:
@@ -405,7 +402,7 @@ def _workers(threads: int) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _run_ahead(
+def run_ahead(
     pool: ThreadPoolExecutor, work: Callable[[Work], Result], items: Iterable[Work], ahead: int
 ) -> Iterator[Result]:
     """``work`` on each item in the pool, results in order, at most ``ahead`` of them unread."""

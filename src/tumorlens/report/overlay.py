@@ -123,7 +123,8 @@ def _grey(slice_: Slice) -> npt.NDArray[np.uint8]:
         # A window that misses the values would show one flat grey.
         if width > 0 and first < high and last > low and width < 20 * (high - low):
             low, high = first, last
-    return np.clip((pixels - low) * (255.0 / (high - low)), 0, 255).astype(np.uint8)
+    greys = np.clip((pixels - low) * (255.0 / (high - low)), 0, 255)
+    return np.asarray(greys, np.uint8)
 
 
 def _range_of_values(pixels: Array) -> tuple[float, float]:
@@ -138,34 +139,49 @@ def _resampling(view: _View) -> Image.Resampling:
 
 
 def _blend_heat(picture: Image.Image, finding: Finding, view: _View) -> Image.Image:
-    heat = _heat(finding, view)
-    color = Image.fromarray(color_table(first=_HEAT_FIRST)[(heat * 255).astype(np.uint8)])
-    return Image.composite(color, picture, Image.fromarray(_opacity(heat)))
+    heat = _heat(finding, view).resize(view.size, Image.Resampling.BICUBIC)
+    return Image.composite(_colored(heat), picture, heat.point(_OPACITY))
 
 
-def _heat(finding: Finding, view: _View) -> Array:
-    """Activation at each pixel of the drawing, smoothly between the centres of cells."""
+def _heat(finding: Finding, view: _View) -> Image.Image:
+    """Activation as 0 to 255, smoothly between the centres of cells, at a part of the view's size.
+
+    The few cells hold no detail that the last enlargement could lose.
+    """
     activation, to_pixels = finding.activation, finding.to_pixels
     assert activation is not None and to_pixels is not None
     size = finding.image_size or activation.shape[1]
+    width, height = (max(1, side // 4) for side in view.size)
     cells = np.diag([activation.shape[1] / size, activation.shape[0] / size, 1.0])
     pixels = np.vstack([to_pixels, [0.0, 0.0, 1.0]])
-    drawing = np.diag([1 / view.scale[0], 1 / view.scale[1], 1.0])
+    drawing = np.diag(
+        [view.size[0] / (view.scale[0] * width), view.size[1] / (view.scale[1] * height), 1.0]
+    )
     to_cells = cells @ np.linalg.inv(pixels) @ drawing
-    drawn = Image.fromarray(np.asarray(activation, np.float32)).transform(
-        view.size,
+    drawn = Image.fromarray(np.asarray(activation, np.float32) * np.float32(255)).transform(
+        (width, height),
         Image.Transform.AFFINE,
         tuple(to_cells[:2].ravel()),
         Image.Resampling.BICUBIC,
     )
-    return np.clip(np.asarray(drawn), 0.0, 1.0)
+    return drawn.convert("L")
 
 
-def _opacity(heat: Array) -> npt.NDArray[np.uint8]:
+def _colored(heat: Image.Image) -> Image.Image:
+    colors = heat.copy()
+    colors.putpalette(color_table(first=_HEAT_FIRST).tobytes())
+    return colors.convert("RGB")
+
+
+def _opacities() -> list[int]:
     """Nothing below `_HEAT_FROM`, full from `_HEAT_FULL`, a smooth step between."""
-    along = np.clip((heat - _HEAT_FROM) / (_HEAT_FULL - _HEAT_FROM), 0.0, 1.0)
-    step: Array = along * along * (3 - 2 * along) * (255 * _HEAT_OPACITY)
-    return step.astype(np.uint8)
+    along = (np.arange(256) / 255 - _HEAT_FROM) / (_HEAT_FULL - _HEAT_FROM)
+    along = np.clip(along, 0.0, 1.0)
+    step = along * along * (3 - 2 * along) * 255 * _HEAT_OPACITY
+    return [int(value) for value in step]
+
+
+_OPACITY = _opacities()
 
 
 def _draw_box(pen: ImageDraw.ImageDraw, box: Box, view: _View) -> None:
@@ -280,10 +296,9 @@ def _draw_legend(caption: Image.Image, finding: Finding, at: tuple[int, int], un
 
 
 def _scale_bar(size: tuple[int, int]) -> Image.Image:
-    heat = np.broadcast_to(np.linspace(0, 1, size[0], dtype=np.float32), size[::-1])
-    color = Image.fromarray(color_table(first=_HEAT_FIRST)[(heat * 255).astype(np.uint8)])
+    heat = Image.linear_gradient("L").transpose(Image.Transpose.ROTATE_90).resize(size)
     grey = Image.new("RGB", size, (110, 110, 110))
-    return Image.composite(color, grey, Image.fromarray(_opacity(heat)))
+    return Image.composite(_colored(heat), grey, heat.point(_OPACITY))
 
 
 def _shorten(words: str, font: ImageFont.FreeTypeFont, room: float) -> str:

@@ -1,0 +1,92 @@
+"""The command ``tumorlens``: verbs that are imported when they are called, and exit codes.
+
+0 all good; 1 done, but some inputs failed or a check said no; 2 nothing was done; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from tumorlens.errors import TumorlensError
+from tumorlens.version import __version__
+
+__all__ = ["VERBS", "app", "run"]
+
+VERBS: dict[str, str] = {
+    "predict": "Say of each slice whether it shows a tumor, where, and how sure that is.",
+    "info": "Version, bundled models with hash and terms, extras that are installed.",
+}
+"""Verb -> what it does, in a line. A verb lives in ``tumorlens.cli.<verb>`` as ``command``."""
+
+DONE, FAILED_IN_PART, NOTHING_DONE, INTERRUPTED = 0, 1, 2, 130
+
+_EPILOG = """\b
+Shell completion:
+  bash  eval "$(_TUMORLENS_COMPLETE=bash_source tumorlens)"   in ~/.bashrc
+  zsh   eval "$(_TUMORLENS_COMPLETE=zsh_source tumorlens)"    in ~/.zshrc
+  fish  _TUMORLENS_COMPLETE=fish_source tumorlens | source    in a file of completions/
+
+For research only, not a medical device. Nothing is sent anywhere."""
+
+
+class _Verbs(click.Group):
+    """Lists verbs without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module = import_module(f"tumorlens.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(
+    cls=_Verbs,
+    epilog=_EPILOG,
+    subcommand_metavar="VERB ...",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="tumorlens")
+def app() -> None:
+    """Does an MRI slice of the brain show a tumor, where, and how far to trust the answer."""
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and give its exit code; the console script exits with it.
+
+    Args:
+        arguments: what follows ``tumorlens``; by default the process's own.
+    """
+    try:
+        code = app.main(arguments, prog_name="tumorlens", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return NOTHING_DONE
+    except TumorlensError as error:
+        _complain(str(error))
+        return NOTHING_DONE
+    except (click.Abort, KeyboardInterrupt):
+        _complain("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of the pipe has left; Python must not try to flush into it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED_IN_PART
+    return int(code or DONE)
+
+
+def _complain(message: str) -> None:
+    click.secho(f"tumorlens: {message}", fg="red", err=True)

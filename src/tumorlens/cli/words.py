@@ -1,0 +1,328 @@
+"""The common words of the command line, so that they mean the same for every verb."""
+
+from __future__ import annotations
+
+import json
+import platform
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
+
+import click
+
+from tumorlens.errors import UsageError
+from tumorlens.version import __version__
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tumorlens.model.session import Session
+
+__all__ = [
+    "PROVIDERS",
+    "Bar",
+    "Stopwatch",
+    "Voice",
+    "data_arguments",
+    "device_option",
+    "hold_interrupts",
+    "model_argument",
+    "model_option",
+    "open_bar",
+    "output_option",
+    "overwrite_option",
+    "report_option",
+    "run_log_option",
+    "threads_option",
+    "voice_options",
+]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+DATA = click.Path(path_type=Path)
+
+PROVIDERS: dict[str, tuple[str, ...]] = {
+    "cpu": ("CPUExecutionProvider",),
+    "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider"),
+    "mps": ("CoreMLExecutionProvider", "CPUExecutionProvider"),
+}
+"""Word of ``--device`` -> execution providers of ONNX Runtime."""
+
+
+def data_arguments(command: Command) -> Command:
+    """DATA…: folders of class folders, manifests."""
+    return click.argument("data", nargs=-1, required=True, type=DATA)(command)
+
+
+def model_argument(command: Command) -> Command:
+    """MODEL: a file or a name."""
+    return click.argument("model", shell_complete=_complete_models)(command)
+
+
+def model_option(command: Command) -> Command:
+    return click.option(
+        "--model",
+        default="default",
+        show_default=True,
+        metavar="FILE|NAME",
+        shell_complete=_complete_models,
+        help="An .onnx file, or the name of a bundled model (see tumorlens info).",
+    )(command)
+
+
+def output_option(command: Command) -> Command:
+    return click.option(
+        "--output", "-o", type=FILE, metavar="FILE", help="Where the main result goes."
+    )(command)
+
+
+def overwrite_option(command: Command) -> Command:
+    return click.option(
+        "--overwrite", is_flag=True, help="Replace a result file that exists already."
+    )(command)
+
+
+def report_option(command: Command) -> Command:
+    return click.option(
+        "--report", type=FILE, metavar="FILE.html", help="Also write a page for people."
+    )(command)
+
+
+def run_log_option(command: Command) -> Command:
+    return click.option(
+        "--run-log",
+        type=FILE,
+        metavar="FILE.json",
+        help="Also write versions, model, device, options as used, counts and seconds.",
+    )(command)
+
+
+def device_option(command: Command) -> Command:
+    return click.option(
+        "--device",
+        type=click.Choice(list(PROVIDERS)),
+        default="cpu",
+        show_default=True,
+        help="Where the network runs.",
+    )(command)
+
+
+def threads_option(command: Command) -> Command:
+    return click.option(
+        "--threads",
+        type=click.IntRange(min=1),
+        help="Threads to work with.  [default: one for each core]",
+    )(command)
+
+
+def voice_options(command: Command) -> Command:
+    """``-v`` and ``--quiet``, handed to the command as ``verbose`` and ``quiet``."""
+    command = click.option("--quiet", is_flag=True, help="Say nothing but errors.")(command)
+    return click.option("--verbose", "-v", is_flag=True, help="Say more of what is done.")(command)
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """What is said to the person, on standard error. Errors are raised, not said.
+
+    Attributes:
+        quiet: say nothing.
+        verbose: say the details, too.
+    """
+
+    quiet: bool = False
+    verbose: bool = False
+
+    def __post_init__(self) -> None:
+        if self.quiet and self.verbose:
+            raise UsageError("--quiet and --verbose contradict each other; give one of them")
+
+    def say(self, words: str) -> None:
+        if not self.quiet:
+            click.echo(make_printable(words), err=True)
+
+    def detail(self, words: str) -> None:
+        if self.verbose:
+            self.say(words)
+
+
+def make_printable(words: str) -> str:
+    """Control characters in a file's name must not reach the terminal."""
+    if words.isprintable():
+        return words
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1]
+        for letter in words
+    )
+
+
+class Bar:
+    """A progress bar, or nothing where nobody looks.
+
+    Attributes:
+        advance: takes the number of units that were done since the last call.
+        console: what the bar is drawn on, if results scroll above it; else None.
+    """
+
+    def __init__(self, advance: Callable[[int], None], console: Console | None = None) -> None:
+        self.advance = advance
+        self.console = console
+
+    @property
+    def stream(self) -> IO[str] | None:
+        """Takes text to show above the bar; None where there is no bar in the way."""
+        return None if self.console is None else cast("IO[str]", _AboveBar(self.console))
+
+
+class _AboveBar:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def write(self, text: str) -> None:
+        self._console.print(text, end="", soft_wrap=True, markup=False, highlight=False)
+
+    def flush(self) -> None:
+        """Rich prints at once."""
+
+
+@contextmanager
+def open_bar(
+    voice: Voice, what: str, total: Callable[[], int | None], *, unit: str, on_output: bool = False
+) -> Iterator[Bar]:
+    """A bar with rate and remaining time on a terminal; a silent one otherwise.
+
+    Args:
+        voice: a quiet one draws nothing.
+        what: what is going on, in a word.
+        total: gives the number of units; called only if the bar is drawn.
+        unit: what is counted, e.g. ``"files"``.
+        on_output: results scroll on the same terminal, so the bar is drawn below them on standard
+            output; print through its ``console`` then.
+    """
+    if voice.quiet or not sys.stderr.isatty() or (on_output and not sys.stdout.isatty()):
+        yield Bar(lambda count: None)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=not on_output)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn(f"{{task.completed}}/{{task.total}} {unit}"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    start = perf_counter()
+    with Progress(
+        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+    ) as progress:
+        task = progress.add_task(what, total=total(), rate="")
+
+        def advance(count: int) -> None:
+            done = progress.tasks[task].completed + count
+            rate = f"{done / max(perf_counter() - start, 1e-9):,.0f}/s"
+            progress.update(task, advance=count, rate=rate)
+
+        yield Bar(advance, console if on_output else None)
+
+
+@contextmanager
+def hold_interrupts() -> Iterator[None]:
+    """Ctrl-C inside the block is raised at its end, so that a line is written whole.
+
+    A second Ctrl-C is raised at once: the block may hang on a pipe that nobody reads.
+    """
+    held: list[int] = []
+
+    def hold(number: int, _: object) -> None:
+        if held:
+            raise KeyboardInterrupt
+        held.append(number)
+
+    try:
+        before = signal.signal(signal.SIGINT, hold)
+    except ValueError:  # not in the main thread, which alone is interrupted
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if held:
+        raise KeyboardInterrupt
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """When a run began, and what a ``--run-log`` says of it."""
+
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    begin: float = field(default_factory=perf_counter)
+
+    def write_log(
+        self,
+        path: Path,
+        verb: str,
+        options: Mapping[str, Any],
+        *,
+        counts: Mapping[str, int],
+        session: Session | None = None,
+    ) -> None:
+        """Write versions, model, device, options as used, counts and seconds as JSON."""
+        from tumorlens.writing import write_text
+
+        log = {
+            "schema": 1,
+            "verb": verb,
+            "started": self.started.isoformat(timespec="seconds"),
+            "seconds": round(perf_counter() - self.begin, 3),
+            "versions": _versions(),
+            "model": None if session is None else _describe(session),
+            "options": {name: _plain(value) for name, value in options.items()},
+            "counts": dict(counts),
+        }
+        write_text(path, json.dumps(log, indent=1) + "\n", overwrite=True)
+
+
+def _versions() -> dict[str, str]:
+    """tumorlens, Python, and the heavy libraries that this run has loaded."""
+    loaded: dict[str, str] = {
+        name: str(getattr(sys.modules[name], "__version__", "unknown"))
+        for name in ("numpy", "PIL", "onnxruntime", "pydicom", "nibabel", "sklearn", "torch")
+        if name in sys.modules
+    }
+    return {"tumorlens": __version__, "python": platform.python_version(), **loaded}
+
+
+def _describe(session: Session) -> dict[str, Any]:
+    return {
+        "name": session.card.full_name,
+        "file": str(session.path),
+        "sha256": session.sha256,
+        "providers": session.providers,
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return value if value is None or isinstance(value, (bool, int, float)) else str(value)
+
+
+def _complete_models(
+    _: click.Context, __: click.Parameter, incomplete: str
+) -> list[click.shell_completion.CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    from tumorlens.model.registry import MODELS
+
+    names = [CompletionItem(name) for name in MODELS if name.startswith(incomplete)]
+    return [*names, CompletionItem(incomplete, type="file")]

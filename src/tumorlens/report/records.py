@@ -1,0 +1,263 @@
+"""Records on their way to a file or a pipe, and back when a broken run goes on."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Literal, Protocol
+
+from tumorlens.errors import UsageError
+from tumorlens.writing import partial_path
+
+__all__ = [
+    "ERROR_HANDLER",
+    "CsvWriter",
+    "JsonlWriter",
+    "Key",
+    "LineForm",
+    "RecordWriter",
+    "Written",
+    "continue_file",
+    "flatten_record",
+    "key_of",
+    "list_columns",
+    "name_place",
+    "read_written",
+]
+
+LineForm = Literal["jsonl", "csv"]
+"""Forms that hold one record a line, so that a broken run can go on."""
+
+ERROR_HANDLER: dict[LineForm, str] = {"jsonl": "backslashreplace", "csv": "surrogateescape"}
+"""How a file's name that is no valid Unicode is written, so that it can be read back: with JSON's
+own escapes, or as its bytes."""
+
+Key = tuple[str, str, int]
+"""Kind, path and frame: what makes a record the only one of its kind."""
+
+_OUTPUTS = ("unfamiliarity", "peak_xy", "boxes", "operating_point", "model")
+_ORIGIN = ("series_instance_uid", "position_mm", "seconds", "error")
+_COUNTS = ("slices", "tumor_slices", "largest_probability", "longest_run")
+
+
+class RecordWriter(Protocol):
+    """Takes records one by one and writes each as whole lines."""
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Write one record of kind ``slice`` or ``series``."""
+
+    def close(self) -> None:
+        """Write what is still held back; the stream stays open."""
+
+
+class JsonlWriter:
+    """One JSON object a line.
+
+    Args:
+        stream: UTF-8, with the error handler of `ERROR_HANDLER`.
+    """
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        self._stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Nothing is held back."""
+
+
+class CsvWriter:
+    """One row a record, after a row of column names.
+
+    Args:
+        stream: UTF-8, with the error handler of `ERROR_HANDLER` and ``newline=""``.
+        columns: see `list_columns`.
+        header: False to go on in a file that has its names already.
+    """
+
+    def __init__(self, stream: IO[str], columns: Sequence[str], *, header: bool = True) -> None:
+        self._columns = columns
+        self._stream = stream
+        self._rows = csv.writer(stream, lineterminator="\n")
+        self._header = header
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        if self._header:
+            self._rows.writerow(self._columns)
+            self._header = False
+        cells = flatten_record(record)
+        self._rows.writerow([cells.get(name, "") for name in self._columns])
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Nothing is held back."""
+
+
+def list_columns(classes: Iterable[str], *, summary: bool = False) -> tuple[str, ...]:
+    """The CSV's columns: a record's keys, with one ``probability_<class>`` a class."""
+    names = ["schema", "kind", "path", "frame", "verdict", "tumor_probability"]
+    names += [f"probability_{name}" for name in classes]
+    return (*names, *_OUTPUTS, *_ORIGIN, *(_COUNTS if summary else ()))
+
+
+def flatten_record(record: Mapping[str, Any]) -> dict[str, str]:
+    """A record as cells of a CSV: ``peak_xy`` as ``x y``, ``boxes`` as ``x0 y0 x1 y1 score;…``."""
+    cells = {name: "" if value is None else str(value) for name, value in record.items()}
+    chances = record.get("probabilities") or {}
+    cells |= {f"probability_{name}": str(value) for name, value in chances.items()}
+    if record.get("peak_xy") is not None:
+        cells["peak_xy"] = _join(record["peak_xy"])
+    if record.get("boxes") is not None:
+        cells["boxes"] = ";".join(map(_join, record["boxes"]))
+    return cells
+
+
+def key_of(record: Mapping[str, Any]) -> Key:
+    """What tells a record from all others of a run."""
+    # A series has no frame; its UID keeps the series of one file apart.
+    frame = record.get("frame")
+    mark = record.get("series_instance_uid") or "" if record["kind"] == "series" else ""
+    return (f"{record['kind']}{mark}", str(record["path"]), int(frame or 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a broken run has written, line by line.
+
+    Attributes:
+        keys: of all whole records.
+        paths: of all slices.
+        last: path of the last slice; more of its series may be missing.
+        counts: verdict (or ``error``) -> number of slices.
+        settings: operating point and model of the records.
+        size: bytes of the whole lines; what follows is a torn one.
+        columns: of a CSV; empty for JSON lines.
+    """
+
+    keys: frozenset[Key] = frozenset()
+    paths: frozenset[str] = frozenset()
+    last: str | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    settings: tuple[str, str] | None = None
+    size: int = 0
+    columns: tuple[str, ...] = ()
+
+    def holds(self, names: Iterable[str]) -> bool:
+        """Whether files of these names need not be read again: all slices are written."""
+        wanted = set(names)
+        return self.last not in wanted and wanted <= self.paths
+
+
+def read_written(path: Path, form: LineForm) -> Written:
+    """Read the whole records of a broken run; a torn last line is left out of ``size``.
+
+    Raises:
+        UsageError: the file holds something else; names the line.
+    """
+    keys: set[Key] = set()
+    counts: dict[str, int] = {}
+    settings, last, size = None, None, 0
+    columns: tuple[str, ...] = ()
+    for number, line in enumerate(_whole_lines(path, quoted=form == "csv"), start=1):
+        size += len(line)
+        if form == "csv" and not columns:
+            columns = tuple(_parse_row(line))
+            continue
+        record = _parse_record(line, columns, f"{path}, line {number}")
+        keys.add(key_of(record))
+        if record["kind"] == "slice":
+            last = str(record["path"])
+            verdict = record["verdict"] or "error"
+            counts[verdict] = counts.get(verdict, 0) + 1
+            settings = settings or (str(record["operating_point"]), str(record["model"]))
+    paths = frozenset(path for kind, path, _ in keys if kind == "slice")
+    return Written(frozenset(keys), paths, last, counts, settings, size, columns)
+
+
+@contextmanager
+def continue_file(path: Path, form: LineForm, written: Written) -> Iterator[IO[str]]:
+    """Write to ``FILE.partial`` after its whole lines, and rename it at the end.
+
+    After an error or an interrupt the partial file stays, so that a run can go on with it.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    partial = partial_path(path)
+    with name_place(str(partial)):
+        stream = partial.open("a", encoding="utf-8", errors=ERROR_HANDLER[form], newline="")
+        stream.truncate(written.size)
+    try:
+        yield stream
+    except BaseException:
+        with suppress(OSError):  # what went wrong first is what counts
+            stream.close()
+        if not partial.stat().st_size:
+            partial.unlink()
+        raise
+    with name_place(str(partial)):
+        stream.close()
+        partial.replace(path)
+
+
+@contextmanager
+def name_place(place: str) -> Iterator[None]:
+    """Tell a person where writing failed, and what to do.
+
+    Raises:
+        UsageError: for any `OSError` but that of a pipe that nobody reads any more.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UsageError(
+            f"{place}: cannot be written ({error.strerror or error}); "
+            "make room or choose another place"
+        ) from error
+
+
+def _parse_record(line: bytes, columns: Sequence[str], where: str) -> dict[str, Any]:
+    try:
+        if columns:
+            return _check_keys(dict(zip(columns, _parse_row(line), strict=True)))
+        return _check_keys(json.loads(line))
+    except (ValueError, KeyError, TypeError):
+        raise UsageError(
+            f"{where}: no record of tumorlens predict in this format; "
+            "give --format as in the broken run, or remove the file"
+        ) from None
+
+
+def _check_keys(record: dict[str, Any]) -> dict[str, Any]:
+    for name in ("kind", "path"):
+        record[name]
+    if record["kind"] == "slice":
+        int(record["frame"]), record["verdict"], record["operating_point"], record["model"]
+    return record
+
+
+def _whole_lines(path: Path, *, quoted: bool) -> Iterator[bytes]:
+    """Lines that end; inside a CSV's quotes a line break is text."""
+    held = b""
+    with path.open("rb") as stream:
+        for line in stream:
+            held += line
+            if line.endswith(b"\n") and not (quoted and held.count(b'"') % 2):
+                yield held
+                held = b""
+
+
+def _parse_row(line: bytes) -> list[str]:
+    return next(csv.reader([line.decode("utf-8", "surrogateescape")]))
+
+
+def _join(values: Iterable[float]) -> str:
+    return " ".join(map(str, values))
