@@ -50,6 +50,8 @@ RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
+    *,
     model: str,
     data: tuple[Path, ...],
     output: Path | None,
@@ -98,8 +100,7 @@ def command(
 
 
 def _show(adoption: Adoption, point: str) -> None:
-    from rich.console import Console
-
     from tumorlens.report.evaluation_tables import print_adoption
+    from tumorlens.report.tables import open_console
 
-    print_adoption(Console(), adoption, point)
+    print_adoption(open_console(), adoption, point)

@@ -78,6 +78,8 @@ __all__ = ["command"]
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
+    *,
     inputs: tuple[str, ...],
     scores_file: Path | None,
     compare: str | None,
@@ -191,8 +193,7 @@ def _save(path: Path, scores: Scores, overwrite: bool) -> None:
 
 
 def _show(evaluation: Any) -> None:
-    from rich.console import Console
-
     from tumorlens.report.evaluation_tables import print_evaluation
+    from tumorlens.report.tables import open_console
 
-    print_evaluation(Console(), evaluation)
+    print_evaluation(open_console(), evaluation)

@@ -1,4 +1,4 @@
-"""An evaluation on a terminal: the whole, the parts, what is wrong, and what it is compared with."""
+"""An evaluation on a terminal: the whole, its parts, and what to know before believing it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from tumorlens.evaluation.adoption import Adoption
 from tumorlens.evaluation.assessment import Evaluation, Part
 from tumorlens.evaluation.comparison import Difference
 from tumorlens.evaluation.intervals import Estimate
-from tumorlens.report.tables import caution, make_table
+from tumorlens.finding import RESEARCH_USE
+from tumorlens.report.tables import make_table
 
 __all__ = ["FIGURE_WORDS", "print_adoption", "print_estimates", "print_evaluation"]
 
@@ -57,7 +58,7 @@ def print_evaluation(console: Console, evaluation: Evaluation) -> None:
         console.print(_tabulate_parts(parts))
     for words in _list_notes(evaluation):
         console.print(Text(words))
-    console.print(caution())
+    console.print(Text(RESEARCH_USE))
 
 
 def print_estimates(console: Console, title: str, estimates: Iterable[Estimate]) -> None:
@@ -89,7 +90,7 @@ def print_adoption(console: Console, adoption: Adoption, point: str) -> None:
             "the model as it was (fitted on other patients)", adoption.differences
         )
     )
-    console.print(caution())
+    console.print(Text(RESEARCH_USE))
 
 
 def _print_whole(console: Console, evaluation: Evaluation, part: Part) -> None:
