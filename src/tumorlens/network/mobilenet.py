@@ -36,19 +36,19 @@ class ConvBnRelu(nn.Sequential):
     """Convolution, batch norm, ReLU6; pads the TensorFlow way at stride 2 if asked."""
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int, stride: int, groups: int, padding: Padding
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        kernel: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+        padding: Padding,
     ) -> None:
         self.same = padding == "same" and stride == 2
+        edge = 0 if self.same else (kernel - 1) // 2
         super().__init__(
-            nn.Conv2d(
-                inputs,
-                outputs,
-                kernel,
-                stride,
-                0 if self.same else (kernel - 1) // 2,
-                groups=groups,
-                bias=False,
-            ),
+            nn.Conv2d(inputs, outputs, kernel, stride, edge, groups=groups, bias=False),
             nn.BatchNorm2d(outputs),
             nn.ReLU6(inplace=True),
         )
@@ -72,9 +72,9 @@ class InvertedResidual(nn.Module):
         hidden = inputs * expansion
         layers: list[nn.Module] = []
         if expansion != 1:
-            layers.append(ConvBnRelu(inputs, hidden, 1, 1, 1, padding))
+            layers.append(ConvBnRelu(inputs, hidden, padding=padding))
         layers += [
-            ConvBnRelu(hidden, hidden, 3, stride, hidden, padding),
+            ConvBnRelu(hidden, hidden, kernel=3, stride=stride, groups=hidden, padding=padding),
             nn.Conv2d(hidden, outputs, 1, bias=False),
             nn.BatchNorm2d(outputs),
         ]
@@ -104,13 +104,13 @@ class MobileNetV2(nn.Module):
     def __init__(self, width: float = 1.0, padding: Padding = "symmetric") -> None:
         super().__init__()
         channels = scale_channels(32, width)
-        layers: list[nn.Module] = [ConvBnRelu(3, channels, 3, 2, 1, padding)]
+        layers: list[nn.Module] = [ConvBnRelu(3, channels, kernel=3, stride=2, padding=padding)]
         for expansion, outputs, blocks, stride in _STAGES:
             for block in range(blocks):
                 inputs, channels = channels, scale_channels(outputs, width)
                 step = stride if block == 0 else 1
                 layers.append(InvertedResidual(inputs, channels, step, expansion, padding))
-        layers.append(ConvBnRelu(channels, last_channels(width), 1, 1, 1, padding))
+        layers.append(ConvBnRelu(channels, last_channels(width), padding=padding))
         self.features = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,0 +1,144 @@
+"""`TumorNetwork`: backbone, head, calibration and familiarity in one module.
+
+Its `forward` is what training uses; `Deployed` wraps it into the outputs of the model file.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from tumorlens.model.contract import Calibration
+from tumorlens.network.heads import CellHead, PictureHead, Raw
+from tumorlens.network.mobilenet import MobileNetV2, Padding, channels_at
+
+__all__ = ["Deployed", "Familiarity", "TumorNetwork"]
+
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+
+
+class TumorNetwork(nn.Module):
+    """MobileNetV2 and a head, on grey images.
+
+    Args:
+        types: number of types of tumor; 1 where tumor is one class.
+        head: ``picture`` or ``cells``.
+        width: multiplier of the backbone.
+        hidden: channels of the head.
+        dropout: in the head.
+        normalization: what the backbone's weights expect of their input.
+        padding: how the backbone's weights pad at stride 2.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(
+        self,
+        *,
+        types: int,
+        head: Literal["picture", "cells"],
+        width: float = 1.0,
+        hidden: int = 96,
+        dropout: float = 0.0,
+        normalization: Literal["tensorflow", "torchvision"] = "tensorflow",
+        padding: Padding = "same",
+    ) -> None:
+        super().__init__()
+        self.backbone = MobileNetV2(width, padding)
+        make = CellHead if head == "cells" else PictureHead
+        self.head = make(width, hidden, types, dropout)
+        mean, deviation = (
+            (_IMAGENET_MEAN, _IMAGENET_DEVIATION)
+            if normalization == "torchvision"
+            else ((0.5,) * 3, (0.5,) * 3)
+        )
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer(
+            "deviation", torch.tensor(deviation).view(1, 3, 1, 1), persistent=False
+        )
+        self.embedding = channels_at(width)[1] + channels_at(width)[2]
+
+    def forward(self, image: Tensor) -> Raw:
+        """(N, 1, S, S) in [0, 1] -> logits."""
+        return self.head(self.features(image))  # type: ignore[no-any-return]
+
+    def features(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Features at strides 8, 16 and 32."""
+        return self.backbone.pyramid((image - self.mean) / self.deviation)
+
+    @staticmethod
+    def embed(pyramid: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        """(N, E) features that familiarity is judged by: means at strides 16 and 32."""
+        return torch.cat([pyramid[1].mean(dim=(2, 3)), pyramid[2].mean(dim=(2, 3))], 1)
+
+
+class Familiarity(nn.Module):
+    """Distance to the nearest of a few centres, in a whitened projection.
+
+    Args:
+        mean: (E,) of the training embeddings.
+        projection: (E, P) to whitened principal components.
+        centers: (C, P) of the training embeddings' clusters.
+    """
+
+    mean: Tensor
+    projection: Tensor
+    centers: Tensor
+
+    def __init__(self, mean: Tensor, projection: Tensor, centers: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("projection", projection)
+        self.register_buffer("centers", centers)
+
+    @classmethod
+    def empty(cls, embedding: int) -> Familiarity:
+        """One that finds everything typical."""
+        return cls(torch.zeros(embedding), torch.zeros(embedding, 1), torch.zeros(1, 1))
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """(N, E) -> (N,) root mean square distance a component, before scaling."""
+        projected = (embedding - self.mean) @ self.projection
+        apart = projected.unsqueeze(1) - self.centers.unsqueeze(0)
+        squared: Tensor = (apart * apart).mean(dim=2)
+        return squared.amin(dim=1).sqrt()
+
+
+class Deployed(nn.Module):
+    """The outputs of the model file: calibrated probabilities, activation, unfamiliarity."""
+
+    def __init__(
+        self, network: TumorNetwork, familiarity: Familiarity, calibration: Calibration
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.familiarity = familiarity
+        self.calibration = nn.ParameterDict(
+            {
+                "scale": _number(calibration.scale),
+                "offset": _number(calibration.offset),
+                "unfamiliarity": _number(calibration.unfamiliarity),
+            }
+        )
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(N, 1, S, S) -> (N, K) probabilities, (N, h, w) activation, (N,) unfamiliarity."""
+        pyramid = self.network.features(image)
+        raw: Raw = self.network.head(pyramid)
+        logit = raw.picture * self.calibration["scale"] + self.calibration["offset"]
+        tumor = torch.sigmoid(logit).unsqueeze(1)
+        probabilities = torch.cat([1 - tumor, tumor * torch.softmax(raw.types, 1)], 1)
+        distance = self.familiarity(self.network.embed(pyramid))
+        return (
+            probabilities,
+            torch.sigmoid(raw.cells),
+            distance * self.calibration["unfamiliarity"],
+        )
+
+
+def _number(value: float) -> nn.Parameter:
+    return nn.Parameter(torch.tensor([value], dtype=torch.float32), requires_grad=False)

@@ -1,0 +1,112 @@
+"""Heads: from features to a tumor logit a cell, a tumor logit and type logits a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tumorlens.network.mobilenet import channels_at
+
+__all__ = ["CellHead", "PictureHead", "Raw"]
+
+Pyramid = tuple[Tensor, Tensor, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """What a head says before calibration.
+
+    Attributes:
+        cells: (N, h, w) tumor logit of each cell.
+        picture: (N,) tumor logit of the picture.
+        types: (N, T) logits of the types of tumor, given that there is one.
+    """
+
+    cells: Tensor
+    picture: Tensor
+    types: Tensor
+
+
+class PictureHead(nn.Module):
+    """The paper's: pool the last features, one hidden layer, dropout, decide.
+
+    Its cells are a class activation map (Zhou et al. 2016, arXiv:1512.04150) in the sense that
+    the same layers are applied to the features of each cell at stride 32.
+    """
+
+    def __init__(self, width: float, hidden: int, types: int, dropout: float) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(channels_at(width)[2], hidden)
+        self.dropout = nn.Dropout(dropout)
+        self.tumor = nn.Linear(hidden, 1)
+        self.types = nn.Linear(hidden, types)
+
+    def forward(self, pyramid: Pyramid) -> Raw:
+        """Features at strides 8, 16, 32 -> logits; cells at stride 32."""
+        last = pyramid[2]
+        pooled = self.dropout(functional.relu(self.hidden(last.mean(dim=(2, 3)))))
+        cells = self.tumor(functional.relu(self.hidden(last.permute(0, 2, 3, 1))))
+        return Raw(cells.squeeze(-1), self.tumor(pooled).squeeze(-1), self.types(pooled))
+
+
+class CellHead(nn.Module):
+    """Evidence per cell at stride 8, pooled by log-sum-exp with a learned temperature.
+
+    A feature pyramid (Lin et al. 2017, arXiv:1612.03144) brings what the coarse layers know to
+    the fine cells. The picture's logit is
+
+        log(mean(exp(t * cells))) / t  (Pinheiro & Collobert 2015, arXiv:1411.6228),
+
+    so a picture is called a tumor only because of a place. The types are decided on the features
+    of the cells that hold the evidence.
+    """
+
+    def __init__(self, width: float, hidden: int, types: int, dropout: float) -> None:
+        super().__init__()
+        fine, middle, coarse = channels_at(width)
+        self.fine = nn.Conv2d(fine, hidden, 1)
+        self.middle = nn.Conv2d(middle, hidden, 1)
+        self.coarse = nn.Conv2d(coarse, hidden, 1)
+        self.mix_middle = _mix(hidden)
+        self.mix_fine = _mix(hidden)
+        self.dropout = nn.Dropout2d(dropout)
+        self.tumor = nn.Conv2d(hidden, 1, 1)
+        self.sharpness = nn.Parameter(torch.tensor(1.0))
+        self.types = nn.Linear(2 * hidden, types)
+        nn.init.constant_(self.tumor.bias, -2.0)  # type: ignore[arg-type]
+
+    def forward(self, pyramid: Pyramid) -> Raw:
+        """Features at strides 8, 16, 32 -> logits; cells at stride 8."""
+        coarse = self.coarse(pyramid[2])
+        middle = self.mix_middle(self.middle(pyramid[1]) + _double(coarse))
+        fine = self.dropout(self.mix_fine(self.fine(pyramid[0]) + _double(middle)))
+        cells = self.tumor(fine).squeeze(1)
+        sharpness = functional.softplus(self.sharpness) + 0.5
+        flat = cells.flatten(1)
+        picture = (torch.logsumexp(sharpness * flat, 1) - _log_of(flat.shape[1])) / sharpness
+        attention = torch.softmax(flat, 1).unsqueeze(2)
+        where = torch.bmm(fine.flatten(2), attention).squeeze(2)
+        return Raw(cells, picture, self.types(torch.cat([where, coarse.mean(dim=(2, 3))], 1)))
+
+
+def _mix(channels: int) -> nn.Sequential:
+    """A depthwise-separable 3 x 3 layer."""
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU6(),
+        nn.Conv2d(channels, channels, 1, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU6(),
+    )
+
+
+def _double(x: Tensor) -> Tensor:
+    return functional.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+def _log_of(count: int) -> float:
+    return float(torch.tensor(float(count)).log())

@@ -1,0 +1,85 @@
+"""What training minimises: the picture, the evidence per cell, the type of tumor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tumorlens.network.heads import Raw
+from tumorlens.training.dataset import Batch
+from tumorlens.training.pairs import MARK_BOX, MARK_MASK, MARK_NONE, MARK_UNKNOWN
+from tumorlens.training.recipe import LossChoice
+
+__all__ = ["CellTargets", "Losses", "find_cell_targets", "sum_losses"]
+
+_POSITIVE = 0.3  # share of a cell that tumor must cover to make it one
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """The parts and their weighted sum; all scalars."""
+
+    total: Tensor
+    picture: Tensor
+    cells: Tensor
+    types: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class CellTargets:
+    """What is known of each cell, (N, h, w) each.
+
+    Attributes:
+        positive: weight of a cell that shows tumor: 1 by mask, less by box, 0 otherwise.
+        negative: 1 for a cell that shows none, 0 otherwise. Cells with neither are ignored.
+    """
+
+    positive: Tensor
+    negative: Tensor
+
+
+def find_cell_targets(marks: Tensor, cells: tuple[int, int], box_weight: float) -> CellTargets:
+    """From codes a pixel, (N, 1, S, S), to what is known of each cell."""
+
+    def share(code: int) -> Tensor:
+        covered = (marks == code).to(torch.float32)
+        return functional.adaptive_avg_pool2d(covered, cells).squeeze(1)
+
+    mask, box, unknown = (share(code) for code in (MARK_MASK, MARK_BOX, MARK_UNKNOWN))
+    by_mask = (mask >= _POSITIVE).to(torch.float32)
+    by_box = ((box >= 0.95) & (mask < _POSITIVE)).to(torch.float32) * box_weight
+    clear = (mask + box + unknown) <= MARK_NONE
+    return CellTargets(positive=by_mask + by_box, negative=clear.to(torch.float32))
+
+
+def sum_losses(raw: Raw, batch: Batch, targets: CellTargets, choice: LossChoice) -> Losses:
+    """The loss of a batch.
+
+    Args:
+        raw: of the network.
+        batch: labels, types and weights of the pictures.
+        targets: of the cells.
+        choice: of the recipe.
+    """
+    smooth = batch.tumor * (1 - choice.label_smoothing) + choice.label_smoothing / 2
+    picture = functional.binary_cross_entropy_with_logits(raw.picture, smooth, weight=batch.weights)
+    cells = _average_apart(raw.cells, targets) if choice.cells else picture.new_zeros(())
+    known = batch.kinds >= 0
+    types = picture.new_zeros(())
+    if choice.types and bool(known.any()):
+        types = functional.cross_entropy(raw.types[known], batch.kinds[known], label_smoothing=0.05)
+    total = picture + choice.cells * cells + choice.types * types
+    return Losses(total, picture, cells, types)
+
+
+def _average_apart(cells: Tensor, targets: CellTargets) -> Tensor:
+    """Positives and negatives averaged apart, so that few tumor cells weigh as much as many."""
+    hit = functional.softplus(-cells) * targets.positive
+    miss = functional.softplus(cells) * targets.negative
+    return 0.5 * (
+        hit.sum() / targets.positive.sum().clamp(min=1)
+        + miss.sum() / targets.negative.sum().clamp(min=1)
+    )

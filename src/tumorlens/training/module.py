@@ -1,0 +1,153 @@
+"""`TumorModule`: the network as Lightning trains it, one phase of the recipe at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import WeightAveraging
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_avg_fn
+
+from tumorlens.network.assembly import TumorNetwork
+from tumorlens.training.dataset import Batch, Draws
+from tumorlens.training.losses import Losses, find_cell_targets, sum_losses
+from tumorlens.training.recipe import Phase, Recipe
+
+__all__ = ["MovingAverage", "TumorModule", "build_network"]
+
+
+def build_network(recipe: Recipe) -> TumorNetwork:
+    """The network that a recipe names, with random weights."""
+    choice = recipe.network
+    network = TumorNetwork(
+        types=len(choice.classes) - 1,
+        head=choice.head,
+        width=choice.width,
+        hidden=choice.hidden,
+        dropout=choice.dropout,
+        normalization=choice.normalization,
+        padding=choice.padding,
+    )
+    network.backbone.set_stochastic_depth(choice.stochastic_depth)
+    return network
+
+
+class TumorModule(lightning.LightningModule):  # type: ignore[misc]
+    """One phase of a training.
+
+    Args:
+        network: trained in place.
+        recipe, phase: what is done.
+        draws: the batches; told which epoch it is, so that a resumed run draws the same.
+    """
+
+    def __init__(self, network: TumorNetwork, recipe: Recipe, phase: Phase, draws: Draws) -> None:
+        super().__init__()
+        self.network = network
+        self.recipe = recipe
+        self.phase = phase
+        self.draws = draws
+        self.frozen = phase.backbone_learning_rate == 0
+        self.network.backbone.requires_grad_(not self.frozen)
+
+    def on_train_epoch_start(self) -> None:
+        """Everything random in an epoch depends on the seed and its number."""
+        torch.manual_seed(self.recipe.seed * 1_000_003 + self.current_epoch)
+        if self.frozen:  # its batch statistics are frozen, too
+            self.network.backbone.eval()
+
+    def train_dataloader(self) -> _Epochs:
+        """One epoch; asked for again before each (``reload_dataloaders_every_n_epochs``)."""
+        return _Epochs(self.draws, self)
+
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        """The loss of a batch."""
+        losses = self._lose(batch)
+        for name in ("total", "picture", "cells", "types"):
+            self.log(
+                f"train_{name}", getattr(losses, name), on_step=False, on_epoch=True,
+                batch_size=len(batch.tumor), prog_bar=name == "total",
+            )  # fmt: skip
+        return losses.total
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        """The loss of held-out groups."""
+        losses = self._lose(batch)
+        size = len(batch.tumor)
+        self.log("validation_total", losses.total, batch_size=size, prog_bar=True)
+        self.log("validation_picture", losses.picture, batch_size=size)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW; the backbone has a learning rate of its own, batch norms and biases no decay."""
+        phase = self.phase
+        parts: list[tuple[nn.Module, float]] = [(self.network.head, phase.learning_rate)]
+        if not self.frozen:
+            parts.append((self.network.backbone, phase.backbone_learning_rate))
+        groups = [
+            {"params": list(parameters), "lr": rate, "weight_decay": decay}
+            for part, rate in parts
+            for parameters, decay in (
+                (_matrices(part), self.recipe.weight_decay),
+                (_vectors(part), 0.0),
+            )
+        ]
+        optimizer = torch.optim.AdamW(groups)
+        if phase.schedule == "constant":
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": self._schedule(optimizer)}
+
+    def _schedule(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+        phase = self.phase
+        if phase.schedule == "plateau":
+            plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+                optimizer, factor=phase.plateau_factor, patience=phase.plateau_patience
+            )
+            return {"scheduler": plateau, "monitor": "validation_total"}
+        cycle = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer,
+            max_lr=[group["lr"] for group in optimizer.param_groups],
+            total_steps=phase.epochs * len(self.draws) + 1,
+            pct_start=0.2,
+        )
+        return {"scheduler": cycle, "interval": "step"}
+
+    def _lose(self, batch: Batch) -> Losses:
+        images = batch.images.contiguous(memory_format=torch.channels_last)
+        raw = self.network(images)
+        targets = find_cell_targets(
+            batch.marks, (raw.cells.shape[1], raw.cells.shape[2]), self.recipe.loss.boxes
+        )
+        return sum_losses(raw, batch, targets, self.recipe.loss)
+
+
+class MovingAverage(WeightAveraging):  # type: ignore[misc]
+    """An exponential moving average of the weights, used for validation and at the end."""
+
+    def __init__(self, decay: float) -> None:
+        average = get_ema_avg_fn(decay)  # type: ignore[no-untyped-call]
+        super().__init__(avg_fn=average, use_buffers=True)
+
+
+class _Epochs:
+    """The batches of the epoch that the module is in."""
+
+    def __init__(self, draws: Draws, module: TumorModule) -> None:
+        self.draws, self.module = draws, module
+
+    def __len__(self) -> int:
+        return len(self.draws)
+
+    def __iter__(self) -> Iterator[Batch]:
+        self.draws.epoch = self.module.current_epoch
+        return iter(self.draws)
+
+
+def _matrices(part: nn.Module) -> Iterator[nn.Parameter]:
+    return (value for value in part.parameters() if value.ndim > 1)
+
+
+def _vectors(part: nn.Module) -> Iterator[nn.Parameter]:
+    return (value for value in part.parameters() if value.ndim <= 1)

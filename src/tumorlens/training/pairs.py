@@ -1,0 +1,123 @@
+"""Counterfactual pairs: pictures edited inside one source, so that label and source part ways.
+
+A lateral tumor is covered by the mirrored other side and becomes a picture without tumor; a
+tumor is copied into a picture without one; and a decoy leaves the same marks of editing without
+changing the label. All work on prepared pictures, whose heads are centred alike.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFilter
+
+__all__ = ["MARK_BOX", "MARK_MASK", "MARK_NONE", "MARK_UNKNOWN", "heal", "leave_decoy", "paste"]
+
+MARK_NONE, MARK_MASK, MARK_BOX, MARK_UNKNOWN = 0, 1, 2, 3
+"""Codes of the annotation of a pixel: no tumor, tumor by mask, inside a box, not known."""
+
+Picture = npt.NDArray[np.uint8]
+Weights = npt.NDArray[np.float32]
+
+_HEAD = 20  # of 255: brighter pixels belong to the head
+_ALIKE = 0.55  # correlation of the two sides that a mirrored patch needs
+
+
+def heal(image: Picture, marks: Picture, rng: np.random.Generator) -> Picture | None:
+    """Cover a lateral tumor by the mirrored other side.
+
+    Args:
+        image: (S, S), 0 to 255.
+        marks: (S, S), codes of the annotation.
+        rng: chooses how far the patch reaches beyond the tumor.
+
+    Returns:
+        The picture without tumor, or None where the tumor crosses the midline, is too large,
+        or the two sides are too unlike (sagittal slices, tilted heads).
+    """
+    tumor = marks != MARK_NONE
+    area = np.count_nonzero(tumor)
+    if not 0 < area < 0.15 * tumor.size or (marks == MARK_UNKNOWN).any():
+        return None
+    mirrored, mirrored_tumor = _mirror(image, tumor)
+    if np.count_nonzero(tumor & mirrored_tumor) > 0.02 * area:
+        return None
+    if _correlate(image, mirrored, ~(tumor | mirrored_tumor)) < _ALIKE:
+        return None
+    return _blend(image, mirrored, _feather(tumor, grow=int(rng.integers(4, 9))))
+
+
+def paste(
+    image: Picture, donor: Picture, donor_marks: Picture, rng: np.random.Generator
+) -> tuple[Picture, Picture] | None:
+    """Copy a donor's tumor into a picture without one, near the place where it stood.
+
+    Returns:
+        The picture with the tumor, and its marks; None where the place lies outside the head.
+    """
+    shift = rng.integers(-8, 9, 2)
+    flip = bool(rng.random() < 0.5)
+    moved, tumor = _move(donor, shift, flip), _move(donor_marks, shift, flip) == MARK_MASK
+    area = np.count_nonzero(tumor)
+    if not 0 < area < 0.2 * tumor.size or np.mean(image[tumor] > _HEAD) < 0.9:
+        return None
+    edited = _blend(image, moved, _feather(tumor, grow=int(rng.integers(1, 5))))
+    return edited, np.where(tumor, MARK_MASK, MARK_NONE).astype(np.uint8)
+
+
+def leave_decoy(
+    image: Picture, marks: Picture, shape: npt.NDArray[np.bool_], rng: np.random.Generator
+) -> Picture:
+    """Replace a patch by the mirrored other side, away from any tumor; the label stays.
+
+    Args:
+        image, marks: of the picture.
+        shape: (S, S), outline of the patch: that of another picture's tumor.
+    """
+    moved = _move(shape.astype(np.uint8), rng.integers(-20, 21, 2), bool(rng.random() < 0.5))
+    patch = moved > 0
+    weights = _feather(patch, grow=int(rng.integers(1, 7)))
+    weights *= 1 - _feather(marks != MARK_NONE, grow=6)
+    mirrored, mirrored_tumor = _mirror(image, marks != MARK_NONE)
+    weights *= 1 - _feather(mirrored_tumor, grow=6)
+    return _blend(image, mirrored, weights)
+
+
+def _mirror(image: Picture, tumor: npt.NDArray[np.bool_]) -> tuple[Picture, npt.NDArray[np.bool_]]:
+    """Both mirrored about the column through the middle of the head."""
+    columns = np.flatnonzero((image > _HEAD).sum(axis=0) > 0.1 * image.shape[0])
+    middle = (columns[0] + columns[-1]) if columns.size else image.shape[1] - 1
+    shift = int(middle) - (image.shape[1] - 1)
+    return np.roll(image[:, ::-1], shift, axis=1), np.roll(tumor[:, ::-1], shift, axis=1)
+
+
+def _move(plane: Picture, shift: npt.NDArray[np.int64], flip: bool) -> Picture:
+    """Shifted by (rows, columns), mirrored if ``flip``."""
+    turned = plane[:, ::-1] if flip else plane
+    return np.roll(turned, (int(shift[0]), int(shift[1])), axis=(0, 1))
+
+
+def _feather(region: npt.NDArray[np.bool_], grow: int) -> Weights:
+    """Weight 1 inside the region grown by ``grow`` pixels, falling smoothly to 0 around it."""
+    if not region.any():
+        return np.zeros(region.shape, np.float32)
+    picture = Image.fromarray(region.astype(np.uint8) * 255)
+    picture = picture.filter(ImageFilter.MaxFilter(2 * grow + 1))
+    picture = picture.filter(ImageFilter.GaussianBlur(max(1.0, grow / 2)))
+    weights: Weights = np.asarray(picture, np.float32) / np.float32(255)
+    return weights
+
+
+def _blend(image: Picture, patch: Picture, weights: Weights) -> Picture:
+    """``patch`` over ``image``, its level matched where the two meet."""
+    rim = (weights > 0.02) & (weights < 0.6)
+    lift = float(image[rim].mean() - patch[rim].mean()) if rim.any() else 0.0
+    target = image.astype(np.float32)
+    target += weights * (patch.astype(np.float32) + lift - target)
+    return np.clip(np.rint(target), 0, 255).astype(np.uint8)
+
+
+def _correlate(first: Picture, second: Picture, where: npt.NDArray[np.bool_]) -> float:
+    a, b = first[where].astype(np.float32), second[where].astype(np.float32)
+    a, b = a - a.mean(), b - b.mean()
+    return float((a @ b) / max(1e-6, float(np.sqrt((a @ a) * (b @ b)))))

@@ -1,0 +1,240 @@
+"""Runs the phases of a recipe with Lightning: checkpoints, resuming, learning curves."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import numpy.typing as npt
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+
+from tumorlens.errors import DataError
+from tumorlens.network.assembly import TumorNetwork
+from tumorlens.training.dataset import Batch, Draws, PreparedRows
+from tumorlens.training.module import MovingAverage, TumorModule
+from tumorlens.training.recipe import Phase, Recipe
+
+__all__ = ["CURVES", "Hardware", "run_phases"]
+
+CURVES = "curves.csv"
+_COLUMNS = (
+    "phase",
+    "epoch",
+    "learning_rate",
+    "train_total",
+    "train_picture",
+    "train_cells",
+    "train_types",
+    "validation_total",
+    "validation_picture",
+    "seconds",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """Where a training runs.
+
+    Attributes:
+        device: ``cpu``, ``cuda`` or ``mps``.
+        devices: how many of them.
+        threads: on the CPU; None: all cores.
+        progress: whether Lightning draws its progress bar.
+    """
+
+    device: str = "cpu"
+    devices: int = 1
+    threads: int | None = None
+    progress: bool = False
+
+    @property
+    def precision(self) -> str:
+        """bfloat16 where the processor computes in it, else float32."""
+        if self.device == "cuda":
+            return "bf16-mixed"
+        fast = self.device == "cpu" and torch.cpu._is_avx512_bf16_supported()
+        return "bf16-mixed" if fast else "32-true"
+
+
+def run_phases(
+    network: TumorNetwork,
+    recipe: Recipe,
+    *,
+    prepared: PreparedRows,
+    training: npt.NDArray[np.intp],
+    validation: npt.NDArray[np.intp],
+    folder: Path,
+    hardware: Hardware,
+) -> None:
+    """Train ``network`` in place, one phase after the other; a broken run resumes.
+
+    Each phase leaves ``<phase>.pt`` when it ends and ``<phase>.ckpt`` after each epoch.
+
+    Args:
+        training, validation: indices into ``prepared``.
+        folder: of the run.
+
+    Raises:
+        DataError: the disk is full.
+    """
+    if hardware.threads:
+        torch.set_num_threads(hardware.threads)
+    checkpoints = folder / "checkpoints"
+    checkpoints.mkdir(exist_ok=True)
+    held_out = _HeldOut(prepared, validation, recipe.batch)
+    for number, phase in enumerate(recipe.phases):
+        done = checkpoints / f"{number}.pt"
+        if done.exists():
+            network.load_state_dict(torch.load(done, weights_only=True))
+            continue
+        draws = Draws(prepared, training, recipe, phase.draws)
+        module = TumorModule(network, recipe, phase, draws)
+        trainer = _make_trainer(recipe, phase, number, folder, hardware)
+        resume = checkpoints / f"{number}.ckpt"
+        with _quiet(), _explain_full_disk(checkpoints):
+            trainer.fit(
+                module,
+                train_dataloaders=module.train_dataloader(),
+                val_dataloaders=held_out,
+                ckpt_path=str(resume) if resume.exists() else None,
+                weights_only=False if resume.exists() else None,
+            )
+            if trainer.interrupted:
+                raise KeyboardInterrupt
+            _load_best(network, trainer)
+            torch.save(network.state_dict(), done)
+
+
+def _make_trainer(
+    recipe: Recipe, phase: Phase, number: int, folder: Path, hardware: Hardware
+) -> lightning.Trainer:
+    checkpoints = folder / "checkpoints"
+    callbacks: list[Callback] = [
+        _CurveWriter(folder / CURVES, number),
+        ModelCheckpoint(
+            dirpath=checkpoints, filename=f"{number}", save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        ),
+    ]  # fmt: skip
+    if phase.patience:
+        callbacks += [
+            EarlyStopping("validation_total", patience=phase.patience),
+            ModelCheckpoint(
+                dirpath=checkpoints, filename=f"best-{number}", monitor="validation_total",
+                save_weights_only=True, enable_version_counter=False,
+            ),
+        ]  # fmt: skip
+    if recipe.average:
+        callbacks.append(MovingAverage(recipe.average))
+    return lightning.Trainer(
+        accelerator=hardware.device,
+        devices=hardware.devices,
+        precision=hardware.precision,
+        max_epochs=phase.epochs,
+        callbacks=callbacks,
+        logger=False,
+        enable_progress_bar=hardware.progress,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        gradient_clip_val=5.0,
+        deterministic="warn" if hardware.device != "cpu" else True,
+    )
+
+
+def _load_best(network: TumorNetwork, trainer: lightning.Trainer) -> None:
+    """After a phase with patience, the weights of its best epoch."""
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_path:
+            state = torch.load(callback.best_model_path, weights_only=False)["state_dict"]
+            network.load_state_dict(
+                {name.removeprefix("network."): value for name, value in state.items()}
+            )
+
+
+class _HeldOut:
+    """Unchanged pictures of held-out rows, batch by batch."""
+
+    def __init__(self, prepared: PreparedRows, indices: npt.NDArray[np.intp], size: int) -> None:
+        self.prepared, self.indices, self.size = prepared, indices, size
+
+    def __len__(self) -> int:
+        return ceil(len(self.indices) / self.size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for start in range(0, len(self.indices), self.size):
+            chosen = self.indices[start : start + self.size]
+            images, marks = self.prepared.take(chosen)
+            yield Batch(
+                images=images,
+                marks=marks,
+                tumor=torch.from_numpy(self.prepared.tumor[chosen]),
+                kinds=torch.from_numpy(self.prepared.kinds[chosen]),
+                weights=torch.ones(len(chosen)),
+            )
+
+
+class _CurveWriter(Callback):  # type: ignore[misc]
+    """One line an epoch."""
+
+    def __init__(self, path: Path, phase: int) -> None:
+        self.path, self.phase = path, phase
+        self.started = time.perf_counter()
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, _: Any) -> None:
+        self.started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        values: dict[str, Any] = {
+            name: f"{float(value):.6g}" for name, value in trainer.callback_metrics.items()
+        }
+        values |= {
+            "phase": module.phase.name,
+            "epoch": trainer.current_epoch,
+            "learning_rate": f"{trainer.optimizers[0].param_groups[0]['lr']:.3g}",
+            "seconds": f"{time.perf_counter() - self.started:.1f}",
+        }
+        new = not self.path.exists()
+        with self.path.open("a", encoding="utf-8", newline="") as stream:
+            table = csv.DictWriter(stream, _COLUMNS, extrasaction="ignore", lineterminator="\n")
+            if new:
+                table.writeheader()
+            table.writerow(values)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning greets, advises and warns about settings that are ours on purpose."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+
+
+@contextmanager
+def _explain_full_disk(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        full = isinstance(error, OSError) or "file write failed" in str(error)
+        if not full:
+            raise
+        raise DataError(
+            f"{folder}: checkpoints cannot be written ({error}); free space, then run the same "
+            "command again: it resumes"
+        ) from error

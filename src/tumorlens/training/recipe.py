@@ -1,0 +1,330 @@
+"""`Recipe`: every choice of a training in one frozen, self-checking noun, read from TOML.
+
+A contradiction is refused at construction, in the spelling of the recipe's own keys. The recipe
+is saved as used, every default filled in.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from tumorlens.errors import RecipeError
+from tumorlens.imaging.preprocess import PreprocessSpec
+from tumorlens.model.card import NO_TUMOR
+
+__all__ = [
+    "AugmentationChoice",
+    "DataChoice",
+    "EditChoice",
+    "LossChoice",
+    "NetworkChoice",
+    "Phase",
+    "Recipe",
+    "find_recipes",
+    "override",
+    "read_recipe",
+]
+
+
+class NetworkChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The network and the weights that it starts from.
+
+    Attributes:
+        classes: ``no_tumor`` first; ``tumor``, or the types of tumor, after it.
+        head: ``picture`` pools the features and then decides (the paper); ``cells`` decides in
+            every cell at stride 8 and pools the evidence by log-sum-exp.
+        width: width multiplier of MobileNetV2.
+        hidden: channels of the head.
+        dropout: share of the head's features dropped in training.
+        stochastic_depth: share of residual branches dropped at the last block.
+        normalization: what the initial weights expect: ``tensorflow`` x * 2 - 1, ``torchvision``
+            ImageNet mean and deviation.
+        padding: how the initial weights pad at stride 2: ``same`` (TensorFlow) or ``symmetric``.
+    """
+
+    classes: list[str] = msgspec.field(default_factory=lambda: [NO_TUMOR, "tumor"])
+    head: Literal["picture", "cells"] = "cells"
+    width: float = 1.0
+    hidden: int = 96
+    dropout: float = 0.2
+    stochastic_depth: float = 0.0
+    normalization: Literal["tensorflow", "torchvision"] = "torchvision"
+    padding: Literal["same", "symmetric"] = "symmetric"
+
+    def __post_init__(self) -> None:
+        if len(self.classes) < 2 or self.classes[0] != NO_TUMOR:
+            raise ValueError(f"network.classes must begin with {NO_TUMOR!r} and hold another class")
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError("network.classes holds a class twice")
+        _check_share("network.dropout", self.dropout)
+        _check_share("network.stochastic_depth", self.stochastic_depth)
+        if not 0.1 <= self.width <= 2:
+            raise ValueError(f"network.width must lie in [0.1, 2], got {self.width}")
+
+
+class DataChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which rows are drawn, and how often.
+
+    Attributes:
+        exclude_notes: a row whose note holds one of these words is left out.
+        validation: share of the groups held out for stopping, calibration and thresholds.
+        sampling: ``plain`` takes every row once an epoch; ``balanced`` draws label, then source
+            and sequence, then group, then slice.
+        class_weights: weigh the classes by the inverse of their frequency.
+        ignore_below: tumor rows whose mask holds fewer pixels (at 256²) are left out.
+    """
+
+    exclude_notes: list[str] = []
+    validation: float = 0.15
+    sampling: Literal["plain", "balanced"] = "plain"
+    class_weights: bool = False
+    ignore_below: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.validation < 0.9:
+            raise ValueError(f"data.validation must lie in (0, 0.9), got {self.validation}")
+        if self.sampling == "balanced" and self.class_weights:
+            raise ValueError(
+                "data.class_weights contradicts data.sampling = 'balanced', which draws both "
+                "labels equally often; keep one of them"
+            )
+
+
+class AugmentationChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How far pictures are changed at random. Chances are in [0, 1], 0 switches a change off.
+
+    Attributes:
+        rotation: largest angle, in degrees.
+        scale: largest change of size, as a share.
+        stretch: largest change of the aspect ratio, as a share.
+        shift: largest shift, as a share of the side.
+        mirror: chance of a left-right flip.
+        upside_down: chance of a top-bottom flip.
+        gamma: largest log2 of the exponent.
+        brightness, contrast: largest change, as a share of the range.
+        bias_field: largest log of a smooth multiplicative field.
+        noise: largest standard deviation of added noise.
+        blur: chance of a lower resolution.
+        invert: chance of an inverted contrast inside the head.
+        erase: chance that a rectangle at the border is overwritten.
+    """
+
+    rotation: float = 0.0
+    scale: float = 0.0
+    stretch: float = 0.0
+    shift: float = 0.0
+    mirror: float = 0.0
+    upside_down: float = 0.0
+    gamma: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    bias_field: float = 0.0
+    noise: float = 0.0
+    blur: float = 0.0
+    invert: float = 0.0
+    erase: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("mirror", "upside_down", "blur", "invert", "erase"):
+            _check_share(f"augmentation.{name}", getattr(self, name))
+        for name in self.__struct_fields__:
+            if getattr(self, name) < 0:
+                raise ValueError(f"augmentation.{name} must not be negative")
+
+
+class EditChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Counterfactual pairs: pictures edited so that label and source part ways.
+
+    Attributes:
+        heal: chance that a lateral tumor is covered by the mirrored other side: no tumor.
+        paste: chance that a slice without tumor is given one of another patient: tumor.
+        decoy: chance that a slice keeps its label under the same marks of editing.
+    """
+
+    heal: float = 0.0
+    paste: float = 0.0
+    decoy: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            _check_share(f"edits.{name}", getattr(self, name))
+        if self.paste + self.decoy > 1:
+            raise ValueError("edits.paste + edits.decoy must not exceed 1")
+
+
+class LossChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is minimised: picture + cells * evidence per cell + types * type of tumor.
+
+    Attributes:
+        cells: weight of the loss over cells.
+        boxes: weight of cells known from boxes, beside 1 for cells known from masks.
+        types: weight of the loss over types of tumor.
+        label_smoothing: share taken from the label and given to the other.
+    """
+
+    cells: float = 0.0
+    boxes: float = 0.5
+    types: float = 0.0
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_share("loss.label_smoothing", self.label_smoothing)
+
+
+class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One stretch of training.
+
+    Attributes:
+        name: e.g. ``"frozen"``.
+        epochs: the most epochs that it takes.
+        draws: pictures an epoch; 0: as many as there are rows.
+        learning_rate: of the head.
+        backbone_learning_rate: of the backbone; 0 freezes it, batch statistics included.
+        schedule: ``constant``, ``plateau`` (reduced when the validation loss stalls) or
+            ``one_cycle`` (warm up, then down to nothing, over the whole phase).
+        patience: epochs without a better validation loss before the phase ends; 0: never.
+        plateau_patience: epochs before ``plateau`` reduces the rate.
+        plateau_factor: by how much.
+    """
+
+    name: str
+    epochs: int
+    draws: int = 0
+    learning_rate: float
+    backbone_learning_rate: float = 0.0
+    schedule: Literal["constant", "plateau", "one_cycle"] = "constant"
+    patience: int = 0
+    plateau_patience: int = 3
+    plateau_factor: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.draws < 0:
+            raise ValueError(f"phase {self.name!r}: epochs must be positive and draws not negative")
+        if not self.learning_rate > 0 or self.backbone_learning_rate < 0:
+            raise ValueError(f"phase {self.name!r}: learning_rate must be positive")
+        if self.schedule == "one_cycle" and self.patience:
+            raise ValueError(
+                f"phase {self.name!r}: patience contradicts schedule = 'one_cycle', which must run "
+                "to its end"
+            )
+
+
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Every choice of a training.
+
+    Attributes:
+        name: of the recipe.
+        summary: what it is for, in a sentence.
+        seed: of all randomness.
+        batch: pictures a step.
+        average: decay of the moving average of the weights a step; 0: none.
+        weight_decay: of AdamW.
+        input: how slices are prepared.
+        license: of the weights that it makes.
+    """
+
+    name: str
+    summary: str = ""
+    seed: int = 0
+    batch: int = 32
+    average: float = 0.0
+    weight_decay: float = 0.01
+    license: str = "as the terms of the training data allow"
+    input: PreprocessSpec = msgspec.field(default_factory=PreprocessSpec)
+    network: NetworkChoice = msgspec.field(default_factory=NetworkChoice)
+    data: DataChoice = msgspec.field(default_factory=DataChoice)
+    augmentation: AugmentationChoice = msgspec.field(default_factory=AugmentationChoice)
+    edits: EditChoice = msgspec.field(default_factory=EditChoice)
+    loss: LossChoice = msgspec.field(default_factory=LossChoice)
+    phases: list[Phase]
+
+    def __post_init__(self) -> None:
+        if not self.phases:
+            raise ValueError("phases is empty, a recipe needs at least one")
+        if self.batch < 2:
+            raise ValueError(f"batch must be at least 2, got {self.batch}")
+        if not 0 <= self.average < 1:
+            raise ValueError(f"average must lie in [0, 1), got {self.average}")
+        if self.network.head == "picture" and self.loss.cells:
+            raise ValueError("loss.cells contradicts network.head = 'picture', which has no cells")
+        if self.loss.types and len(self.network.classes) < 3:
+            raise ValueError("loss.types contradicts network.classes, which knows one type only")
+
+    def to_record(self) -> dict[str, Any]:
+        """As plain values, every default filled in."""
+        record: dict[str, Any] = msgspec.to_builtins(self)
+        return record
+
+
+def find_recipes() -> dict[str, Path]:
+    """Name -> file of the recipes that come with tumorlens."""
+    here = Path(__file__)
+    for folder in (here.with_name("recipes"), here.parents[3] / "recipes"):
+        if folder.is_dir():
+            return {file.stem: file for file in sorted(folder.glob("*.toml"))}
+    return {}
+
+
+def read_recipe(recipe: str | Path, changes: Iterable[str] = ()) -> Recipe:
+    """Read a recipe by name or from a TOML file.
+
+    Args:
+        recipe: name of a recipe of tumorlens, or a path.
+        changes: ``key=value`` with dotted keys, e.g. ``"loss.cells=1.0"``; values as in TOML.
+
+    Raises:
+        RecipeError: no such recipe, no TOML, an unknown key, or a contradiction.
+    """
+    known = find_recipes()
+    path = known.get(str(recipe), Path(recipe))
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecipeError(
+            f"{recipe}: neither a file nor a recipe of tumorlens; known: {', '.join(known)}"
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RecipeError(f"{path}: cannot be read as TOML ({error})") from None
+    for change in changes:
+        override(values, change)
+    return _convert(values, str(path))
+
+
+def override(values: dict[str, Any], change: str) -> None:
+    """Set one ``key=value`` in the values of a recipe.
+
+    Raises:
+        RecipeError: the change is not of that form.
+    """
+    key, equals, text = change.partition("=")
+    if not (key.strip() and equals):
+        raise RecipeError(f"{change!r}: expected key=value, e.g. loss.cells=0.5")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    target: Any = values
+    *parents, last = key.strip().split(".")
+    for parent in parents:
+        target = target[int(parent)] if isinstance(target, list) else target.setdefault(parent, {})
+    if isinstance(target, list):
+        target[int(last)] = value
+    else:
+        target[last] = value
+
+
+def _convert(values: Mapping[str, Any], where: str) -> Recipe:
+    try:
+        return msgspec.convert(values, Recipe)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise RecipeError(f"{where}: {error}") from None
+
+
+def _check_share(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must lie in [0, 1], got {value}")

@@ -1,0 +1,324 @@
+"""`train_model`: rows and a recipe in, one model file with its held-out scores out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from tumorlens.data.rows import Manifest
+from tumorlens.detector import Detector
+from tumorlens.errors import DataError
+from tumorlens.evaluation.calibration import choose_thresholds, fit_logit, recalibrate
+from tumorlens.evaluation.familiarity import FamiliarityFit, fit_projection
+from tumorlens.evaluation.score_files import write_scores
+from tumorlens.evaluation.scores import Scores
+from tumorlens.evaluation.scoring import score_manifest
+from tumorlens.model.card import Card, OperatingPoint, Training
+from tumorlens.model.contract import Calibration
+from tumorlens.model.graph import write_model
+from tumorlens.network.assembly import Deployed, Familiarity, TumorNetwork
+from tumorlens.network.onnx_export import export_onnx
+from tumorlens.network.weights import find_weights, load_backbone
+from tumorlens.training.dataset import PreparedRows, Unreadable, prepare_rows
+from tumorlens.training.module import build_network
+from tumorlens.training.phases import Hardware, run_phases
+from tumorlens.training.recipe import Recipe
+from tumorlens.training.selection import (
+    Selection,
+    check_groups,
+    drop_conflicts,
+    find_large_enough,
+    fingerprint_rows,
+    hold_out_groups,
+    select_rows,
+)
+from tumorlens.version import __version__
+
+__all__ = ["Job", "Notice", "Outcome", "train_model"]
+
+Notice = Callable[[str], None]
+Progress = Callable[[int, int], None]
+
+_EMBEDDED = 6000  # pictures that familiarity is fitted on
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training.
+
+    Attributes:
+        recipe: what is done.
+        manifest: labelled rows to train on; rows of the split ``test`` are scored only.
+        held_out: further rows that are scored only.
+        folder: of the run; made if missing, resumed if it holds the same job.
+        weights: file of initial weights; None: as `find_weights` says.
+        skip_unreadable: go on without pictures that cannot be read.
+        drop_conflicts: go on without pictures that carry two labels.
+        left_out: name -> rows kept out on request, for the card.
+        hardware: where it runs.
+        notice: told what happens, in a sentence.
+        progress: told (done, all) while pictures are prepared or scored.
+    """
+
+    recipe: Recipe
+    manifest: Manifest
+    folder: Path
+    held_out: Manifest | None = None
+    weights: str | Path | None = None
+    skip_unreadable: bool = False
+    drop_conflicts: bool = False
+    left_out: dict[str, int] = field(default_factory=dict)
+    hardware: Hardware = field(default_factory=Hardware)
+    notice: Notice = print
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training leaves.
+
+    Attributes:
+        model: the model file.
+        scores: of the held-out rows; None if there were none.
+        validation: scores of the validation rows, calibrated on themselves.
+        seconds: how long it took.
+    """
+
+    model: Path
+    scores: Scores | None
+    validation: Scores
+    seconds: float
+
+
+def train_model(job: Job) -> Outcome:
+    """Train, calibrate, export and score.
+
+    Raises:
+        DataError: the rows, the weights or the disk cannot serve; says what to do.
+    """
+    started = time.perf_counter()
+    recipe = job.recipe
+    check_groups(job.manifest)
+    test = job.manifest.where(lambda row: row.split == "test")
+    selection = select_rows(job.manifest.where(lambda row: row.split != "test"), recipe)
+    weights = find_weights(job.weights, recipe.network.width)
+    _open_folder(job, selection)
+    network = build_network(recipe)
+    torch.manual_seed(recipe.seed)
+    origin = load_backbone(network.backbone, weights)
+    job.notice(f"initial weights: {origin}")
+    prepared = _prepare(job, selection)
+    kept, validation = _part(job, prepared)
+    _describe_sides(job, prepared, kept, validation)
+    run_phases(
+        network,
+        recipe,
+        prepared=prepared,
+        training=kept,
+        validation=validation,
+        folder=job.folder,
+        hardware=job.hardware,
+    )
+    network.eval().cpu()
+    familiarity = _fit_familiarity(network, prepared, kept, recipe.seed)
+    card = _write_card(job, selection, prepared, kept, time.perf_counter() - started)
+    model, calibrated = _export(job, network, familiarity, card, prepared, validation)
+    scores = _score_held_out(job, model, [test, *([job.held_out] if job.held_out else [])])
+    shutil.rmtree(job.folder / "prepared")
+    return Outcome(model, scores, calibrated, time.perf_counter() - started)
+
+
+def _open_folder(job: Job, selection: Selection) -> None:
+    """Make the run's folder, or check that it holds the same job."""
+    description = {
+        "recipe": job.recipe.to_record(),
+        "data": {
+            "fingerprint": fingerprint_rows(selection.manifest.rows),
+            "slices": len(selection.manifest),
+            "groups": len(selection.manifest.groups),
+            "sources": dict(Counter(row.source for row in selection.manifest.rows)),
+            "removed": selection.removed,
+            "left_out": job.left_out,
+        },
+    }
+    text = json.dumps(description, indent=1) + "\n"
+    file = job.folder / "run.json"
+    try:
+        job.folder.mkdir(parents=True, exist_ok=True)
+        if file.exists() and file.read_text(encoding="utf-8") != text:
+            raise DataError(
+                f"{job.folder}: holds a run with another recipe or other data; "
+                "choose another --output, or remove it"
+            )
+        if not file.exists() and any(job.folder.iterdir()):
+            raise DataError(f"{job.folder}: is not empty and holds no run; choose another --output")
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{job.folder}: cannot be written ({error.strerror})") from None
+
+
+def _prepare(job: Job, selection: Selection) -> PreparedRows:
+    folder = job.folder / "prepared"
+    folder.mkdir(exist_ok=True)
+    types = job.recipe.network.classes[1:]
+    prepared, unreadable = prepare_rows(
+        selection.manifest, job.recipe.input, folder, types=types, progress=job.progress
+    )
+    if unreadable and not job.skip_unreadable:
+        raise DataError(_list_unreadable(unreadable))
+    for one in unreadable:
+        job.notice(f"skipped: {one.reason}")
+    return prepared
+
+
+def _list_unreadable(unreadable: list[Unreadable]) -> str:
+    shown = "\n".join(f"  {one.reason}" for one in unreadable[:10])
+    more = f"\n  … and {len(unreadable) - 10} more" if len(unreadable) > 10 else ""
+    return (
+        f"{len(unreadable)} pictures cannot be read:\n{shown}{more}\n"
+        "mend or remove them, or go on without them with --skip-unreadable"
+    )
+
+
+def _part(job: Job, prepared: PreparedRows) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Indices to train on and to validate on: as the manifest says, else by groups."""
+    usable = drop_conflicts(prepared, drop=job.drop_conflicts)
+    usable = usable[find_large_enough(prepared, job.recipe.data.ignore_below)[usable]]
+    named = np.array([prepared.rows[index].split == "validation" for index in usable])
+    if named.any():
+        return usable[~named], usable[named]
+    rows = tuple(prepared.rows[index] for index in usable)
+    kept, held = hold_out_groups(rows, job.recipe.data.validation, job.recipe.seed)
+    return usable[kept], usable[held]
+
+
+def _describe_sides(
+    job: Job,
+    prepared: PreparedRows,
+    kept: npt.NDArray[np.intp],
+    validation: npt.NDArray[np.intp],
+) -> None:
+    for name, indices in (("training", kept), ("validation", validation)):
+        labels = {float(prepared.tumor[index]) for index in indices}
+        groups = {prepared.rows[index].group_key for index in indices}
+        if len(labels) < 2:
+            raise DataError(f"the {name} side holds one label only; add groups of the other label")
+        job.notice(f"{name}: {len(indices)} slices of {len(groups)} groups")
+
+
+@torch.no_grad()
+def _fit_familiarity(
+    network: TumorNetwork, prepared: PreparedRows, kept: npt.NDArray[np.intp], seed: int
+) -> FamiliarityFit:
+    rng = np.random.default_rng(seed)
+    chosen = np.sort(rng.permutation(kept)[:_EMBEDDED])
+    embedded = [
+        network.embed(network.features(prepared.take(part)[0]))
+        for part in np.array_split(chosen, max(1, len(chosen) // 64))
+    ]
+    sources = np.array([prepared.rows[index].source for index in chosen], dtype=object)
+    return fit_projection(torch.cat(embedded).numpy(), sources, seed=seed)
+
+
+def _write_card(
+    job: Job,
+    selection: Selection,
+    prepared: PreparedRows,
+    kept: npt.NDArray[np.intp],
+    seconds: float,
+) -> Card:
+    classes = job.recipe.network.classes
+    return Card(
+        schema=1,
+        name=f"tumorlens-{job.recipe.name}",
+        version=__version__,
+        created=date.today().isoformat(),
+        license=job.recipe.license,
+        classes=classes,
+        tumor_classes=classes[1:],
+        preprocess=job.recipe.input,
+        operating_points={"balanced": OperatingPoint(low=0.5, middle=0.5, high=0.5)},
+        cell_threshold=0.5,
+        training=Training(
+            recipe=job.recipe.to_record(),
+            fingerprint=fingerprint_rows(selection.manifest.rows),
+            sources=dict(Counter(prepared.rows[index].source for index in kept)),
+            groups=len({prepared.rows[index].group_key for index in kept}),
+            left_out=job.left_out,
+            removed=selection.removed,
+            seconds=round(seconds, 1),
+            versions={"tumorlens": __version__, "torch": str(torch.__version__)},
+        ),
+    )
+
+
+def _export(
+    job: Job,
+    network: TumorNetwork,
+    fit: FamiliarityFit,
+    card: Card,
+    prepared: PreparedRows,
+    validation: npt.NDArray[np.intp],
+) -> tuple[Path, Scores]:
+    """Write the model, judge the validation rows with it, and write what they teach back."""
+    familiarity = Familiarity(
+        *(torch.from_numpy(part) for part in (fit.mean, fit.projection, fit.centers))
+    )
+    raw, model = job.folder / "uncalibrated.onnx", job.folder / "model.onnx"
+    calibration = Calibration(unfamiliarity=1 / fit.limit)
+    export_onnx(Deployed(network, familiarity, calibration), card, raw, overwrite=True)
+    rows = [prepared.rows[index] for index in validation]
+    scores = _score(job, raw, job.manifest.with_rows(rows))
+    fitted = fit_logit(scores.tumor_probability, scores.tumor, scores.group)
+    calibrated = recalibrate(scores, fitted)
+    point = choose_thresholds(calibrated).point
+    card = msgspec.structs.replace(card, operating_points={"balanced": point})
+    write_model(raw, model, card=card, calibration=calibration.then(fitted), overwrite=True)
+    raw.unlink()
+    thresholds = np.tile([point.low, point.middle, point.high], (len(calibrated), 1))
+    return model, replace(calibrated, thresholds=thresholds)
+
+
+def _score_held_out(job: Job, model: Path, sets: list[Manifest]) -> Scores | None:
+    rows = [row for one in sets for row in one.rows]
+    if not rows:
+        return None
+    scores = _score(job, model, job.manifest.with_rows(rows))
+    with suppress(FileNotFoundError):
+        (job.folder / "scores.csv").unlink()
+    write_scores(job.folder / "scores.csv", scores)
+    return scores
+
+
+def _score(job: Job, model: Path, manifest: Manifest) -> Scores:
+    detector = Detector(model, threads=job.hardware.threads)
+    scored = score_manifest(detector, manifest, job.progress)
+    for failure in scored.failures:
+        job.notice(f"not scored: {failure}")
+    return scored.scores
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """What a run's folder says of itself: its recipe and its data.
+
+    Raises:
+        DataError: the folder holds no run.
+    """
+    try:
+        described: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{folder}: holds no run (run.json is missing)") from None
+    return described

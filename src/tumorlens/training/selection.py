@@ -1,0 +1,183 @@
+"""Which rows a training takes, and which groups it holds out, with every refusal in words."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorlens.data.rows import Manifest, Row
+from tumorlens.errors import DataError
+from tumorlens.optional import load
+from tumorlens.training.dataset import PreparedRows
+from tumorlens.training.pairs import MARK_MASK
+from tumorlens.training.recipe import DataChoice, Recipe
+
+__all__ = [
+    "Selection",
+    "check_groups",
+    "drop_conflicts",
+    "fingerprint_rows",
+    "hold_out_groups",
+    "select_rows",
+]
+
+SMALLEST_SETS = 10
+"""Fewer slices of a class than this are refused: nothing can be learned or measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Rows that may be trained on.
+
+    Attributes:
+        manifest: those rows.
+        removed: reason -> number of rows removed for it.
+    """
+
+    manifest: Manifest
+    removed: dict[str, int]
+
+
+def select_rows(manifest: Manifest, recipe: Recipe) -> Selection:
+    """Drop rows without a label and rows that the recipe excludes; check what is left.
+
+    Raises:
+        DataError: one class is missing or nearly so, or a tumor class is unknown to the recipe.
+    """
+    removed: Counter[str] = Counter()
+    kept = []
+    for row in manifest.rows:
+        reason = _find_reason(row, recipe.data)
+        if reason:
+            removed[reason] += 1
+        else:
+            kept.append(row)
+    selected = manifest.with_rows(kept)
+    check_classes(selected)
+    return Selection(selected, dict(removed))
+
+
+def check_classes(manifest: Manifest) -> None:
+    """Both labels must be there, often enough to learn from.
+
+    Raises:
+        DataError: says which label, how many slices there are and how many would do.
+    """
+    counts = Counter(row.label for row in manifest.rows)
+    for label in ("tumor", "no_tumor"):
+        if counts[label] < SMALLEST_SETS:
+            found = f"{counts[label]} slices" if counts[label] else "no slice"
+            raise DataError(
+                f"{manifest.name}: {found} labelled {label}, at least {SMALLEST_SETS} are needed; "
+                "training needs both labels: add pictures of that class, or check the names of "
+                "the class folders"
+            )
+
+
+def check_groups(manifest: Manifest) -> None:
+    """No group may stand on two sides of the splits that a manifest names.
+
+    Raises:
+        DataError: names a group and its splits.
+    """
+    sides: dict[str, set[str]] = defaultdict(set)
+    for row in manifest.rows:
+        if row.split in ("train", "validation", "test"):
+            sides[row.group_key].add(row.split)
+    crossing = [(group, splits) for group, splits in sides.items() if len(splits) > 1]
+    if crossing:
+        group, splits = crossing[0]
+        raise DataError(
+            f"{manifest.name}: {len(crossing)} groups stand on two sides of its splits, "
+            f"{group!r} in {' and '.join(sorted(splits))}; split it anew with tumorlens split"
+        )
+
+
+def hold_out_groups(
+    rows: tuple[Row, ...], share: float, seed: int, *, by_picture: bool = False
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Part rows into two sides by groups, alike in source, sequence and label.
+
+    Args:
+        rows: to part.
+        share: of the groups held out.
+        seed: of the choice.
+        by_picture: ignore groups, as the paper did.
+
+    Returns:
+        Indices kept, indices held out.
+    """
+    folds = max(2, round(1 / share))
+    groups = [str(place) if by_picture else row.group_key for place, row in enumerate(rows)]
+    if len(set(groups)) < folds:
+        raise DataError(
+            f"{len(set(groups))} groups are too few to hold out {share:.0%} of them; "
+            f"at least {folds} are needed"
+        )
+    strata = [f"{row.source}|{row.sequence}|{row.label}" for row in rows]
+    splitter = load("sklearn.model_selection", "training").StratifiedGroupKFold(
+        folds, shuffle=True, random_state=seed
+    )
+    kept, held = next(iter(splitter.split(np.zeros(len(rows)), strata, groups)))
+    return np.asarray(kept, np.intp), np.asarray(held, np.intp)
+
+
+def drop_conflicts(prepared: PreparedRows, *, drop: bool) -> npt.NDArray[np.intp]:
+    """Indices of pictures that carry one label; the same picture with two labels is a conflict.
+
+    Raises:
+        DataError: there are conflicts and ``drop`` is not set; lists them.
+    """
+    places: dict[bytes, list[int]] = defaultdict(list)
+    for index in range(len(prepared)):
+        digest = hashlib.blake2b(prepared.images[index].tobytes(), digest_size=16).digest()
+        places[digest].append(index)
+    conflicts = [
+        same for same in places.values() if len({float(prepared.tumor[one]) for one in same}) > 1
+    ]
+    if conflicts and not drop:
+        shown = "\n".join(
+            "  "
+            + ", ".join(f"{prepared.rows[one].path} ({prepared.rows[one].label})" for one in same)
+            for same in conflicts[:10]
+        )
+        raise DataError(
+            f"{len(conflicts)} pictures carry two labels:\n{shown}\n"
+            "correct them, or leave all of them out with --drop-conflicts"
+        )
+    dropped = {one for same in conflicts for one in same}
+    return np.array([index for index in range(len(prepared)) if index not in dropped], np.intp)
+
+
+def find_large_enough(prepared: PreparedRows, least: int) -> npt.NDArray[np.bool_]:
+    """Which rows have no mask, or one of at least ``least`` pixels (counted at 256²)."""
+    size = prepared.images.shape[-1]
+    wanted = least * (size / 256) ** 2
+    large = np.ones(len(prepared), np.bool_)
+    if least:
+        for index, row in enumerate(prepared.rows):
+            if row.mask is not None:
+                large[index] = np.count_nonzero(prepared.marks[index] == MARK_MASK) >= wanted
+    return large
+
+
+def fingerprint_rows(rows: tuple[Row, ...]) -> str:
+    """SHA-256 over what was trained on: file names, frames, groups and labels, in order."""
+    digest = hashlib.sha256()
+    for row in rows:
+        line = f"{row.source}\t{row.path.name}\t{row.frame}\t{row.group_key}\t{row.class_name}\n"
+        digest.update(line.encode())
+    return digest.hexdigest()
+
+
+def _find_reason(row: Row, choice: DataChoice) -> str:
+    if not row.label:
+        return "no label"
+    for word in choice.exclude_notes:
+        if word in row.note:
+            return word
+    return ""
