@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import errno
-import io
 import stat
 import struct
-import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 from tumorlens.errors import InputError
 
-__all__ = ["HEAD_BYTES", "Kind", "Part", "describe", "open_file", "sniff"]
+__all__ = ["HEAD_BYTES", "Kind", "describe", "open_file", "sniff"]
 
 Kind = Literal["raster", "dicom", "nifti", "analyze", "zip", "secure"]
 
@@ -95,53 +92,6 @@ def open_file(path: Path, name: str) -> Iterator[BinaryIO]:
         raise _unopened(name, error) from error
     with stream:
         yield stream
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One file of a source: on disk, or inside an archive.
-
-    Attributes:
-        path: how records name it.
-        file: the file on disk; the archive, for a member.
-        member: name inside the archive, if any.
-    """
-
-    path: str
-    file: Path
-    member: str | None = None
-
-    @contextmanager
-    def open(self, largest: int) -> Iterator[BinaryIO]:
-        """A seekable stream of the bytes; a member of more than ``largest`` bytes is refused.
-
-        Raises:
-            InputError: see `open_file`; or the member is encrypted, damaged or too large.
-        """
-        if self.member is None:
-            with open_file(self.file, self.path) as stream:
-                yield stream
-        else:
-            yield io.BytesIO(_read_member(self, largest))
-
-
-def _read_member(part: Part, largest: int) -> bytes:
-    assert part.member is not None
-    try:
-        with open_file(part.file, part.path) as stream, zipfile.ZipFile(stream) as archive:
-            if archive.getinfo(part.member).flag_bits & 1:
-                raise InputError(part.path, "is encrypted", "unpack the archive first")
-            with archive.open(part.member) as content:
-                data = content.read(largest + 1)
-    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, NotImplementedError) as error:
-        raise InputError(part.path, f"cannot be unpacked ({error})", "zip it anew") from error
-    if len(data) > largest:
-        raise InputError(
-            part.path,
-            f"unpacks to more than {largest / 1024**2:,.0f} MiB",
-            "unpack the archive first, or raise Limits.memory_bytes",
-        )
-    return data
 
 
 def _unopened(name: str, error: OSError | ValueError) -> InputError:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tumorlens.errors import InputError
 
-__all__ = ["DEFAULT_LIMITS", "Limits"]
+__all__ = ["BYTES_PER_PIXEL", "DEFAULT_LIMITS", "Limits"]
 
 BYTES_PER_PIXEL = 16
 """What decoding one pixel may take at its peak: RGBA, its luminance, and two float32 copies."""

@@ -17,7 +17,7 @@ from PIL import Image, ImageChops, ImageOps
 
 from tumorlens.errors import InputError
 from tumorlens.finding import SliceInfo
-from tumorlens.imaging.limits import Limits
+from tumorlens.imaging.limits import BYTES_PER_PIXEL, Limits
 from tumorlens.imaging.refusal import refuse
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.voxels import BLANK, clean_pixels, is_blank
@@ -35,42 +35,33 @@ _ADVICE = "save the picture anew, or leave it out"
 
 
 def read_pictures(stream: BinaryIO, path: str, limits: Limits) -> Iterator[Slice]:
-    """The slices of a picture: one, or one a page of a TIFF; blank pages of several are left out.
+    """The slices of a picture: one, or one a page of a TIFF.
 
     Raises:
-        InputError: damaged, too small, too large, or nothing to see.
+        InputError: damaged, too small or too large.
     """
     image = _open(stream, path)
     with refuse(path, "has a broken list of pages", _ADVICE):
         pages = int(getattr(image, "n_frames", 1)) if image.format == "TIFF" else 1
-    if pages == 1:
-        yield _finish(image, path, 0, limits)
-        return
-    seen = False
     for frame in range(pages):
-        with refuse(path, f"page {frame} is damaged", _ADVICE):
-            image.seek(frame)
-        values, notes = _decode(image, path, limits)
-        if not is_blank(values):
-            seen = True
-            yield _deliver(values, path, frame, notes)
-    if not seen:
-        raise InputError(path, BLANK)
+        if frame:
+            _turn_to(image, frame, path)
+        yield _decode(image, path, frame, limits)
 
 
 def read_picture(stream: BinaryIO, path: str, frame: int, limits: Limits) -> Slice:
     """One picture, or page ``frame`` of a TIFF.
 
     Raises:
-        InputError: as `read_pictures`, or there is no such page.
+        InputError: as `read_pictures`; or there is no such page, or nothing to see on it.
     """
     image = _open(stream, path)
     if frame:
-        with refuse(path, f"has no page {frame}", "count pages from 0"):
-            if image.format != "TIFF":
-                raise EOFError("one picture a file")
-            image.seek(frame)
-    return _finish(image, path, frame, limits)
+        _turn_to(image, frame, path)
+    slice_ = _decode(image, path, frame, limits)
+    if is_blank(slice_.pixels):
+        raise InputError(path, BLANK)
+    return slice_
 
 
 def convert_picture(image: Image.Image, path: str, limits: Limits) -> Slice:
@@ -79,7 +70,7 @@ def convert_picture(image: Image.Image, path: str, limits: Limits) -> Slice:
     Raises:
         InputError: as `read_pictures`.
     """
-    return _finish(image, path, 0, limits)
+    return _decode(image, path, 0, limits)
 
 
 def _open(stream: BinaryIO, path: str) -> Image.Image:
@@ -93,39 +84,38 @@ def _open(stream: BinaryIO, path: str) -> Image.Image:
         raise
 
 
-def _finish(image: Image.Image, path: str, frame: int, limits: Limits) -> Slice:
-    values, notes = _decode(image, path, limits)
-    if is_blank(values):
-        clean_pixels(values, path)  # all NaN is another error than constant
-        raise InputError(path, BLANK)
-    return _deliver(values, path, frame, notes)
+def _turn_to(image: Image.Image, frame: int, path: str) -> None:
+    with refuse(path, f"has no readable page {frame}", "count pages from 0"):
+        if image.format != "TIFF":
+            raise EOFError("one picture a file")
+        image.seek(frame)
 
 
-def _deliver(values: npt.NDArray[Any], path: str, frame: int, notes: tuple[str, ...]) -> Slice:
+def _decode(image: Image.Image, path: str, frame: int, limits: Limits) -> Slice:
+    limits.check_slice(path, image.height, image.width)
+    with refuse(path, "is damaged or cut short", _ADVICE):
+        _check_tiles(image, path, limits)
+        image.load()
+        orientation = _orientation(image)
+        notes: tuple[str, ...] = ()
+        if orientation is not None:
+            image = ImageOps.exif_transpose(image)
+            notes = (f"turned as its EXIF orientation {orientation} says",)
+        values: npt.NDArray[Any] = np.asarray(_grey(image))
+        if image.mode.startswith("I;16") and _tags(image).get(_PHOTOMETRIC) == 0:
+            values = np.iinfo(np.uint16).max - values  # white is zero; Pillow turns 8 bits only
     pixels, mended = clean_pixels(values, path)
     return Slice(pixels, SliceInfo(path=path, frame=frame, notes=notes + mended))
 
 
-def _decode(
-    image: Image.Image, path: str, limits: Limits
-) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
-    limits.check_slice(path, image.height, image.width)
-    tags = getattr(image, "tag_v2", {})
-    with refuse(path, "has a broken tag", _ADVICE):
-        limits.check_memory(
-            path, 4 * int(tags.get(_TILE_WIDTH, 0)) * int(tags.get(_TILE_HEIGHT, 0))
-        )
-    with refuse(path, "is damaged or cut short", _ADVICE):
-        image.load()
-        grey = _grey(image)
-        values: npt.NDArray[Any] = np.asarray(grey)
-        if image.mode.startswith("I;16") and tags.get(_PHOTOMETRIC) == 0:
-            values = np.iinfo(np.uint16).max - values  # white is zero; Pillow turns 8 bits only
-        orientation = _orientation(image)
-        if orientation is None:
-            return values, ()
-        turned = ImageOps.exif_transpose(image)
-        return np.asarray(_grey(turned)), (f"turned as its EXIF orientation {orientation} says",)
+def _check_tiles(image: Image.Image, path: str, limits: Limits) -> None:
+    """Tiles larger than the picture would be allocated as they say."""
+    width, height = (int(_tags(image).get(tag, 0)) for tag in (_TILE_WIDTH, _TILE_HEIGHT))
+    limits.check_memory(path, BYTES_PER_PIXEL * width * height)
+
+
+def _tags(image: Image.Image) -> dict[int, Any]:
+    return getattr(image, "tag_v2", {})
 
 
 def _grey(image: Image.Image) -> Image.Image:

@@ -1,46 +1,223 @@
-"""Anything readable becomes slices: the first bytes choose the reader."""
+"""Anything readable becomes slices: the first bytes choose the reader.
+
+Blank slices (one value throughout) of a file with several are left out, and ``frame`` still counts
+them; a file in which nothing is to be seen is an error.
+"""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from os import PathLike, fspath
 from pathlib import Path
+from typing import Any, BinaryIO
 
-from tumorlens.errors import InputError
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from tumorlens.errors import InputError, UsageError
+from tumorlens.finding import SliceInfo
 from tumorlens.imaging.contents import HEAD_BYTES, describe, open_file, sniff
+from tumorlens.imaging.filemeta import DIRECTORY, read_file_meta
 from tumorlens.imaging.limits import DEFAULT_LIMITS, Limits
-from tumorlens.imaging.raster import read_picture, read_pictures
+from tumorlens.imaging.parts import Opener, Source
+from tumorlens.imaging.raster import convert_picture, read_picture, read_pictures
+from tumorlens.imaging.series import keep_visible
 from tumorlens.imaging.slices import Slice
-from tumorlens.imaging.sources import Source
+from tumorlens.imaging.sources import find_sources
+from tumorlens.imaging.voxels import clean_pixels, to_luminance
 
-__all__ = ["read_slice", "read_slices"]
+__all__ = ["iterate_slices", "read_object", "read_slice", "read_slices"]
+
+Item = Slice | InputError
+_FORMATS = "PNG, JPEG, TIFF, BMP, WebP, DICOM and NIfTI are read"
 
 
 def read_slices(
     source: Source | str | PathLike[str], *, limits: Limits = DEFAULT_LIMITS
 ) -> Iterator[Slice]:
-    path = source.path if isinstance(source, Source) else fspath(source)
-    with open_file(Path(path), path) as stream:
-        head = stream.read(HEAD_BYTES)
-        stream.seek(0)
-        if sniff(head) == "raster":
-            yield from read_pictures(stream, path, limits)
-            return
-        raise InputError(path, describe(head))
+    """Slices of a source, or of a path: a file, a folder, a pattern.
+
+    Raises:
+        InputError: at the first file or slice that cannot be read.
+    """
+    for item in iterate_slices(source, limits=limits):
+        if isinstance(item, InputError):
+            raise item
+        yield item
+
+
+def iterate_slices(
+    source: Source | str | PathLike[str], *, limits: Limits = DEFAULT_LIMITS
+) -> Iterator[Item]:
+    """Like `read_slices`, but an error stands in the place of what could not be read.
+
+    One bad file in a series does not end the series.
+    """
+    if isinstance(source, Source):
+        yield from _guard(_read_source(source, limits), source.path)
+        return
+    for found in find_sources([source], limits=limits):
+        if isinstance(found, Source):
+            yield from iterate_slices(found, limits=limits)
+        elif isinstance(found, InputError):
+            yield found
 
 
 def read_slice(
     path: str | PathLike[str], frame: int = 0, *, limits: Limits = DEFAULT_LIMITS
 ) -> Slice:
-    """One slice: frame ``frame`` of ``path``, as `read_slices` counts them.
+    """One slice: ``frame`` of ``path``, as `read_slices` counts them.
+
+    A volume is read anew at each call: for many slices of one file use `read_slices`.
 
     Raises:
-        InputError: the file cannot be read, or has no such frame.
+        InputError: the file cannot be read, has no such frame, or nothing is to be seen on it.
     """
     name = fspath(path)
-    with open_file(Path(name), name) as stream:
-        head = stream.read(HEAD_BYTES)
-        stream.seek(0)
-        if sniff(head) == "raster":
-            return read_picture(stream, name, frame, limits)
-    raise InputError(name, describe(head))
+    if Path(name).is_file():
+        with open_file(Path(name), name) as stream:
+            if sniff(_peek(stream)) == "raster":
+                return read_picture(stream, name, frame, limits)
+    for slice_ in read_slices(name, limits=limits):
+        if slice_.info.frame == frame:
+            return slice_
+    raise InputError(name, f"has no frame {frame} with anything to see", "count frames from 0")
+
+
+def read_object(x: Any, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Slice]:
+    """Slices of an object in memory.
+
+    Args:
+        x: bytes of a file; an ndarray (H, W), (H, W, 3 or 4) of colors, or (n, H, W) of axial
+            slices; a PIL image; a pydicom ``Dataset``; a nibabel image; or a path.
+
+    Raises:
+        InputError: it holds nothing that can be read; named ``<bytes>``, ``<array>``, ….
+        UsageError: an object of another kind.
+    """
+    for item in _guard(_read_any(x, limits), "<object>"):
+        if isinstance(item, InputError):
+            raise item
+        yield item
+
+
+def _guard(items: Iterator[Item], path: str) -> Iterator[Item]:
+    """Errors raised on the way stand in the stream; blank slices are left out of it."""
+
+    def caught() -> Iterator[Item]:
+        try:
+            yield from items
+        except InputError as error:
+            yield error
+
+    return keep_visible(caught(), path)
+
+
+def _read_source(source: Source, limits: Limits) -> Iterator[Item]:
+    if source.is_series:
+        from tumorlens.imaging.dicom import read_series
+
+        yield from read_series(source.parts, source.path, limits)
+        return
+    part = source.parts[0]
+    with Opener(limits) as opener, opener.open(part) as stream:
+        yield from _read_stream(stream, part.path, limits, None if part.member else part.file)
+
+
+def _read_stream(
+    stream: BinaryIO, path: str, limits: Limits, file: Path | None = None
+) -> Iterator[Item]:
+    head = _peek(stream)
+    kind = sniff(head)
+    if kind in ("nifti", "analyze") or _is_half(file):
+        from tumorlens.imaging.nifti import read_nifti
+
+        yield from read_nifti(stream, path, limits, file)
+    elif kind == "raster":
+        yield from read_pictures(stream, path, limits)
+    elif kind == "dicom":
+        if read_file_meta(stream).sop_class == DIRECTORY:
+            raise InputError(path, "is a DICOMDIR", "name it, or its folder, as a path")
+        from tumorlens.imaging.dicom import read_dicom
+
+        yield from read_dicom(stream, path, limits)
+    else:
+        raise refuse_content(path, head)
+
+
+def _is_half(file: Path | None) -> bool:
+    """Bare voxels of a pair, which may begin with any bytes: the header beside them tells."""
+    if file is None or ".img" not in (suffix.lower() for suffix in file.suffixes[-2:]):
+        return False
+    from tumorlens.imaging.nifti import find_half
+
+    try:
+        return find_half(file, "", ".hdr").is_file()
+    except InputError:
+        return False
+
+
+def refuse_content(path: str, head: bytes) -> InputError:
+    """The error for a file that no reader takes."""
+    if sniff(head) == "secure":
+        return InputError(path, "is an encrypted DICOM file", "decrypt it first")
+    return InputError(path, f"is {describe(head)}", _FORMATS)
+
+
+def _read_any(x: Any, limits: Limits) -> Iterator[Item]:
+    if isinstance(x, (str, PathLike)):
+        yield from iterate_slices(x, limits=limits)
+    elif isinstance(x, (bytes, bytearray, memoryview)):
+        yield from _read_stream(io.BytesIO(x), "<bytes>", limits)
+    elif isinstance(x, np.ndarray):
+        yield from _read_array(x, limits)
+    elif isinstance(x, Image.Image):
+        yield convert_picture(x, getattr(x, "filename", "") or "<picture>", limits)
+    elif _comes_from(x, "pydicom"):
+        from tumorlens.imaging.dicom import read_dataset
+
+        yield from read_dataset(x, str(getattr(x, "filename", None) or "<dataset>"), limits)
+    elif _comes_from(x, "nibabel"):
+        from tumorlens.imaging.nifti import read_image
+
+        yield from read_image(x, x.get_filename() or "<image>", limits)
+    else:
+        raise UsageError(
+            f"cannot read a {type(x).__name__}; give a path, bytes, an ndarray, a PIL image, "
+            "a pydicom Dataset or a nibabel image"
+        )
+
+
+def _read_array(array: npt.NDArray[Any], limits: Limits) -> Iterator[Item]:
+    path = "<array>"
+    if array.dtype.kind not in "biuf":
+        raise InputError(path, f"holds {array.dtype} values", "give integers or floats")
+    if array.ndim in (3, 4) and array.shape[-1] in (3, 4):
+        limits.check_slice(path, *array.shape[-3:-1])
+        array = to_luminance(array)
+    if array.ndim not in (2, 3) or 0 in array.shape:
+        raise InputError(path, f"has shape {array.shape}", "give (H, W), (H, W, 3) or (n, H, W)")
+    limits.check_slice(path, *array.shape[-2:])
+    plane = "axial" if array.ndim == 3 else None
+    for frame, values in enumerate(array[np.newaxis] if array.ndim == 2 else array):
+        try:
+            pixels, notes = clean_pixels(values, path)
+        except InputError as error:
+            yield error
+        else:
+            # A copy, so that the slice stays what it was when the caller writes to the array.
+            pixels = pixels.copy() if np.shares_memory(pixels, array) else pixels
+            yield Slice(pixels, SliceInfo(path=path, frame=frame, plane=plane, notes=notes))
+
+
+def _peek(stream: BinaryIO) -> bytes:
+    head = stream.read(HEAD_BYTES)
+    stream.seek(0)
+    return head
+
+
+def _comes_from(x: Any, library: str) -> bool:
+    """Whether a class of ``x`` is the library's; asks without importing it."""
+    return any(kind.__module__.partition(".")[0] == library for kind in type(x).__mro__)

@@ -1,67 +1,181 @@
-"""Paths, folders, patterns and lists become sources: units that a reader opens one at a time."""
+"""Paths, folders, patterns, archives and lists become sources: units that are read one at a time.
+
+- A file named by the caller is read by itself, whatever its content and its name.
+- A folder is walked, names in natural order, files before folders. Its DICOM files are grouped into
+  series by Series Instance UID, folder by folder, from their headers alone. A file that is no image
+  by content *and* by name is skipped, and said to be.
+- A DICOMDIR, named, stands for the files that it lists; a zip archive for the DICOM files in it. An
+  entry that points outside their folder is an error.
+"""
 
 from __future__ import annotations
 
+import glob
+import os
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Literal
 
 from tumorlens.errors import InputError
+from tumorlens.imaging.contents import HEAD_BYTES, Kind, describe, open_file, sniff
+from tumorlens.imaging.filemeta import DIRECTORY, read_file_meta
+from tumorlens.imaging.grouping import group_series, open_archive, open_directory
 from tumorlens.imaging.limits import DEFAULT_LIMITS, Limits
+from tumorlens.imaging.parts import Found, Part, Skipped, Source
 from tumorlens.imaging.raster import RASTER_SUFFIXES
 
-__all__ = ["Skipped", "Source", "find_sources"]
+__all__ = ["Found", "Skipped", "Source", "find_sources"]
 
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One unit of reading: a picture, a NIfTI volume, a DICOM file or a DICOM series.
-
-    Attributes:
-        path: how the caller named it; for a series found in a folder, that folder.
-        files: the files to read, in the order of their slices.
-        kind: ``raster``, ``nifti`` or ``dicom``; a guess by name, the reader looks at the content.
-        named: True if the caller named this very file.
-    """
-
-    path: str
-    files: tuple[Path, ...]
-    kind: Literal["raster", "nifti", "dicom"]
-    named: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """A file in a folder that is no image, and why."""
-
-    path: str
-    reason: str
+_NIFTI_ENDINGS = (".nii", ".nii.gz", ".img", ".hdr", ".img.gz", ".hdr.gz")
+_DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
 
 
 def find_sources(
     paths: Iterable[str | PathLike[str]], *, limits: Limits = DEFAULT_LIMITS
-) -> Iterator[Source | Skipped | InputError]:
+) -> Iterator[Found]:
+    """Sources of files, folders and patterns, in the order given; nothing is decoded.
+
+    Args:
+        paths: taken one by one, so that they may come from a pipe.
+        limits: for headers that are read.
+
+    Yields:
+        a `Source`; a `Skipped` file; or an `InputError`, not raised, for what cannot be a source.
+    """
     for given in paths:
-        name = fspath(given)
-        path = Path(name)
-        if path.is_dir():
-            for entry in sorted(path.iterdir(), key=lambda e: natural_key(e.name)):
-                if entry.is_dir():
-                    yield from find_sources([entry])
-                elif entry.suffix.lower() in RASTER_SUFFIXES:
-                    yield Source(str(entry), (entry,), "raster")
-                else:
-                    yield Skipped(str(entry), "no image")
-        elif path.exists():
-            yield Source(name, (path,), "raster", named=True)
-        else:
-            yield InputError(name, "no such file", "check the spelling and the folder")
+        yield from _find(fspath(given), limits)
 
 
 def natural_key(name: str) -> tuple[tuple[int, str], ...]:
     """Sorts ``slice2`` before ``slice10``."""
-    parts = re.split(r"(\d+)", name.casefold())
-    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)
+    words = re.split(r"(\d+)", name.casefold())
+    return tuple((int(word), "") if word.isdecimal() else (-1, word) for word in words)
+
+
+def _find(name: str, limits: Limits) -> Iterator[Found]:
+    path = Path(name)
+    try:
+        if path.is_dir():
+            yield from _walk(path, limits, set())
+        elif not os.path.lexists(path) and glob.has_magic(name):
+            yield from _expand(name, limits)
+        else:
+            yield from _name_file(path, name, limits)
+    except ValueError as error:  # a null byte in the name
+        yield InputError(name, f"is no possible file name ({error})")
+
+
+def _expand(pattern: str, limits: Limits) -> Iterator[Found]:
+    matches = sorted(glob.glob(pattern, recursive=True), key=natural_key)  # noqa: PTH207
+    if not matches:
+        yield InputError(pattern, "no file matches this pattern", "check the spelling")
+    for match in matches:
+        yield from _find(match, limits)
+
+
+def _name_file(path: Path, name: str, limits: Limits) -> Iterator[Found]:
+    """A file on the line: one source, or those that a DICOMDIR or an archive stands for."""
+    try:
+        part = _find_part(path, name)
+        kind = None if part.member or _is_picture(name) else _look(part.file, name)
+        if kind == "zip":
+            yield from open_archive(part, limits)
+        elif kind == "directory":
+            yield from open_directory(path, name, limits)
+        else:
+            yield Source(name, (part,), _guess_kind(name), named=True)
+    except InputError as error:
+        yield error
+
+
+def _find_part(path: Path, name: str) -> Part:
+    """The file; or a member of an archive, named ``ARCHIVE/MEMBER`` as records name it."""
+    if not path.exists():
+        for parent in path.parents:
+            if parent.is_file():
+                return Part(name, parent, path.relative_to(parent).as_posix())
+    return Part(name, path)
+
+
+def _look(file: Path, name: str) -> Kind | Literal["directory"] | None:
+    """What a file holds, by its first bytes."""
+    with open_file(file, name) as stream:
+        kind = sniff(stream.read(HEAD_BYTES))
+        if kind == "dicom" and read_file_meta(stream).sop_class == DIRECTORY:
+            return "directory"
+    return kind
+
+
+def _walk(folder: Path, limits: Limits, seen: set[tuple[int, int]]) -> Iterator[Found]:
+    """Files of a folder, then its folders. Links that lead back are noticed by their inode."""
+    try:
+        status = folder.stat()
+        if (status.st_dev, status.st_ino) in seen:
+            yield Skipped(str(folder), "a link to a folder that was read already")
+            return
+        seen.add((status.st_dev, status.st_ino))
+        with os.scandir(folder) as entries:
+            found = sorted((natural_key(e.name), e.name, e.is_dir()) for e in entries)
+    except OSError as error:
+        yield InputError(str(folder), f"cannot be listed ({error.strerror})", "check its rights")
+        return
+    yield from _sort_files(folder, [name for _, name, is_folder in found if not is_folder], limits)
+    for _, name, is_folder in found:
+        if is_folder:
+            yield from _walk(folder / name, limits, seen)
+
+
+def _sort_files(folder: Path, names: Sequence[str], limits: Limits) -> Iterator[Found]:
+    """Pictures and volumes at once, in order; then DICOM files, as series."""
+    series: list[Part] = []
+    present = {name.lower() for name in names}
+    for name in names:
+        part = Part(str(folder / name), folder / name)
+        if _is_picture(name):
+            yield Source(part.path, (part,), "raster")
+        elif not _is_second_name(name, present):
+            try:
+                yield from _classify(part, series, limits)
+            except InputError as error:
+                yield error if _is_image(name) else Skipped(part.path, error.reason)
+    yield from group_series(series, str(folder), limits)
+
+
+def _classify(part: Part, series: list[Part], limits: Limits) -> Iterator[Found]:
+    """Sources of a file in a folder that is no picture by name; a DICOM file goes to ``series``."""
+    kind = _look(part.file, part.path)
+    if kind == "dicom":
+        series.append(part)
+    elif kind == "zip":
+        yield from open_archive(part, limits)
+    elif kind == "directory":
+        yield Skipped(part.path, "index of the DICOM files around it")
+    elif kind in ("raster", "nifti") or _is_image(part.path):
+        yield Source(part.path, (part,), "raster" if kind == "raster" else _guess_kind(part.path))
+    else:
+        with open_file(part.file, part.path) as stream:
+            head = stream.read(HEAD_BYTES)
+        yield Skipped(part.path, "an encrypted file" if kind == "secure" else describe(head))
+
+
+def _is_second_name(name: str, present: set[str]) -> bool:
+    """Whether a header's voxels lie beside it: they stand for the pair."""
+    stem = name.lower().removesuffix(".gz").removesuffix(".hdr")
+    return ".hdr" in name.lower() and bool({f"{stem}.img", f"{stem}.img.gz"} & present)
+
+
+def _is_picture(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in RASTER_SUFFIXES  # noqa: PTH122
+
+
+def _is_image(name: str) -> bool:
+    """By its name alone."""
+    return _is_picture(name) or name.lower().endswith((*_NIFTI_ENDINGS, *_DICOM_ENDINGS))
+
+
+def _guess_kind(name: str) -> Literal["raster", "nifti", "dicom"]:
+    if _is_picture(name):
+        return "raster"
+    return "nifti" if name.lower().endswith(_NIFTI_ENDINGS) else "dicom"

@@ -10,9 +10,10 @@ from PIL import Image
 
 from tumorlens.errors import InputError
 
-__all__ = ["BLANK", "clean_pixels", "is_blank", "to_luminance"]
+__all__ = ["BLANK", "NOT_FINITE", "clean_pixels", "is_blank", "to_luminance"]
 
 BLANK = "constant image, nothing to see"
+NOT_FINITE = "no voxel is finite (all NaN or infinite)"
 _STRIDE = 8
 
 _BT601 = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -62,7 +63,7 @@ def clean_pixels(
     if not count:
         return pixels, ()
     if count == finite.size:
-        raise InputError(path, "no voxel is finite (all NaN or infinite)", "export it anew")
+        raise InputError(path, NOT_FINITE, "export it anew")
     background = min(np.float32(0), pixels[finite].min())
     return np.where(finite, pixels, background), (f"{count} non-finite voxels set to background",)
 

@@ -1,0 +1,307 @@
+"""DICOM objects and series. The only door to pydicom.
+
+Values are those after the modality rescale (per frame where the object says so); MONOCHROME1 is
+inverted, so that larger is brighter everywhere; palettes and colors become luma; padding pixels
+become background. A window is kept in ``info.window`` and not applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import gdcm
+import numpy as np
+import numpy.typing as npt
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.encaps import get_frame
+from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
+from pydicom.uid import (
+    UID,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGExtended12Bit,
+    RLELossless,
+)
+
+from tumorlens.errors import InputError
+from tumorlens.imaging.codestreams import read_size
+from tumorlens.imaging.filemeta import check_inflated
+from tumorlens.imaging.geometry import arrange
+from tumorlens.imaging.headers import FrameHeader, count_frames, read_place
+from tumorlens.imaging.limits import Limits
+from tumorlens.imaging.parts import Opener, Part
+from tumorlens.imaging.refusal import refuse
+from tumorlens.imaging.series import Place, Placed, cut_series, order_places
+from tumorlens.imaging.slices import Slice
+from tumorlens.imaging.voxels import clean_pixels, to_luminance
+
+__all__ = [
+    "SeriesHeader",
+    "read_dataset",
+    "read_dicom",
+    "read_directory",
+    "read_header",
+    "read_series",
+]
+
+# GDCM writes straight to the terminal otherwise.
+gdcm.Trace.WarningOff()
+gdcm.Trace.ErrorOff()
+gdcm.Trace.DebugOff()
+
+Pixels = npt.NDArray[Any]
+
+_DAMAGED = "is a damaged DICOM file"
+_ADVICE = "export it anew"
+_NO_PICTURES = {
+    "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation",
+    "1.2.840.10008.5.1.4.1.1.66.7": "a segmentation",
+    "1.2.840.10008.5.1.4.1.1.481.2": "a radiotherapy dose",
+}
+"""SOP classes that store pixels which are no picture; PS3.4, B.5."""
+_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_SMALLEST_FRAME = 8  # bytes: the header of a fragment, or 64 pixels of one bit
+_RLE_GROWTH = 128 // 2
+"""Two bytes of RLE make at most 128: PS3.5, G.3.2."""
+_HEADER_TAGS = [
+    "SOPClassUID",
+    "SeriesInstanceUID",
+    "InstanceNumber",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "SliceLocation",
+    "PixelSpacing",
+    "PatientOrientation",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesHeader:
+    """What grouping and sorting of files needs.
+
+    Attributes:
+        series: Series Instance UID; empty if the file names none.
+        place: of its first frame.
+        frames: number of frames.
+    """
+
+    series: str
+    place: Place
+    frames: int
+
+
+def read_header(stream: BinaryIO, path: str, limits: Limits) -> SeriesHeader | str:
+    """Header of a file, without its pixels; a phrase if it is no picture.
+
+    Raises:
+        InputError: it cannot be parsed.
+    """
+    dataset = _parse(stream, path, limits, stop_before_pixels=True, specific_tags=_HEADER_TAGS)
+    with refuse(path, _DAMAGED, _ADVICE):
+        reason = _no_picture(dataset)
+        if reason:
+            return reason
+        header = FrameHeader(dataset, 0)
+        uid = str(dataset.get("SeriesInstanceUID") or "")
+        return SeriesHeader(uid, read_place(header), count_frames(dataset))
+
+
+def read_directory(stream: BinaryIO, path: str, limits: Limits) -> list[tuple[str, ...]]:
+    """Files that a DICOMDIR names (PS3.3, F.3), as folders and file name.
+
+    Raises:
+        InputError: it cannot be parsed, or is no directory.
+    """
+    dataset = _parse(stream, path, limits)
+    with refuse(path, "is a damaged DICOMDIR", "name the folder instead of the DICOMDIR"):
+        records = dataset.DirectoryRecordSequence
+        names = [record.get("ReferencedFileID") for record in records]
+        return [(name,) if isinstance(name, str) else tuple(name) for name in names if name]
+
+
+def read_dicom(stream: BinaryIO, path: str, limits: Limits) -> Iterator[Slice | InputError]:
+    """Slices of one file, sorted by position; see `series.cut_series` for the plane.
+
+    Raises:
+        InputError: it cannot be parsed, or is no picture.
+    """
+    return read_dataset(_parse(stream, path, limits), path, limits)
+
+
+def read_dataset(dataset: Dataset, path: str, limits: Limits) -> Iterator[Slice | InputError]:
+    """Slices of a data set in memory.
+
+    Raises:
+        InputError: it is no picture, or asks for too much.
+    """
+    frames = _read_frames(dataset, path, limits)
+    return cut_series(frames, path, count_frames(dataset), limits)
+
+
+def read_series(parts: Sequence[Part], path: str, limits: Limits) -> Iterator[Slice | InputError]:
+    """Slices of the files of a series, in the order given; bad ones as errors.
+
+    Args:
+        parts: the files, sorted.
+        path: names slices that are cut from the volume of all files.
+        limits: for each file, and for the volume.
+    """
+    return cut_series(_read_parts(parts, limits), path, len(parts), limits)
+
+
+def _read_parts(parts: Sequence[Part], limits: Limits) -> Iterator[Placed | InputError]:
+    with Opener(limits) as opener:
+        for part in parts:
+            try:
+                with opener.open(part) as stream:
+                    dataset = _parse(stream, part.path, limits)
+                yield from _read_frames(dataset, part.path, limits)
+            except InputError as error:
+                yield error
+
+
+def _parse(stream: BinaryIO, path: str, limits: Limits, **options: Any) -> Dataset:
+    with refuse(path, _DAMAGED, _ADVICE):
+        check_inflated(stream, path, limits)
+        dataset = pydicom.dcmread(stream, force=True, **options)
+        if "TransferSyntaxUID" not in dataset.file_meta:
+            dataset.file_meta.TransferSyntaxUID = _guess_syntax(dataset)
+        return dataset
+
+
+def _guess_syntax(dataset: Dataset) -> UID:
+    """The plain syntax that the data set was written in, where its file names none."""
+    implicit, little = dataset.original_encoding
+    if implicit:
+        return ImplicitVRLittleEndian
+    return ExplicitVRBigEndian if little is False else ExplicitVRLittleEndian
+
+
+def _no_picture(dataset: Dataset) -> str:
+    """Why the object shows no picture, or nothing."""
+    uid = UID(str(dataset.get("SOPClassUID") or ""))
+    if uid in _NO_PICTURES:
+        return f"is {_NO_PICTURES[uid]}, no picture"
+    if "MOSAIC" in (dataset.get("ImageType") or ()):
+        return "is a Siemens mosaic of many slices in one picture"
+    if "Rows" in dataset and "Columns" in dataset:
+        return ""
+    if "EncryptedAttributesSequence" in dataset:
+        return "has its content encrypted"
+    return f"is a DICOM object without a picture ({uid.name or 'of no stated class'})"
+
+
+def _read_frames(dataset: Dataset, path: str, limits: Limits) -> Iterator[Placed]:
+    """Frames in the order of their places; the first that fails ends the file."""
+    with refuse(path, _DAMAGED, _ADVICE):
+        count = _check_pixels(dataset, path, limits)
+        headers = [FrameHeader(dataset, index) for index in range(count)]
+        order = order_places([read_place(header) for header in headers]) if count > 1 else [0]
+    syntax = dataset.file_meta.TransferSyntaxUID
+    for header in map(headers.__getitem__, order):
+        with refuse(path, f"has pixels that cannot be decoded as {syntax.name}", _ADVICE):
+            if syntax.is_encapsulated:
+                _check_codestream(header, path, limits)
+            placed = _place(_decode(header), header, path)
+        yield placed
+
+
+def _check_pixels(dataset: Dataset, path: str, limits: Limits) -> int:
+    """Refuse what holds no pixels, or too many; else the number of frames."""
+    reason = _no_picture(dataset)
+    if reason:
+        raise InputError(path, reason, "give the images of the series")
+    if not any(key in dataset for key in _PIXELS):
+        encrypted = "EncryptedAttributesSequence" in dataset
+        raise InputError(path, "has encrypted pixels" if encrypted else "has no pixels", _ADVICE)
+    rows, columns, count = int(dataset.Rows), int(dataset.Columns), count_frames(dataset)
+    limits.check_slice(path, rows, columns)
+    if dataset.file_meta.TransferSyntaxUID == JPEGExtended12Bit and dataset.BitsStored > 8:
+        reason = "is a 12-bit JPEG, which no freely licensed decoder here reads"
+        raise InputError(path, reason, "convert it to an uncompressed DICOM file")
+    if count * _SMALLEST_FRAME > sum(len(dataset.get(key) or b"") for key in _PIXELS):
+        raise InputError(path, f"is cut short: it promises {count} frames", _ADVICE)
+    return count
+
+
+def _check_codestream(header: FrameHeader, path: str, limits: Limits) -> None:
+    """Refuse a compressed frame that states another size than the data set: decoders trust it."""
+    dataset = header.dataset
+    frame = get_frame(dataset.PixelData, header.index, number_of_frames=count_frames(dataset))
+    shape, size = (dataset.Rows, dataset.Columns), read_size(frame)
+    if size is not None and size != shape:
+        found, expected = f"{size[1]} x {size[0]}", f"{shape[1]} x {shape[0]}"
+        raise InputError(path, f"holds {found} pixels where {expected} are stated", _ADVICE)
+    if dataset.file_meta.TransferSyntaxUID == RLELossless:
+        limits.check_memory(path, _RLE_GROWTH * len(frame))
+
+
+def _place(values: Pixels, header: FrameHeader, path: str) -> Placed:
+    """Turn a frame for display, where the file tells how it lies."""
+    pixels, notes = clean_pixels(values, path)
+    grid = header.grid
+    if grid is None:
+        if header.has_orientation:
+            notes = (*notes, "orientation makes no sense: shown as stored")
+        position = header.location
+        return Placed(Slice(pixels, header.describe(path, notes, position_mm=position)), None)
+    arranged = arrange(pixels[np.newaxis], grid, 0)
+    info = header.describe(
+        path,
+        notes,
+        position_mm=arranged.position_mm(0) if header.has_position else header.location,
+        spacing_mm=arranged.spacing_mm if header.spacing else None,
+        plane=arranged.plane,
+        sides_known=arranged.sides_known,
+    )
+    return Placed(Slice(np.ascontiguousarray(arranged.slices[0]), info), arranged.grid)
+
+
+def _decode(header: FrameHeader) -> Pixels:
+    """One frame as (rows, columns): scanner's values, or luma of colors."""
+    dataset = header.dataset
+    values: Pixels = pixel_array(dataset, index=header.index)
+    if dataset.PhotometricInterpretation == "PALETTE COLOR":
+        return to_luminance(apply_color_lut(values, dataset))
+    if values.ndim == 3:
+        return to_luminance(values)
+    padding = _find_padding(values, dataset)
+    grey = _rescale(values, header)
+    if padding is not None and padding.any() and not padding.all():
+        grey = grey.astype(np.float32)
+        grey[padding] = min(0.0, grey[~padding].min())
+    return grey
+
+
+def _rescale(values: Pixels, header: FrameHeader) -> Pixels:
+    """Modality LUT or rescale (PS3.3, C.11.1), then MONOCHROME1 turned to larger = brighter."""
+    dataset = header.dataset
+    slope, intercept = header.rescale
+    if dataset.get("ModalityLUTSequence"):
+        values = apply_modality_lut(values, dataset)
+        slope, intercept = 1.0, 0.0
+    elif (slope, intercept) != (1.0, 0.0):
+        values = values.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+    if dataset.PhotometricInterpretation != "MONOCHROME1":
+        return values
+    # Mirrored in the range of the stored bits, not of this frame: all slices stay comparable.
+    bits, signed = int(dataset.BitsStored), bool(dataset.PixelRepresentation)
+    ends = -1 if signed else 2**bits - 1
+    return np.float32(slope * ends + 2 * intercept) - values.astype(np.float32)
+
+
+def _find_padding(values: Pixels, dataset: Dataset) -> npt.NDArray[np.bool_] | None:
+    """Pixels outside the picture: Pixel Padding Value and Range Limit; PS3.3, C.7.5.1.1.2."""
+    value = dataset.get("PixelPaddingValue")
+    if not isinstance(value, int):
+        return None
+    limit = dataset.get("PixelPaddingRangeLimit")
+    low, high = sorted((value, limit if isinstance(limit, int) else value))
+    return (values >= low) & (values <= high)

@@ -1,0 +1,171 @@
+"""`Source` and the files it is made of, on disk or inside an archive."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Literal
+
+from tumorlens.errors import InputError
+from tumorlens.imaging.contents import open_file
+from tumorlens.imaging.limits import Limits
+
+__all__ = ["Found", "Opener", "Part", "Skipped", "Source", "is_inside"]
+
+_DAMAGED = (zipfile.BadZipFile, zlib.error, KeyError, EOFError, NotImplementedError, RuntimeError)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file.
+
+    Attributes:
+        path: how records name it.
+        file: the file on disk; for a member, its archive.
+        member: name inside the archive, if it lies in one.
+    """
+
+    path: str
+    file: Path
+    member: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One unit of reading: a picture, a NIfTI file, a DICOM file or a DICOM series.
+
+    Attributes:
+        path: how the caller named it; for a series, the folder, DICOMDIR or archive it lies in.
+        parts: the files to read, in the order of their slices.
+        kind: ``raster``, ``nifti`` or ``dicom``: a guess by name, the reader looks at the content.
+        named: True if the caller named this very file.
+        series_uid: Series Instance UID, for a series that has one.
+    """
+
+    path: str
+    parts: tuple[Part, ...]
+    kind: Literal["raster", "nifti", "dicom"]
+    named: bool = False
+    series_uid: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.parts:
+            raise ValueError("a source has at least one file")
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files on disk, one for each part."""
+        return tuple(part.file for part in self.parts)
+
+    @property
+    def is_series(self) -> bool:
+        """Whether it is a DICOM series of several files."""
+        return len(self.parts) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file in a folder or an archive that is no image, and why."""
+
+    path: str
+    reason: str
+
+
+Found = Source | Skipped | InputError
+
+
+class Opener:
+    """Opens parts one after another; an archive stays open while its members are asked for."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._files = ExitStack()
+        self._archive: tuple[Path, zipfile.ZipFile] | None = None
+
+    def __enter__(self) -> Opener:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._files.close()
+
+    @contextmanager
+    def open(self, part: Part) -> Iterator[BinaryIO]:
+        """A seekable stream of the part's bytes.
+
+        Raises:
+            InputError: it does not exist or may not be read; a member is encrypted, damaged, or
+                unpacks to more than ``limits.memory_bytes``.
+        """
+        if part.member is None:
+            with open_file(part.file, part.path) as stream:
+                yield stream
+        else:
+            yield io.BytesIO(self._unpack(part, part.member, self._limits.memory_bytes))
+
+    def read_head(self, part: Part, count: int) -> bytes:
+        """The first ``count`` bytes of a member.
+
+        Raises:
+            InputError: it is encrypted or damaged.
+        """
+        return self._read(part, part.member or "", count)
+
+    def list_members(self, part: Part) -> list[str]:
+        """Names of the files in an archive.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        try:
+            entries = self._open_archive(part).infolist()
+        except _DAMAGED as error:
+            raise _broken(part.path, error) from error
+        return [entry.filename for entry in entries if not entry.is_dir()]
+
+    def _unpack(self, part: Part, member: str, largest: int) -> bytes:
+        data = self._read(part, member, largest + 1)
+        if len(data) > largest:
+            raise InputError(
+                part.path,
+                f"unpacks to more than {largest / 1024**2:,.0f} MiB",
+                "unpack the archive first, or raise Limits.memory_bytes",
+            )
+        return data
+
+    def _read(self, part: Part, member: str, count: int) -> bytes:
+        try:
+            archive = self._open_archive(part)
+            if archive.getinfo(member).flag_bits & 1:
+                raise InputError(part.path, "is encrypted", "unpack the archive first")
+            with archive.open(member) as content:
+                return content.read(count)
+        except _DAMAGED as error:
+            raise _broken(part.path, error) from error
+
+    def _open_archive(self, part: Part) -> zipfile.ZipFile:
+        if self._archive is None or self._archive[0] != part.file:
+            self._files.close()
+            stream = self._files.enter_context(open_file(part.file, part.path))
+            self._archive = (part.file, self._files.enter_context(zipfile.ZipFile(stream)))
+        return self._archive[1]
+
+
+def is_inside(name: str) -> bool:
+    """Whether a relative name stays in the folder it is relative to, on any system."""
+    words = name.replace("\\", "/").split("/")
+    return ".." not in words and words[0] != "" and ":" not in words[0]
+
+
+def _broken(path: str, error: Exception) -> InputError:
+    return InputError(path, f"cannot be unpacked ({error})", "pack the archive anew")
