@@ -26,9 +26,9 @@ import numpy.typing as npt
 
 from tumorlens.errors import InputError, UsageError
 from tumorlens.finding import Box, Finding, SliceInfo
-from tumorlens.imaging import readers
 from tumorlens.imaging.limits import DEFAULT_LIMITS, Limits
 from tumorlens.imaging.preprocess import Prepared, prepare
+from tumorlens.imaging.readers import iterate_slices, read_object
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.sources import Skipped, Source, find_sources
 from tumorlens.model.registry import find_entry, find_model
@@ -124,7 +124,6 @@ class Detector:
         inputs: Any,
         *,
         on_error: Literal["raise", "record"] = "raise",
-        on_skip: Callable[[Skipped], None] | None = None,
     ) -> Iterator[tuple[Slice | None, Finding]]:
         """Each slice with its finding, in the order of the inputs, with bounded look-ahead.
 
@@ -132,11 +131,10 @@ class Detector:
             inputs: as `predict` takes them; also sources, and an iterator of any length.
             on_error: ``"raise"`` an `InputError` for a bad input, or ``"record"`` it as
                 ``(None, Finding(error=...))`` and go on.
-            on_skip: told of each file in a folder that is no image.
         """
         if on_error not in ("raise", "record"):
             raise UsageError(f"on_error is 'raise' or 'record', got {on_error!r}")
-        return self._iterate(inputs, on_error == "record", on_skip or _ignore)
+        return self._iterate(inputs, record=on_error == "record")
 
     def judge(self, slices: Iterable[Slice]) -> Iterator[tuple[Slice, Finding]]:
         """Each slice with its finding, in order."""
@@ -146,11 +144,9 @@ class Detector:
                     raise outcome
                 yield outcome
 
-    def _iterate(
-        self, inputs: Any, record: bool, on_skip: Callable[[Skipped], None]
-    ) -> Iterator[tuple[Slice | None, Finding]]:
+    def _iterate(self, inputs: Any, *, record: bool) -> Iterator[tuple[Slice | None, Finding]]:
         with open_workers(self.threads) as pool:
-            items = self._read_ahead(pool, _find_inputs(inputs, self.limits, on_skip))
+            items = self._read_ahead(pool, _find_inputs(inputs, self.limits))
             for outcome in self._judge_ahead(pool, items):
                 if not isinstance(outcome, InputError):
                     yield outcome
@@ -311,16 +307,12 @@ def _regions(mask: npt.NDArray[np.bool_]) -> Iterator[tuple[npt.NDArray[np.intp]
         yield tuple(np.array(region).T)
 
 
-def _find_inputs(
-    inputs: Any, limits: Limits, on_skip: Callable[[Skipped], None]
-) -> Iterator[Source | InputError | Any]:
-    """Sources for runs of neighbouring paths; anything else as it is."""
+def _find_inputs(inputs: Any, limits: Limits) -> Iterator[Any]:
+    """Sources, or the errors of finding them, for runs of paths; anything else as it is."""
     many = isinstance(inputs, (list, tuple, Iterator))
     for are_paths, group in groupby(inputs if many else (inputs,), _is_path):
         for found in find_sources(group, limits=limits) if are_paths else group:
-            if isinstance(found, Skipped):
-                on_skip(found)
-            else:
+            if not isinstance(found, Skipped):
                 yield found
 
 
@@ -330,9 +322,9 @@ def _read(x: Any, limits: Limits) -> Iterator[Item]:
         if isinstance(x, (Slice, InputError)):
             yield x
         elif isinstance(x, Source):
-            yield from readers.read_slices(x, limits=limits)
+            yield from iterate_slices(x, limits=limits)
         else:
-            yield from readers.read_object(x, limits=limits)
+            yield from read_object(x, limits=limits)
     except InputError as error:
         yield error
     except (MemoryError, OSError, ValueError) as error:
@@ -423,7 +415,3 @@ def _at_least_one(name: str, value: int) -> int:
 
 def _as_model(model: str | os.PathLike[str]) -> str | Path:
     return model if isinstance(model, str) else Path(model)
-
-
-def _ignore(_: Skipped) -> None:
-    """Nobody asked."""

@@ -191,7 +191,7 @@ class _Job:
                 self.skipped += 1
                 self.voice.detail(f"skipped {found.path}: {found.reason}")
                 bar.advance(1)
-            elif isinstance(found, Source) and self.written.holds(_names(found)):
+            elif isinstance(found, Source) and self._is_written(found):
                 bar.advance(len(found.files))
             else:
                 trail.hand_out(found)
@@ -205,6 +205,12 @@ class _Job:
                     if isinstance(finding, Finding):
                         self.counts[finding.verdict or "error"] += 1
 
+    def _is_written(self, source: Source) -> bool:
+        if not self.written.keys:
+            return False
+        parts = (part.path for part in source.parts)
+        return self.written.holds(source.path, parts, source.series_uid)
+
     def _is_new(self, finding: Finding | SeriesFinding) -> bool:
         return not self.written.keys or key_of(finding.to_record()) not in self.written.keys
 
@@ -214,16 +220,19 @@ class _Trail:
 
     def __init__(self, advance: Callable[[int], None]) -> None:
         self._advance = advance
-        self._ahead: deque[tuple[frozenset[str], int]] = deque()
+        self._ahead: deque[tuple[set[str], int]] = deque()
 
-    def hand_out(self, source: Source | InputError) -> None:
-        files = len(source.files) if isinstance(source, Source) else 1
-        self._ahead.append((frozenset(_names(source)), files))
+    def hand_out(self, found: Source | InputError) -> None:
+        names, files = {found.path}, 1
+        if isinstance(found, Source):
+            names.update(part.path for part in found.parts)
+            files = len(found.files)
+        self._ahead.append((names, files))
 
     def follow(self, path: str) -> None:
-        """Files before the one that ``path`` lies in are done."""
+        """Files before the ones that ``path`` lies in are done."""
         for place, (names, _) in enumerate(self._ahead):
-            if path in names or path.startswith(tuple(names)):
+            if path in names:
                 self._advance(sum(self._ahead.popleft()[1] for _ in range(place)))
                 return
 
@@ -250,13 +259,6 @@ class _Series:
 
 def _series_of(finding: Finding) -> str:
     return finding.info.series_instance_uid or finding.info.path
-
-
-def _names(found: Source | InputError) -> tuple[str, ...]:
-    """What the records of a source may be called."""
-    if isinstance(found, InputError) or len(found.files) == 1:
-        return (found.path,)
-    return tuple(map(str, found.files))
 
 
 def _each_path(paths: tuple[str, ...]) -> Iterator[str]:

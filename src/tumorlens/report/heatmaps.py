@@ -14,6 +14,8 @@ from tumorlens.report.overlay import draw
 
 __all__ = ["HeatmapFolder", "common_folder"]
 
+_HOLDERS = (".zip", "dicomdir")  # files that hold several series, as folders do
+
 
 class HeatmapFolder:
     """Saves overlays under a folder, in the tree of the files that they show.
@@ -61,9 +63,7 @@ class HeatmapFolder:
             relative = info.path
         parts = [part for part in Path(relative).parts if part not in (Path(relative).anchor, ".")]
         parts = ["up" if part == os.pardir else part for part in parts]
-        volume = info.plane is not None or info.position_mm is not None or info.frame > 0
-        suffix = f".{info.frame:04d}.png" if volume else ".png"
-        return self.folder.joinpath(*parts[:-1], parts[-1] + suffix)
+        return self.folder.joinpath(*parts[:-1], parts[-1] + _mark(info) + ".png")
 
     def _make(self, folder: Path) -> None:
         try:
@@ -72,6 +72,15 @@ class HeatmapFolder:
             raise UsageError(
                 f"{folder}: no folder can be made there ({error.strerror}); choose another"
             ) from error
+
+
+def _mark(info: SliceInfo) -> str:
+    """What tells the slices of one path apart: series and frame."""
+    if info.plane is None and info.position_mm is None and not info.frame:
+        return ""
+    holds_series = not Path(info.path).is_file() or info.path.lower().endswith(_HOLDERS)
+    uid = info.series_instance_uid if holds_series else None
+    return f".{uid}.{info.frame:04d}" if uid else f".{info.frame:04d}"
 
 
 def common_folder(paths: Iterable[str]) -> Path:

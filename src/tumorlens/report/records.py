@@ -36,8 +36,8 @@ ERROR_HANDLER: dict[LineForm, str] = {"jsonl": "backslashreplace", "csv": "surro
 """How a file's name that is no valid Unicode is written, so that it can be read back: with JSON's
 own escapes, or as its bytes."""
 
-Key = tuple[str, str, int]
-"""Kind, path and frame: what makes a record the only one of its kind."""
+Key = tuple[str, str, int, str]
+"""Kind, path, frame and series: together they tell a record from all others of a run."""
 
 _OUTPUTS = ("unfamiliarity", "peak_xy", "boxes", "operating_point", "model")
 _ORIGIN = ("series_instance_uid", "position_mm", "seconds", "error")
@@ -120,10 +120,8 @@ def flatten_record(record: Mapping[str, Any]) -> dict[str, str]:
 
 def key_of(record: Mapping[str, Any]) -> Key:
     """What tells a record from all others of a run."""
-    # A series has no frame; its UID keeps the series of one file apart.
-    frame = record.get("frame")
-    mark = record.get("series_instance_uid") or "" if record["kind"] == "series" else ""
-    return (f"{record['kind']}{mark}", str(record["path"]), int(frame or 0))
+    uid = str(record.get("series_instance_uid") or "")
+    return str(record["kind"]), str(record["path"]), int(record.get("frame") or 0), uid
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +130,7 @@ class Written:
 
     Attributes:
         keys: of all whole records.
-        paths: of all slices.
+        places: path and series of all slices.
         last: path of the last slice; more of its series may be missing.
         counts: verdict (or ``error``) -> number of slices.
         settings: operating point and model of the records.
@@ -141,17 +139,26 @@ class Written:
     """
 
     keys: frozenset[Key] = frozenset()
-    paths: frozenset[str] = frozenset()
+    places: frozenset[tuple[str, str]] = frozenset()
     last: str | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     settings: tuple[str, str] | None = None
     size: int = 0
     columns: tuple[str, ...] = ()
 
-    def holds(self, names: Iterable[str]) -> bool:
-        """Whether files of these names need not be read again: all slices are written."""
-        wanted = set(names)
-        return self.last not in wanted and wanted <= self.paths
+    def holds(self, path: str, parts: Iterable[str], series: str | None) -> bool:
+        """Whether a source need not be read again, because all its slices are written.
+
+        Args:
+            path: of the source.
+            parts: paths of its files, by which its slices may be named instead.
+            series: its Series Instance UID; several series may lie at one path.
+        """
+        names = set(parts)
+        if self.last in names | {path}:
+            return False
+        uid = series or ""
+        return (path, uid) in self.places or {(name, uid) for name in names} <= self.places
 
 
 def read_written(path: Path, form: LineForm) -> Written:
@@ -176,8 +183,8 @@ def read_written(path: Path, form: LineForm) -> Written:
             verdict = record["verdict"] or "error"
             counts[verdict] = counts.get(verdict, 0) + 1
             settings = settings or (str(record["operating_point"]), str(record["model"]))
-    paths = frozenset(path for kind, path, _ in keys if kind == "slice")
-    return Written(frozenset(keys), paths, last, counts, settings, size, columns)
+    places = frozenset((path, uid) for kind, path, _, uid in keys if kind == "slice")
+    return Written(frozenset(keys), places, last, counts, settings, size, columns)
 
 
 @contextmanager
