@@ -102,7 +102,9 @@ def _feather(region: npt.NDArray[np.bool_], grow: int) -> Weights:
     if not region.any():
         return np.zeros(region.shape, np.float32)
     picture = Image.fromarray(region.astype(np.uint8) * 255)
-    picture = picture.filter(ImageFilter.MaxFilter(2 * grow + 1))
+    # A box blur is above 0 exactly where the region grown by a square reaches, and much faster
+    # than a maximum filter.
+    picture = picture.filter(ImageFilter.BoxBlur(grow)).point(lambda value: 255 * (value > 0))
     picture = picture.filter(ImageFilter.GaussianBlur(max(1.0, grow / 2)))
     weights: Weights = np.asarray(picture, np.float32) / np.float32(255)
     return weights
