@@ -22,7 +22,7 @@ from PIL import Image
 
 from tumorlens.imaging.slices import Slice
 
-__all__ = ["PREPROCESS_VERSIONS", "Prepared", "PreprocessSpec", "place", "prepare"]
+__all__ = ["PREPROCESS_VERSIONS", "Prepared", "PreprocessSpec", "find_head", "place", "prepare"]
 
 PREPROCESS_VERSIONS = (1,)
 """Versions that this program can run; a model names the one that it was trained with."""
@@ -74,7 +74,7 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
-class _Head:
+class Head:
     """Where the head lies, in pixels of the slice, and its intensities."""
 
     box: tuple[float, float, float, float]
@@ -96,7 +96,7 @@ def prepare(slice_: Slice, spec: PreprocessSpec) -> Prepared:
         The (1, S, S) image and the affine back to pixels of the slice.
     """
     picture = Image.fromarray(slice_.pixels)
-    head = _find_head(picture)
+    head = find_head(picture)
     row, column = slice_.info.spacing_mm or (1.0, 1.0)
     to_pixels, inner, outer = _fit(head.box, row / column, picture.size, spec.size)
     resized = picture.resize(
@@ -122,7 +122,7 @@ def place(plane: npt.NDArray[np.uint8], prepared: Prepared) -> npt.NDArray[np.ui
     return np.asarray(picture)
 
 
-def _find_head(picture: Image.Image) -> _Head:
+def find_head(picture: Image.Image) -> Head:
     factor = max(1, round(max(picture.size) / _THUMBNAIL))
     small = np.asarray(picture.reduce(factor) if factor > 1 else picture)
     low, high = _percentiles(small.ravel(), 0.01, 0.99)
@@ -139,7 +139,7 @@ def _find_head(picture: Image.Image) -> _Head:
     dark, bright = _percentiles(inside[mask], 0.01, 0.99)
     dark = min(dark, background)
     scale_x, scale_y = float(factor), float(factor)
-    return _Head(
+    return Head(
         box=(
             (x0 + left) * scale_x,
             (y0 + top) * scale_y,
