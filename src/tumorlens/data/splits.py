@@ -4,10 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.errors import DataError
+from tumorlens.optional import load
 
-__all__ = ["leave_out"]
+__all__ = ["hold_out_groups", "leave_out"]
+
+
+def hold_out_groups(
+    rows: tuple[Row, ...], share: float, seed: int, *, by_picture: bool = False
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Part rows into two sides by groups, alike in source, sequence and label.
+
+    Args:
+        rows: to part.
+        share: of the groups held out.
+        seed: of the choice.
+        by_picture: ignore groups, as the paper did.
+
+    Returns:
+        Indices kept, indices held out.
+    """
+    folds = max(2, round(1 / share))
+    groups = [str(place) if by_picture else row.group_key for place, row in enumerate(rows)]
+    if len(set(groups)) < folds:
+        raise DataError(
+            f"{len(set(groups))} groups are too few to hold out {share:.0%} of them; "
+            f"at least {folds} are needed"
+        )
+    strata = [f"{row.source}|{row.sequence}|{row.label}" for row in rows]
+    splitter = load("sklearn.model_selection", "a split by groups").StratifiedGroupKFold(
+        folds, shuffle=True, random_state=seed
+    )
+    kept, held = next(iter(splitter.split(np.zeros(len(rows)), strata, groups)))
+    return np.asarray(kept, np.intp), np.asarray(held, np.intp)
 
 
 def leave_out(manifest: Manifest, names: Sequence[str]) -> tuple[Manifest, Manifest, Manifest]:
