@@ -56,9 +56,11 @@ def replace_when_done(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 @contextmanager
 def open_when_done(path: Path, *, overwrite: bool = False) -> Iterator[IO[Any]]:
     """Like `replace_when_done`, opened for UTF-8 text."""
-    with replace_when_done(path, overwrite=overwrite) as partial:
-        with partial.open("w", encoding="utf-8", newline="") as stream:
-            yield stream
+    with (
+        replace_when_done(path, overwrite=overwrite) as partial,
+        partial.open("w", encoding="utf-8", newline="") as stream,
+    ):
+        yield stream
 
 
 def write_text(path: Path, text: str, *, overwrite: bool = False) -> None:
