@@ -64,6 +64,19 @@ def test_version_is_the_same_everywhere():
     assert headings[0] == version
 
 
+def test_readme_names_every_verb():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for verb in import_module("tumorlens.cli.main").VERBS:
+        assert f"`tumorlens {verb}" in text
+
+
+def test_readme_and_pages_point_at_files_that_exist():
+    pages = [ROOT / "README.md", ROOT / "examples/README.md", *(ROOT / "docs").rglob("*.md")]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#]+)[)#]", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} points at {target}"
+
+
 def test_no_two_modules_share_a_name():
     stems = Counter(path.stem for path in MODULES.values() if path.stem != "__init__")
     assert [stem for stem, count in stems.items() if count > 1] == []
