@@ -19,6 +19,8 @@ __all__ = ["VERBS", "app", "run"]
 
 VERBS: dict[str, str] = {
     "predict": "Say of each slice whether it shows a tumor, where, and how sure that is.",
+    "train": "Train a model on labelled slices, by a recipe.",
+    "recipes": "List the recipes of train, or print one.",
     "info": "Version, bundled models with hash and terms, extras that are installed.",
 }
 """Verb -> what it does, in a line. A verb lives in ``tumorlens.cli.<verb>`` as ``command``."""

@@ -100,9 +100,9 @@ def run_phases(
             continue
         draws = Draws(prepared, training, recipe, phase.draws)
         module = TumorModule(network, recipe, phase, draws)
-        trainer = _make_trainer(recipe, phase, number, folder, hardware)
         resume = checkpoints / f"{number}.ckpt"
         with _quiet(), _explain_full_disk(checkpoints):
+            trainer = _make_trainer(recipe, phase, number, folder, hardware)
             trainer.fit(
                 module,
                 train_dataloaders=module.train_dataloader(),

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import torch
 
 from tumorlens.data.rows import Manifest
+from tumorlens.data.splits import hold_out_groups
 from tumorlens.detector import Detector
 from tumorlens.errors import DataError
 from tumorlens.evaluation.calibration import choose_thresholds, fit_logit, recalibrate
@@ -42,12 +43,12 @@ from tumorlens.training.selection import (
     drop_conflicts,
     find_large_enough,
     fingerprint_rows,
-    hold_out_groups,
+    hold_out_test,
     select_rows,
 )
 from tumorlens.version import __version__
 
-__all__ = ["Job", "Notice", "Outcome", "train_model"]
+__all__ = ["Job", "Notice", "Outcome", "read_run", "train_model"]
 
 Notice = Callable[[str], None]
 Progress = Callable[[int, int], None]
@@ -94,12 +95,14 @@ class Outcome:
         model: the model file.
         scores: of the held-out rows; None if there were none.
         validation: scores of the validation rows, calibrated on themselves.
+        copies: test rows whose group is in training, too; 0 unless the recipe asked for it.
         seconds: how long it took.
     """
 
     model: Path
     scores: Scores | None
     validation: Scores
+    copies: int
     seconds: float
 
 
@@ -112,8 +115,8 @@ def train_model(job: Job) -> Outcome:
     started = time.perf_counter()
     recipe = job.recipe
     check_groups(job.manifest)
-    test = job.manifest.where(lambda row: row.split == "test")
-    selection = select_rows(job.manifest.where(lambda row: row.split != "test"), recipe)
+    manifest, test = hold_out_test(job.manifest, recipe)
+    selection = select_rows(manifest, recipe)
     weights = find_weights(job.weights, recipe.network.width)
     _open_folder(job, selection)
     network = build_network(recipe)
@@ -135,10 +138,12 @@ def train_model(job: Job) -> Outcome:
     network.eval().cpu()
     familiarity = _fit_familiarity(network, prepared, kept, recipe.seed)
     card = _write_card(job, selection, prepared, kept, time.perf_counter() - started)
-    model, calibrated = _export(job, network, familiarity, card, prepared, validation)
+    held_out = job.manifest.with_rows(prepared.rows[index] for index in validation)
+    model, calibrated = _export(job, network, familiarity, card=card, validation=held_out)
     scores = _score_held_out(job, model, [test, *([job.held_out] if job.held_out else [])])
+    copies = _count_copies(test, prepared, kept)
     shutil.rmtree(job.folder / "prepared")
-    return Outcome(model, scores, calibrated, time.perf_counter() - started)
+    return Outcome(model, scores, calibrated, copies, time.perf_counter() - started)
 
 
 def _open_folder(job: Job, selection: Selection) -> None:
@@ -205,6 +210,11 @@ def _part(job: Job, prepared: PreparedRows) -> tuple[npt.NDArray[np.intp], npt.N
     return usable[kept], usable[held]
 
 
+def _count_copies(test: Manifest, prepared: PreparedRows, kept: npt.NDArray[np.intp]) -> int:
+    trained = {prepared.rows[index].group_key for index in kept}
+    return sum(row.group_key in trained for row in test.rows)
+
+
 def _describe_sides(
     job: Job,
     prepared: PreparedRows,
@@ -269,9 +279,9 @@ def _export(
     job: Job,
     network: TumorNetwork,
     fit: FamiliarityFit,
+    *,
     card: Card,
-    prepared: PreparedRows,
-    validation: npt.NDArray[np.intp],
+    validation: Manifest,
 ) -> tuple[Path, Scores]:
     """Write the model, judge the validation rows with it, and write what they teach back."""
     familiarity = Familiarity(
@@ -280,8 +290,7 @@ def _export(
     raw, model = job.folder / "uncalibrated.onnx", job.folder / "model.onnx"
     calibration = Calibration(unfamiliarity=1 / fit.limit)
     export_onnx(Deployed(network, familiarity, calibration), card, raw, overwrite=True)
-    rows = [prepared.rows[index] for index in validation]
-    scores = _score(job, raw, job.manifest.with_rows(rows))
+    scores = _score(job, raw, validation)
     fitted = fit_logit(scores.tumor_probability, scores.tumor, scores.group)
     calibrated = recalibrate(scores, fitted)
     point = choose_thresholds(calibrated).point

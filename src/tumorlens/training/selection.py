@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.data.rows import Manifest, Row
+from tumorlens.data.splits import hold_out_groups
 from tumorlens.errors import DataError
-from tumorlens.optional import load
 from tumorlens.training.dataset import PreparedRows
 from tumorlens.training.pairs import MARK_MASK
 from tumorlens.training.recipe import DataChoice, Recipe
@@ -21,7 +21,7 @@ __all__ = [
     "check_groups",
     "drop_conflicts",
     "fingerprint_rows",
-    "hold_out_groups",
+    "hold_out_test",
     "select_rows",
 ]
 
@@ -97,33 +97,27 @@ def check_groups(manifest: Manifest) -> None:
         )
 
 
-def hold_out_groups(
-    rows: tuple[Row, ...], share: float, seed: int, *, by_picture: bool = False
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Part rows into two sides by groups, alike in source, sequence and label.
+def hold_out_test(manifest: Manifest, recipe: Recipe) -> tuple[Manifest, Manifest]:
+    """Part a manifest into what may be trained on and what is only scored at the end.
 
-    Args:
-        rows: to part.
-        share: of the groups held out.
-        seed: of the choice.
-        by_picture: ignore groups, as the paper did.
-
-    Returns:
-        Indices kept, indices held out.
+    The rows of the split ``test``, if there are any; else what ``data.test`` of the recipe asks.
     """
-    folds = max(2, round(1 / share))
-    groups = [str(place) if by_picture else row.group_key for place, row in enumerate(rows)]
-    if len(set(groups)) < folds:
-        raise DataError(
-            f"{len(set(groups))} groups are too few to hold out {share:.0%} of them; "
-            f"at least {folds} are needed"
+    if any(row.split == "test" for row in manifest.rows) or not recipe.data.test:
+        return (
+            manifest.where(lambda row: row.split != "test"),
+            manifest.where(lambda row: row.split == "test"),
         )
-    strata = [f"{row.source}|{row.sequence}|{row.label}" for row in rows]
-    splitter = load("sklearn.model_selection", "training").StratifiedGroupKFold(
-        folds, shuffle=True, random_state=seed
+    labelled = select_rows(manifest, recipe).manifest
+    kept, held = hold_out_groups(
+        labelled.rows,
+        recipe.data.test,
+        recipe.seed,
+        by_picture=recipe.data.test_by == "picture",
     )
-    kept, held = next(iter(splitter.split(np.zeros(len(rows)), strata, groups)))
-    return np.asarray(kept, np.intp), np.asarray(held, np.intp)
+    return (
+        labelled.with_rows(labelled.rows[index] for index in kept),
+        labelled.with_rows(labelled.rows[index] for index in held),
+    )
 
 
 def drop_conflicts(prepared: PreparedRows, *, drop: bool) -> npt.NDArray[np.intp]:

@@ -1,0 +1,22 @@
+"""``tumorlens recipes``: what train can be asked for."""
+
+from __future__ import annotations
+
+import click
+
+from tumorlens.training.recipe import find_recipes, read_recipe
+
+__all__ = ["command"]
+
+
+@click.command(short_help="List the recipes of train, or print one.")
+@click.argument("name", required=False)
+def command(name: str | None) -> int:
+    """List the recipes that come with tumorlens; with NAME, print that recipe as TOML."""
+    if name is None:
+        for known in find_recipes():
+            click.echo(f"{known:10} {read_recipe(known).summary}")
+        return 0
+    read_recipe(name)
+    click.echo(find_recipes()[name].read_text(encoding="utf-8"), nl=False)
+    return 0

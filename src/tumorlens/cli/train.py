@@ -1,0 +1,171 @@
+"""``tumorlens train``: from labelled slices and a recipe to one model file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tumorlens.cli import words
+from tumorlens.errors import UsageError
+from tumorlens.optional import load
+from tumorlens.writing import check_writable, write_text
+
+if TYPE_CHECKING:
+    from tumorlens.data.rows import Manifest
+    from tumorlens.evaluation.scores import Scores
+    from tumorlens.training.run import Job
+
+__all__ = ["command"]
+
+
+@click.command(short_help="Train a model on labelled slices.")
+@words.data_arguments
+@click.option(
+    "--recipe", default="seed", show_default=True, metavar="NAME|FILE", help="What is done."
+)
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), required=True, metavar="RUN",
+    help="Folder of the run; a broken run resumes there.",
+)  # fmt: skip
+@click.option(
+    "--set", "changes", multiple=True, metavar="KEY=VALUE",
+    help="Change a value of the recipe, e.g. --set loss.cells=1.0.",
+)  # fmt: skip
+@click.option(
+    "--weights", type=click.Path(path_type=Path), metavar="FILE",
+    help="ImageNet weights.  [default: TUMORLENS_WEIGHTS, else torchvision's published file]",
+)  # fmt: skip
+@click.option(
+    "--leave-out", "left_out", multiple=True, metavar="NAME",
+    help="A source or set that is scored and never trained on; repeatable.",
+)  # fmt: skip
+@click.option(
+    "--folds", type=click.IntRange(min=2), help="Train K times, each on all but one fold."
+)
+@click.option(
+    "--shared-groups/--separate-groups", default=None,
+    help="Whether a group's name means the same patient in all of DATA....",
+)  # fmt: skip
+@click.option("--skip-unreadable", is_flag=True, help="Go on without pictures that cannot be read.")
+@click.option("--drop-conflicts", is_flag=True, help="Go on without pictures with two labels.")
+@words.device_option
+@words.threads_option
+@words.run_log_option
+@words.voice_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    *,
+    data: tuple[Path, ...],
+    output: Path,
+    folds: int | None,
+    run_log: Path | None,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
+) -> int:
+    """Train on DATA...: a folder of class folders (yes/ and no/), or a manifest.
+
+    RUN will hold model.onnx, which predict takes at once, the recipe and the data as used
+    (run.json), learning curves, and the scores of what was held out. For research only, not a
+    medical device.
+    """
+    from tumorlens.training.allocator import keep_large_blocks
+
+    keep_large_blocks()  # before torch is imported
+    load("torch", "training")
+    watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
+    if folds and options["left_out"]:
+        raise UsageError("--folds and --leave-out contradict each other; give one of them")
+    if run_log is not None:
+        check_writable(run_log)
+    job = _make_job(data, output, voice, options)
+    scores = _train_folds(job, folds) if folds else _train_once(job, voice)
+    if run_log is not None:
+        counts = {"slices": len(job.manifest), "scored": 0 if scores is None else len(scores)}
+        watch.write_log(run_log, "train", ctx.params, counts=counts)
+    return 0
+
+
+def _make_job(
+    data: tuple[Path, ...], output: Path, voice: words.Voice, options: dict[str, Any]
+) -> Job:
+    from tumorlens.data.manifest import merge_manifests, read_data
+    from tumorlens.training.phases import Hardware
+    from tumorlens.training.recipe import read_recipe
+    from tumorlens.training.run import Job
+
+    recipe = read_recipe(options["recipe"], options["changes"])
+    merged = merge_manifests(
+        [read_data(one) for one in data], shared_groups=options["shared_groups"]
+    )
+    kept, held_out, counts = _leave_out(merged, options["left_out"])
+    return Job(
+        recipe=recipe,
+        manifest=kept,
+        held_out=held_out,
+        folder=output,
+        weights=options["weights"],
+        skip_unreadable=options["skip_unreadable"],
+        drop_conflicts=options["drop_conflicts"],
+        left_out=counts,
+        hardware=Hardware(
+            device=options["device"],
+            threads=options["threads"],
+            progress=not voice.quiet and sys.stderr.isatty(),
+        ),
+        notice=voice.say,
+    )
+
+
+def _leave_out(
+    merged: Manifest, names: tuple[str, ...]
+) -> tuple[Manifest, Manifest | None, dict[str, int]]:
+    from tumorlens.data.splits import leave_out
+
+    if not names:
+        return merged, None, {}
+    kept, held_out, neither = leave_out(merged, names)
+    counts = {" + ".join(names): len(held_out)}
+    if len(neither):
+        counts["rows that share a group with them"] = len(neither)
+    return kept, held_out, counts
+
+
+def _train_folds(job: Job, folds: int) -> Scores:
+    from tumorlens.training.folds import train_folds
+
+    scores = train_folds(job, folds)
+    _show(job, scores, copies=0)
+    return scores
+
+
+def _train_once(job: Job, voice: words.Voice) -> Scores | None:
+    from tumorlens.report.plots import plot_curves
+    from tumorlens.training.phases import CURVES
+    from tumorlens.training.run import train_model
+
+    outcome = train_model(job)
+    plot_curves(job.folder / CURVES, job.folder / "curves.png")
+    voice.say(f"{outcome.model} after {outcome.seconds:.0f} s")
+    if outcome.scores is not None:
+        _show(job, outcome.scores, outcome.copies)
+    return outcome.scores
+
+
+def _show(job: Job, scores: Scores, copies: int) -> None:
+    """Figures of the held-out rows: on the terminal, and in the run's folder."""
+    from tumorlens.evaluation.assessment import evaluate_scores
+    from tumorlens.report.tables import open_console
+    from tumorlens.report.training_tables import print_run
+
+    if len({row.label for row in scores.rows if row.label}) < 2:
+        job.notice("the held-out rows hold one label only: tumorlens evaluate --scores shows them")
+        return
+    evaluation = evaluate_scores(scores)
+    write_text(job.folder / "figures.json", evaluation.to_json(), overwrite=True)
+    print_run(open_console(), evaluation, job.recipe.published, copies)
