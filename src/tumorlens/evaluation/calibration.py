@@ -16,13 +16,14 @@ from tumorlens.errors import DataError, UsageError
 from tumorlens.evaluation.cases import Cases, Ratio, ratio_family
 from tumorlens.evaluation.intervals import FEW_GROUPS, Estimate, measure
 from tumorlens.evaluation.reliability import to_logit
-from tumorlens.evaluation.scores import Scores
+from tumorlens.evaluation.scores import Scores, as_text
 from tumorlens.model.card import OperatingPoint
 from tumorlens.model.contract import Calibration
 from tumorlens.optional import load
 
 __all__ = [
     "ChosenPoint",
+    "apply_point",
     "carry_point",
     "check_enough",
     "choose_thresholds",
@@ -166,7 +167,7 @@ def check_enough(
 
 
 def recalibrate(scores: Scores, fitted: Calibration) -> Scores:
-    """The scores as they would be after ``fitted``; verdicts stay those of the old thresholds."""
+    """The scores as they would be after ``fitted``; for new verdicts, `apply_point`."""
     z = fitted.scale * to_logit(scores.tumor_probability) + fitted.offset
     p = np.asarray(1 / (1 + np.exp(-z)))
     return replace(
@@ -174,6 +175,16 @@ def recalibrate(scores: Scores, fitted: Calibration) -> Scores:
         tumor_probability=p,
         probabilities=_spread(scores, p),
         unfamiliarity=scores.unfamiliarity * fitted.unfamiliarity,
+    )
+
+
+def apply_point(scores: Scores, point: OperatingPoint) -> Scores:
+    """The scores under other thresholds, verdicts included."""
+    pairs = zip(scores.tumor_probability.tolist(), scores.unfamiliarity.tolist(), strict=True)
+    return replace(
+        scores,
+        thresholds=np.tile([point.low, point.middle, point.high], (len(scores), 1)),
+        verdict=as_text([point.judge(chance, strange) for chance, strange in pairs]),
     )
 
 
@@ -191,8 +202,10 @@ def _spread(scores: Scores, p: FloatArray) -> FloatArray:
     chances = scores.probabilities.copy()
     ill = np.array([name != "no_tumor" for name in scores.classes], bool)
     if ill.any():
-        total = np.maximum(chances[:, ill].sum(axis=1, keepdims=True), 1e-12)
-        chances[:, ill] *= p[:, None] / total
+        total = chances[:, ill].sum(axis=1, keepdims=True)
+        even = np.full_like(chances[:, ill], 1 / ill.sum())
+        shares = np.divide(chances[:, ill], total, out=even, where=total > 0)
+        chances[:, ill] = shares * p[:, None]
         chances[:, ~ill] = (1 - p)[:, None]
     return chances
 

@@ -95,8 +95,8 @@ def count_classes(scores: Scores) -> dict[str, dict[str, int]]:
     """The confusion matrix: true class -> called class -> slices, at the middle threshold."""
     truth, guess = _labels_and_calls(scores)
     known = truth != ""
-    words = [word for word in _class_order(scores) if word in {*truth[known], *guess[known]}]
-    if not words:
+    words = _class_order(scores)
+    if not known.any():
         return {}
     metrics = load("sklearn.metrics", "figures")
     matrix = metrics.confusion_matrix(
@@ -170,33 +170,33 @@ def _confusion_family(cases: Cases, prevalence: float | None) -> Family:
     cells = [y & called, y & ~called, known & ~y & called, known & ~y & ~called]
     sums = np.stack([cases.total(cell) for cell in cells], axis=1)
     formulas = _two_way_formulas(prevalence)
-    known_values = _score_two_way(y[known], called[known])
     both = cases.groups_of_both > 0
-    statistics = []
-    for name, formula in formulas.items():
-        value = known_values.get(name, float(formula(*sums.sum(axis=0)[:, None])[0]))
-        statistics.append(
-            Statistic(
-                name,
-                value if both else np.nan,
-                n=int(known.sum()),
-                groups=cases.groups_of_both,
-                parts=cases.of_each,
-                share=name != "mcc",
-                note="" if both else ONE_LABEL,
-            )
+    values = dict.fromkeys(formulas, np.nan)
+    if both:
+        whole = sums.sum(axis=0)[:, None]
+        values = {name: float(formula(*whole)[0]) for name, formula in formulas.items()}
+        values |= _score_two_way(y[known], called[known])
+    statistics = tuple(
+        Statistic(
+            name,
+            value,
+            n=int(known.sum()),
+            groups=cases.groups_of_both,
+            parts=cases.of_each,
+            share=name != "mcc",
+            note="" if both else ONE_LABEL,
         )
+        for name, value in values.items()
+    )
 
     def replicate(weights: FloatArray) -> FloatArray:
         drawn = (weights @ sums).T
         return np.stack([formula(*drawn) for formula in formulas.values()], axis=1)
 
-    return Family(tuple(statistics), replicate, width=4)
+    return Family(statistics, replicate, width=4)
 
 
 def _score_two_way(y: npt.NDArray[np.bool_], called: npt.NDArray[np.bool_]) -> dict[str, float]:
-    if not (y.any() and (~y).any()):
-        return {}
     metrics = load("sklearn.metrics", "figures")
     return {
         "balanced_accuracy": float(metrics.balanced_accuracy_score(y, called)),
@@ -283,14 +283,14 @@ def _describe_class(
     parts = np.stack([cases.total(is_it & called), cases.total(is_it)], axis=1)
     groups = min(cases.count_groups(is_it), cases.count_groups(known & ~is_it))
     note = "" if others else "needs slices of another class"
-    values = {
-        f"f1_{word}": float(metrics.f1_score(truth, guess, zero_division=0)),
-        f"mcc_{word}": float(metrics.matthews_corrcoef(truth, guess)),
-    }
+    values = {f"f1_{word}": np.nan, f"mcc_{word}": np.nan}
+    if others:
+        values[f"f1_{word}"] = float(metrics.f1_score(truth, guess, zero_division=0))
+        values[f"mcc_{word}"] = float(metrics.matthews_corrcoef(truth, guess))
     return [
         Statistic(
             name,
-            value if others else np.nan,
+            value,
             n=int(truth.sum()),
             groups=groups,
             parts=parts,

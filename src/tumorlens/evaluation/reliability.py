@@ -62,7 +62,7 @@ def assign_bins(scores: Scores) -> IndexArray:
         rows = np.flatnonzero(scores.labelled & (source == name))
         if len(np.unique(scores.tumor[rows])) < 2:
             continue
-        count = max(5, min(15, len(rows) // 100))
+        count = min(len(rows), max(5, min(15, len(rows) // 100)))
         order = np.argsort(scores.tumor_probability[rows], kind="stable")
         bins[rows[order]] = used + np.arange(len(rows)) * count // len(rows)
         used += count

@@ -211,7 +211,7 @@ def _brief(one: Estimate | None) -> str:
     if one is None or one.value is None:
         return "–"
     span = _span(one.low, one.high, digits=2)
-    return f"{one.value:.3f} ({span})" if span else f"{one.value:.3f}"
+    return f"{one.value:.3f}\n{span}" if span else f"{one.value:.3f}"
 
 
 def _span(low: float | None, high: float | None, *, digits: int = 3) -> str:

@@ -1,0 +1,58 @@
+"""Paired differences: of a model with itself nothing, of unequal ones more than unpaired."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from score_tables import draw_scores
+from tumorlens.errors import DataError
+from tumorlens.evaluation.assessment import evaluate_scores
+from tumorlens.evaluation.cases import Cases
+from tumorlens.evaluation.comparison import compare_cases
+
+
+def differences(scores, other):
+    found = compare_cases(Cases.of(scores), Cases.of(other), replicates=300)
+    return {one.name: one for one in found}
+
+
+def test_a_model_does_not_differ_from_itself():
+    scores = draw_scores()
+    for one in differences(scores, scores).values():
+        assert (one.difference, one.low) == (0, None)
+
+
+def test_pairing_narrows_the_interval():
+    scores = draw_scores(groups=60)
+    nudged = np.clip(scores.tumor_probability + 0.02 * np.sin(np.arange(600)), 0, 1)
+    other = replace(scores, tumor_probability=nudged)
+    paired = differences(scores, other)["auc"]
+    alone = evaluate_scores(scores, replicates=300).parts[0].find("auc")
+    assert paired.high - paired.low < 0.3 * (alone.high - alone.low)
+    assert paired.low < paired.difference < paired.high
+
+
+def test_the_better_model_is_seen():
+    scores = draw_scores(groups=60, seed=1)
+    noise = np.random.default_rng(0).random(600)
+    worse = replace(scores, tumor_probability=0.3 * scores.tumor_probability + 0.7 * noise)
+    found = differences(scores, worse)["auc"]
+    assert found.low > 0
+    assert found.difference == pytest.approx(found.value - found.other)
+
+
+def test_rows_are_matched_not_trusted():
+    scores = draw_scores()
+    shuffled = scores.take(np.random.default_rng(0).permutation(300))
+    part = evaluate_scores(scores, other=shuffled, replicates=100).parts[0]
+    assert all(one.difference == pytest.approx(0, abs=1e-12) for one in part.differences)
+
+
+def test_other_rows_are_refused():
+    scores = draw_scores()
+    with pytest.raises(DataError, match="100 of the 300 slices"):
+        evaluate_scores(scores, other=scores.take(np.arange(200)), replicates=100)
+    flipped = tuple(replace(row, label="tumor") for row in scores.rows)
+    with pytest.raises(DataError, match="labelled 'tumor' here and 'no_tumor'"):
+        evaluate_scores(scores, other=replace(scores, rows=flipped), replicates=100)

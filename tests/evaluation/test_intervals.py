@@ -1,0 +1,83 @@
+"""Intervals: by weights, over groups, exact where no error was seen, and they cover."""
+
+import numpy as np
+import pytest
+
+from score_tables import draw_scores, make_rows, make_scores
+from tumorlens.evaluation.cases import Cases, Ratio, ratio_family
+from tumorlens.evaluation.intervals import bound_exactly, bound_replicates, draw_weights, measure
+
+
+def sensitivity_of(scores):
+    cases = Cases.of(scores)
+    family = ratio_family(cases, [Ratio("s", scores.tumor & scores.called, scores.tumor)])
+    return measure([family], cases.names)[0]
+
+
+def test_weights_are_counts_of_draws():
+    weights = draw_weights(40, 200)
+    assert weights.shape == (200, 40)
+    assert (weights.sum(axis=1) == 40).all()
+    assert np.array_equal(weights, draw_weights(40, 200))
+    assert not np.array_equal(weights, draw_weights(40, 200, seed=1))
+
+
+def test_copies_of_a_slice_do_not_narrow_an_interval():
+    once = draw_scores(groups=40, slices=5)
+    copies = once.take(np.tile(np.arange(len(once)), 9))
+    one, nine = sensitivity_of(once), sensitivity_of(copies)
+    assert (one.low, one.high) == pytest.approx((nine.low, nine.high))
+    assert nine.n == 9 * one.n
+
+
+def test_no_error_gives_an_exact_bound_on_groups_not_slices():
+    rows = make_rows(np.repeat(np.arange(30), 4), [True] * 120)
+    found = sensitivity_of(make_scores(rows, np.full(120, 0.9)))
+    assert found.method == "exact"
+    assert (found.low, found.high) == pytest.approx((0.025 ** (1 / 30), 1.0))
+
+
+def test_only_errors_give_an_exact_bound():
+    rows = make_rows(range(25), [True] * 25)
+    found = sensitivity_of(make_scores(rows, np.full(25, 0.1)))
+    assert (found.low, found.high) == pytest.approx((0, 1 - 0.025 ** (1 / 25)))
+
+
+def test_under_twenty_groups_the_counts_are_listed():
+    rows = make_rows(list("aabbb"), [True] * 5)
+    found = sensitivity_of(make_scores(rows, np.array([0.9, 0.1, 0.9, 0.9, 0.9])))
+    assert (found.low, found.high, found.method) == (None, None, "counts")
+    assert found.counts == [("a", 1, 2), ("b", 3, 3)]
+
+
+def test_exact_bounds_are_those_of_clopper_and_pearson():
+    # Clopper and Pearson 1934; 8 of 10 in any table: 0.4439 to 0.9748.
+    assert bound_exactly(8, 10) == pytest.approx((0.4439, 0.9748), abs=1e-4)
+
+
+def test_the_basic_interval_mirrors_the_percentiles():
+    drawn = np.random.default_rng(0).normal(3, 1, 1000)
+    low, high = bound_replicates(drawn, 50)
+    assert bound_replicates(drawn, 50, value=2, pivot=True) == pytest.approx((4 - high, 4 - low))
+
+
+def test_an_interval_needs_draws_that_can_tell():
+    drawn = np.full(100, np.nan)
+    drawn[:40] = 0.5
+    assert np.isnan(bound_replicates(drawn, 30)).all()
+
+
+@pytest.mark.parametrize("groups", [20, 50])
+def test_intervals_cover(groups):
+    """A quick look; benchmarks/coverage.py looks closely."""
+    rng = np.random.default_rng(7)
+    truth, hits, rounds = 0.7, 0, 200
+    code = np.repeat(np.arange(groups), 8)
+    for _ in range(rounds):
+        rate = rng.beta(3.5, 1.5, groups)  # mean 0.7, correlation 1/6 inside a group
+        right = rng.random(len(code)) < rate[code]
+        part, whole = np.bincount(code, weights=right), np.bincount(code)
+        weights = draw_weights(groups, 300, seed=int(rng.integers(1 << 30)))
+        low, high = bound_replicates((weights @ part) / (weights @ whole), groups)
+        hits += low <= truth <= high
+    assert 0.91 <= hits / rounds <= 0.985

@@ -1,0 +1,88 @@
+"""scores.csv: what is written is read, and what is wrong is named with its place."""
+
+import numpy as np
+import pytest
+
+from score_tables import CLASSES, draw_scores
+from tumorlens.errors import DataError, UsageError
+from tumorlens.evaluation.score_files import read_scores, write_scores
+
+HEADER = "path,label,group,tumor_probability,low,middle,high"
+
+
+def write_table(tmp_path, *lines, header=HEADER):
+    path = tmp_path / "scores.csv"
+    path.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_round_trip(tmp_path):
+    rng = np.random.default_rng(0)
+    n = 300
+    scores = draw_scores(
+        classes=CLASSES,
+        seen=rng.integers(0, 2, n).astype(float),
+        hits=np.where(rng.random((n, 3)) < 0.5, np.nan, 1.0),
+        peak_xy=np.round(rng.random((n, 2)) * 100, 1),
+        unfamiliarity=np.round(rng.gamma(2, 0.3, n), 4),
+    )
+    write_scores(tmp_path / "scores.csv", scores)
+    again = read_scores(tmp_path / "scores.csv")
+    assert [(r.path, r.group, r.label) for r in again.rows] == [
+        (r.path, r.group, r.label) for r in scores.rows
+    ]
+    for name in ("tumor_probability", "thresholds", "seen", "hits", "peak_xy", "unfamiliarity"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(scores, name), err_msg=name)
+    np.testing.assert_allclose(again.probabilities, scores.probabilities, atol=1e-6)
+    assert again.verdict.tolist() == scores.verdict.tolist()
+    assert (again.classes, again.model) == (scores.classes, scores.model)
+
+
+def test_scores_of_another_program_need_little(tmp_path):
+    scores = read_scores(
+        write_table(tmp_path, "a.png,tumor,p1,0.8,0.3,0.5,0.7", "b.png,no_tumor,p2,0.4,0.3,0.5,0.7")
+    )
+    assert scores.verdict.tolist() == ["tumor", "uncertain"]
+    assert scores.classes == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("a.png,tumor,p,nan,0,0.5,1", "line 3, column tumor_probability: expected a number from 0"),
+        ("a.png,tumor,p,,0,0.5,1", "column tumor_probability: .* got 'nothing'"),
+        ("a.png,tumor,p,1.2,0,0.5,1", "column tumor_probability: .* got '1.2'"),
+        ("a.png,tumor,p,high,0,0.5,1", "column tumor_probability: .* got 'high'"),
+        ("a.png,tumor,p,0.5,0.6,0.5,1", "column low, middle, high: expected low <= middle"),
+        ("a.png,cyst,p,0.5,0,0.5,1", "line 3, column label: expected tumor, no_tumor"),
+    ],
+)
+def test_a_bad_cell_is_named(tmp_path, line, message):
+    path = write_table(tmp_path, "ok.png,tumor,p,0.5,0,0.5,1", line)
+    with pytest.raises(DataError, match=message):
+        read_scores(path)
+
+
+def test_the_line_counts_line_breaks_in_cells(tmp_path):
+    path = write_table(tmp_path, 'ok.png,tumor,"p\n1",0.5,0,0.5,1', "a.png,tumor,p,nan,0,0.5,1")
+    with pytest.raises(DataError, match="line 4, column tumor_probability"):
+        read_scores(path)
+
+
+def test_missing_columns_are_named(tmp_path):
+    path = write_table(tmp_path, "a.png,tumor", header="path,label")
+    with pytest.raises(DataError, match="tumor_probability, low, middle, high not found"):
+        read_scores(path)
+
+
+def test_a_table_without_rows_is_refused(tmp_path):
+    with pytest.raises(DataError, match="no rows"):
+        read_scores(write_table(tmp_path))
+
+
+def test_nothing_is_overwritten(tmp_path):
+    path = write_table(tmp_path, "a.png,tumor,p1,0.8,0.3,0.5,0.7")
+    before = path.read_text()
+    with pytest.raises(UsageError, match="exists already"):
+        write_scores(path, draw_scores())
+    assert path.read_text() == before
