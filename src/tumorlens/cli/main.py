@@ -21,6 +21,8 @@ VERBS: dict[str, str] = {
     "predict": "Say of each slice whether it shows a tumor, where, and how sure that is.",
     "train": "Train a model on labelled slices, by a recipe.",
     "recipes": "List the recipes of train, or print one.",
+    "evaluate": "Measure a model on labelled slices: every figure with its interval.",
+    "calibrate": "Fit a model's thresholds to a site's own labelled cases.",
     "info": "Version, bundled models with hash and terms, extras that are installed.",
 }
 """Verb -> what it does, in a line. A verb lives in ``tumorlens.cli.<verb>`` as ``command``."""
