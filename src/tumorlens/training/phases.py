@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import logging
+import signal
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -24,10 +26,14 @@ from tumorlens.network.assembly import TumorNetwork
 from tumorlens.training.dataset import Batch, Draws, PreparedRows
 from tumorlens.training.module import MovingAverage, TumorModule
 from tumorlens.training.recipe import Phase, Recipe
+from tumorlens.writing import open_when_done, replace_when_done
 
 __all__ = ["CURVES", "Hardware", "run_phases"]
 
 CURVES = "curves.csv"
+WATCHED = 512
+"""Validation rows judged after each epoch; calibration takes all of them at the end."""
+
 _COLUMNS = (
     "phase",
     "epoch",
@@ -49,7 +55,7 @@ class Hardware:
     Attributes:
         device: ``cpu``, ``cuda`` or ``mps``.
         devices: how many of them.
-        threads: on the CPU; None: all cores.
+        threads: on the CPU; None leaves the choice to torch and to the detector: all cores.
         progress: whether Lightning draws its progress bar.
     """
 
@@ -92,7 +98,9 @@ def run_phases(
         torch.set_num_threads(hardware.threads)
     checkpoints = folder / "checkpoints"
     checkpoints.mkdir(exist_ok=True)
-    held_out = _HeldOut(prepared, validation, recipe.batch)
+    chooser = np.random.default_rng(recipe.seed)
+    watched = np.sort(chooser.permutation(validation)[:WATCHED])
+    held_out = _HeldOut(prepared, watched, recipe.batch)
     for number, phase in enumerate(recipe.phases):
         done = checkpoints / f"{number}.pt"
         if done.exists():
@@ -101,7 +109,7 @@ def run_phases(
         draws = Draws(prepared, training, recipe, phase.draws)
         module = TumorModule(network, recipe, phase, draws)
         resume = checkpoints / f"{number}.ckpt"
-        with _quiet(), _explain_full_disk(checkpoints):
+        with _quiet(), _explain_full_disk(checkpoints), _pass_interrupts_on():
             trainer = _make_trainer(recipe, phase, number, folder, hardware)
             trainer.fit(
                 module,
@@ -110,10 +118,9 @@ def run_phases(
                 ckpt_path=str(resume) if resume.exists() else None,
                 weights_only=False if resume.exists() else None,
             )
-            if trainer.interrupted:
-                raise KeyboardInterrupt
             _load_best(network, trainer)
-            torch.save(network.state_dict(), done)
+            with replace_when_done(done) as partial:
+                torch.save(network.state_dict(), partial)
 
 
 def _make_trainer(
@@ -121,7 +128,7 @@ def _make_trainer(
 ) -> lightning.Trainer:
     checkpoints = folder / "checkpoints"
     callbacks: list[Callback] = [
-        _CurveWriter(folder / CURVES, number),
+        _CurveWriter(folder / CURVES),
         ModelCheckpoint(
             dirpath=checkpoints, filename=f"{number}", save_on_train_epoch_end=True,
             enable_version_counter=False,
@@ -187,9 +194,26 @@ class _HeldOut:
 class _CurveWriter(Callback):  # type: ignore[misc]
     """One line an epoch."""
 
-    def __init__(self, path: Path, phase: int) -> None:
-        self.path, self.phase = path, phase
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self.started = time.perf_counter()
+
+    def on_train_start(self, trainer: lightning.Trainer, module: Any) -> None:
+        """A run that broke after the line of an epoch and before its checkpoint repeats it."""
+        if not self.path.exists():
+            return
+        with self.path.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        kept = [
+            row
+            for row in rows
+            if row["phase"] != module.phase.name or int(row["epoch"]) < trainer.current_epoch
+        ]
+        if len(kept) < len(rows):
+            with open_when_done(self.path, overwrite=True) as stream:
+                table = csv.DictWriter(stream, _COLUMNS, lineterminator="\n")
+                table.writeheader()
+                table.writerows(kept)
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, _: Any) -> None:
         self.started = time.perf_counter()
@@ -219,11 +243,28 @@ def _quiet() -> Iterator[None]:
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def _pass_interrupts_on() -> Iterator[None]:
+    """Lightning answers Ctrl-C by leaving Python, and ignores it from then on."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
         yield
-    for logger, level in zip(loggers, levels, strict=True):
-        logger.setLevel(level)
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
