@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from tumorlens.training.recipe import find_recipes, read_recipe
@@ -12,11 +14,12 @@ __all__ = ["command"]
 @click.command(short_help="List the recipes of train, or print one.")
 @click.argument("name", required=False)
 def command(name: str | None) -> int:
-    """List the recipes that come with tumorlens; with NAME, print that recipe as TOML."""
+    """List the recipes that come with tumorlens; with NAME (or a file), print that recipe."""
     if name is None:
         for known in find_recipes():
             click.echo(f"{known:10} {read_recipe(known).summary}")
         return 0
     read_recipe(name)
-    click.echo(find_recipes()[name].read_text(encoding="utf-8"), nl=False)
+    file = find_recipes().get(name, Path(name))
+    click.echo(file.read_text(encoding="utf-8"), nl=False)
     return 0

@@ -159,13 +159,16 @@ def _train_once(job: Job, voice: words.Voice) -> Scores | None:
 
 def _show(job: Job, scores: Scores, copies: int) -> None:
     """Figures of the held-out rows: on the terminal, and in the run's folder."""
-    from tumorlens.evaluation.assessment import evaluate_scores
+    from tumorlens.evaluation.assessment import drop_unfit, evaluate_scores
     from tumorlens.report.tables import open_console
     from tumorlens.report.training_tables import print_run
 
     if len({row.label for row in scores.rows if row.label}) < 2:
         job.notice("the held-out rows hold one label only: tumorlens evaluate --scores shows them")
         return
-    evaluation = evaluate_scores(scores)
+    counted, _ = drop_unfit(scores)
+    # A precision is a predictive value at the share of tumors that the test happens to hold.
+    share = float(counted.tumor[counted.labelled].mean())
+    evaluation = evaluate_scores(scores, prevalence=share)
     write_text(job.folder / "figures.json", evaluation.to_json(), overwrite=True)
     print_run(open_console(), evaluation, job.recipe.published, copies)

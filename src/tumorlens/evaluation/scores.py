@@ -14,7 +14,7 @@ from tumorlens.data.rows import COLUMNS, Row
 from tumorlens.errors import DataError
 from tumorlens.finding import Finding
 
-__all__ = ["UNKNOWN", "Scores", "Thresholds"]
+__all__ = ["UNKNOWN", "Scores", "Thresholds", "join_scores"]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -178,6 +178,37 @@ class Scores:
 
     def _text(self, cell: Callable[[Row], Any]) -> TextArray:
         return as_text([_cell_text(cell(row)) for row in self.rows])
+
+
+def join_scores(tables: Sequence[Scores]) -> Scores:
+    """Several tables as one, in their order; models and operating points are listed.
+
+    Args:
+        tables: at least one, all of models with the same classes; the first names the result.
+
+    Raises:
+        DataError: no table, or models with other classes.
+    """
+    if not tables:
+        raise DataError("nothing to join: expected at least one table of scores")
+    first = tables[0]
+    for one in tables[1:]:
+        if one.classes != first.classes:
+            raise DataError(
+                f"{one.name}: scores of the classes {', '.join(one.classes)} cannot be joined to "
+                f"{first.name}, scores of {', '.join(first.classes)}; score both with models of "
+                "the same classes"
+            )
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(one, name) for one in tables]) for name in _ARRAYS
+    }
+    return replace(
+        first,
+        rows=tuple(row for one in tables for row in one.rows),
+        model=", ".join(sorted({one.model for one in tables} - {""})),
+        operating_point=", ".join(sorted({one.operating_point for one in tables} - {""})),
+        **columns,
+    )
 
 
 _ARRAYS = tuple(

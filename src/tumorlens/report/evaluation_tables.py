@@ -15,7 +15,13 @@ from tumorlens.evaluation.intervals import Estimate
 from tumorlens.finding import RESEARCH_USE
 from tumorlens.report.tables import make_table
 
-__all__ = ["FIGURE_WORDS", "print_adoption", "print_estimates", "print_evaluation"]
+__all__ = [
+    "FIGURE_WORDS",
+    "print_adoption",
+    "print_estimates",
+    "print_evaluation",
+    "tabulate_confusion",
+]
 
 FIGURE_WORDS = {
     "auc": "AUC",
@@ -103,7 +109,7 @@ def _print_whole(console: Console, evaluation: Evaluation, part: Part) -> None:
         console.print(Text(f"{evaluation.data}{seen}: {part.note}"))
         return
     print_estimates(console, title, part.estimates)
-    for table in (_tabulate_confusion(part), _tabulate_reliability(part), _tabulate_counts(part)):
+    for table in (tabulate_confusion(part), _tabulate_reliability(part), _tabulate_counts(part)):
         if table is not None:
             console.print(table)
     if part.differences:
@@ -123,7 +129,8 @@ def _tabulate_parts(parts: Sequence[Part]) -> Table:
     return make_table("Part by part", columns, rows)
 
 
-def _tabulate_confusion(part: Part) -> Table | None:
+def tabulate_confusion(part: Part) -> Table | None:
+    """True classes down, called classes across; None where nothing is labelled."""
     if not part.confusion:
         return None
     columns = list(next(iter(part.confusion.values())))

@@ -7,6 +7,7 @@ edited and how it is changed depends on (seed, epoch, index) alone.
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -112,8 +113,7 @@ def prepare_rows(
     unreadable: list[Unreadable] = []
     shape = (len(manifest), spec.size, spec.size)
     try:
-        images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, shape)
-        marks = np.lib.format.open_memmap(folder / "marks.npy", "w+", np.uint8, shape)
+        images, marks = (_open_plane(folder / name, shape) for name in ("images.npy", "marks.npy"))
         for done, row in enumerate(manifest.rows, 1):
             try:
                 image, mark = _prepare_row(row, spec)
@@ -139,6 +139,18 @@ def prepare_rows(
         kinds=np.array([index.get(row.tumor_class, -1) for row in rows], np.int64),
     )
     return prepared, unreadable
+
+
+def _open_plane(path: Path, shape: tuple[int, ...]) -> Picture:
+    """A memory-mapped file of that shape, its space taken at once.
+
+    A write into a map for which the disk has no room would end the program without a word.
+    """
+    plane = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("rb+") as stream:
+            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+    return plane
 
 
 def _prepare_row(row: Row, spec: PreprocessSpec) -> tuple[Picture, Picture]:

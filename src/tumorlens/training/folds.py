@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from tumorlens.data.rows import Manifest
 from tumorlens.data.splits import split_manifest
 from tumorlens.evaluation.score_files import read_scores, write_scores
 from tumorlens.evaluation.scores import Scores, as_text, join_scores
+from tumorlens.training.recipe import Recipe
 from tumorlens.training.run import Job, train_model
 
 __all__ = ["train_folds"]
@@ -51,10 +53,16 @@ def _run_fold(job: Job, parted: Manifest, name: str) -> Scores:
     kept = parted.where(lambda row: row.split != name)
     held = parted.where(lambda row: row.split == name)
     bare = kept.with_rows(replace(row, split="") for row in kept.rows)
-    outcome = train_model(replace(job, manifest=bare, held_out=held, folder=folder))
+    recipe = _without_test(job.recipe)
+    outcome = train_model(replace(job, recipe=recipe, manifest=bare, held_out=held, folder=folder))
     if outcome.scores is None:
         raise RuntimeError(f"fold {name} holds no rows")
     return _name_fold(outcome.scores, name)
+
+
+def _without_test(recipe: Recipe) -> Recipe:
+    """The fold that is held out is the test; the recipe's own would be scored twice."""
+    return msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, test=0.0))
 
 
 def _read_ended(folder: Path) -> Scores | None:

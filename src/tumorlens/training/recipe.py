@@ -65,6 +65,8 @@ class NetworkChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         _check_share("network.stochastic_depth", self.stochastic_depth)
         if not 0.1 <= self.width <= 2:
             raise ValueError(f"network.width must lie in [0.1, 2], got {self.width}")
+        if self.hidden < 1:
+            raise ValueError(f"network.hidden must be at least 1, got {self.hidden}")
 
 
 class DataChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -141,8 +143,7 @@ class AugmentationChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True
         for name in ("mirror", "upside_down", "blur", "invert", "erase"):
             _check_share(f"augmentation.{name}", getattr(self, name))
         for name in self.__struct_fields__:
-            if getattr(self, name) < 0:
-                raise ValueError(f"augmentation.{name} must not be negative")
+            _check_positive(f"augmentation.{name}", getattr(self, name))
 
 
 class EditChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -161,8 +162,9 @@ class EditChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             _check_share(f"edits.{name}", getattr(self, name))
-        if self.paste + self.decoy > 1:
-            raise ValueError("edits.paste + edits.decoy must not exceed 1")
+        for name in ("paste", "heal"):
+            if getattr(self, name) + self.decoy > 1:
+                raise ValueError(f"edits.{name} + edits.decoy must not exceed 1")
 
 
 class LossChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -182,6 +184,8 @@ class LossChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     def __post_init__(self) -> None:
         _check_share("loss.label_smoothing", self.label_smoothing)
+        for name in ("cells", "boxes", "types"):
+            _check_positive(f"loss.{name}", getattr(self, name))
 
 
 class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -215,6 +219,16 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             raise ValueError(f"phase {self.name!r}: epochs must be positive and draws not negative")
         if not self.learning_rate > 0 or self.backbone_learning_rate < 0:
             raise ValueError(f"phase {self.name!r}: learning_rate must be positive")
+        if self.patience < 0 or self.plateau_patience < 0 or not 0 < self.plateau_factor < 1:
+            raise ValueError(
+                f"phase {self.name!r}: patience and plateau_patience must not be negative, "
+                "plateau_factor must lie in (0, 1)"
+            )
+        if self.schedule == "plateau" and 0 < self.patience <= self.plateau_patience:
+            raise ValueError(
+                f"phase {self.name!r}: patience = {self.patience} ends it before plateau_patience "
+                f"= {self.plateau_patience} reduces the rate; patience must be larger"
+            )
         if self.schedule == "one_cycle" and self.patience:
             raise ValueError(
                 f"phase {self.name!r}: patience contradicts schedule = 'one_cycle', which must run "
@@ -256,6 +270,11 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def __post_init__(self) -> None:
         if not self.phases:
             raise ValueError("phases is empty, a recipe needs at least one")
+        if len({phase.name for phase in self.phases}) < len(self.phases):
+            raise ValueError("phases holds a name twice; curves tell phases apart by their names")
+        if self.seed < 0:
+            raise ValueError(f"seed must not be negative, got {self.seed}")
+        _check_positive("weight_decay", self.weight_decay)
         if self.batch < 2:
             raise ValueError(f"batch must be at least 2, got {self.batch}")
         if not 0 <= self.average < 1:
@@ -318,14 +337,18 @@ def override(values: dict[str, Any], change: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()
-    target: Any = values
     *parents, last = key.strip().split(".")
-    for parent in parents:
-        target = target[int(parent)] if isinstance(target, list) else target.setdefault(parent, {})
-    if isinstance(target, list):
-        target[int(last)] = value
-    else:
-        target[last] = value
+    try:
+        target: Any = values
+        for parent in parents:
+            is_list = isinstance(target, list)
+            target = target[int(parent)] if is_list else target.setdefault(parent, {})
+        target[int(last) if isinstance(target, list) else last] = value
+    except (AttributeError, IndexError, TypeError, ValueError):
+        raise RecipeError(
+            f"{change!r}: the recipe has no such place; expected a key of it, with places of a "
+            "list as numbers from 0, e.g. phases.0.epochs=5"
+        ) from None
 
 
 def _convert(values: Mapping[str, Any], where: str) -> Recipe:
@@ -333,6 +356,11 @@ def _convert(values: Mapping[str, Any], where: str) -> Recipe:
         return msgspec.convert(values, Recipe)
     except (msgspec.MsgspecError, ValueError) as error:
         raise RecipeError(f"{where}: {error}") from None
+
+
+def _check_positive(name: str, value: float) -> None:
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"{name} must be a number from 0, got {value}")
 
 
 def _check_share(name: str, value: float) -> None:

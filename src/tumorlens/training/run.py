@@ -7,7 +7,6 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -47,6 +46,7 @@ from tumorlens.training.selection import (
     select_rows,
 )
 from tumorlens.version import __version__
+from tumorlens.writing import write_text
 
 __all__ = ["Job", "Notice", "Outcome", "read_run", "train_model"]
 
@@ -119,8 +119,8 @@ def train_model(job: Job) -> Outcome:
     selection = select_rows(manifest, recipe)
     weights = find_weights(job.weights, recipe.network.width)
     _open_folder(job, selection)
+    torch.manual_seed(recipe.seed)  # before the head gets its random weights
     network = build_network(recipe)
-    torch.manual_seed(recipe.seed)
     origin = load_backbone(network.backbone, weights)
     job.notice(f"initial weights: {origin}")
     prepared = _prepare(job, selection)
@@ -170,7 +170,7 @@ def _open_folder(job: Job, selection: Selection) -> None:
             )
         if not file.exists() and any(job.folder.iterdir()):
             raise DataError(f"{job.folder}: is not empty and holds no run; choose another --output")
-        file.write_text(text, encoding="utf-8")
+        write_text(file, text, overwrite=True)
     except OSError as error:
         raise DataError(f"{job.folder}: cannot be written ({error.strerror})") from None
 
@@ -306,9 +306,7 @@ def _score_held_out(job: Job, model: Path, sets: list[Manifest]) -> Scores | Non
     if not rows:
         return None
     scores = _score(job, model, job.manifest.with_rows(rows))
-    with suppress(FileNotFoundError):
-        (job.folder / "scores.csv").unlink()
-    write_scores(job.folder / "scores.csv", scores)
+    write_scores(job.folder / "scores.csv", scores, overwrite=True)
     return scores
 
 
