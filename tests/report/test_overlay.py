@@ -1,0 +1,252 @@
+"""The overlay: its size, its marks, and that the evidence lies where it was found."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tumorlens
+from heads import paint_slice
+from tumorlens.finding import Box, Finding, SliceInfo
+from tumorlens.imaging.slices import Slice
+from tumorlens.report import overlay
+from tumorlens.report.overlay import LARGEST_SIDE, LEAST_SIDE, draw
+
+
+def make_slice(pixels=None, **info):
+    pixels = paint_slice(None) if pixels is None else pixels
+    return Slice(np.asarray(pixels, np.float32), SliceInfo(**{"path": "scan.png", **info}))
+
+
+def make_finding(slice_, cell=(5, 2), cells=8, **changes):
+    """A finding whose one strong cell is at (column, row) of a grid over the whole slice."""
+    height, width = slice_.pixels.shape
+    activation = np.zeros((cells, cells), np.float32)
+    activation[cell[1], cell[0]] = 0.95
+    fields = {
+        "verdict": "tumor",
+        "tumor_probability": 0.93,
+        "probabilities": {"no_tumor": 0.07, "tumor": 0.93},
+        "unfamiliarity": 0.2,
+        "peak_xy": ((cell[0] + 0.5) * width / cells, (cell[1] + 0.5) * height / cells),
+        "boxes": (),
+        "activation": activation,
+        "to_pixels": np.array([[width / 64, 0, 0], [0, height / 64, 0]]),
+        "image_size": 64,
+    }
+    return Finding(slice_.info, **{**fields, **changes})
+
+
+def colorfulness(picture):
+    channels = np.asarray(picture, np.int16)
+    return channels.max(axis=2) - channels.min(axis=2)
+
+
+# Size
+
+
+@pytest.mark.parametrize(
+    ("shape", "spacing", "drawn"),
+    [
+        ((512, 512), None, (512, 512)),
+        ((256, 256), None, (512, 512)),
+        ((200, 180), None, (600, 540)),
+        ((700, 900), None, (700, 900)),
+        ((16, 16), None, (512, 512)),
+        ((256, 512), (2.0, 1.0), (512, 512)),
+        ((512, 300), (0.5, 1.5), (512, 900)),
+        ((1, 600), None, (1, 600)),
+        ((50, 8192), None, (25, 4096)),
+    ],
+)
+def test_slice_is_drawn_in_square_pixels_large_enough(shape, spacing, drawn):
+    rng = np.random.default_rng(0)
+    slice_ = make_slice(rng.random(shape) * 100, spacing_mm=spacing)
+    view = overlay._View.of(slice_)
+    assert view.size[::-1] == drawn
+    assert LEAST_SIDE <= max(view.size) <= LARGEST_SIDE
+    picture = draw(slice_, make_finding(slice_))
+    assert picture.mode == "RGB"
+    assert picture.width >= max(LEAST_SIDE, drawn[1])
+    assert picture.height > drawn[0]
+
+
+# Evidence
+
+
+@pytest.mark.parametrize("cell", [(0, 0), (7, 0), (2, 6), (7, 7)])
+def test_heat_lies_on_its_cell(cell):
+    slice_ = make_slice(np.arange(256 * 256).reshape(256, 256) % 251)
+    finding = make_finding(slice_, cell, peak_xy=None)
+    picture = draw(slice_, finding).crop((0, 0, 512, 512))
+    y, x = np.unravel_index(np.argmax(_smooth(colorfulness(picture))), (512, 512))
+    assert abs(x / 64 - cell[0] - 0.5) < 0.6
+    assert abs(y / 64 - cell[1] - 0.5) < 0.6
+
+
+def _smooth(values):
+    small = Image.fromarray(values.astype(np.float32)).reduce(16)
+    return np.asarray(small.resize((512, 512)))
+
+
+def test_heat_follows_an_affine_that_crops_the_slice():
+    slice_ = make_slice(np.full((256, 256), 9.0) + np.eye(256))
+    to_pixels = np.array([[2.0, 0, 100.0], [0, 2.0, 60.0]])
+    finding = make_finding(slice_, (1, 2), to_pixels=to_pixels, peak_xy=None)
+    picture = draw(slice_, finding).crop((0, 0, 512, 512))
+    y, x = np.unravel_index(np.argmax(_smooth(colorfulness(picture))), (512, 512))
+    assert (x / 2, y / 2) == pytest.approx((100 + 2 * 12, 60 + 2 * 20), abs=8)
+
+
+def test_anatomy_stays_where_there_is_no_evidence():
+    slice_ = make_slice(np.random.default_rng(0).random((512, 512)))
+    weak = np.full((8, 8), 0.14, np.float32)
+    picture = draw(slice_, make_finding(slice_, activation=weak, peak_xy=None))
+    assert colorfulness(picture.crop((0, 0, 512, 512))).max() == 0
+
+
+def test_anatomy_shows_through_the_heat():
+    slice_ = make_slice(np.random.default_rng(0).random((512, 512)))
+    strong = np.ones((8, 8), np.float32)
+    picture = draw(slice_, make_finding(slice_, activation=strong, peak_xy=None))
+    grey = np.asarray(picture.crop((0, 0, 512, 512)).convert("L"), float)
+    assert np.corrcoef(grey.ravel(), slice_.pixels.ravel())[0, 1] > 0.95
+
+
+def test_box_is_drawn_on_its_edges():
+    slice_ = make_slice(np.zeros((512, 512)) + np.eye(512))
+    finding = make_finding(
+        slice_, activation=None, peak_xy=None, boxes=(Box(100, 200, 300, 280, 0.8),)
+    )
+    marked = np.all(np.asarray(draw(slice_, finding)) == overlay._MARK, axis=2)[:512, :512]
+    rows, columns = np.nonzero(marked[190:])
+    assert (columns.min(), columns.max()) == (100, 299)
+    assert rows.max() + 190 == 279
+    assert marked[200, 100:299].all()
+
+
+def test_peak_is_marked_but_not_on_a_slice_without_tumor():
+    slice_ = make_slice(np.zeros((512, 512)) + np.eye(512))
+    finding = make_finding(slice_, activation=None, peak_xy=(300.0, 100.0))
+    assert draw(slice_, finding).getpixel((300, 100)) == overlay._MARK
+    calm = replace(finding, verdict="no_tumor", tumor_probability=0.01)
+    assert draw(slice_, calm).getpixel((300, 100)) != overlay._MARK
+
+
+# Sides
+
+
+@pytest.mark.parametrize(
+    ("info", "marked"),
+    [
+        ({}, False),
+        ({"plane": "axial"}, False),
+        ({"plane": "axial", "sides_known": True}, True),
+        ({"plane": "coronal", "sides_known": True}, True),
+        ({"plane": "sagittal", "sides_known": True}, False),
+    ],
+)
+def test_sides_are_marked_only_where_known(info, marked):
+    slice_ = make_slice(np.zeros((512, 512)) + np.eye(512), **info)
+    picture = np.asarray(draw(slice_, make_finding(slice_, activation=None, peak_xy=None)))
+    left, right = picture[240:275, :30], picture[240:275, 482:512]
+    ink = np.array(overlay._INK)
+    assert bool(np.all(left == ink, axis=2).any()) is marked
+    assert bool(np.all(right == ink, axis=2).any()) is marked
+
+
+def test_right_is_on_the_left(monkeypatch):
+    words = []
+    monkeypatch.setattr(
+        overlay, "_draw_outlined", lambda pen, at, text, *_: words.append((text, at))
+    )
+    slice_ = make_slice(plane="axial", sides_known=True)
+    draw(slice_, make_finding(slice_))
+    places = {text: at[0] for text, at in words}
+    assert places["R"] < 60
+    assert places["L"] > 400
+
+
+# Greys
+
+
+def test_window_of_the_file_is_applied():
+    ramp = np.tile(np.arange(512.0), (512, 1))
+    greys = overlay._grey(make_slice(ramp, window=(200.0, 100.0)))
+    assert (greys[0, 149], greys[0, 200], greys[0, 251]) == (0, 127, 255)
+
+
+@pytest.mark.parametrize("window", [None, (5000.0, 10.0), (256.0, -4.0), (0.0, 1e9)])
+def test_senseless_windows_are_not_applied(window):
+    greys = overlay._grey(make_slice(np.tile(np.arange(512.0), (512, 1)), window=window))
+    assert (greys.min(), greys.max()) == (0, 255)
+    assert greys.mean() == pytest.approx(127.5, abs=2)
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.full((64, 64), 7.0),
+        np.zeros((64, 64)),
+        np.eye(64) * 1e30,
+        np.eye(64) * -1e-30,
+        np.full((64, 64), 255.0) - np.eye(64),
+    ],
+)
+def test_extreme_greys_can_be_drawn(pixels):
+    slice_ = make_slice(pixels)
+    assert draw(slice_, make_finding(slice_)).size[0] == LEAST_SIDE
+
+
+# Words
+
+
+def read_words(slice_, finding, monkeypatch):
+    """All text of a drawing."""
+    said = []
+    plain = overlay.ImageDraw.ImageDraw.text
+
+    def text(self, at, words, *args, **options):
+        said.append(words)
+        return plain(self, at, words, *args, **options)
+
+    monkeypatch.setattr(overlay.ImageDraw.ImageDraw, "text", text)
+    draw(slice_, finding)
+    return said
+
+
+def test_caption_says_verdict_probability_file_and_research_use_once(monkeypatch):
+    slice_ = make_slice(path="/data/P-1/synthetic-lesion.dcm", frame=12)
+    said = read_words(slice_, make_finding(slice_), monkeypatch)
+    assert "tumor" in said
+    assert "tumor probability 93.0%" in said
+    assert "synthetic-lesion.dcm, slice 12" in said
+    assert said.count("For research only, not a medical device.") == 1
+    assert not [words for words in said if "P-1" in words]
+
+
+def test_long_and_strange_names_are_shortened(monkeypatch):
+    slice_ = make_slice(path="x" * 300 + "\x1b[31m.png")
+    said = read_words(slice_, make_finding(slice_), monkeypatch)
+    (name,) = [words for words in said if words.startswith("xxx")]
+    assert "…" in name
+    assert name.isprintable()
+    assert len(name) < 60
+
+
+def test_a_finding_from_a_record_is_drawn_without_heat():
+    slice_ = make_slice()
+    finding = make_finding(slice_, activation=None, to_pixels=None, image_size=None)
+    assert draw(slice_, finding).size == draw(slice_, make_finding(slice_)).size
+
+
+def test_an_error_is_drawn_as_one(monkeypatch):
+    slice_ = make_slice()
+    said = read_words(slice_, Finding(slice_.info, error="no luck"), monkeypatch)
+    assert "no verdict" in said
+    assert "no luck" in said
+
+
+def test_draw_is_public():
+    assert tumorlens.draw is draw

@@ -1,0 +1,307 @@
+"""The detector on real files and objects: order, batches, errors, where the evidence lies."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+
+import tumorlens
+from builders import make_dataset, write_nifti
+from heads import paint_slice, write_folder
+from models import make_card, write_tiny_model
+from tumorlens.detector import Detector, find_boxes, find_peak, open_workers, run_ahead
+from tumorlens.errors import InputError, ModelFileError, UsageError
+from tumorlens.finding import Finding, SliceInfo
+from tumorlens.imaging.limits import Limits
+from tumorlens.imaging.preprocess import PreprocessSpec
+from tumorlens.imaging.slices import Slice
+from tumorlens.imaging.sources import find_sources
+from tumorlens.model.card import OperatingPoint
+
+IDENTITY = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx")
+
+
+@pytest.fixture(scope="module")
+def detector(model):
+    return Detector(model, threads=2, batch_size=3)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_folder(tmp_path / "scans")
+    return tmp_path / "scans"
+
+
+# What can be given
+
+
+def test_verdict_peak_and_boxes_of_a_picture(detector, folder):
+    (finding,) = detector.predict(folder / "t0.png")
+    assert finding.verdict == "tumor"
+    assert finding.tumor_probability > 0.9
+    assert finding.probabilities["no_tumor"] == pytest.approx(1 - finding.tumor_probability)
+    assert finding.model == "tiny 0"
+    assert finding.operating_point == "balanced"
+    assert finding.seconds > 0
+    x, y = finding.peak_xy
+    assert 30 <= x < 50
+    assert 30 <= y < 50
+    box = finding.boxes[0]
+    assert box.x0 <= x < box.x1
+    assert box.y0 <= y < box.y1
+
+
+def test_all_kinds_of_input_give_the_same_finding(detector, folder, tmp_path):
+    pixels = paint_slice((30, 30))
+    path = folder / "t0.png"
+    volume = np.stack([pixels.T.astype(np.int16)] * 20, axis=2)
+    nifti = nib.load(write_nifti(tmp_path / "v.nii", volume, np.diag([1.0, 1.0, 1.0, 1.0])))
+    given = [
+        path,
+        str(path),
+        path.read_bytes(),
+        pixels,
+        pixels.astype(np.float64) * 7.0,
+        Image.open(path),
+        make_dataset(pixels.astype(np.uint16)),
+        Slice(pixels.astype(np.float32), SliceInfo("mine")),
+        next(iter(find_sources([path]))),
+    ]
+    peaks = []
+    for x in given:
+        (finding,) = detector.predict(x)
+        assert finding.verdict == "tumor", x
+        peaks.append(finding.peak_xy)
+    assert np.ptp(peaks, axis=0).max() < 0.01
+    assert len(detector.predict(given)) == len(given)
+    assert {finding.verdict for finding in detector.predict(nifti)} == {"tumor"}
+
+
+def test_a_path_may_be_any_pathlike(detector, folder):
+    class Named:
+        def __fspath__(self):
+            return str(folder / "n0.png")
+
+    assert detector.predict(Named())[0].verdict == "no_tumor"
+
+
+def test_predict_of_the_package(model, folder):
+    assert [finding.verdict for finding in tumorlens.predict(folder / "t1.png", model=model)] == [
+        "tumor"
+    ]
+
+
+def test_what_is_no_input_is_a_usage_error(detector):
+    with pytest.raises(UsageError, match="cannot read a dict"):
+        detector.predict({})
+
+
+def test_empty_list_has_no_findings(detector):
+    assert detector.predict([]) == []
+
+
+# Order, batches, look-ahead
+
+
+@pytest.mark.parametrize(("threads", "batch_size"), [(1, 1), (1, 5), (2, 2), (3, 64)])
+def test_order_and_results_do_not_depend_on_threads(model, tmp_path, threads, batch_size):
+    paths = write_folder(tmp_path, tumors=9, healthy=9)
+    detector = Detector(model, threads=threads, batch_size=batch_size)
+    findings = detector.predict(paths)
+    assert [finding.info.path for finding in findings] == [str(path) for path in paths]
+    alone = Detector(model, threads=1, batch_size=1)
+    for finding in findings:
+        (other,) = alone.predict(finding.info.path)
+        assert finding.verdict == other.verdict
+        assert finding.tumor_probability == pytest.approx(other.tumor_probability, abs=1e-5)
+        assert finding.peak_xy == other.peak_xy
+
+
+def test_an_endless_iterator_is_read_a_little_ahead(detector):
+    taken = 0
+
+    def endless():
+        nonlocal taken
+        while True:
+            taken += 1
+            yield paint_slice()
+
+    findings = detector.iterate(endless())
+    for _ in range(10):
+        next(findings)
+    findings.close()
+    assert taken < 60
+    assert not [one for one in threading.enumerate() if one.name.startswith("tumorlens")]
+
+
+def test_large_slices_are_not_heaped_up(model, monkeypatch):
+    monkeypatch.setattr("tumorlens.detector._SHELF_BYTES", 4 * 128 * 112)
+    monkeypatch.setattr("tumorlens.detector._BATCH_BYTES", 4 * 128 * 112)
+    sizes = []
+    detector = Detector(model, threads=2, batch_size=8)
+    run = detector.session.run
+    monkeypatch.setattr(detector.session, "run", lambda x: sizes.append(len(x)) or run(x))
+    assert len(detector.predict([paint_slice()] * 20)) == 20
+    assert sizes == [1] * 20
+
+
+def test_run_ahead_is_bounded_and_keeps_order():
+    started = []
+    with ThreadPoolExecutor(2) as pool:
+        results = run_ahead(pool, lambda x: started.append(x) or x, iter(range(100)), 5)
+        assert [next(results) for _ in range(3)] == [0, 1, 2]
+        assert len(started) <= 8
+        results.close()
+
+
+def test_open_workers_drops_what_has_not_begun():
+    gate = threading.Event()
+    done = []
+    with open_workers(1) as pool:
+        pool.submit(gate.wait, 5)
+        for index in range(5):
+            pool.submit(done.append, index)
+        threading.Timer(0.05, gate.set).start()
+    assert done == []
+
+
+def test_judge_takes_slices_from_any_reader(detector):
+    slices = [Slice(paint_slice().astype(np.float32), SliceInfo(f"s{i}")) for i in range(7)]
+    judged = list(detector.judge(iter(slices)))
+    assert [slice_ for slice_, _ in judged] == slices
+    assert [finding.info.path for _, finding in judged] == [f"s{i}" for i in range(7)]
+
+
+# Errors
+
+
+def test_predict_raises_and_iterate_records(detector, folder):
+    bad = folder / "n1.png"
+    bad.write_bytes(bad.read_bytes()[:60])
+    with pytest.raises(InputError, match=r"n1\.png"):
+        detector.predict(folder)
+    results = list(detector.iterate(folder, on_error="record"))
+    assert len(results) == 6
+    (error,) = [finding for slice_, finding in results if slice_ is None]
+    assert error.info.path == str(bad)
+    assert error.error
+    assert error.verdict is None
+    assert results[1][1] is error
+
+
+def test_errors_before_good_files_come_in_order(detector, folder):
+    findings = detector.iterate([folder / "t0.png", folder / "none.png", folder / "t1.png"])
+    assert next(findings)[1].verdict == "tumor"
+    with pytest.raises(InputError, match=r"none\.png"):
+        next(findings)
+
+
+def test_a_strange_failure_of_a_reader_is_a_record(detector, folder, monkeypatch):
+    def fail(*_, **__):
+        raise ValueError("boom")
+        yield
+
+    monkeypatch.setattr("tumorlens.detector.iterate_slices", fail)
+    ((slice_, finding),) = detector.iterate([folder / "t0.png"], on_error="record")
+    assert slice_ is None
+    assert "boom" in finding.error
+
+
+def test_limits_reach_the_readers(model, folder):
+    tight = Detector(model, limits=Limits(pixels_per_slice=1000))
+    with pytest.raises(InputError, match="1,000 allowed"):
+        tight.predict(folder / "t0.png")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"operating_point": "wild"}, UsageError, "no operating point 'wild'; it has balanced"),
+        ({"threads": 0}, UsageError, "threads must be at least 1, got 0"),
+        ({"batch_size": 0}, UsageError, "batch_size must be at least 1, got 0"),
+        ({"providers": ["Abacus"]}, UsageError, "no provider Abacus"),
+        ({"model": "no/such.onnx"}, ModelFileError, "neither a file nor a bundled model"),
+    ],
+)
+def test_what_cannot_be_opened_says_why(model, options, error, words):
+    with pytest.raises(error, match=words):
+        Detector(**{"model": model, **options})
+
+
+def test_on_error_takes_two_words(detector):
+    with pytest.raises(UsageError, match="on_error is 'raise' or 'record'"):
+        detector.iterate([], on_error="ignore")
+
+
+def test_operating_point_is_used(tmp_path):
+    points = {
+        "balanced": OperatingPoint(low=0.3, middle=0.5, high=0.7),
+        "never": OperatingPoint(low=1, middle=1, high=1),
+    }
+    path = write_tiny_model(tmp_path / "m.onnx", make_card(operating_points=points))
+    (finding,) = Detector(path, operating_point="never").predict(paint_slice(None))
+    assert finding.operating_point == "never"
+    assert finding.verdict == "no_tumor"
+
+
+def test_several_tumor_classes_are_added_up(tmp_path):
+    card = make_card(
+        classes=["no_tumor", "glioma", "meningioma"],
+        tumor_classes=["glioma", "meningioma"],
+        preprocess=PreprocessSpec(size=64),
+    )
+    (finding,) = Detector(write_tiny_model(tmp_path / "m.onnx", card)).predict(paint_slice())
+    shares = finding.probabilities
+    assert finding.tumor_probability == pytest.approx(shares["glioma"] + shares["meningioma"])
+
+
+# Where the evidence lies
+
+
+def test_peak_is_the_centre_of_the_strongest_cell():
+    activation = np.zeros((4, 8), np.float32)
+    activation[1, 6] = 0.9
+    assert find_peak(activation, IDENTITY, size=32, shape=(32, 32)) == (26.0, 12.0)
+    stretched = np.array([[2.0, 0.0, 10.0], [0.0, 3.0, -5.0]])
+    assert find_peak(activation, stretched, size=32, shape=(99, 99)) == (62.0, 31.0)
+
+
+def test_peak_is_clipped_into_the_slice():
+    activation = np.zeros((4, 4), np.float32)
+    activation[3, 3] = 1
+    assert find_peak(activation, IDENTITY, size=32, shape=(20, 10)) == (9.5, 19.5)
+
+
+def test_boxes_are_regions_of_eight_neighbours_strongest_first():
+    activation = np.zeros((5, 5), np.float32)
+    activation[0, 0], activation[1, 1] = 0.6, 0.7  # touch at a corner
+    activation[3, 4], activation[4, 4] = 0.95, 0.5
+    boxes = find_boxes(activation, 0.5, IDENTITY, size=50, shape=(50, 50))
+    assert [box.to_list() for box in boxes] == [[40, 30, 50, 50, 0.95], [0, 0, 20, 20, 0.7]]
+
+
+def test_boxes_are_clipped_and_dropped_outside():
+    activation = np.zeros((4, 4), np.float32)
+    activation[0, 0] = activation[0, 3] = 1
+    boxes = find_boxes(activation, 0.5, IDENTITY, size=40, shape=(5, 20))
+    assert [box.to_list() for box in boxes] == [[0, 0, 10, 5, 1]]
+
+
+def test_no_cell_over_the_threshold_has_no_box():
+    assert find_boxes(np.full((3, 3), 0.4), 0.5, IDENTITY, size=9, shape=(9, 9)) == ()
+
+
+def test_finding_keeps_what_drawing_needs(detector):
+    (finding,) = detector.predict(paint_slice())
+    assert isinstance(finding, Finding)
+    assert finding.activation.shape == (8, 8)
+    assert finding.to_pixels.shape == (2, 3)
+    assert finding.image_size == 64
