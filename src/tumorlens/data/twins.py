@@ -1,0 +1,364 @@
+"""Copies among pictures, however they were turned, cropped, rescaled or re-contrasted.
+
+Each picture is described twice, by its head and by its whole frame (`imaging.fingerprint`). A
+nearest-neighbour index holds the coarse part of both. Each picture asks it in eight orientations
+and three inner crops; its best candidates are aligned and correlated in full. Cost and memory a
+picture stay the same however many there are; nothing loops over all pairs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorlens.data.alignment import correlate_aligned
+from tumorlens.data.rows import Manifest
+from tumorlens.errors import DataError
+from tumorlens.imaging.fingerprint import (
+    ORIENTATIONS,
+    TERMS,
+    cosine_basis,
+    describe_frame,
+    describe_head,
+    turn_descriptors,
+)
+from tumorlens.imaging.readers import read_slice
+from tumorlens.imaging.slices import Slice
+from tumorlens.optional import load
+
+__all__ = ["TWIN_CORRELATION", "Twin", "Twins", "find_twins", "group_manifest"]
+
+TWIN_CORRELATION = 0.9
+"""Least correlation of two aligned thumbnails that counts as a copy; benchmarks/twins.py."""
+
+Progress = Callable[[int], None]
+"""Called with how many pictures are done since the last call."""
+
+Picture = Slice | str | os.PathLike[str] | tuple[str | os.PathLike[str], int]
+
+Array = npt.NDArray[np.float32]
+Numbers = npt.NDArray[np.int64]
+
+_VIEWS = 2  # head and frame
+_COARSE = 12.0  # radius of the coefficients that the index holds
+_CROPS = (0.0, 0.04, 0.08)  # of each side, cut off the head before asking
+_NEIGHBOURS = 6  # asked of the index, for each way of asking
+_CANDIDATES = 5  # aligned, for each picture
+_LEAST_COARSE = 0.5  # coarse correlation under which nothing is aligned
+_BLOCK = 512  # pictures at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """Two pictures that were found to be copies.
+
+    Attributes:
+        first, second: their numbers, in the order in which the pictures were given.
+        correlation: of the aligned thumbnails, up to 1.
+        orientation: how the second lies against the first; one of `ORIENTATIONS`.
+    """
+
+    first: int
+    second: int
+    correlation: float
+    orientation: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Twins:
+    """What was found among N pictures.
+
+    Attributes:
+        clusters: (N,) cluster of each picture, numbered from 0 in order of appearance; copies,
+            and copies of copies, share one.
+        pairs: evidence: at least one chain of pairs through each cluster, not every pair in it.
+    """
+
+    clusters: Numbers
+    pairs: tuple[Twin, ...]
+
+    @property
+    def distinct(self) -> int:
+        """How many different pictures there are."""
+        return int(self.clusters.max()) + 1 if self.clusters.size else 0
+
+
+def find_twins(
+    pictures: Iterable[Picture],
+    *,
+    threshold: float = TWIN_CORRELATION,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> Twins:
+    """Find copies among pictures.
+
+    Args:
+        pictures: slices, files of one slice, or (file, frame); never all held at once.
+        threshold: least correlation of a copy.
+        threads: for reading and searching.
+        progress: told twice of every picture: when it is described, and when it is compared.
+
+    Raises:
+        InputError: a file cannot be read.
+        MissingExtra: the nearest-neighbour index is not installed.
+    """
+    index_of = load("usearch.index", "looking for twins").Index
+    views = _describe_all(pictures, threads, progress)
+    chains, pairs = _Chains(len(views)), list[Twin]()
+    asking = indexed = np.arange(len(views))
+    while asking.size:
+        search = _Search(index_of, views, indexed, threads)
+        for block in _blocks(asking):
+            pairs.extend(_compare(search, block, threshold, chains))
+            if progress is not None and asking is indexed:
+                progress(len(block))
+        # A picture with many copies sees nothing but them: so one of each cluster asks again,
+        # among one of each cluster, until no two join.
+        asking, indexed = chains.joined(indexed), chains.first(indexed)
+    return Twins(chains.number(), tuple(pairs))
+
+
+def group_manifest(
+    manifest: Manifest, *, threads: int = 1, progress: Progress | None = None
+) -> tuple[Manifest, Twins]:
+    """Join rows whose pictures are copies into groups, where patients are not known too.
+
+    Groups that are known stay whole, and become one where a picture of one is a copy of a
+    picture of another. Rows without group that have copies get a group ``twins-N``.
+
+    Returns:
+        The manifest with its groups, and the twins, numbered as its rows.
+
+    Raises:
+        InputError: a picture cannot be read.
+    """
+    pictures = ((row.path, row.frame or 0) for row in manifest.rows)
+    twins = find_twins(pictures, threads=threads, progress=progress)
+    chains = _Chains(len(manifest))
+    for labels in (twins.clusters.tolist(), [row.group_key for row in manifest.rows]):
+        first: dict[Any, int] = {}
+        for number, label in enumerate(labels):
+            chains.join(first.setdefault(label, number), number)
+    return _name_groups(manifest, chains.number()), twins
+
+
+def _name_groups(manifest: Manifest, components: Numbers) -> Manifest:
+    names: dict[int, str] = {}
+    sizes = np.bincount(components)
+    for row, component in zip(manifest.rows, components.tolist(), strict=True):
+        if row.group:
+            names[component] = min(names.get(component, row.group), row.group)
+    for component in np.flatnonzero(sizes > 1).tolist():
+        names.setdefault(component, f"twins-{component}")
+    return manifest.with_rows(
+        replace(row, group=names.get(component, ""))
+        for row, component in zip(manifest.rows, components.tolist(), strict=True)
+    )
+
+
+def _describe_all(pictures: Iterable[Picture], threads: int, progress: Progress | None) -> Array:
+    """(N, 2, 24, 24) float16: head and frame of each picture."""
+    blocks, stream = [], iter(pictures)
+    with ThreadPoolExecutor(threads) as pool:
+        while block := list(islice(stream, _BLOCK)):
+            blocks.append(np.stack(list(pool.map(_describe, block))))
+            if progress is not None:
+                progress(len(block))
+    if not blocks:
+        raise DataError("no pictures to compare; expected at least one")
+    return np.concatenate(blocks)
+
+
+def _describe(picture: Picture) -> npt.NDArray[np.float16]:
+    slice_ = picture if isinstance(picture, Slice) else _read(picture)
+    return np.stack([describe_head(slice_), describe_frame(slice_)]).astype(np.float16)
+
+
+def _read(picture: str | os.PathLike[str] | tuple[str | os.PathLike[str], int]) -> Slice:
+    path, frame = picture if isinstance(picture, tuple) else (picture, 0)
+    return read_slice(path, frame)
+
+
+class _Search:
+    """The descriptors (N, 2, 24, 24) of all pictures, and an index over some of them."""
+
+    def __init__(
+        self, index_of: Callable[..., Any], views: Array, held: Numbers, threads: int
+    ) -> None:
+        self._index = index_of(ndim=int(_COARSELY.sum()), metric="cos", dtype="f16")
+        self._threads = threads
+        self.views = views
+        for block in _blocks(held):
+            coarse = _coarse_part(views[block]).reshape(len(block) * _VIEWS, -1)
+            keys = (block[:, None] * _VIEWS + np.arange(_VIEWS)).ravel()
+            seen = np.abs(coarse).sum(1) > 0  # a picture of one value has no descriptor
+            self._index.add(keys[seen].astype(np.uint64), coarse[seen], threads=threads)
+
+    def ask(self, block: Numbers) -> _Candidates:
+        """Every neighbour that the index names, for every way of asking."""
+        return _join([self._ask(block, view, crop) for view, crop in _QUESTIONS])
+
+    def _ask(self, block: Numbers, view: int, crop: int) -> _Candidates:
+        whole = self.views[block, view].astype(np.float32)
+        queries = _coarse_part(turn_descriptors(_CROPPINGS[crop] @ whole @ _CROPPINGS[crop].T))
+        asked = np.ascontiguousarray(queries.reshape(-1, queries.shape[-1]))
+        matches = self._index.search(asked, _NEIGHBOURS, threads=self._threads)
+        keys = np.atleast_2d(matches.keys).astype(np.int64)
+        ways, numbers = np.divmod(np.arange(len(asked)), len(block))
+        counts = np.atleast_1d(matches.counts)
+        row, column = np.nonzero(np.arange(keys.shape[1]) < counts[:, None])
+        return _Candidates(
+            first=block[numbers[row]],
+            second=keys[row, column] // _VIEWS,
+            view=np.full(len(row), view),
+            other_view=keys[row, column] % _VIEWS,
+            way=ways[row],
+            crop=np.full(len(row), crop),
+            coarse=1 - np.atleast_2d(matches.distances)[row, column],
+        )
+
+
+def _blocks(numbers: Numbers) -> Iterator[Numbers]:
+    for start in range(0, len(numbers), _BLOCK):
+        yield numbers[start : start + _BLOCK]
+
+
+def _coarse_part(descriptors: Array) -> Array:
+    """(..., D) float32 of unit length."""
+    coarse = descriptors[..., _COARSELY].astype(np.float32)
+    lengths = np.linalg.norm(coarse, axis=-1, keepdims=True)
+    return np.asarray(coarse / np.maximum(lengths, 1e-6))
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    """Pairs to look at: numbers, how the second is asked for, and the coarse correlation."""
+
+    first: Numbers
+    second: Numbers
+    view: Numbers  # of the first
+    other_view: Numbers
+    way: Numbers  # orientation
+    crop: Numbers
+    coarse: Array
+
+    def take(self, chosen: npt.NDArray[Any]) -> _Candidates:
+        return _Candidates(*(getattr(self, name)[chosen] for name in self.__slots__))
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+
+def _compare(search: _Search, block: Numbers, threshold: float, chains: _Chains) -> Iterator[Twin]:
+    found = _best(search.ask(block))
+    turned, other = _lay(search.views, found)
+    plain = (turned * other).sum((1, 2))
+    # Most copies agree at once; only the rest is aligned, and only if no chain joins them yet.
+    yield from _accept(found, plain, threshold, chains)
+    apart = chains.apart(found.first, found.second) & (plain < threshold)
+    found, turned, other = found.take(apart), turned[apart], other[apart]
+    aligned = np.empty(len(found), np.float32)
+    stretch = _STRETCHES[found.crop]
+    for start in range(0, len(found), 256):
+        part = slice(start, start + 256)
+        aligned[part] = correlate_aligned(turned[part], other[part], stretch[part])
+    yield from _accept(found, aligned, threshold, chains)
+
+
+def _accept(
+    found: _Candidates, correlation: Array, threshold: float, chains: _Chains
+) -> Iterator[Twin]:
+    for number in np.flatnonzero(correlation >= threshold).tolist():
+        first, second = int(found.first[number]), int(found.second[number])
+        chains.join(first, second)
+        if first < second:
+            yield Twin(first, second, float(correlation[number]), ORIENTATIONS[found.way[number]])
+        else:
+            back = ORIENTATIONS[_BACK[found.way[number]]]
+            yield Twin(second, first, float(correlation[number]), back)
+
+
+def _join(parts: list[_Candidates]) -> _Candidates:
+    names = _Candidates.__slots__
+    return _Candidates(*(np.concatenate([getattr(one, name) for one in parts]) for name in names))
+
+
+def _best(found: _Candidates) -> _Candidates:
+    """The best way of each pair, and the best few pairs of each picture."""
+    found = found.take((found.first != found.second) & (found.coarse >= _LEAST_COARSE))
+    found = found.take(np.argsort(-found.coarse, kind="stable"))
+    pair = found.first * (found.second.max(initial=0) + 1) + found.second
+    found = found.take(np.sort(np.unique(pair, return_index=True)[1]))
+    order = np.argsort(found.first, kind="stable")
+    ordered = found.first[order]
+    rank = np.arange(len(order)) - np.searchsorted(ordered, ordered)
+    return found.take(order[rank < _CANDIDATES])
+
+
+def _lay(views: Array, found: _Candidates) -> tuple[Array, Array]:
+    """Descriptors of each pair, the first one turned as it was when it was asked for."""
+    first = views[found.first, found.view].astype(np.float32)
+    turned = turn_descriptors(first)[found.way, np.arange(len(found))]
+    return turned, views[found.second, found.other_view].astype(np.float32)
+
+
+class _Chains:
+    """Disjoint sets of pictures (union-find with path halving)."""
+
+    def __init__(self, count: int) -> None:
+        self._parent = list(range(count))
+
+    def join(self, first: int, second: int) -> None:
+        a, b = self._root(first), self._root(second)
+        self._parent[max(a, b)] = min(a, b)
+
+    def apart(self, first: Numbers, second: Numbers) -> npt.NDArray[np.bool_]:
+        pairs = zip(first.tolist(), second.tolist(), strict=True)
+        return np.array([self._root(a) != self._root(b) for a, b in pairs], np.bool_)
+
+    def first(self, numbers: Numbers) -> Numbers:
+        """The first picture of each set that ``numbers`` touch, sorted."""
+        return np.unique(np.array([self._root(number) for number in numbers.tolist()], np.int64))
+
+    def joined(self, numbers: Numbers) -> Numbers:
+        """The first pictures of those sets that hold two or more of ``numbers``."""
+        roots, counts = np.unique(
+            np.array([self._root(number) for number in numbers.tolist()], np.int64),
+            return_counts=True,
+        )
+        return np.asarray(roots[counts > 1])
+
+    def number(self) -> Numbers:
+        """(N,) number of each picture's set, from 0 in order of appearance."""
+        roots = np.array([self._root(number) for number in range(len(self._parent))], np.int64)
+        return np.asarray(np.unique(roots, return_inverse=True)[1], np.int64)
+
+    def _root(self, number: int) -> int:
+        parent = self._parent
+        while parent[number] != number:
+            parent[number] = parent[parent[number]]
+            number = parent[number]
+        return number
+
+
+def _cropping(share: float) -> Array:
+    """(24, 24): takes a descriptor's coefficients, along one axis, to those of its inside."""
+    side = 2 * TERMS
+    points = ((np.arange(side) + 0.5) / side).astype(np.float32)
+    inner = np.float32(share) + np.float32(1 - 2 * share) * points
+    return np.asarray(cosine_basis(points).T @ cosine_basis(inner), np.float32)
+
+
+_COARSELY = np.hypot(*np.mgrid[:TERMS, :TERMS]) <= _COARSE
+_COARSELY[0, 0] = False
+_CROPPINGS = [_cropping(share) for share in _CROPS]
+_STRETCHES = np.array([2 * share / (1 - 2 * share) for share in _CROPS], np.float32)
+_QUESTIONS = [(0, crop) for crop in range(len(_CROPS))] + [(1, 0)]  # (view, crop)
+_BACK = (0, 1, 2, 3, 4, 6, 5, 7)  # the orientation that undoes each
