@@ -43,7 +43,7 @@ def judge_file(path: Path) -> str:
         count = sum(1 for _ in read_slices(path))
     except InputError as error:
         reason = re.sub(r"\(.*|:.*", "", error.reason)
-        return "refused: " + re.sub(r"\d[\d,]*( x \d+)?", "N", reason).strip()
+        return "refused: " + re.sub(r"\d+ x \d+", "N x N", reason).strip()
     return "read" if count else "nothing to read"
 
 

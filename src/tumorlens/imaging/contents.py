@@ -13,7 +13,7 @@ from typing import BinaryIO, Literal
 
 from tumorlens.errors import InputError
 
-__all__ = ["HEAD_BYTES", "Kind", "describe", "open_file", "sniff"]
+__all__ = ["HEAD_BYTES", "Kind", "describe", "is_file", "open_file", "sniff"]
 
 Kind = Literal["raster", "dicom", "nifti", "analyze", "zip", "secure"]
 
@@ -48,15 +48,17 @@ _FOREIGN = (
 
 def sniff(head: bytes) -> Kind | None:
     """Kind of a file by its first `HEAD_BYTES` bytes, or None."""
+    if head[128:132] == b"DICM":  # asked first: the preamble before it may pose as a TIFF
+        return "dicom"
     if head.startswith(_RASTER) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
         return "raster"
-    if head[128:132] == b"DICM":
-        return "dicom"
     if head.startswith(b"PK\x03\x04"):
         return "zip"
     if head[:1] == b"\x30" and _ENVELOPED in head[:64]:
         return "secure"
-    header = _inflate(head) if head.startswith(b"\x1f\x8b") else head
+    header = _inflate(head)
+    if header[128:132] == b"DICM":
+        return None
     return _sniff_nifti(header) or ("dicom" if _starts_with_element(head) else None)
 
 
@@ -64,12 +66,22 @@ def describe(head: bytes) -> str:
     """What a file seems to be that is none of ours, for an error message."""
     if not head:
         return "an empty file"
+    if _inflate(head)[128:132] == b"DICM":
+        return "a gzipped DICOM file (unpack it first)"
     known = next((name for magic, name in _FOREIGN if head.startswith(magic)), None)
     if known:
         return known
     if not head.strip(b"\0"):
         return "a file of zeros"
     return "a text file" if _is_text(head) else "no image that is known here"
+
+
+def is_file(path: Path) -> bool:
+    """Whether a regular file is there to be seen; `Path.is_file` raises where access is denied."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 @contextmanager
@@ -105,6 +117,9 @@ def _unopened(name: str, error: OSError | ValueError) -> InputError:
 
 
 def _inflate(head: bytes) -> bytes:
+    """The head itself, or what it unpacks to where it is gzipped."""
+    if not head.startswith(b"\x1f\x8b"):
+        return head
     try:
         return zlib.decompressobj(31).decompress(head, HEAD_BYTES)
     except zlib.error:

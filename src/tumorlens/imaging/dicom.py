@@ -7,6 +7,7 @@ become background. A window is kept in ``info.window`` and not applied.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -15,7 +16,7 @@ import gdcm
 import numpy as np
 import numpy.typing as npt
 import pydicom
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import get_frame
 from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
 from pydicom.uid import (
@@ -141,8 +142,10 @@ def read_dataset(dataset: Dataset, path: str, limits: Limits) -> Iterator[Slice 
     Raises:
         InputError: it is no picture, or asks for too much.
     """
-    frames = _read_frames(dataset, path, limits)
-    return cut_series(frames, path, count_frames(dataset), limits)
+    with refuse(path, _DAMAGED, _ADVICE):
+        dataset = _name_syntax(dataset)
+        count = count_frames(dataset)
+    return cut_series(_read_frames(dataset, path, limits), path, count, limits)
 
 
 def read_series(parts: Sequence[Part], path: str, limits: Limits) -> Iterator[Slice | InputError]:
@@ -170,22 +173,25 @@ def _read_parts(parts: Sequence[Part], limits: Limits) -> Iterator[Placed | Inpu
 def _parse(stream: BinaryIO, path: str, limits: Limits, **options: Any) -> Dataset:
     with refuse(path, _DAMAGED, _ADVICE):
         check_inflated(stream, path, limits)
-        dataset = pydicom.dcmread(stream, force=True, **options)
-        if "TransferSyntaxUID" not in dataset.file_meta:
-            dataset.file_meta.TransferSyntaxUID = _guess_syntax(dataset)
+        return _name_syntax(pydicom.dcmread(stream, force=True, **options))
+
+
+def _name_syntax(dataset: Dataset) -> Dataset:
+    """The data set itself, or a shallow copy with the plain syntax it was written in."""
+    if "TransferSyntaxUID" in getattr(dataset, "file_meta", {}):
         return dataset
-
-
-def _guess_syntax(dataset: Dataset) -> UID:
-    """The plain syntax that the data set was written in, where its file names none."""
     implicit, little = dataset.original_encoding
-    if implicit:
-        return ImplicitVRLittleEndian
-    return ExplicitVRBigEndian if little is False else ExplicitVRLittleEndian
+    plain = ExplicitVRBigEndian if little is False else ExplicitVRLittleEndian
+    named = copy.copy(dataset)
+    named.file_meta = FileMetaDataset()
+    named.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else plain
+    return named
 
 
 def _no_picture(dataset: Dataset) -> str:
     """Why the object shows no picture, or nothing."""
+    if not len(dataset):
+        return "is a DICOM file that is cut short"
     uid = UID(str(dataset.get("SOPClassUID") or ""))
     if uid in _NO_PICTURES:
         return f"is {_NO_PICTURES[uid]}, no picture"
@@ -195,7 +201,8 @@ def _no_picture(dataset: Dataset) -> str:
         return ""
     if "EncryptedAttributesSequence" in dataset:
         return "has its content encrypted"
-    return f"is a DICOM object without a picture ({uid.name or 'of no stated class'})"
+    kind = "has no pixels" if "Image Storage" in uid.name else "is a DICOM object without a picture"
+    return f"{kind} ({uid.name or 'no class stated'})"
 
 
 def _read_frames(dataset: Dataset, path: str, limits: Limits) -> Iterator[Placed]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tumorlens.errors import InputError
-from tumorlens.imaging.contents import HEAD_BYTES, open_file, sniff
+from tumorlens.imaging.contents import HEAD_BYTES, is_file, open_file, sniff
 from tumorlens.imaging.limits import Limits
 from tumorlens.imaging.parts import Found, Opener, Part, Skipped, Source, is_inside
 
@@ -55,7 +55,7 @@ def open_directory(path: Path, name: str, limits: Limits) -> Iterator[Found]:
     """Sources of the files that a DICOMDIR lists.
 
     Raises:
-        InputError: it is damaged.
+        InputError: it is damaged, or lists no image.
     """
     from tumorlens.imaging.dicom import read_directory
 
@@ -67,43 +67,55 @@ def open_directory(path: Path, name: str, limits: Limits) -> Iterator[Found]:
         file = _find_listed(root, words)
         if not is_inside("/".join(words)) or not file.resolve().is_relative_to(root.resolve()):
             yield InputError("/".join(words), f"listed in {name}, {_OUTSIDE}", "do not trust it")
-        elif not file.is_file():
+        elif not is_file(file):
             yield InputError(str(file), f"no such file, though {name} lists it", "copy it anew")
         else:
             parts.append(Part(str(Path(name).parent / file.relative_to(root)), file))
-    yield from group_series(parts, name, limits)
+    yield from _not_empty(group_series(parts, name, limits), name, "lists no image")
 
 
 def open_archive(part: Part, limits: Limits) -> Iterator[Found]:
     """Sources of the DICOM files in a zip archive; nothing is written to disk.
 
     Raises:
-        InputError: it is damaged, or holds no DICOM file.
+        InputError: it is damaged, or holds no DICOM image.
     """
-    parts, skipped = [], 0
+    found = _find_members(part, limits)
+    yield from _not_empty(found, part.path, "holds no DICOM image")
+
+
+def _find_members(archive: Part, limits: Limits) -> Iterator[Found]:
+    parts = []
     with Opener(limits) as opener:
-        for member in opener.list_members(part):
-            inner = Part(f"{part.path}/{member}", part.file, member)
+        for member in opener.list_members(archive):
+            part = Part(f"{archive.path}/{member}", archive.file, member)
             if not is_inside(member):
-                yield InputError(inner.path, _OUTSIDE, "do not trust this archive")
+                yield InputError(part.path, _OUTSIDE, "do not trust this archive")
                 continue
             try:
-                is_dicom = sniff(opener.read_head(inner, HEAD_BYTES)) == "dicom"
+                is_dicom = sniff(opener.read_head(part, HEAD_BYTES)) == "dicom"
             except InputError as error:
                 yield error
                 continue
             if is_dicom:
-                parts.append(inner)
+                parts.append(part)
             else:
-                skipped += 1
-                yield Skipped(inner.path, "no DICOM file")
-    if not parts and skipped:
-        raise InputError(part.path, "holds no DICOM file", "unpack it, or give pictures or NIfTI")
-    yield from group_series(parts, part.path, limits)
+                yield Skipped(part.path, "no DICOM file")
+    yield from group_series(parts, archive.path, limits)
+
+
+def _not_empty(found: Iterator[Found], path: str, reason: str) -> Iterator[Found]:
+    """Pass everything on; an error at the end if there was nothing but skipped files."""
+    empty = True
+    for one in found:
+        empty = empty and isinstance(one, Skipped)
+        yield one
+    if empty:
+        raise InputError(path, reason, "give a folder or a file of images")
 
 
 def _find_listed(root: Path, words: Sequence[str]) -> Path:
     """The file as listed; discs copied by some systems have their names in lower case."""
     file = root.joinpath(*words)
     lower = root.joinpath(*(word.lower() for word in words))
-    return lower if not file.exists() and lower.exists() else file
+    return lower if not is_file(file) and is_file(lower) else file

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from tumorlens.errors import InputError
 from tumorlens.finding import SliceInfo
-from tumorlens.imaging.contents import open_file
+from tumorlens.imaging.contents import is_file, open_file
 from tumorlens.imaging.geometry import Grid, arrange, choose_axis
 from tumorlens.imaging.limits import Limits
 from tumorlens.imaging.refusal import refuse
@@ -144,7 +144,7 @@ def find_half(file: Path | None, path: str, suffix: str) -> Path:
     if file is not None:
         stem = file.with_suffix("") if file.suffix.lower() == ".gz" else file
         for ending in (suffix, suffix.upper(), f"{suffix}.gz"):
-            if (half := stem.with_suffix(ending)).exists():
+            if is_file(half := stem.with_suffix(ending)):
                 return half
     raise InputError(path, f"is half of a pair, its {suffix} file is missing", "put it beside it")
 
@@ -170,7 +170,8 @@ def _parse_header(stream: Bytes, path: str) -> tuple[Any, bool]:
         raise InputError(path, _BROKEN, _ADVICE)
     header = kind(block[: kind.sizeof_hdr], check=False)
     header.check_fix(logger=_log, error_level=_SEVERE)
-    return header, header.get("magic", b"")[:2] == b"n+"
+    single = "magic" in header and header["magic"].item().startswith(b"n+")
+    return header, single
 
 
 def _lay_out(header: Any, path: str) -> Layout:

@@ -18,10 +18,10 @@ from PIL import Image
 
 from tumorlens.errors import InputError, UsageError
 from tumorlens.finding import SliceInfo
-from tumorlens.imaging.contents import HEAD_BYTES, describe, open_file, sniff
+from tumorlens.imaging.contents import HEAD_BYTES, describe, is_file, open_file, sniff
 from tumorlens.imaging.filemeta import DIRECTORY, read_file_meta
 from tumorlens.imaging.limits import DEFAULT_LIMITS, Limits
-from tumorlens.imaging.parts import Opener, Source
+from tumorlens.imaging.parts import Opener, Skipped, Source
 from tumorlens.imaging.raster import convert_picture, read_picture, read_pictures
 from tumorlens.imaging.series import keep_visible
 from tumorlens.imaging.slices import Slice
@@ -58,11 +58,15 @@ def iterate_slices(
     if isinstance(source, Source):
         yield from _guard(_read_source(source, limits), source.path)
         return
+    empty = True
     for found in find_sources([source], limits=limits):
         if isinstance(found, Source):
             yield from iterate_slices(found, limits=limits)
         elif isinstance(found, InputError):
             yield found
+        empty = empty and isinstance(found, Skipped)
+    if empty:
+        yield InputError(fspath(source), "holds no image", _FORMATS)
 
 
 def read_slice(
@@ -76,7 +80,7 @@ def read_slice(
         InputError: the file cannot be read, has no such frame, or nothing is to be seen on it.
     """
     name = fspath(path)
-    if Path(name).is_file():
+    if is_file(Path(name)):
         with open_file(Path(name), name) as stream:
             if sniff(_peek(stream)) == "raster":
                 return read_picture(stream, name, frame, limits)
@@ -154,7 +158,7 @@ def _is_half(file: Path | None) -> bool:
     from tumorlens.imaging.nifti import find_half
 
     try:
-        return find_half(file, "", ".hdr").is_file()
+        return is_file(find_half(file, "", ".hdr"))
     except InputError:
         return False
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from tumorlens.errors import InputError
-from tumorlens.imaging.contents import HEAD_BYTES, Kind, describe, open_file, sniff
+from tumorlens.imaging.contents import HEAD_BYTES, Kind, describe, is_file, open_file, sniff
 from tumorlens.imaging.filemeta import DIRECTORY, read_file_meta
 from tumorlens.imaging.grouping import group_series, open_archive, open_directory
 from tumorlens.imaging.limits import DEFAULT_LIMITS, Limits
@@ -57,7 +57,7 @@ def natural_key(name: str) -> tuple[tuple[int, str], ...]:
 def _find(name: str, limits: Limits) -> Iterator[Found]:
     path = Path(name)
     try:
-        if path.is_dir():
+        if os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises where access is denied
             yield from _walk(path, limits, set())
         elif not os.path.lexists(path) and glob.has_magic(name):
             yield from _expand(name, limits)
@@ -92,9 +92,9 @@ def _name_file(path: Path, name: str, limits: Limits) -> Iterator[Found]:
 
 def _find_part(path: Path, name: str) -> Part:
     """The file; or a member of an archive, named ``ARCHIVE/MEMBER`` as records name it."""
-    if not path.exists():
+    if not os.path.lexists(path):
         for parent in path.parents:
-            if parent.is_file():
+            if is_file(parent):
                 return Part(name, parent, path.relative_to(parent).as_posix())
     return Part(name, path)
 

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import gzip
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+import builders
+from tumorlens.errors import InputError
+from tumorlens.imaging.readers import read_slice, read_slices
+
+HEAD = builders.paint_head((20, 24, 18)).astype(np.int16)
+FULL = (np.arange(20 * 24 * 18).reshape(20, 24, 18) % 1000).astype(np.int16)  # no blank slice
+
+
+def show(volume: np.ndarray) -> np.ndarray:
+    """[x, y, z] as axial slices: z, then rows to the back, columns to the left."""
+    return volume.transpose(2, 1, 0).astype(np.float32)
+
+
+def read_stack(path) -> np.ndarray:
+    return np.stack([one.pixels for one in read_slices(path)])
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.nii", nib.Nifti1Image),
+        ("a.nii.gz", nib.Nifti1Image),
+        ("a.nii", nib.Nifti2Image),
+        ("a.img", nib.Nifti1Pair),
+        ("a.hdr", nib.Nifti1Pair),
+        ("a.img.gz", nib.Nifti1Pair),
+        ("a.img", nib.Nifti2Pair),
+    ],
+)
+def test_kinds(tmp_path, name, kind) -> None:
+    path = builders.write_nifti(tmp_path / name, FULL, kind=kind)
+    np.testing.assert_array_equal(read_stack(path), show(FULL))
+
+
+@pytest.mark.parametrize(
+    "dtype", ["u1", "i1", "<i2", ">i2", "<u2", "<i4", ">f4", "<f8", "<u4", "<i8"]
+)
+def test_number_types(tmp_path, dtype) -> None:
+    volume = (FULL % 100).astype(dtype)
+    header = nib.Nifti1Header(endianness=dtype[0] if dtype[0] in "<>" else "<")
+    image = nib.Nifti1Image(volume, np.diag([-1.0, -1, 1, 1]), header)
+    image.set_data_dtype(dtype)
+    nib.save(image, tmp_path / "a.nii")
+    np.testing.assert_array_equal(read_stack(tmp_path / "a.nii"), show(FULL % 100))
+
+
+def test_scaling_is_applied(tmp_path) -> None:
+    path = builders.write_nifti(tmp_path / "a.nii", FULL)
+    data = bytearray(path.read_bytes())
+    data[112:120] = np.array([2.5, -10], "<f4").tobytes()  # scl_slope, scl_inter
+    path.write_bytes(data)
+    np.testing.assert_array_equal(read_stack(path), show(FULL) * 2.5 - 10)
+
+
+def test_four_dimensions_come_volume_by_volume(tmp_path) -> None:
+    series = np.stack([FULL + t for t in range(3)], axis=-1)
+    path = builders.write_nifti(tmp_path / "a.nii.gz", series)
+    slices = list(read_slices(path))
+    assert [one.info.frame for one in slices] == list(range(3 * 18))
+    np.testing.assert_array_equal(slices[2 * 18 + 5].pixels, show(FULL)[5] + 2)
+    np.testing.assert_array_equal(read_slice(path, 18).pixels, show(FULL)[0] + 1)
+
+
+def test_colors_become_luma(tmp_path) -> None:
+    kind = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
+    volume = np.empty(FULL.shape, kind)
+    for name in "RGB":
+        volume[name] = FULL % 256
+    nib.save(nib.Nifti1Image(volume, np.diag([-1.0, -1, 1, 1])), tmp_path / "a.nii")
+    np.testing.assert_array_equal(read_stack(tmp_path / "a.nii"), show(FULL % 256))
+
+
+def test_blank_slices_are_left_out_but_counted(tmp_path) -> None:
+    path = builders.write_nifti(tmp_path / "a.nii", HEAD)
+    frames = [one.info.frame for one in read_slices(path)]
+    filled = np.flatnonzero(HEAD.any(axis=(0, 1))).tolist()
+    assert frames == filled and len(filled) < 18
+    assert read_slice(path, filled[0]).info.frame == filled[0]
+    with pytest.raises(InputError, match="frame 0"):
+        read_slice(path, 0)
+
+
+def test_non_finite_voxels_become_background(tmp_path) -> None:
+    volume = FULL.astype(np.float32) + 5
+    volume[:, :, 3], volume[2, 2, 4] = np.nan, -np.inf
+    slices = list(read_slices(builders.write_nifti(tmp_path / "a.nii", volume)))
+    assert 3 not in [one.info.frame for one in slices]  # nothing left of it
+    assert slices[3].pixels[2, 2] == 0 and "1 non-finite" in slices[3].info.notes[0]
+
+
+def test_info(tmp_path) -> None:
+    volume, lps = builders.store_volume(HEAD, (1, 1.5, 4), (0, 1, 2), (1, 1, 1))
+    slices = list(read_slices(builders.write_nifti(tmp_path / "sub-01_FLAIR.nii", volume, lps)))
+    info = slices[0].info
+    assert info.spacing_mm == pytest.approx((1.5, 1)) and info.sequence == "FLAIR"
+    assert info.position_mm == 4 * info.frame and info.patient is None
+
+
+def test_the_other_half_of_a_pair_is_missed_by_name(tmp_path) -> None:
+    path = builders.write_nifti(tmp_path / "a.img", FULL, kind=nib.Nifti1Pair)
+    path.unlink()
+    with pytest.raises(InputError, match=r"\.img file is missing"):
+        list(read_slices(path.with_suffix(".hdr")))
+
+
+def test_zipped_volume_that_ends_early(tmp_path) -> None:
+    path = builders.write_nifti(tmp_path / "a.nii", FULL)
+    (tmp_path / "a.nii.gz").write_bytes(gzip.compress(path.read_bytes()[:-100]))
+    with pytest.raises(InputError, match="cut short"):
+        list(read_slices(tmp_path / "a.nii.gz"))
+
+
+def test_complex_voxels_are_refused(tmp_path) -> None:
+    path = builders.write_nifti(tmp_path / "a.nii", FULL.astype(np.complex64))
+    with pytest.raises(InputError, match="complex64"):
+        list(read_slices(path))

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import builders
+from tumorlens.errors import InputError
+from tumorlens.imaging.readers import read_slice, read_slices
+
+GREY = (np.add.outer(np.arange(32) * 3, np.arange(40) * 2) % 256).astype(np.uint8)
+DEEP = np.arange(32 * 40, dtype=np.uint16).reshape(32, 40) * 50
+COLORS = np.stack([GREY, GREY[::-1], 255 - GREY], axis=-1)
+LUMA = np.asarray(Image.fromarray(COLORS).convert("L"))
+
+
+def read_one(path: Path) -> np.ndarray:
+    (slice_,) = read_slices(path)
+    assert slice_.info.path == str(path) and slice_.info.frame == 0
+    assert not slice_.info.sides_known and slice_.info.spacing_mm is None
+    return slice_.pixels
+
+
+@pytest.mark.parametrize(
+    ("name", "pixels", "expected", "options"),
+    [
+        ("a.png", GREY, GREY, {}),
+        ("a.bmp", GREY, GREY, {}),
+        ("a.tif", GREY, GREY, {"compression": "tiff_lzw"}),
+        ("a.tiff", GREY.astype(np.float32) / 7, GREY.astype(np.float32) / 7, {}),
+        ("a.tif", DEEP.astype(np.int32) - 700, DEEP.astype(np.float32) - 700, {}),
+        ("a.png", DEEP, DEEP, {}),
+        ("a.tif", DEEP, DEEP, {}),
+        ("a.png", COLORS, LUMA, {}),
+        ("a.bmp", COLORS, LUMA, {}),
+        ("a.webp", COLORS, LUMA, {"lossless": True}),
+        ("a.png", GREY > 100, (GREY > 100) * 255, {}),
+        ("no suffix", GREY, GREY, {"format": "PNG"}),
+        ("wrong.jpg", GREY, GREY, {"format": "PNG"}),
+    ],
+)
+def test_lossless_formats_keep_their_values(tmp_path, name, pixels, expected, options) -> None:
+    path = builders.write_picture(tmp_path / name, pixels, **options)
+    np.testing.assert_array_equal(read_one(path), expected.astype(np.float32))
+
+
+@pytest.mark.parametrize(("name", "options"), [("a.jpg", {"quality": 95}), ("a.webp", {})])
+def test_lossy_formats_give_what_pillow_gives(tmp_path, name, options) -> None:
+    path = builders.write_picture(tmp_path / name, COLORS, **options)
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(read_one(path), np.asarray(image.convert("L"), np.float32))
+
+
+def test_palette_is_looked_up(tmp_path) -> None:
+    image = Image.fromarray(GREY // 64)
+    image.putpalette([value for level in (10, 200, 90, 40) for value in (level, level, level)])
+    image.save(tmp_path / "a.png")
+    expected = np.array([10, 200, 90, 40])[GREY // 64]
+    np.testing.assert_array_equal(read_one(tmp_path / "a.png"), expected)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_transparency_is_laid_over_black(tmp_path, mode) -> None:
+    image = Image.fromarray(np.full((32, 40), 200, np.uint8)).convert(mode)
+    image.putalpha(Image.fromarray(GREY))
+    image.save(tmp_path / "a.png")
+    assert np.abs(read_one(tmp_path / "a.png") - 200.0 * GREY / 255).max() < 1
+
+
+def test_a_transparent_palette_warns_nobody(tmp_path, recwarn) -> None:
+    image = Image.fromarray(GREY // 64, "P")
+    image.putpalette([60] * 3 + [120] * 3 + [180] * 3 + [240] * 3)
+    image.save(tmp_path / "a.png", transparency=bytes([0, 255, 255, 255]))
+    np.testing.assert_array_equal(
+        read_one(tmp_path / "a.png"), np.array([0, 120, 180, 240])[GREY // 64]
+    )
+    assert not recwarn
+
+
+def test_white_is_zero_is_turned_in_16_bits(tmp_path) -> None:
+    path = builders.write_picture(tmp_path / "a.tif", DEEP, tiffinfo={262: 0})
+    np.testing.assert_array_equal(read_one(path), 65535 - DEEP)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "turn"),
+    [
+        (1, lambda a: a),
+        (2, np.fliplr),
+        (3, lambda a: np.rot90(a, 2)),
+        (4, np.flipud),
+        (5, np.transpose),
+        (6, lambda a: np.rot90(a, -1)),
+        (7, lambda a: np.rot90(a, 2).T),
+        (8, np.rot90),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.webp"])
+def test_exif_orientation_is_applied(tmp_path, name, orientation, turn) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"lossless": True} if name.endswith("webp") else {}
+    path = builders.write_picture(tmp_path / name, GREY, exif=exif, **options)
+    np.testing.assert_array_equal(read_one(path), turn(GREY))
+
+
+def test_every_page_of_a_tiff_is_a_slice(tmp_path) -> None:
+    pages = [Image.fromarray(np.roll(GREY, n)) for n in range(3)]
+    pages.insert(1, Image.new("L", (40, 32), 7))
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    slices = list(read_slices(tmp_path / "a.tif"))
+    assert [one.info.frame for one in slices] == [0, 2, 3]  # the blank page is left out
+    np.testing.assert_array_equal(slices[2].pixels, np.roll(GREY, 2))
+    np.testing.assert_array_equal(read_slice(tmp_path / "a.tif", 3).pixels, np.roll(GREY, 2))
+    with pytest.raises(InputError, match="page 4"):
+        read_slice(tmp_path / "a.tif", 4)
+    with pytest.raises(InputError, match="constant"):
+        read_slice(tmp_path / "a.tif", 1)
+
+
+def test_only_the_first_picture_of_an_animation_is_read(tmp_path) -> None:
+    frames = [Image.fromarray(np.roll(COLORS, n)) for n in range(2)]
+    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:], lossless=True)
+    np.testing.assert_array_equal(read_one(tmp_path / "a.webp"), LUMA)
+
+
+def test_non_finite_pixels_become_background_and_are_noted(tmp_path) -> None:
+    pixels = GREY.astype(np.float32) + 5
+    pixels[3, 4], pixels[5, 6] = np.nan, np.inf
+    (slice_,) = read_slices(builders.write_picture(tmp_path / "a.tif", pixels))
+    assert slice_.pixels[3, 4] == slice_.pixels[5, 6] == 0
+    assert slice_.info.notes == ("2 non-finite voxels set to background",)

@@ -1,0 +1,179 @@
+"""One contract over all readers, and what may be given instead of a path."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import warnings
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+
+import builders
+from tumorlens.errors import InputError, UsageError
+from tumorlens.imaging.limits import Limits
+from tumorlens.imaging.readers import read_object, read_slice, read_slices
+from tumorlens.imaging.refusal import silence
+from tumorlens.imaging.slices import Slice
+
+GREY = (np.arange(32 * 40).reshape(32, 40) % 251).astype(np.uint8)
+
+
+def write_all(folder: Path) -> dict[str, Path]:
+    """One displayed picture in every format."""
+    axial = {"ImageOrientationPatient": builders.AXIAL, "ImagePositionPatient": [0, 0, 0]}
+    return {
+        **{
+            kind: builders.write_picture(folder / f"a.{kind}", GREY)
+            for kind in ("png", "bmp", "tif")
+        },
+        "webp": builders.write_picture(
+            folder / "a.webp", np.stack([GREY] * 3, axis=-1), lossless=True
+        ),
+        "dicom": builders.write_dicom(folder / "a.dcm", GREY.astype(np.uint16), **axial),
+        "nifti": builders.write_nifti(folder / "a.nii.gz", GREY.T[..., None].astype(np.int16)),
+        "zip": builders.write_zip(folder / "a.zip", {"a": folder / "a.dcm"}),
+    }
+
+
+def test_every_reader_gives_the_same_slice(tmp_path) -> None:
+    for kind, path in write_all(tmp_path).items():
+        (slice_,) = read_slices(path)
+        assert isinstance(slice_, Slice), kind
+        assert slice_.pixels.flags.c_contiguous and slice_.pixels.dtype == np.float32, kind
+        np.testing.assert_array_equal(slice_.pixels, GREY, err_msg=kind)
+        np.testing.assert_array_equal(read_slice(path).pixels, GREY, err_msg=kind)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"smallest_side": 33}, "at least 33"),
+        ({"pixels_per_slice": 1000}, "1,000 allowed"),
+        ({"memory_bytes": 1000}, "memory"),
+    ],
+)
+def test_every_reader_keeps_to_the_limits(tmp_path, change, reason) -> None:
+    for path in write_all(tmp_path).values():
+        with pytest.raises(InputError, match=reason) as caught:
+            list(read_slices(path, limits=Limits(**change)))
+        assert caught.value.path.startswith(str(path))
+
+
+def test_every_reader_refuses_a_frame_that_is_not_there(tmp_path) -> None:
+    for path in write_all(tmp_path).values():
+        with pytest.raises(InputError):
+            read_slice(path, 7)
+
+
+def test_objects_in_memory(tmp_path) -> None:
+    files = write_all(tmp_path)
+    objects = {
+        "array": GREY,
+        "list of rows": np.asfortranarray(GREY),
+        "float": GREY.astype(np.float64),
+        "picture": Image.fromarray(GREY),
+        "opened picture": Image.open(files["png"]),
+        "dataset": pydicom.dcmread(files["dicom"]),
+        "dataset in memory": builders.make_dataset(GREY.astype(np.uint16)),
+        "nibabel": nib.load(files["nifti"]),
+        "bytes": files["png"].read_bytes(),
+        "dicom bytes": files["dicom"].read_bytes(),
+        "nifti bytes": bytearray(files["nifti"].read_bytes()),
+        "path": files["tif"],
+        "text": str(files["bmp"]),
+    }
+    for name, x in objects.items():
+        (slice_,) = read_object(x)
+        np.testing.assert_array_equal(slice_.pixels, GREY, err_msg=name)
+
+
+def test_arrays_of_three_dimensions() -> None:
+    stack = np.stack([GREY + n for n in range(5)])
+    slices = list(read_object(stack))
+    assert [one.info.frame for one in slices] == [0, 1, 2, 3, 4]
+    assert slices[0].info.plane == "axial"
+    np.testing.assert_array_equal(slices[3].pixels, stack[3])
+    (colors,) = read_object(np.stack([GREY, GREY, GREY], axis=-1))
+    np.testing.assert_array_equal(colors.pixels, GREY)
+
+
+def test_a_slice_is_no_view_of_the_callers_array() -> None:
+    array = GREY.astype(np.float32)
+    (slice_,) = read_object(array)
+    array[:] = 0
+    np.testing.assert_array_equal(slice_.pixels, GREY)
+
+
+def test_four_dimensional_image_in_memory() -> None:
+    volume = np.random.default_rng(0).integers(0, 99, (20, 22, 18, 2)).astype(np.int16)
+    slices = list(read_object(nib.Nifti1Image(volume, np.diag([-1.0, -1, 1, 1]))))
+    assert len(slices) == 36
+    np.testing.assert_array_equal(slices[20].pixels, volume[:, :, 2, 1].T)
+
+
+def test_a_dataset_without_syntax_is_read_and_left_alone() -> None:
+    dataset = builders.make_dataset(GREY.astype(np.uint16))
+    del dataset.file_meta
+    (slice_,) = read_object(dataset)
+    np.testing.assert_array_equal(slice_.pixels, GREY)
+    assert not hasattr(dataset, "file_meta")
+
+
+@pytest.mark.parametrize("x", [None, 7, [1, 2], object()])
+def test_other_objects_are_a_mistake_of_the_call(x) -> None:
+    with pytest.raises(UsageError, match="cannot read"):
+        list(read_object(x))
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (GREY.astype(complex), "complex"),
+        (np.zeros(5), "shape"),
+        (np.zeros((0, 40)), "shape"),
+        (np.zeros((2, 3, 32, 40)), "shape"),
+        (np.zeros((4, 4)), "only 4 x 4"),
+        (np.zeros((32, 40)), "constant"),
+        (np.full((32, 40), np.nan), "finite"),
+        (np.array([["a"] * 20] * 20), "<U1"),
+    ],
+)
+def test_arrays_that_show_nothing(array, reason) -> None:
+    with pytest.raises(InputError, match=reason):
+        list(read_object(array))
+
+
+def test_pictures_load_neither_pydicom_nor_nibabel(tmp_path) -> None:
+    path = write_all(tmp_path)["png"]
+    code = (
+        "import sys; from tumorlens.imaging.readers import read_slices, read_object\n"
+        f"list(read_slices({str(path)!r})); list(read_slices({str(tmp_path)!r} + '/*.tif'))\n"
+        "print([name for name in ('pydicom', 'nibabel', 'gdcm') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_silence_leaves_the_filters_as_they_were() -> None:
+    """Threads enter and leave in any order; the list of filters comes back in the end."""
+    before = list(warnings.filters)
+    inside, leave = threading.Barrier(2), threading.Event()
+
+    def long() -> None:
+        with silence():
+            inside.wait()
+            leave.wait()
+
+    thread = threading.Thread(target=long)
+    with silence():
+        thread.start()
+        inside.wait()
+    leave.set()
+    thread.join()
+    assert list(warnings.filters) == before
