@@ -10,7 +10,6 @@ import click
 
 from tumorlens.cli import words
 from tumorlens.errors import UsageError
-from tumorlens.optional import load
 from tumorlens.writing import check_writable, write_text
 
 if TYPE_CHECKING:
@@ -74,10 +73,9 @@ def command(
     (run.json), learning curves, and the scores of what was held out. For research only, not a
     medical device.
     """
-    from tumorlens.training.allocator import keep_large_blocks
+    from tumorlens.training.allocator import start_torch
 
-    keep_large_blocks()  # before torch is imported
-    load("torch", "training")
+    start_torch()
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
     if folds and options["left_out"]:
         raise UsageError("--folds and --leave-out contradict each other; give one of them")
