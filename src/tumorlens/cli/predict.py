@@ -117,11 +117,16 @@ def command(
     pictures = _open_pictures(heatmaps, paths)
     place = "standard output" if output is None else str(output)
     job = _Job(detector, paths, place, written, voice, summary, pictures)
-    with (
-        _open_bar(voice, paths, output) as bar,
-        _open_writer(form, output, written, columns, bar) as writer,
-    ):
-        job.run(writer, bar)
+    try:
+        with (
+            _open_bar(voice, paths, output) as bar,
+            _open_writer(form, output, written, columns, bar) as writer,
+        ):
+            job.run(writer, bar)
+    except (KeyboardInterrupt, UsageError):
+        if output is not None and partial_path(output).exists():
+            voice.say(f"{partial_path(output)} holds what was done; go on with --resume")
+        raise
     voice.say(count_words(job.counts, skipped=job.skipped))
     if run_log is not None:
         counts = dict(job.counts) | {"skipped": job.skipped}

@@ -20,7 +20,7 @@ _STYLES = {
     "error": "bold red reverse",
     "series": "bold",
 }
-_WIDTHS = {"verdict": 10, "tumor": 7, "unfamiliar": 10, "regions": 7}
+_WIDTHS = {"verdict": 11, "tumor": 7, "unfamiliar": 11, "regions": 7}
 _ROWS_AT_ONCE = 20
 _NARROWEST_PATH = 24
 _WIDTH_OF_FILES = 120
@@ -77,7 +77,7 @@ def make_table(
     for name in columns:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*map(_printable, row))
     return table
 
 

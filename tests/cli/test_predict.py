@@ -1,0 +1,434 @@
+"""``tumorlens predict`` from end to end: real files, a real model file, real records."""
+
+import csv
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from builders import AXIAL, write_dicom, write_nifti, write_series
+from heads import paint_slice, write_folder
+from models import make_card, write_tiny_model
+from tumorlens import detector
+from tumorlens.cli.main import run
+from tumorlens.model.card import OperatingPoint
+
+KEYS = [
+    *("schema", "kind", "path", "frame", "verdict", "tumor_probability", "probabilities"),
+    *("unfamiliarity", "peak_xy", "boxes", "operating_point", "model"),
+    *("series_instance_uid", "position_mm", "seconds", "error"),
+]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_folder(tmp_path / "scans")
+    return tmp_path / "scans"
+
+
+@pytest.fixture
+def predict(model, capsys):
+    def call(*words, code=0):
+        assert run(["predict", "--model", str(model), *map(str, words)]) == code
+        return capsys.readouterr()
+
+    return call
+
+
+def read_jsonl(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def names_of(records):
+    return [Path(record["path"]).name for record in records]
+
+
+def volume_of_heads(slices=20):
+    """(x, y, z): a spot in the middle third of the slices."""
+    third = slices // 3
+    planes = [paint_slice((40, 30) if third <= z < 2 * third else None) for z in range(slices)]
+    return np.stack([plane.T for plane in planes], axis=2).astype(np.int16)
+
+
+# Records
+
+
+def test_a_record_a_slice_with_the_keys_of_the_design(predict, folder):
+    shown = predict(folder, "--format", "jsonl")
+    records = read_jsonl(shown.out)
+    assert [list(record) for record in records] == [KEYS] * 6
+    assert names_of(records) == ["n0.png", "n1.png", "n2.png", "t0.png", "t1.png", "t2.png"]
+    assert [record["verdict"] for record in records] == ["no_tumor"] * 3 + ["tumor"] * 3
+    assert shown.err == "6 slices: 3 no tumor, 3 tumor\n"
+
+
+def test_a_pipe_gets_jsonl_and_a_name_chooses_the_form(predict, folder, tmp_path):
+    assert len(read_jsonl(predict(folder).out)) == 6
+    predict(folder, "-o", tmp_path / "r.csv")
+    with (tmp_path / "r.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["verdict"] for row in rows] == ["no_tumor"] * 3 + ["tumor"] * 3
+    assert float(rows[3]["probability_tumor"]) == float(rows[3]["tumor_probability"])
+    assert len(rows[3]["boxes"].split(";")[0].split()) == 5
+    predict(folder, "-o", tmp_path / "r.txt")
+    assert len(read_jsonl((tmp_path / "r.txt").read_text())) == 6
+
+
+def test_a_table_for_people(predict, folder, tmp_path):
+    shown = predict(folder, "--format", "table").out
+    assert "verdict" in shown
+    assert shown.count("no tumor") == 3
+    predict(folder, "--format", "table", "-o", tmp_path / "t.txt")
+    assert (tmp_path / "t.txt").read_text() == shown
+
+
+def test_jsonl_and_csv_say_the_same(predict, folder, tmp_path):
+    records = read_jsonl(predict(folder, "--format", "jsonl").out)
+    rows = list(csv.DictReader(predict(folder, "--format", "csv").out.splitlines()))
+    for record, row in zip(records, rows, strict=True):
+        assert row["path"] == record["path"]
+        assert row["tumor_probability"] == str(record["tumor_probability"])
+        assert row["peak_xy"].split() == [str(value) for value in record["peak_xy"]]
+
+
+def test_a_list_on_standard_input(predict, folder, monkeypatch):
+    names = f"{folder / 't0.png'}\n\n{folder / 'n0.png'}\r\n"
+    monkeypatch.setattr(sys, "stdin", io.StringIO(names))
+    records = read_jsonl(predict("-").out)
+    assert names_of(records) == ["t0.png", "n0.png"]
+
+
+def test_quiet_and_verbose(predict, folder):
+    (folder / "notes.txt").write_text("hello")
+    assert predict(folder, "--quiet").err == ""
+    said = predict(folder, "-v").err
+    assert "model tiny 0" in said
+    assert "skipped" in said
+    assert "notes.txt" in said
+
+
+def test_options_reach_the_model(tmp_path, folder, capsys):
+    points = {
+        "balanced": OperatingPoint(low=0.3, middle=0.5, high=0.7),
+        "shy": OperatingPoint(low=0, middle=1, high=1),
+    }
+    path = write_tiny_model(tmp_path / "m.onnx", make_card(operating_points=points))
+    words = ["--model", path, "--operating-point", "shy", "--threads", 1, "--batch-size", 2]
+    assert run(["predict", str(folder), *map(str, words)]) == 0
+    records = read_jsonl(capsys.readouterr().out)
+    assert {record["verdict"] for record in records} == {"uncertain"}
+    assert {record["operating_point"] for record in records} == {"shy"}
+
+
+def test_run_log(predict, folder, tmp_path):
+    (folder / "notes.txt").write_text("hello")
+    predict(folder, "--run-log", tmp_path / "log.json")
+    log = json.loads((tmp_path / "log.json").read_text())
+    assert log["counts"] == {"no_tumor": 3, "tumor": 3, "skipped": 1}
+    assert log["options"]["paths"] == [str(folder)]
+    assert log["options"]["batch_size"] == 8
+    assert log["model"]["name"] == "tiny 0"
+    assert log["model"]["providers"] == ["CPUExecutionProvider"]
+    assert len(log["model"]["sha256"]) == 64
+    assert "onnxruntime" in log["versions"]
+
+
+# Errors and exit codes
+
+
+def test_bad_files_get_their_record_and_the_run_goes_on(predict, folder):
+    (folder / "n1.png").write_bytes(b"")
+    shown = predict(folder, folder / "gone.png", "--format", "jsonl", code=1)
+    records = read_jsonl(shown.out)
+    assert len(records) == 7
+    bad = [record for record in records if record["error"]]
+    assert names_of(bad) == ["n1.png", "gone.png"]
+    for record in bad:
+        assert list(record) == KEYS
+        outputs = ("verdict", "tumor_probability", "probabilities", "peak_xy", "boxes")
+        assert [record[name] for name in outputs] == [None] * 5
+    assert "2 unreadable" in shown.err
+
+
+def test_no_image_at_all_is_2(predict, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty/notes.txt").write_text("hello")
+    shown = predict(tmp_path / "empty", "-o", tmp_path / "r.jsonl", code=2)
+    assert "no image found; 1 files skipped" in shown.err
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--resume"], "name it: --output"),
+        (["-o", "r.txt", "--resume", "--format", "table"], "a table cannot be resumed"),
+        (["-o", "there.jsonl"], "exists already; choose another name or give --overwrite"),
+        (["-o", "no/folder.jsonl"], "its folder does not exist"),
+        (["-o", "left.jsonl"], "left of a broken run"),
+        (["--operating-point", "wild"], "no operating point 'wild'"),
+        (["--quiet", "-v"], "contradict"),
+        (["--batch-size", "0"], "batch-size"),
+        (["--device", "abacus"], "device"),
+        (["--model", "unknown"], "neither a file nor a bundled model"),
+    ],
+)
+def test_contradictions_are_2_before_any_work(
+    predict, folder, tmp_path, monkeypatch, words, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.jsonl").write_text("old")
+    (tmp_path / "left.jsonl.partial").write_text("old")
+    shown = predict(folder, *words, code=2)
+    assert message in shown.err
+    assert shown.out == ""
+    assert (tmp_path / "there.jsonl").read_text() == "old"
+    assert (tmp_path / "left.jsonl.partial").read_text() == "old"
+
+
+def test_overwrite_replaces(predict, folder, tmp_path):
+    (tmp_path / "r.jsonl").write_text("old")
+    (tmp_path / "r.jsonl.partial").write_text("old")
+    predict(folder, "-o", tmp_path / "r.jsonl", "--overwrite")
+    assert len(read_jsonl((tmp_path / "r.jsonl").read_text())) == 6
+    assert not (tmp_path / "r.jsonl.partial").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_told(model, folder):
+    line = f"{sys.executable} -m tumorlens predict {folder} --model {model} > /dev/full"
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "standard output: cannot be written (No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# Series
+
+
+def test_summary_adds_a_record_a_series(predict, tmp_path):
+    write_nifti(tmp_path / "v.nii.gz", volume_of_heads(), np.diag([1.0, 1.0, 3.0, 1.0]))
+    Image.fromarray(paint_slice()).save(tmp_path / "alone.png")
+    records = read_jsonl(predict(tmp_path, "--summary", "--format", "jsonl").out)
+    assert [record["kind"] for record in records].count("series") == 1
+    (series,) = [record for record in records if record["kind"] == "series"]
+    place = records.index(series)
+    slices = [record for record in records if record["path"].endswith("v.nii.gz")][:-1]
+    assert records[place - 1] == slices[-1]
+    assert series["slices"] == 20
+    assert series["tumor_slices"] == series["longest_run"] == 6
+    assert series["largest_probability"] == max(one["tumor_probability"] for one in slices)
+    assert series["path"] == str(tmp_path / "v.nii.gz")
+    assert "verdict" not in series
+
+
+def test_summary_keeps_series_of_one_folder_apart_and_survives_a_bad_file(predict, tmp_path):
+    volume = volume_of_heads(9).transpose(2, 1, 0).astype(np.uint16)
+    place = np.array([[0, 0, 1, 0], [0, 1, 0, 0], [4, 0, 0, 0], [0, 0, 0, 1.0]])
+    for uid in ("1.1", "1.2"):
+        for file in write_series(tmp_path / uid, volume, place, SeriesInstanceUID=uid):
+            file.rename(tmp_path / f"{uid}-{file.name}")
+    bad = tmp_path / "1.1-IM0005"
+    bad.write_bytes(bad.read_bytes()[:-3000])
+    records = read_jsonl(predict(tmp_path, "--summary", "--format", "jsonl", code=1).out)
+    series = [record for record in records if record["kind"] == "series"]
+    assert [one["series_instance_uid"] for one in series] == ["1.1", "1.2"]
+    assert [one["slices"] for one in series] == [8, 9]
+    assert {one["path"] for one in series} == {str(tmp_path)}
+
+
+def test_summary_in_a_csv_has_its_columns(predict, tmp_path):
+    write_nifti(tmp_path / "v.nii", volume_of_heads(), np.diag([1.0, 1.0, 3.0, 1.0]))
+    rows = list(csv.DictReader(predict(tmp_path, "--summary", "--format", "csv").out.splitlines()))
+    assert rows[-1]["kind"] == "series"
+    assert rows[-1]["slices"] == "20"
+    assert rows[0]["slices"] == ""
+
+
+# Heat maps
+
+
+def test_heatmaps_one_a_slice_none_clobbered(predict, folder, tmp_path):
+    Image.fromarray(paint_slice()).save(folder / "t0.bmp")
+    write_folder(folder / "deeper", 1, 0)
+    write_nifti(folder / "v.nii", volume_of_heads(), np.diag([1.0, 1.0, 3.0, 1.0]))
+    (folder / "broken.png").write_bytes(b"x")
+    records = read_jsonl(predict(folder, "--heatmaps", tmp_path / "maps", code=1).out)
+    pictures = [path for path in (tmp_path / "maps").rglob("*") if path.is_file()]
+    assert len(pictures) == len(records) - 1 == 28
+    assert (tmp_path / "maps/t0.bmp.png").exists()
+    assert (tmp_path / "maps/deeper/t0.png.png").exists()
+    assert (tmp_path / "maps/v.nii.0019.png").exists()
+
+
+def test_mark_is_drawn_on_the_side_where_the_patient_has_it(predict, tmp_path):
+    """A spot on the patient's left, in DICOM whose columns run to the right: shown at the right."""
+    pixels = paint_slice((75, 30)).astype(np.uint16)
+    mirrored = [-1, 0, 0, 0, 1, 0]
+    for name, stored, cosines in (("a.dcm", pixels, AXIAL), ("b.dcm", pixels[:, ::-1], mirrored)):
+        write_dicom(
+            tmp_path / name,
+            stored,
+            ImageOrientationPatient=cosines,
+            ImagePositionPatient=[0, 0, 0],
+            PixelSpacing=[1, 1],
+        )
+    files = (tmp_path / "a.dcm", tmp_path / "b.dcm")
+    records = read_jsonl(predict(*files, "--heatmaps", tmp_path / "maps").out)
+    pictures = [
+        np.asarray(Image.open(tmp_path / f"maps/{name}.dcm.0000.png"), int) for name in "ab"
+    ]
+    for record in records:
+        assert 75 <= record["peak_xy"][0] < 95
+    for picture in pictures:
+        drawn = picture[: 128 * 4, (512 - 112 * 4) // 2 :]  # centred on a sheet of 512
+        columns = np.nonzero((drawn[..., 0] - drawn[..., 2] > 40).any(axis=0))[0]
+        assert columns.mean() / 4 == pytest.approx(85, abs=4)
+
+
+def test_a_file_in_the_way_of_heatmaps_is_2(predict, folder, tmp_path):
+    (tmp_path / "maps").touch()
+    assert "is a file" in predict(folder, "--heatmaps", tmp_path / "maps", code=2).err
+
+
+# Broken runs
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_resume_after_a_cut_anywhere_repeats_and_loses_nothing(predict, tmp_path, form):
+    """The file is cut at random bytes, as a crash leaves it; each time the end is the same."""
+    scans = tmp_path / "scans"
+    write_folder(scans, 4, 4)
+    (scans / "broken.png").write_bytes(b"x")
+    write_nifti(scans / "v.nii", volume_of_heads(), np.diag([1.0, 1.0, 3.0, 1.0]))
+    volume = volume_of_heads(9).transpose(2, 1, 0).astype(np.uint16)
+    place = np.array([[0, 0, 1, 0], [0, 1, 0, 0], [4, 0, 0, 0], [0, 0, 0, 1.0]])
+    write_series(scans / "series", volume, place)
+    output = tmp_path / f"r.{form}"
+    words = (scans, "-o", output, "--format", form, "--summary")
+    predict(*words, code=1)
+    whole = output.read_bytes()
+    rng = random.Random(0)
+    for cut in [0, 1, *rng.sample(range(len(whole)), 5), len(whole)]:
+        output.unlink()
+        (tmp_path / f"r.{form}.partial").write_bytes(whole[:cut])
+        said = predict(*words, "--resume", code=1).err
+        assert _without_seconds(output.read_bytes(), form) == _without_seconds(whole, form), cut
+        assert "37 slices" in said
+        assert "1 unreadable" in said
+
+
+def _without_seconds(data, form):
+    text = data.decode()
+    if form == "jsonl":
+        return [{**record, "seconds": None} for record in read_jsonl(text)]
+    return [{**row, "seconds": None} for row in csv.DictReader(text.splitlines())]
+
+
+def test_resume_reads_no_finished_file_again(predict, folder, tmp_path, monkeypatch):
+    output = tmp_path / "r.jsonl"
+    predict(folder, "-o", output)
+    lines = output.read_text().splitlines(keepends=True)
+    output.unlink()
+    (tmp_path / "r.jsonl.partial").write_text("".join(lines[:4]))
+    read = []
+    plain = detector.iterate_slices
+    monkeypatch.setattr(
+        detector, "iterate_slices", lambda x, **o: read.append(x.files[0].name) or plain(x, **o)
+    )
+    predict(folder, "-o", output, "--resume")
+    assert read == ["t0.png", "t1.png", "t2.png"]  # t0 was the last one: it may have had more
+
+
+def test_resume_without_a_broken_run_begins(predict, folder, tmp_path):
+    predict(folder, "-o", tmp_path / "r.jsonl", "--resume")
+    assert len(read_jsonl((tmp_path / "r.jsonl").read_text())) == 6
+
+
+@pytest.mark.parametrize(
+    "changed", [{"model": "other 1"}, {"operating_point": "wild"}], ids=["model", "point"]
+)
+def test_resume_with_other_options_is_refused(predict, folder, tmp_path, changed):
+    output = tmp_path / "r.jsonl"
+    predict(folder, "-o", output)
+    record = {**read_jsonl(output.read_text())[0], **changed}
+    output.unlink()
+    (tmp_path / "r.jsonl.partial").write_text(json.dumps(record) + "\n")
+    assert "was written with other options" in predict(folder, "-o", output, "--resume", code=2).err
+
+
+def test_resume_of_another_form_is_refused(predict, folder, tmp_path):
+    (tmp_path / "r.csv.partial").write_text('{"a": 1}\n')
+    said = predict(folder, "-o", tmp_path / "r.csv", "--resume", code=2).err
+    assert "with other options" in said
+
+
+def test_interrupt_leaves_whole_lines_and_resume_ends_the_run(model, tmp_path):
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    for index in range(400):
+        os.link(write_folder(tmp_path / "one", 1, 0)[0], scans / f"{index:03}.png")
+    output = tmp_path / "r.jsonl"
+    line = [sys.executable, "-m", "tumorlens", "predict", scans, "-o", output, "--model", model]
+    started = subprocess.Popen(list(map(str, line)), stderr=subprocess.PIPE, text=True)
+    partial = tmp_path / "r.jsonl.partial"
+    deadline = time.monotonic() + 60
+    while not (partial.exists() and partial.stat().st_size > 2000):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    started.send_signal(signal.SIGINT)
+    _, said = started.communicate(timeout=60)
+    assert started.returncode == 130
+    assert said.splitlines()[-1] == "tumorlens: interrupted"
+    assert "go on with --resume" in said
+    assert "Traceback" not in said
+    text = partial.read_text()
+    assert text.endswith("\n")
+    assert 0 < len(read_jsonl(text)) < 400
+    done = subprocess.run([*map(str, line), "--resume"], check=False)
+    assert done.returncode == 0
+    paths = [record["path"] for record in read_jsonl(output.read_text())]
+    assert paths == sorted(str(path) for path in scans.iterdir())
+
+
+def test_a_left_pipe_ends_the_run(model, folder):
+    line = f"{sys.executable} -m tumorlens predict {folder} --model {model} | head -n 1"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, check=False
+    )
+    assert json.loads(done.stdout)["verdict"]
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+
+
+# A terminal
+
+
+def test_table_and_bar_on_a_terminal(model, folder):
+    pytest.importorskip("pty")
+    script = f"{sys.executable} -m tumorlens predict {folder} --model {model}"
+    done = subprocess.run(
+        ["script", "-qec", script, "/dev/null"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+    )
+    assert done.returncode == 0
+    assert "verdict" in done.stdout
+    assert "files" in done.stdout
+    assert "\x1b[1;31mtumor" in done.stdout

@@ -1,0 +1,78 @@
+"""Tables of records, as a person reads them."""
+
+import io
+
+from rich.console import Console
+
+from tumorlens.finding import Finding, SeriesFinding, SliceInfo
+from tumorlens.report.tables import RecordTable, count_words, make_table, open_console
+
+
+def print_records(records, width=100):
+    stream = io.StringIO()
+    table = RecordTable(Console(file=stream, width=width))
+    for record in records:
+        table.write(record)
+    table.close()
+    return stream.getvalue()
+
+
+def make_record(path="scan.png", frame=0, verdict="no_tumor"):
+    return Finding(
+        SliceInfo(path, frame), verdict, 0.034, {}, 0.5, boxes=(), operating_point="balanced"
+    ).to_record()
+
+
+def test_rows_hold_what_matters():
+    shown = print_records([make_record(), make_record("v.nii", 7, "tumor")])
+    head, _, first, second = shown.splitlines()
+    assert head.split() == ["verdict", "tumor", "unfamiliar", "regions", "file"]
+    assert first.split() == ["no", "tumor", "3.4%", "0.50", "0", "scan.png"]
+    assert second.endswith("v.nii [7]") or "v.nii [7]" in second
+
+
+def test_many_rows_have_one_head_and_stay_aligned():
+    lines = print_records([make_record(f"{index}.png") for index in range(45)]).splitlines()
+    assert len(lines) == 47
+    assert sum("verdict" in line for line in lines) == 1
+    assert {line.index("no tumor") for line in lines[2:]} == {1}
+    assert {line.index(".png") - len(str(i)) for i, line in enumerate(lines[2:])} == {
+        lines[0].index("file")
+    }
+
+
+def test_errors_and_series_have_their_rows():
+    error = Finding(SliceInfo("bad.png"), error="is empty").to_record()
+    series = SeriesFinding("dir", None, 20, 3, 0.9, 2).to_record()
+    shown = print_records([error, series])
+    assert "bad.png: is empty" in shown
+    assert "dir: 3 of 20 slices, longest run 2" in shown
+    assert "90.0%" in shown
+
+
+def test_names_can_neither_style_nor_command_the_terminal():
+    shown = print_records([make_record("[red]a\x1b[31m.png")])
+    assert "[red]a\\x1b[31m.png" in shown
+    assert "\x1b" not in print_table_cell("[bold]x\x1b[2J")
+
+
+def print_table_cell(cell):
+    stream = io.StringIO()
+    Console(file=stream, width=80).print(make_table("t", ("a",), [(cell,)]))
+    return stream.getvalue()
+
+
+def test_a_table_shows_its_cells_as_they_are():
+    assert "[bold]x" in print_table_cell("[bold]x")
+
+
+def test_a_file_is_wide_enough_for_paths():
+    assert open_console(io.StringIO()).width == 120
+
+
+def test_counts_in_words():
+    counts = {"tumor": 3, "no_tumor": 1200, "uncertain": 0, "error": 2}
+    assert count_words(counts, skipped=1) == (
+        "1,203 slices: 3 tumor, 1,200 no tumor; 2 unreadable; 1 file skipped, no image"
+    )
+    assert count_words({"tumor": 1}) == "1 slice: 1 tumor"
