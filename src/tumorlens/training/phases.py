@@ -96,7 +96,8 @@ def run_phases(
     """
     if hardware.threads:
         torch.set_num_threads(hardware.threads)
-    network.to(memory_format=torch.channels_last)  # nearly twice as fast on a CPU
+    # Nearly twice as fast on a CPU.
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     checkpoints = folder / "checkpoints"
     checkpoints.mkdir(exist_ok=True)
     chooser = np.random.default_rng(recipe.seed)
