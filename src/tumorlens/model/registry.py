@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -41,7 +42,16 @@ class ModelEntry:
         return BUNDLED / self.file
 
 
-MODELS: dict[str, ModelEntry] = {}
+def _read_registry() -> dict[str, ModelEntry]:
+    """The records that release/bundle_model.py writes beside the models."""
+    file = BUNDLED / "models.json"
+    if not file.exists():
+        return {}
+    records = json.loads(file.read_text(encoding="utf-8"))
+    return {name: ModelEntry(name=name, **record) for name, record in records.items()}
+
+
+MODELS: dict[str, ModelEntry] = _read_registry()
 
 
 def find_entry(model: str | Path) -> ModelEntry | None:

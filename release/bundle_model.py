@@ -1,0 +1,121 @@
+"""Make a run's model the bundled one: its card filled, its hash registered, its scores kept.
+
+    python release/bundle_model.py RUN --held-out NAME=SCORES.csv ... [--name default]
+
+RUN is the folder of a `tumorlens train`. Each SCORES.csv holds scores of slices that the model
+which made them never saw; NAME says how they were kept out ("left out", "folds"). They are copied
+to release/scores/ and the card's figures are measured on those copies, so that
+`tumorlens evaluate --scores release/scores/NAME.csv` gives every figure again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tumorlens.evaluation.assessment import Part, evaluate_scores
+from tumorlens.evaluation.score_files import read_scores, write_scores
+from tumorlens.model.card import Card, DataTerms, Figure
+from tumorlens.model.graph import write_model
+from tumorlens.model.session import Session
+
+HERE = Path(__file__).parent
+BUNDLED = HERE.parent / "src" / "tumorlens" / "model" / "bundled"
+FIGURES = (
+    "auc",
+    "sensitivity",
+    "specificity",
+    "found",
+    "cleared",
+    "ece",
+    "level_matched_auc",
+    "within_patient_auc",
+    "pointing",
+)
+
+
+def main() -> None:
+    """Parse, measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--held-out", action="append", default=[], metavar="NAME=SCORES.csv")
+    parser.add_argument("--name", default="default")
+    asked = parser.parse_args()
+    texts = tomllib.loads((HERE / "card.toml").read_text(encoding="utf-8"))
+    figures = [figure for one in asked.held_out for figure in measure(*one.split("=", maxsplit=1))]
+    source = asked.run / "model.onnx"
+    card = fill_card(Session(source, threads=1).card, texts, figures)
+    target = BUNDLED / f"{asked.name}.onnx"
+    write_model(source, target, card=card, overwrite=True)
+    register(asked.name, target, texts)
+    print(f"{target.name}: {target.stat().st_size / 1e6:.1f} MB, {len(figures)} figures")
+
+
+def measure(name: str, file: str) -> list[Figure]:
+    """Keep held-out scores in the repository and measure them there, whole and by source."""
+    kept = HERE / "scores" / f"{name}.csv"
+    if kept.resolve() != Path(file).resolve():
+        write_scores(kept, read_scores(file), overwrite=True)
+    evaluation = evaluate_scores(read_scores(kept), by=["source,sequence"])
+    command = f"tumorlens evaluate --scores release/scores/{name}.csv --by source,sequence"
+    return [figure for part in evaluation.parts for figure in describe(part, name, command)]
+
+
+def describe(part: Part, split: str, command: str) -> list[Figure]:
+    """The figures of one part that a card holds."""
+    data = " ".join(value for value in part.by.values() if value) or "all"
+    return [
+        Figure(
+            name=one.name,
+            data=data,
+            split=split,
+            value=round(one.value, 4),
+            low=None if one.low is None else round(one.low, 4),
+            high=None if one.high is None else round(one.high, 4),
+            slices=one.n,
+            groups=one.groups,
+            command=command,
+        )
+        for one in part.estimates
+        if one.name in FIGURES and one.value is not None
+    ]
+
+
+def fill_card(card: Card, texts: dict[str, Any], figures: list[Figure]) -> Card:
+    """The card as training wrote it, with what people wrote and what was measured."""
+    return msgspec.structs.replace(
+        card,
+        name=texts["name"],
+        license=texts["license"],
+        intended_use=texts["intended_use"].strip(),
+        known_failures=texts["known_failures"],
+        data_terms=[DataTerms(**one) for one in texts["data_terms"]],
+        figures=figures,
+    )
+
+
+def register(name: str, file: Path, texts: dict[str, Any]) -> None:
+    """Write the registry's record of the bundled file."""
+    registry = BUNDLED / "models.json"
+    models = json.loads(registry.read_text(encoding="utf-8")) if registry.exists() else {}
+    models[name] = {
+        "file": file.name,
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "license": texts["license"],
+        "terms": (
+            "Some of its training data may not be used commercially, others state no licence: "
+            "see MODEL_LICENSE.md."
+        ),
+        "summary": texts["summary"],
+    }
+    registry.write_text(json.dumps(models, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
