@@ -19,6 +19,8 @@ __all__ = ["VERBS", "app", "run"]
 
 VERBS: dict[str, str] = {
     "predict": "Say of each slice whether it shows a tumor, where, and how sure that is.",
+    "data": "Public sets: what they are, their terms, what is wrong with them; read a download.",
+    "split": "Split labelled slices into train, validation and test, or folds, by patient.",
     "train": "Train a model on labelled slices, by a recipe.",
     "recipes": "List the recipes of train, or print one.",
     "evaluate": "Measure a model on labelled slices: every figure with its interval.",

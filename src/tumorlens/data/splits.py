@@ -2,16 +2,122 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
+from tumorlens.data.balance import deal_groups
+from tumorlens.data.catalogue import SETS
 from tumorlens.data.rows import Manifest, Row
-from tumorlens.errors import DataError
+from tumorlens.errors import DataError, UsageError
 from tumorlens.optional import load
 
-__all__ = ["hold_out_groups", "leave_out"]
+__all__ = ["PARTS", "hold_out_groups", "leave_out", "split_manifest"]
+
+PARTS = ("train", "validation", "test")
+"""The parts of a split by fractions, in their order."""
+
+_UNEVEN = 0.05  # difference between a part's share of a kind and the wanted one that is told
+
+
+def split_manifest(
+    manifest: Manifest,
+    *,
+    folds: int | None = None,
+    fractions: Sequence[float] = (0.7, 0.15, 0.15),
+    seed: int = 0,
+) -> tuple[Manifest, list[str]]:
+    """Split by groups into train, validation and test, or into K folds.
+
+    Every kind of slice (source, sequence, class) is spread over the parts as evenly as whole
+    groups allow. The same seed and rows give the same split.
+
+    Args:
+        manifest: one set, or several merged; its old splits are replaced.
+        folds: K >= 2, in place of ``fractions``; the splits are then ``0`` to ``K - 1``.
+        fractions: of train, validation and test, sum 1; a part of 0 stays empty.
+        seed: settles ties between groups.
+
+    Returns:
+        The manifest with its splits, and notes: in a sentence each, where balance gave way.
+
+    Raises:
+        UsageError: fewer than two folds, or fractions that do not add up to 1.
+        DataError: fewer groups than parts.
+    """
+    names, shares = _parts(folds, fractions)
+    groups = {key: number for number, key in enumerate(manifest.groups)}
+    if len(groups) < len(names):
+        what = "group" if len(groups) == 1 else "groups"
+        raise DataError(
+            f"{manifest.name}: {len(groups)} {what} cannot be split into {len(names)} parts "
+            f"({', '.join(names)}); expected at least one group a part: "
+            "ask for fewer parts or add patients"
+        )
+    kinds, counts = _count(manifest, groups)
+    dealt = deal_groups(counts, shares, seed)
+    rows = (replace(row, split=names[dealt[groups[row.group_key]]]) for row in manifest.rows)
+    return manifest.with_rows(rows), _tell_uneven(kinds, counts, dealt, names, shares)
+
+
+def _parts(
+    folds: int | None, fractions: Sequence[float]
+) -> tuple[list[str], npt.NDArray[np.float64]]:
+    if folds is not None:
+        if folds < 2:
+            raise UsageError(f"expected 2 folds or more, got {folds}")
+        return [str(number) for number in range(folds)], np.full(folds, 1 / folds)
+    shares = np.array(fractions, np.float64)
+    if shares.shape != (3,) or not (shares >= 0).all() or abs(shares.sum() - 1) > 1e-6:
+        given = " ".join(f"{share:g}" for share in fractions)
+        raise UsageError(
+            f"fractions: expected three numbers from 0, for train, validation and test, "
+            f"that add up to 1, got {given}"
+        )
+    names = [name for name, share in zip(PARTS, shares, strict=True) if share > 0]
+    return names, shares[shares > 0]
+
+
+def _count(
+    manifest: Manifest, groups: Mapping[str, int]
+) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """The kinds of slices, and (G, S) how many of each every group holds."""
+    kind_of = [_kind(row) for row in manifest.rows]
+    kinds = sorted(set(kind_of))
+    numbers = {kind: number for number, kind in enumerate(kinds)}
+    counts = np.zeros((len(groups), len(kinds)), np.int64)
+    for row, kind in zip(manifest.rows, kind_of, strict=True):
+        counts[groups[row.group_key], numbers[kind]] += 1
+    return kinds, counts
+
+
+def _kind(row: Row) -> str:
+    return " ".join(filter(None, (row.source, row.sequence, row.class_name or "unlabelled")))
+
+
+def _tell_uneven(
+    kinds: Sequence[str],
+    counts: npt.NDArray[np.int64],
+    dealt: npt.NDArray[np.int64],
+    names: Sequence[str],
+    shares: npt.NDArray[np.float64],
+) -> list[str]:
+    held = np.stack([counts[dealt == part].sum(0) for part in range(len(names))])
+    notes = []
+    for number, kind in enumerate(kinds):
+        total, groups = int(counts[:, number].sum()), int((counts[:, number] > 0).sum())
+        got = held[:, number] / total
+        if np.abs(got - shares).max() > _UNEVEN:
+            told = ", ".join(
+                f"{name} holds {share:.0%} and not {wanted:.0%}"
+                for name, share, wanted in zip(names, got, shares, strict=True)
+                if abs(share - wanted) > _UNEVEN
+            )
+            of = "1 group" if groups == 1 else f"{groups} groups"
+            notes.append(f"{kind} ({total} slices in {of}) could not be spread evenly: {told}")
+    return notes
 
 
 def hold_out_groups(
@@ -79,6 +185,8 @@ def _sources_of(manifest: Manifest, name: str) -> Iterable[str]:
     sources = set(manifest.sources)
     found = {source for source in sources if source == name or source.startswith(f"{name}/")}
     found |= sources.intersection(manifest.members.get(name, ()))
+    if name in SETS:  # a manifest that was merged and written has forgotten its sets
+        found |= sources.intersection(SETS[name].sources)
     if not found:
         raise DataError(
             f"{manifest.name}: no source or set is named {name!r}; "

@@ -1,0 +1,149 @@
+"""``tumorlens split``: train, validation and test, or folds, that no patient crosses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tumorlens.cli import words
+from tumorlens.cli.measuring import groups_option
+from tumorlens.writing import check_writable
+
+if TYPE_CHECKING:
+    from tumorlens.data.rows import Manifest
+
+__all__ = ["command", "group_by_twins", "map_option", "twins_option"]
+
+
+def map_option(command: words.Command) -> words.Command:
+    return click.option(
+        "--map",
+        "mapped",
+        multiple=True,
+        metavar="NAME=MEANING",
+        help="What a class folder means: tumor, no_tumor, a tumor class, or skip. Repeatable.",
+    )(command)
+
+
+def twins_option(command: words.Command) -> words.Command:
+    return click.option(
+        "--twins/--no-twins",
+        default=None,
+        help="Join copies of one picture into one group.  [default: where a group is missing]",
+    )(command)
+
+
+@click.command(short_help="Split labelled slices by patient.")
+@words.data_arguments
+@click.option("--folds", type=click.IntRange(min=2), metavar="K", help="K folds, named 0 to K-1.")
+@click.option(
+    "--fractions",
+    type=click.FloatRange(0, 1),
+    nargs=3,
+    default=(0.7, 0.15, 0.15),
+    show_default=True,
+    metavar="TRAIN VALIDATION TEST",
+    help="Shares of the parts, where no folds are asked for.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Settles ties.")
+@map_option
+@twins_option
+@groups_option
+@click.option(
+    "--output",
+    "-o",
+    type=words.FILE,
+    required=True,
+    metavar="FILE.csv",
+    help="The manifest with its splits, for train and evaluate.",
+)
+@words.overwrite_option
+@words.threads_option
+@words.run_log_option
+@words.voice_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    *,
+    data: tuple[Path, ...],
+    output: Path,
+    overwrite: bool,
+    run_log: Path | None,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
+) -> int:
+    """Split the slices of DATA... so that no group stands on two sides.
+
+    A group is a patient; where patients are not known, the copies of one picture; else a file.
+    Sources, sequences and classes are spread over the parts as evenly as whole groups allow; where
+    that gave way is said.
+    """
+    from tumorlens.data.splits import split_manifest
+
+    watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
+    for file in filter(None, (output, run_log)):
+        check_writable(file, overwrite=overwrite)
+    whole = _read(data, options)
+    grouped = group_by_twins(whole, options["twins"], options["threads"], voice)
+    parted, notes = split_manifest(
+        grouped,
+        folds=options["folds"],
+        fractions=options["fractions"],
+        seed=options["seed"],
+    )
+    parted.write(output, overwrite=overwrite)
+    for line in _summary(parted):
+        voice.say(line)
+    for note in notes:
+        voice.say(f"note: {note}")
+    if run_log is not None:
+        counts = {"slices": len(parted), "groups": len(parted.groups), "notes": len(notes)}
+        watch.write_log(run_log, "split", ctx.params, counts=counts)
+    return 0
+
+
+def group_by_twins(
+    manifest: Manifest, wanted: bool | None, threads: int | None, voice: words.Voice
+) -> Manifest:
+    """Join copies into groups, if that is wanted or a group is missing."""
+    missing = sum(not row.group for row in manifest.rows)
+    if wanted is False or (wanted is None and not missing):
+        return manifest
+    from tumorlens.data.twins import group_manifest
+
+    total = 2 * len(manifest)  # each picture is described, then compared
+    with words.open_bar(voice, "looking for twins", lambda: total, unit="steps") as bar:
+        grouped, twins = group_manifest(manifest, threads=threads or 0, progress=bar.advance)
+    voice.say(
+        f"{missing} of {len(manifest)} slices had no group; "
+        f"{len(manifest)} pictures are {twins.distinct} different ones"
+    )
+    return grouped
+
+
+def _read(data: tuple[Path, ...], options: dict[str, Any]) -> Manifest:
+    from tumorlens.data.class_names import parse_map
+    from tumorlens.data.manifest import merge_manifests, read_data
+
+    classes = parse_map(options["mapped"])
+    return merge_manifests(
+        [read_data(one, classes=classes) for one in data],
+        shared_groups=options["shared_groups"],
+    )
+
+
+def _summary(manifest: Manifest) -> list[str]:
+    lines = []
+    for split in dict.fromkeys(sorted(row.split for row in manifest.rows)):
+        part = manifest.where(lambda row, split=split: row.split == split)  # type: ignore[misc]
+        tumors = sum(row.label == "tumor" for row in part.rows)
+        healthy = sum(row.label == "no_tumor" for row in part.rows)
+        lines.append(
+            f"{split}: {len(part)} slices of {len(part.groups)} groups, "
+            f"{tumors} with a tumor, {healthy} without"
+        )
+    return lines

@@ -1,0 +1,151 @@
+"""Manifests from folders: class folders of pictures or volumes, and trees of DICOM and NIfTI."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tumorlens.data.class_names import SKIP, ClassNames, find_split
+from tumorlens.data.rows import Manifest, Row, absolute_path
+from tumorlens.data.volumes import describe_volume, is_mask
+from tumorlens.errors import DataError, InputError
+from tumorlens.imaging.sequences import guess_sequence
+from tumorlens.imaging.sources import Skipped, Source, find_sources
+
+__all__ = ["read_folder"]
+
+_SHOWN = 6
+
+
+def read_folder(place: Path, *, classes: Mapping[str, str] | None = None) -> Manifest:
+    """Read a folder of class folders, or a tree of DICOM and NIfTI files.
+
+    The nearest folder with a known name gives the class, one named train, validation or test the
+    split. Where the files of a class lie in folders of their own, each such folder is a group.
+    Without any class folder, DICOM and NIfTI files become rows without label.
+
+    Args:
+        place: the folder, absolute.
+        classes: folder name -> meaning, beside the known names; see `ClassNames`.
+
+    Raises:
+        DataError: nothing readable, or folders whose names say no class.
+        InputError: a DICOM or NIfTI file that cannot be read.
+    """
+    names = ClassNames(classes or {})
+    sources = list(_sources(place))
+    if not sources:
+        raise DataError(
+            f"{place}: holds no picture, DICOM or NIfTI file; expected class folders such as "
+            "yes/ and no/, a manifest.csv, or a tree of DICOM or NIfTI files"
+        )
+    meanings = [_meaning(place, source, names) for source in sources]
+    if any(meaning is not None for meaning in meanings):
+        rows = _label(place, sources, meanings, names)
+    else:
+        rows = _unlabelled(place, sources)
+    if not rows:
+        raise DataError(f"{place}: all that it holds is skipped; expected slices")
+    return Manifest(_drop_lone_groups(rows), place.name, place)
+
+
+def _sources(place: Path) -> Iterator[Source]:
+    for found in find_sources([place]):
+        if isinstance(found, InputError):
+            raise found
+        if not isinstance(found, Skipped) and not is_mask(found):
+            yield found
+
+
+def _folders(place: Path, source: Source) -> tuple[str, ...]:
+    """Names of the folders between ``place`` and the first file, outermost first."""
+    return absolute_path(source.files[0]).relative_to(place).parts[:-1]
+
+
+def _meaning(place: Path, source: Source, names: ClassNames) -> str | None:
+    """The meaning of the innermost folder that has one; but what lies in a skipped one, is."""
+    found = [names.find(name) for name in _folders(place, source)]
+    known = [meaning for meaning in found if meaning is not None]
+    if SKIP in known:
+        return SKIP
+    return known[-1] if known else None
+
+
+def _label(
+    place: Path, sources: Sequence[Source], meanings: Sequence[str | None], names: ClassNames
+) -> list[Row]:
+    pairs = list(zip(sources, meanings, strict=True))
+    _refuse_nameless(place, [source for source, meaning in pairs if meaning is None])
+    rows: list[Row] = []
+    for source, meaning in pairs:
+        if meaning is None or meaning == SKIP:
+            continue
+        label, tumor_class = names.label(meaning)
+        rows.extend(
+            replace(row, label=label, tumor_class=tumor_class)
+            for row in _rows(place, source, group=_subfolder(place, source, names))
+        )
+    return rows
+
+
+def _refuse_nameless(place: Path, sources: Iterable[Source]) -> None:
+    folders = {"/".join(_folders(place, source)) or "." for source in sources}
+    if folders:
+        shown = ", ".join(sorted(folders)[:_SHOWN]) + (", …" if len(folders) > _SHOWN else "")
+        first = sorted(folders)[0].split("/")[-1]
+        raise DataError(
+            f"{place}: no class is known for the folders {shown}; expected yes, tumor, no, "
+            "no_tumor, glioma, meningioma or pituitary; name others with "
+            f"--map '{first}=no_tumor' (or tumor, a tumor class, skip)"
+        )
+
+
+def _unlabelled(place: Path, sources: Sequence[Source]) -> list[Row]:
+    pictures = [source for source in sources if source.kind == "raster"]
+    _refuse_nameless(place, pictures)
+    return [row for source in sources for row in _rows(place, source, group="")]
+
+
+def _rows(place: Path, source: Source, *, group: str) -> Iterator[Row]:
+    folders = _folders(place, source)
+    splits = [split for split in map(find_split, folders) if split is not None]
+    words = " ".join([*folders, source.files[0].name])
+    for row in _slices(source, words):
+        yield replace(
+            row,
+            source=place.name,
+            group=row.group or group,
+            sequence=row.sequence or guess_sequence(words) or "",
+            split=splits[-1] if splits else "",
+        )
+
+
+def _slices(source: Source, words: str) -> Iterator[Row]:
+    if source.kind == "raster":
+        subject = re.search(r"(?<![a-z0-9])sub-[a-z0-9]+", words, re.IGNORECASE)
+        yield Row(absolute_path(source.path), group=subject.group() if subject else "")
+    else:
+        yield from describe_volume(source, words)
+
+
+def _subfolder(place: Path, source: Source, names: ClassNames) -> str:
+    """The folder of the file, if it lies under its class folder and tells nothing else."""
+    folders = _folders(place, source)
+    last = max(number for number, name in enumerate(folders) if names.find(name) is not None)
+    below = [name for name in folders[last + 1 :] if not _is_plain(name)]
+    return "/".join(below)
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a folder's name is a split or a sequence, and no patient."""
+    return find_split(name) is not None or guess_sequence(name) is not None
+
+
+def _drop_lone_groups(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """A folder that holds every file (``images``) is no patient."""
+    groups = {row.group for row in rows}
+    if len(groups) == 1 and len(rows) > 1 and not any(row.frame is not None for row in rows):
+        return tuple(replace(row, group="") for row in rows)
+    return tuple(rows)

@@ -1,0 +1,95 @@
+"""Rows of DICOM series and NIfTI volumes: one a slice, with patient, sequence and position."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from tumorlens.data.rows import SEQUENCES, Row, absolute_path
+from tumorlens.imaging.parts import Source
+from tumorlens.imaging.readers import read_slices
+from tumorlens.imaging.slices import Slice
+
+__all__ = ["describe_volume", "is_mask"]
+
+_MASK = re.compile(r"[_-](seg|dseg|probseg|mask|roi|lesions?|labels?)\.nii(\.gz)?$", re.IGNORECASE)
+_SUBJECT = re.compile(r"(?<![a-z0-9])sub-[a-z0-9]+", re.IGNORECASE)
+_SEQUENCE_WORD = re.compile(
+    r"[_-](flair|t1w?|t2w?|t1c|t1ce|t1gd|ce-[a-z0-9]+_t1w)(?=$|[_-])", re.IGNORECASE
+)
+_HEAD = 0.12  # of the range: what differs so much from the darkest is head, as in `prepare`
+_LEAST_HEAD = 0.02  # of the largest slice's head
+
+
+def is_mask(source: Source) -> bool:
+    """Whether a volume's name says that it is a segmentation, as in BIDS and in challenges."""
+    return bool(_MASK.search(source.files[0].name))
+
+
+def describe_volume(source: Source, words: str) -> Iterator[Row]:
+    """One row for each slice of a DICOM or NIfTI source; labels are not known.
+
+    Args:
+        source: the file or series.
+        words: names of its folders and file, which may name the subject.
+
+    Raises:
+        InputError: a file that cannot be read.
+    """
+    slices, heads = [], []
+    for one in read_slices(source):
+        slices.append(one.info)
+        heads.append(_levels(one))
+    positions = _positions([info.position_mm for info in slices], heads)
+    for info, position in zip(slices, positions, strict=True):
+        yield Row(
+            path=absolute_path(info.path),
+            frame=info.frame,
+            group=_patient(words) or info.patient or _case(source),
+            sequence=info.sequence if info.sequence in SEQUENCES else "",
+            position=position if info.plane == "axial" else None,
+        )
+
+
+def _patient(words: str) -> str:
+    found = _SUBJECT.search(words)
+    return found.group() if found else ""
+
+
+def _case(source: Source) -> str:
+    """The file's name without what names its sequence: two volumes of one case share it."""
+    stem = re.sub(r"\.(nii|hdr|img)(\.gz)?$", "", source.files[0].name, flags=re.IGNORECASE)
+    return _SEQUENCE_WORD.sub("", stem)
+
+
+def _levels(one: Slice) -> tuple[float, float, float]:
+    """Darkest and brightest level of a slice, and the share of it above the dark."""
+    dark, bright = np.percentile(one.pixels, (1, 99)).tolist()
+    share = np.count_nonzero(one.pixels > dark + _HEAD * (bright - dark)) / one.pixels.size
+    return dark, bright, share
+
+
+def _positions(
+    places: Sequence[float | None], heads: Sequence[tuple[float, float, float]]
+) -> list[float | None]:
+    """0 at the lowest slice of the head, 1 at the highest, None outside and where unknown."""
+    if any(place is None for place in places) or len(places) < 2:
+        return [None] * len(places)
+    brightest = max(bright - dark for dark, bright, _ in heads)
+    largest = max(share for _, _, share in heads)
+    inside = [
+        place
+        for place, (dark, bright, share) in zip(places, heads, strict=True)
+        if place is not None and bright - dark > _HEAD * brightest and share > _LEAST_HEAD * largest
+    ]
+    if len(inside) < 2 or max(inside) <= min(inside):
+        return [None] * len(places)
+    low, high = min(inside), max(inside)
+    return [
+        round((place - low) / (high - low), 6)
+        if place is not None and low <= place <= high
+        else None
+        for place in places
+    ]
