@@ -1,4 +1,8 @@
-"""Settings for all tests."""
+"""Settings for all tests.
+
+Hypothesis tries the same examples at every run, so that a failure is one of the change at hand;
+``HYPOTHESIS_PROFILE=thorough`` looks for new ones, 2,000 a test.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,13 @@ import os
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
-    "default", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    "default",
+    deadline=None,
+    derandomize=True,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=2000)
+settings.register_profile(
+    "thorough", parent=settings.get_profile("default"), derandomize=False, max_examples=2000
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

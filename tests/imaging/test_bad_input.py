@@ -162,7 +162,7 @@ def test_bad_files_are_refused(tmp_path, kind, capfd, recwarn) -> None:
     assert not recwarn and capfd.readouterr() == ("", "")
     with pytest.raises(InputError):
         read_slice(path, limits=LIMITS)
-    for found in find_sources([tmp_path]):  # and none ends a walk
+    for found in find_sources([tmp_path], limits=LIMITS):  # and none ends a walk
         assert found is not None
 
 

@@ -8,6 +8,7 @@ become background. A window is kept in ``info.window`` and not applied.
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -49,10 +50,12 @@ __all__ = [
     "read_series",
 ]
 
-# GDCM writes straight to the terminal otherwise.
+# The decoders write straight to the terminal otherwise; what they say comes in the error anyway.
 gdcm.Trace.WarningOff()
 gdcm.Trace.ErrorOff()
 gdcm.Trace.DebugOff()
+for _name in ("openjpeg", "pylibjpeg", "rle"):
+    logging.getLogger(_name).addHandler(logging.NullHandler())
 
 Pixels = npt.NDArray[Any]
 

@@ -1,0 +1,104 @@
+"""Malformed files made by chance: a slice or an `InputError` comes of each, and nothing else.
+
+Two properties over twelve files and two over disguised bytes: 26 tests, 50 examples each by
+default (1,300 in all), 2,000 each (52,000) with ``HYPOTHESIS_PROFILE=thorough``.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
+
+import builders
+import strategies
+from tumorlens.errors import InputError
+from tumorlens.imaging.limits import Limits
+from tumorlens.imaging.readers import read_object, read_slices
+from tumorlens.imaging.slices import Slice
+
+LIMITS = Limits(memory_bytes=2**26)
+GREY = (np.add.outer(np.arange(32) * 5, np.arange(40) ** 2) % 251).astype(np.uint8)
+VOLUME = np.arange(18 * 18 * 4).reshape(18, 18, 4).astype(np.int16)
+THICK = np.diag([1.0, 1.0, 5.0, 1.0])
+
+
+def write_enhanced(path: Path) -> Path:
+    lps = np.eye(4)
+    lps[:3, :3] = np.array([[0, 0, 1], [0, 1, 0], [6, 0, 0]])
+    volume = np.stack([GREY + n for n in range(3)])
+    return builders.save_dataset(path, builders.make_enhanced(volume, lps, [1, 2, 3]))
+
+
+WRITERS = {
+    "png": lambda path: builders.write_picture(path, GREY, format="PNG"),
+    "palette png": lambda path: builders.write_picture(path, GREY > 99, format="PNG", bits=1),
+    "jpeg": lambda path: builders.write_picture(path, GREY, format="JPEG"),
+    "tiff": lambda path: builders.write_picture(path, GREY, format="TIFF", compression="tiff_lzw"),
+    "bmp": lambda path: builders.write_picture(path, GREY, format="BMP"),
+    "webp": lambda path: builders.write_picture(path, GREY, format="WEBP"),
+    "dicom": lambda path: builders.write_dicom(path, GREY, PixelSpacing=[1, 1]),
+    "rle": lambda path: builders.write_dicom(path, GREY, syntax=RLELossless),
+    "jpeg 2000": lambda path: builders.write_dicom(path, GREY, syntax=JPEG2000Lossless),
+    "deflated": lambda path: builders.write_dicom(
+        path, GREY, syntax=DeflatedExplicitVRLittleEndian
+    ),
+    "enhanced": write_enhanced,
+    "nifti": lambda path: builders.write_nifti(path.with_suffix(".nii"), VOLUME, THICK),
+}
+
+
+@cache
+def good_file(kind: str) -> bytes:
+    with TemporaryDirectory() as folder:
+        return WRITERS[kind](Path(folder) / "a").read_bytes()
+
+
+def read_or_refuse(data: bytes) -> None:
+    """Read bytes; anything but slices and an `InputError` fails, and so does a warning."""
+    with warnings.catch_warnings(action="error"):
+        try:
+            slices = list(read_object(data, limits=LIMITS))
+        except InputError as error:
+            assert error.reason and "\n" not in str(error)
+        else:
+            assert slices and all(isinstance(one, Slice) for one in slices)
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+@given(data=st.data())
+def test_damaged_files(kind, data) -> None:
+    read_or_refuse(data.draw(strategies.damaged(good_file(kind))))
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+@given(data=st.data())
+def test_files_cut_short(kind, data) -> None:
+    read_or_refuse(data.draw(strategies.truncations(good_file(kind))))
+
+
+@given(data=strategies.disguised())
+def test_random_bytes_in_disguise(data) -> None:
+    read_or_refuse(data)
+
+
+@given(data=strategies.disguised())
+def test_random_bytes_in_disguise_on_disk(data) -> None:
+    """The same on disk, where an archive or an index of files may be opened, too."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "a"
+        path.write_bytes(data)
+        with pytest.raises(InputError):
+            list(read_slices(path, limits=LIMITS))
+
+
+def test_the_good_files_are_good() -> None:
+    for kind in WRITERS:
+        assert list(read_object(good_file(kind))), kind
