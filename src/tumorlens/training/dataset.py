@@ -24,6 +24,7 @@ from torch.utils.data import IterableDataset
 
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.errors import DataError, InputError
+from tumorlens.imaging.fingerprint import fingerprint_slice
 from tumorlens.imaging.preprocess import PreprocessSpec, place, prepare
 from tumorlens.imaging.readers import read_slice
 from tumorlens.training.augment import apply_changes, draw_change
@@ -72,6 +73,7 @@ class PreparedRows:
         marks: (N, S, S) uint8, memory-mapped: codes of the annotation a pixel.
         tumor: (N,) float32, 0 or 1.
         kinds: (N,) int64, index of the type of tumor; -1 where unknown or none.
+        fingerprints: one a row, for the model's memory of its training pictures.
     """
 
     rows: tuple[Row, ...]
@@ -79,6 +81,7 @@ class PreparedRows:
     marks: Picture
     tumor: npt.NDArray[np.float32]
     kinds: npt.NDArray[np.int64]
+    fingerprints: tuple[bytes, ...]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -111,17 +114,19 @@ def prepare_rows(
     """
     rows: list[Row] = []
     unreadable: list[Unreadable] = []
+    fingerprints: list[bytes] = []
     shape = (len(manifest), spec.size, spec.size)
     try:
         images, marks = (_open_plane(folder / name, shape) for name in ("images.npy", "marks.npy"))
         for done, row in enumerate(manifest.rows, 1):
             try:
-                image, mark = _prepare_row(row, spec)
+                image, mark, fingerprint = _prepare_row(row, spec)
             except InputError as error:
                 unreadable.append(Unreadable(row, str(error)))
             else:
                 images[len(rows)], marks[len(rows)] = image, mark
                 rows.append(row)
+                fingerprints.append(fingerprint)
             if progress is not None:
                 progress(done, len(manifest))
     except OSError as error:
@@ -137,6 +142,7 @@ def prepare_rows(
         marks=marks[: len(rows)],
         tumor=np.array([row.label == "tumor" for row in rows], np.float32),
         kinds=np.array([index.get(row.tumor_class, -1) for row in rows], np.int64),
+        fingerprints=tuple(fingerprints),
     )
     return prepared, unreadable
 
@@ -153,11 +159,12 @@ def _open_plane(path: Path, shape: tuple[int, ...]) -> Picture:
     return plane
 
 
-def _prepare_row(row: Row, spec: PreprocessSpec) -> tuple[Picture, Picture]:
+def _prepare_row(row: Row, spec: PreprocessSpec) -> tuple[Picture, Picture, bytes]:
     slice_ = read_slice(row.path, row.frame or 0)
     prepared = prepare(slice_, spec)
     image = np.rint(prepared.image[0] * 255).astype(np.uint8)
-    return image, place(_read_marks(row, slice_.pixels.shape), prepared)
+    marks = place(_read_marks(row, slice_.pixels.shape), prepared)
+    return image, marks, fingerprint_slice(slice_)
 
 
 def _read_marks(row: Row, shape: tuple[int, ...]) -> Picture:

@@ -23,6 +23,7 @@ from tumorlens.detector import Detector
 from tumorlens.errors import DataError
 from tumorlens.evaluation.calibration import choose_thresholds, fit_logit, recalibrate
 from tumorlens.evaluation.familiarity import FamiliarityFit, fit_projection
+from tumorlens.evaluation.memory import encode_memory
 from tumorlens.evaluation.score_files import write_scores
 from tumorlens.evaluation.scores import Scores
 from tumorlens.evaluation.scoring import score_manifest
@@ -139,7 +140,10 @@ def train_model(job: Job) -> Outcome:
     familiarity = _fit_familiarity(network, prepared, kept, recipe.seed)
     card = _write_card(job, selection, prepared, kept, time.perf_counter() - started)
     held_out = job.manifest.with_rows(prepared.rows[index] for index in validation)
-    model, calibrated = _export(job, network, familiarity, card=card, validation=held_out)
+    memory = encode_memory(prepared.fingerprints[index] for index in kept)
+    model, calibrated = _export(
+        job, network, familiarity, card=card, memory=memory, validation=held_out
+    )
     scores = _score_held_out(job, model, [test, *([job.held_out] if job.held_out else [])])
     copies = _count_copies(test, prepared, kept)
     shutil.rmtree(job.folder / "prepared")
@@ -281,6 +285,7 @@ def _export(
     fit: FamiliarityFit,
     *,
     card: Card,
+    memory: str,
     validation: Manifest,
 ) -> tuple[Path, Scores]:
     """Write the model, judge the validation rows with it, and write what they teach back."""
@@ -289,7 +294,8 @@ def _export(
     )
     raw, model = job.folder / "uncalibrated.onnx", job.folder / "model.onnx"
     calibration = Calibration(unfamiliarity=1 / fit.limit)
-    export_onnx(Deployed(network, familiarity, calibration), card, raw, overwrite=True)
+    deployed = Deployed(network, familiarity, calibration)
+    export_onnx(deployed, card, raw, seen=memory, overwrite=True)
     scores = _score(job, raw, validation)
     fitted = fit_logit(scores.tumor_probability, scores.tumor, scores.group)
     calibrated = recalibrate(scores, fitted)
