@@ -55,29 +55,48 @@ def test_exact_bounds_are_those_of_clopper_and_pearson():
     assert bound_exactly(8, 10) == pytest.approx((0.4439, 0.9748), abs=1e-4)
 
 
-def test_the_basic_interval_mirrors_the_percentiles():
-    drawn = np.random.default_rng(0).normal(3, 1, 1000)
-    low, high = bound_replicates(drawn, 50)
-    assert bound_replicates(drawn, 50, value=2, pivot=True) == pytest.approx((4 - high, 4 - low))
+def test_a_plain_figure_is_spread_by_student():
+    drawn = np.random.default_rng(0).normal(3, 1, 4000)
+    low, high = bound_replicates(drawn, 21, value=2)
+    # t of 20 degrees of freedom is 2.086; sqrt(21 / 20) undoes the bootstrap's narrowness.
+    assert (low + high) / 2 == pytest.approx(2)
+    assert (high - low) / 2 == pytest.approx(2.086 * np.sqrt(21 / 20) * drawn.std(), rel=1e-3)
+
+
+def test_a_share_stays_a_share_and_is_symmetric_in_the_logit():
+    drawn = np.clip(np.random.default_rng(0).normal(0.97, 0.03, 1000), 0, 1)
+    low, high = bound_replicates(drawn, 30, value=0.97, share=True)
+    odds = np.array([low, 0.97, high]) / (1 - np.array([low, 0.97, high]))
+    assert 0 < low < high < 1
+    assert odds[1] / odds[0] == pytest.approx(odds[2] / odds[1])
+
+
+def test_the_bias_that_replicates_show_is_taken_off():
+    drawn = np.random.default_rng(0).normal(0.05, 0.01, 1000)
+    low, high = bound_replicates(drawn, 1000, value=0.04, biased=True)
+    assert (low + high) / 2 == pytest.approx(0.03, abs=1e-3)
+    assert bound_replicates(drawn, 1000, value=0.01, biased=True)[0] == 0
 
 
 def test_an_interval_needs_draws_that_can_tell():
     drawn = np.full(100, np.nan)
     drawn[:40] = 0.5
-    assert np.isnan(bound_replicates(drawn, 30)).all()
+    assert np.isnan(bound_replicates(drawn, 30, value=0.5)).all()
 
 
 @pytest.mark.parametrize("groups", [20, 50])
 def test_intervals_cover(groups):
     """A quick look; benchmarks/coverage.py looks closely."""
     rng = np.random.default_rng(7)
-    truth, hits, rounds = 0.7, 0, 200
+    truth, hits, rounds = 0.7, 0, 150
     code = np.repeat(np.arange(groups), 8)
     for _ in range(rounds):
         rate = rng.beta(3.5, 1.5, groups)  # mean 0.7, correlation 1/6 inside a group
         right = rng.random(len(code)) < rate[code]
         part, whole = np.bincount(code, weights=right), np.bincount(code)
         weights = draw_weights(groups, 300, seed=int(rng.integers(1 << 30)))
-        low, high = bound_replicates((weights @ part) / (weights @ whole), groups)
+        drawn = (weights @ part) / (weights @ whole)
+        value = part.sum() / whole.sum()
+        low, high = bound_replicates(drawn, groups, value=value, share=True)
         hits += low <= truth <= high
     assert 0.91 <= hits / rounds <= 0.985

@@ -131,9 +131,15 @@ def score(
         twins: groups that stand on the training side; their rows are marked as seen.
     """
     from tumorlens.evaluation.assessment import mark_twins
+    from tumorlens.evaluation.memory import recall
     from tumorlens.evaluation.scoring import score_manifest
 
     with words.open_bar(voice, "scoring", lambda: len(manifest), unit="slices") as bar:
-        scored = score_manifest(detector, manifest, lambda done, total: bar.advance(1))
+        scored = score_manifest(
+            detector,
+            manifest,
+            lambda done, total: bar.advance(1),
+            is_seen=recall(detector.session),
+        )
     scores = mark_twins(scored.scores, twins)
     return Scoring(scores, scored.failures, detector.session)

@@ -79,13 +79,14 @@ def _replicate(
 
 
 def _subtract(statistic: Statistic, drawn: FloatArray, other: float) -> Difference:
-    low, high = bound_replicates(drawn, statistic.groups)
+    difference = statistic.value - other
+    low, high = bound_replicates(drawn, statistic.groups, value=difference)
     shown = statistic.groups >= FEW_GROUPS and bool(np.isfinite(low)) and low < high
     return Difference(
         statistic.name,
         statistic.value,
         other,
-        statistic.value - other,
+        difference,
         low if shown else None,
         high if shown else None,
         statistic.groups,

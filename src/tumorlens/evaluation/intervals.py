@@ -35,6 +35,9 @@ REPLICATES = 1000
 FEW_GROUPS = 20
 """With fewer groups no interval is given; the counts per group are listed instead."""
 
+LARGEST_STEP = np.log(20.0)
+"""On the logit scale: how far a replicate may lie from the figure."""
+
 CELLS_AT_ONCE = 4_000_000
 """Weights that are held as floats at one time: about 32 MB."""
 
@@ -78,9 +81,10 @@ class Statistic:
             the rarer one.
         parts: (G, 2) numbers to list under 20 groups: part and whole; None where no count says it.
         share: True if it lies in [0, 1] and its ends mean "no error" and "nothing but errors":
-            there a bootstrap sees no spread, and an exact bound on groups takes its place.
-        pivot: True for the basic interval (2 value - quantiles), which undoes the upward bias of
-            figures such as the ECE, whose replicates add noise to noise.
+            there a bootstrap sees no spread, and an exact bound on groups takes its place. Its
+            interval is symmetric in the logit.
+        biased: True for figures such as the ECE, which noise pushes up: the interval is centred
+            at the value less the bias that the replicates show, and ends at 0.
         note: what to know about it.
     """
 
@@ -90,7 +94,7 @@ class Statistic:
     groups: int
     parts: FloatArray | None = None
     share: bool = False
-    pivot: bool = False
+    biased: bool = False
     note: str = ""
 
 
@@ -147,22 +151,47 @@ def replicate_family(
 
 
 def bound_replicates(
-    values: FloatArray, groups: int, *, value: float = np.nan, pivot: bool = False
+    values: FloatArray,
+    groups: int,
+    *,
+    value: float,
+    share: bool = False,
+    biased: bool = False,
 ) -> tuple[float, float]:
-    """Ends of the 95 % interval of bootstrap ``values``; NaN ends where half of them are NaN.
+    """Ends of the 95 % interval: the value, and the spread of its replicates times Student's t.
 
-    The quantiles are widened for the number of groups (the "expanded percentile" interval of
-    Hesterberg, What teachers should know about the bootstrap, 2015, section 5.4): plain
-    percentiles are too narrow by sqrt((G - 1) / G) and by the normal in place of Student's t.
+    With tens of groups, percentiles of the replicates cover too little: they are too narrow by
+    sqrt((G - 1) / G) and by the normal in place of t (Hesterberg, What teachers should know about
+    the bootstrap, 2015, section 5.4), and skewed figures such as an AUC near 1 are missed on one
+    side. Shares are therefore spread on the logit scale, where they are nearly symmetric
+    (benchmarks/coverage.py compares).
+
+    Args:
+        values: (B,) replicates; those that are NaN could not tell.
+        groups: that carry the figure.
+        value: of the figure itself.
+        share, biased: as in `Statistic`.
+
+    Returns:
+        Low and high; NaN where more than half of the replicates are.
     """
     known = values[np.isfinite(values)]
     if groups < 2 or len(known) < max(2, len(values) / 2):
         return np.nan, np.nan
-    stats = load("scipy.stats", "intervals")
-    reach = np.sqrt(groups / (groups - 1)) * stats.t.ppf(0.975, groups - 1)
-    level = float(stats.norm.cdf(-reach))
-    low, high = np.quantile(known, [level, 1 - level])
-    return (2 * value - float(high), 2 * value - float(low)) if pivot else (float(low), float(high))
+    student = load("scipy.stats", "intervals").t.ppf(0.975, groups - 1)
+    reach = float(student * np.sqrt(groups / (groups - 1)))
+    if share:
+        center = _logit(np.array(value))
+        # A replicate without any error has no logit; it counts as one of a twentieth the odds.
+        drawn = np.clip(_logit(known), center - LARGEST_STEP, center + LARGEST_STEP)
+        ends = center + np.array([-reach, reach]) * drawn.std()
+        low, high = 1 / (1 + np.exp(-ends))
+    elif biased:
+        center = max(0.0, 2 * value - float(known.mean()))
+        low, high = max(0.0, center - reach * known.std()), center + reach * known.std()
+    else:
+        low, high = value - reach * known.std(), value + reach * known.std()
+    return float(low), float(high)
 
 
 def bound_exactly(right: int, groups: int) -> tuple[float, float]:
@@ -190,11 +219,14 @@ def _finish(statistic: Statistic, values: FloatArray, group_names: Sequence[str]
     if few:
         return _with(estimate, method="counts", counts=counts)
     low, high = bound_replicates(
-        values, statistic.groups, value=statistic.value, pivot=statistic.pivot
+        values,
+        statistic.groups,
+        value=statistic.value,
+        share=statistic.share,
+        biased=statistic.biased,
     )
     if np.isnan(low):
         return estimate
-    low, high = (max(0.0, low), max(0.0, high)) if statistic.pivot else (low, high)
     return _with(estimate, low=low, high=high, method="bootstrap")
 
 
@@ -217,3 +249,8 @@ def _list_counts(statistic: Statistic, names: Sequence[str]) -> list[tuple[str, 
 
 def _with(estimate: Estimate, **changes: object) -> Estimate:
     return msgspec.structs.replace(estimate, **changes)
+
+
+def _logit(share: FloatArray) -> FloatArray:
+    p = np.clip(share, 1e-9, 1 - 1e-9)
+    return np.asarray(np.log(p) - np.log1p(-p))

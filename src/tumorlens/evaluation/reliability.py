@@ -28,7 +28,7 @@ FloatArray = npt.NDArray[np.float64]
 IndexArray = npt.NDArray[np.intp]
 BoolArray = npt.NDArray[np.bool_]
 
-SIMULATIONS = 500
+SIMULATIONS = 200
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
 """Shares of slices answered at which the error is stated."""
 
@@ -112,7 +112,7 @@ def calibration_family(cases: Cases) -> Family:
         n=int(used.sum()),
         groups=cases.count_groups(used),
         parts=cases.of_each,
-        pivot=True,
+        biased=True,
         note=f"perfectly calibrated: {chance:.3f}" if count else "needs a source with both labels",
     )
     return Family((statistic,), replicate, width=count)

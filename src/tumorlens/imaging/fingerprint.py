@@ -112,7 +112,7 @@ def compare_fingerprint(slice_: Slice, memory: npt.NDArray[np.uint8]) -> npt.NDA
     Returns:
         (N,) bits of 256; at most `SEEN_LIMIT` for a copy.
     """
-    ways = fingerprint_descriptors(turn_descriptors(describe_head(slice_)))
+    ways = np.ascontiguousarray(fingerprint_descriptors(turn_descriptors(describe_head(slice_))))
     differing = ways.view(np.uint64)[:, None] ^ np.ascontiguousarray(memory).view(np.uint64)
     return np.asarray(np.bitwise_count(differing).sum(-1, dtype=np.int64).min(0))
 

@@ -1,0 +1,127 @@
+"""``tumorlens calibrate``: a new model file whose numbers, and nothing else, have changed."""
+
+import msgspec
+import numpy as np
+import onnx
+import pytest
+
+from models import make_card, write_tiny_model
+from sites import write_site
+from tumorlens.cli.main import run
+from tumorlens.detector import Detector
+from tumorlens.model.card import Figure, OperatingPoint
+from tumorlens.model.graph import read_calibration
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    return write_site(tmp_path_factory.mktemp("site") / "hospital", patients=30).parent
+
+
+@pytest.fixture
+def model(tmp_path):
+    figures = [
+        Figure(name=name, data="x", split="left out", value=0.5, slices=9, groups=9)
+        for name in ("AUC", "sensitivity")
+    ]
+    points = {
+        "balanced": OperatingPoint(low=0.3, middle=0.5, high=0.7),
+        "keen": OperatingPoint(low=0.1, middle=0.2, high=0.4),
+    }
+    card = make_card(figures=figures, operating_points=points)
+    return write_tiny_model(tmp_path / "tiny.onnx", card)
+
+
+def calibrate(*words):
+    return run(["calibrate", *map(str, words)])
+
+
+def test_a_new_model_with_history(site, model, tmp_path, capsys):
+    new = tmp_path / "new.onnx"
+    assert calibrate(model, site, "--output", new, "--sensitivity", "0.9") == 0
+    shown = capsys.readouterr().out
+    assert "tiny 0+calibrated.1" in shown
+    assert "sensitivity 0.9 at the middle" in shown
+    card = Detector(new).card
+    entry = card.history[0]
+    assert (entry.slices, entry.groups, entry.data) == (60, 30, "hospital")
+    assert card.operating_points["balanced"].low <= card.operating_points["balanced"].middle
+    # Figures of order hold after a calibration; a sensitivity does not.
+    assert [one.split for one in card.figures if one.name == "sensitivity"] == [
+        "the cases that chose the thresholds"
+    ]
+    assert any(one.name == "AUC" for one in card.figures)
+    before, after = (onnx.load(path).graph for path in (model, new))
+    assert [node.SerializeToString() for node in before.node] == [
+        node.SerializeToString() for node in after.node
+    ]
+
+
+def test_the_wanted_sensitivity_is_reached_by_the_file(site, model, tmp_path):
+    new = tmp_path / "new.onnx"
+    assert calibrate(model, site, "--output", new, "--sensitivity", "0.9", "--quiet") == 0
+    detector = Detector(new)
+    middle = detector.card.operating_points["balanced"].middle
+    found = [
+        one.tumor_probability >= middle for one in detector.predict(sorted(site.glob("*-0.png")))
+    ]
+    assert np.mean(found) >= 0.9
+
+
+def test_other_points_keep_their_verdicts(site, model, tmp_path):
+    new = tmp_path / "new.onnx"
+    assert calibrate(model, site, "--output", new, "--quiet") == 0
+    pictures = sorted(site.glob("*.png"))
+    old_point, new_point = (
+        [
+            "high" if one.tumor_probability >= d.card.operating_points["keen"].high else "low"
+            for one in d.predict(pictures)
+        ]
+        for d in (Detector(model), Detector(new))
+    )
+    assert old_point == new_point
+
+
+def test_calibrations_compose(site, model, tmp_path):
+    once, twice = tmp_path / "once.onnx", tmp_path / "twice.onnx"
+    assert calibrate(model, site, "--output", once, "--quiet") == 0
+    assert calibrate(once, site, "--output", twice, "--quiet", "--name", "screening") == 0
+    card = Detector(twice).card
+    assert card.version == "0+calibrated.2"
+    assert set(card.operating_points) == {"balanced", "keen", "screening"}
+    # The second fit starts where the first ended, and finds less left to do.
+    first, second = read_calibration(once).scale, read_calibration(twice).scale
+    assert abs(np.log(second / first)) < abs(np.log(first))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["--sensitivity", "0.99"],
+            "30 groups (patients) with slices labelled tumor; "
+            "expected at least 100 for a rate of 0.99: add 70 more",
+        ),
+        (["--sensitivity", "0.9", "--specificity", "0.9"], "not both"),
+        (["--sensitivity", "1.5"], "1.5 is not in the range"),
+    ],
+)
+def test_what_cannot_be_is_said_and_nothing_is_written(
+    site, model, tmp_path, capsys, words, message
+):
+    new = tmp_path / "new.onnx"
+    assert calibrate(model, site, "--output", new, *words) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert not list(tmp_path.glob("new*"))
+
+
+def test_a_model_needs_a_place_to_go(site, model, capsys):
+    assert calibrate(model, site) == 2
+    assert "--output NEW.onnx is missing" in capsys.readouterr().err
+
+
+def test_the_old_card_is_left_alone(site, model, tmp_path):
+    before = model.read_bytes()
+    assert calibrate(model, site, "--output", tmp_path / "new.onnx", "--quiet") == 0
+    assert model.read_bytes() == before
+    assert msgspec.json.decode(Detector(model).card.to_json())["history"] == []

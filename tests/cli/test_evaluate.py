@@ -1,0 +1,128 @@
+"""``tumorlens evaluate`` from end to end: real pictures, a real model file, a real JSON."""
+
+import json
+
+import pytest
+
+from models import write_tiny_model
+from sites import write_site
+from tumorlens.cli.main import run
+
+
+@pytest.fixture
+def site(tmp_path):
+    return write_site(tmp_path / "hospital", patients=24).parent
+
+
+@pytest.fixture
+def model(tmp_path):
+    return write_tiny_model(tmp_path / "tiny.onnx")
+
+
+def evaluate(*words):
+    return run(["evaluate", "--replicates", "100", *map(str, words)])
+
+
+def figures(path, part=0):
+    record = json.loads(path.read_text(encoding="utf-8"))
+    return {one["name"]: one for one in record["parts"][part]["estimates"]}
+
+
+def test_summary_json_scores_and_run_log(site, model, tmp_path, capsys):
+    output, scores, log = (tmp_path / name for name in ("e.json", "s.csv", "log.json"))
+    words = ("--output", output, "--save-scores", scores, "--run-log", log, "--prevalence", "0.1")
+    assert evaluate(model, site, *words) == 0
+    shown = capsys.readouterr().out
+    assert "hospital: 48 slices (24 tumor, 24 no tumor), 24 groups; tiny 0" in shown
+    assert "For research only" in shown
+    found = figures(output)
+    assert found["auc"]["value"] > 0.8
+    assert found["pointing"]["n"] == 24
+    assert found["pointing"]["value"] > found["pointing_of_center"]["value"] - 1e-9
+    assert found["ppv"]["value"] is not None
+    assert json.loads(log.read_text())["counts"] == {"slices": 48, "failed": 0}
+    again = tmp_path / "again.json"
+    assert evaluate("--scores", scores, "--prevalence", "0.1", "--output", again) == 0
+    assert figures(again)["auc"] == found["auc"]
+    assert figures(again)["pointing"] == found["pointing"]
+
+
+def test_two_sets_are_measured_apart(site, model, tmp_path, capsys):
+    other = write_site(tmp_path / "clinic", patients=3, seed=1).parent
+    output = tmp_path / "e.json"
+    assert evaluate(model, site, other, "--output", output, "--by", "source") == 0
+    parts = json.loads(output.read_text())["parts"]
+    assert [part["by"] for part in parts] == [{}, {"source": "clinic"}, {"source": "hospital"}]
+    assert "Part by part" in capsys.readouterr().out
+    counts = figures(output, 1)["sensitivity"]["counts"]
+    assert [whole for _, _, whole in counts] == [1, 1, 1]
+
+
+def test_comparison_with_a_model_and_with_scores(site, model, tmp_path, capsys):
+    scores = tmp_path / "s.csv"
+    assert evaluate(model, site, "--save-scores", scores, "--compare", model) == 0
+    assert "Against tiny 0" in capsys.readouterr().out
+    assert evaluate(model, site, "--compare", scores) == 0
+    assert "+0.000" in capsys.readouterr().out
+
+
+def test_a_group_on_both_sides_of_the_split_was_seen(tmp_path, model, capsys):
+    manifest = write_site(tmp_path / "hospital", patients=2, slices=4, split="test")
+    lines = manifest.read_text().splitlines()
+    lines[1] = lines[1].replace(",test,", ",train,")
+    manifest.write_text("\n".join(lines) + "\n")
+    output = tmp_path / "e.json"
+    assert evaluate(model, manifest, "--split", "test", "--output", output) == 0
+    parts = json.loads(output.read_text())["parts"]
+    assert [(part["seen"], part["slices"]) for part in parts] == [("as_is", 7), ("without_seen", 4)]
+    assert "without pictures seen in training" in capsys.readouterr().out
+
+
+def test_an_unreadable_picture_is_named_and_the_exit_code_is_1(site, model, capsys):
+    (site / "0-0.png").write_bytes(b"no picture")
+    assert evaluate(model, site) == 1
+    said = capsys.readouterr().err
+    assert "0-0.png" in said
+    assert "1 of 48 slices could not be read" in said
+
+
+@pytest.mark.parametrize("kept", ["tumor", "no_tumor"])
+def test_one_label_only_says_what_still_holds(site, model, capsys, kept):
+    manifest = site / "manifest.csv"
+    header, *lines = manifest.read_text().splitlines()
+    rows = [line for line in lines if f",{kept}," in line]
+    manifest.write_text("\n".join([header, *rows]) + "\n")
+    assert evaluate(model, site) == 0
+    assert f"one label only ({kept})" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "expected MODEL and DATA..., or --scores FILE"),
+        (["{model}"], "expected MODEL and DATA..., or --scores FILE"),
+        (["{model}", "{site}", "--scores", "{site}/manifest.csv"], "not both"),
+        (["{model}", "{site}", "--by", "hospital"], "no column 'hospital'"),
+        (["{model}", "{site}", "--split", "exam"], "no row has the split 'exam'"),
+        (["--scores", "{site}/manifest.csv"], "tumor_probability, low, middle, high not found"),
+        (["{model}", "{site}", "--operating-point", "keen"], "no operating point 'keen'"),
+        (["{model}", "{site}/empty"], "no such file or folder"),
+    ],
+)
+def test_what_cannot_be_is_said_and_nothing_is_written(
+    site, model, tmp_path, capsys, words, message
+):
+    output = tmp_path / "e.json"
+    filled = [word.format(model=model, site=site) for word in words]
+    assert evaluate(*filled, "--output", output) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert not list(tmp_path.glob("e.json*"))
+
+
+def test_an_existing_result_is_refused_before_the_work(site, model, tmp_path, capsys):
+    output = tmp_path / "e.json"
+    output.write_text("kept")
+    assert evaluate(model, site, "--output", output) == 2
+    assert output.read_text() == "kept"
+    assert evaluate(model, site, "--output", output, "--overwrite", "--quiet") == 0
+    assert capsys.readouterr().out == ""
