@@ -21,7 +21,6 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import get_frame
 from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
 from pydicom.uid import (
-    UID,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -33,7 +32,7 @@ from tumorlens.errors import InputError
 from tumorlens.imaging.codestreams import read_size
 from tumorlens.imaging.filemeta import check_inflated
 from tumorlens.imaging.geometry import arrange
-from tumorlens.imaging.headers import FrameHeader, count_frames, read_place
+from tumorlens.imaging.headers import FrameHeader, count_frames, explain_no_picture, read_place
 from tumorlens.imaging.limits import Limits
 from tumorlens.imaging.parts import Opener, Part
 from tumorlens.imaging.refusal import refuse
@@ -61,12 +60,6 @@ Pixels = npt.NDArray[Any]
 
 _DAMAGED = "is a damaged DICOM file"
 _ADVICE = "export it anew"
-_NO_PICTURES = {
-    "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation",
-    "1.2.840.10008.5.1.4.1.1.66.7": "a segmentation",
-    "1.2.840.10008.5.1.4.1.1.481.2": "a radiotherapy dose",
-}
-"""SOP classes that store pixels which are no picture; PS3.4, B.5."""
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _SMALLEST_FRAME = 8  # bytes: the header of a fragment, or 64 pixels of one bit
 _RLE_GROWTH = 128 // 2
@@ -109,7 +102,7 @@ def read_header(stream: BinaryIO, path: str, limits: Limits) -> SeriesHeader | s
     """
     dataset = _parse(stream, path, limits, stop_before_pixels=True, specific_tags=_HEADER_TAGS)
     with refuse(path, _DAMAGED, _ADVICE):
-        reason = _no_picture(dataset)
+        reason = explain_no_picture(dataset)
         if reason:
             return reason
         header = FrameHeader(dataset, 0)
@@ -191,24 +184,7 @@ def _name_syntax(dataset: Dataset) -> Dataset:
     return named
 
 
-def _no_picture(dataset: Dataset) -> str:
-    """Why the object shows no picture, or nothing."""
-    if not len(dataset):
-        return "is a DICOM file that is cut short"
-    uid = UID(str(dataset.get("SOPClassUID") or ""))
-    if uid in _NO_PICTURES:
-        return f"is {_NO_PICTURES[uid]}, no picture"
-    if "MOSAIC" in (dataset.get("ImageType") or ()):
-        return "is a Siemens mosaic of many slices in one picture"
-    if "Rows" in dataset and "Columns" in dataset:
-        return ""
-    if "EncryptedAttributesSequence" in dataset:
-        return "has its content encrypted"
-    kind = "has no pixels" if "Image Storage" in uid.name else "is a DICOM object without a picture"
-    return f"{kind} ({uid.name or 'no class stated'})"
-
-
-def _read_frames(dataset: Dataset, path: str, limits: Limits) -> Iterator[Placed]:
+def _read_frames(dataset: Dataset, path: str, limits: Limits) -> Iterator[Placed | InputError]:
     """Frames in the order of their places; the first that fails ends the file."""
     with refuse(path, _DAMAGED, _ADVICE):
         count = _check_pixels(dataset, path, limits)
@@ -219,13 +195,18 @@ def _read_frames(dataset: Dataset, path: str, limits: Limits) -> Iterator[Placed
         with refuse(path, f"has pixels that cannot be decoded as {syntax.name}", _ADVICE):
             if syntax.is_encapsulated:
                 _check_codestream(header, path, limits)
-            placed = _place(_decode(header), header, path)
-        yield placed
+            values = _decode(header)
+        try:
+            placed = _place(values, header, path)
+        except InputError as error:  # a frame of NaN alone, among others
+            yield error
+        else:
+            yield placed
 
 
 def _check_pixels(dataset: Dataset, path: str, limits: Limits) -> int:
     """Refuse what holds no pixels, or too many; else the number of frames."""
-    reason = _no_picture(dataset)
+    reason = explain_no_picture(dataset)
     if reason:
         raise InputError(path, reason, "give the images of the series")
     if not any(key in dataset for key in _PIXELS):
@@ -282,12 +263,12 @@ def _decode(header: FrameHeader) -> Pixels:
         return to_luminance(apply_color_lut(values, dataset))
     if values.ndim == 3:
         return to_luminance(values)
-    padding = _find_padding(values, dataset)
     grey = _rescale(values, header)
-    if padding is not None and padding.any() and not padding.all():
-        grey = grey.astype(np.float32)
-        grey[padding] = min(0.0, grey[~padding].min())
-    return grey
+    if header.padding is None:
+        return grey
+    outside = (values >= header.padding[0]) & (values <= header.padding[1])
+    inside = np.where(outside, np.float32(np.inf), grey).min()
+    return np.where(outside, min(np.float32(0), inside), grey) if np.isfinite(inside) else grey
 
 
 def _rescale(values: Pixels, header: FrameHeader) -> Pixels:
@@ -302,16 +283,5 @@ def _rescale(values: Pixels, header: FrameHeader) -> Pixels:
     if dataset.PhotometricInterpretation != "MONOCHROME1":
         return values
     # Mirrored in the range of the stored bits, not of this frame: all slices stay comparable.
-    bits, signed = int(dataset.BitsStored), bool(dataset.PixelRepresentation)
-    ends = -1 if signed else 2**bits - 1
+    ends = -1 if dataset.PixelRepresentation else 2**dataset.BitsStored - 1
     return np.float32(slope * ends + 2 * intercept) - values.astype(np.float32)
-
-
-def _find_padding(values: Pixels, dataset: Dataset) -> npt.NDArray[np.bool_] | None:
-    """Pixels outside the picture: Pixel Padding Value and Range Limit; PS3.3, C.7.5.1.1.2."""
-    value = dataset.get("PixelPaddingValue")
-    if not isinstance(value, int):
-        return None
-    limit = dataset.get("PixelPaddingRangeLimit")
-    low, high = sorted((value, limit if isinstance(limit, int) else value))
-    return (values >= low) & (values <= high)

@@ -18,9 +18,16 @@ from tumorlens.imaging.geometry import Grid, arrange, grid_of_slice
 from tumorlens.imaging.sequences import guess_sequence
 from tumorlens.imaging.series import Place
 
-__all__ = ["FrameHeader", "count_frames", "read_place"]
+__all__ = ["FrameHeader", "count_frames", "explain_no_picture", "read_place"]
 
 DataSet = Any
+
+_NO_PICTURES = {
+    "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation",
+    "1.2.840.10008.5.1.4.1.1.66.7": "a segmentation",
+    "1.2.840.10008.5.1.4.1.1.481.2": "a radiotherapy dose",
+}
+"""SOP classes that store pixels which are no picture; PS3.4, B.5."""
 
 _DIRECTIONS = {
     "L": (1, 0, 0),
@@ -72,6 +79,15 @@ class FrameHeader:
         center = self.floats("WindowCenter", 1, "FrameVOILUTSequence")
         width = self.floats("WindowWidth", 1, "FrameVOILUTSequence")
         return (center[0], width[0]) if center and width and width[0] > 0 else None
+
+    @property
+    def padding(self) -> tuple[float, float] | None:
+        """Range of stored values outside the picture: Pixel Padding; PS3.3, C.7.5.1.1.2."""
+        value = self.floats("PixelPaddingValue", 1)
+        if value is None:
+            return None
+        limit = self.floats("PixelPaddingRangeLimit", 1) or value
+        return min(value[0], limit[0]), max(value[0], limit[0])
 
     @property
     def grid(self) -> Grid | None:
@@ -141,6 +157,24 @@ class FrameHeader:
         if len(words) != 2 or not all(word[:1] in _DIRECTIONS for word in words):
             return None
         return (*_DIRECTIONS[words[0][0]], *_DIRECTIONS[words[1][0]])
+
+
+def explain_no_picture(dataset: DataSet) -> str:
+    """Why an object shows no picture, in a phrase; empty if it may show one."""
+    if not len(dataset):
+        return "is a DICOM file that is cut short"
+    uid = dataset.get("SOPClassUID")
+    name = getattr(uid, "name", "")
+    if uid in _NO_PICTURES:
+        return f"is {_NO_PICTURES[uid]}, no picture"
+    if "MOSAIC" in (dataset.get("ImageType") or ()):
+        return "is a Siemens mosaic of many slices in one picture"
+    if "Rows" in dataset and "Columns" in dataset:
+        return ""
+    if "EncryptedAttributesSequence" in dataset:
+        return "has its content encrypted"
+    kind = "has no pixels" if "Image Storage" in name else "is a DICOM object without a picture"
+    return f"{kind} ({name or 'no class stated'})"
 
 
 def count_frames(dataset: DataSet) -> int:

@@ -99,7 +99,7 @@ def read_nifti(
     Raises:
         InputError: broken, cut short or too large.
     """
-    is_voxels = file is not None and ".img" in (part.lower() for part in file.suffixes[-2:])
+    is_voxels = file is not None and file.name.lower().endswith((".img", ".img.gz"))
     head = open_file(find_half(file, path, ".hdr"), path) if is_voxels else nullcontext(stream)
     with refuse(path, _BROKEN, _ADVICE), head as block:
         header, single = _parse_header(_unzip(block), path)

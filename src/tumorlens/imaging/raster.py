@@ -9,6 +9,7 @@ become luma, transparency is laid over black. 16-bit grey and float pictures kee
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -136,5 +137,7 @@ def _orientation(image: Image.Image) -> int | None:
     """EXIF orientation 2 to 8, or None. Pillow turns TIFF pages by itself."""
     if image.format == "TIFF" or "exif" not in image.info:
         return None
-    value = image.getexif().get(_ORIENTATION, 1)
-    return int(value) if value in range(2, 9) else None
+    with suppress(Exception):  # a broken EXIF block is no reason to refuse a sound picture
+        value = image.getexif().get(_ORIENTATION, 1)
+        return int(value) if value in range(2, 9) else None
+    return None

@@ -153,7 +153,7 @@ def _read_stream(
 
 def _is_half(file: Path | None) -> bool:
     """Bare voxels of a pair, which may begin with any bytes: the header beside them tells."""
-    if file is None or ".img" not in (suffix.lower() for suffix in file.suffixes[-2:]):
+    if file is None or not file.name.lower().endswith((".img", ".img.gz")):
         return False
     from tumorlens.imaging.nifti import find_half
 

@@ -117,12 +117,13 @@ def _walk(folder: Path, limits: Limits, seen: set[tuple[int, int]]) -> Iterator[
             return
         seen.add((status.st_dev, status.st_ino))
         with os.scandir(folder) as entries:
-            found = sorted((natural_key(e.name), e.name, e.is_dir()) for e in entries)
+            found = [(entry.name, entry.is_dir()) for entry in entries]
     except OSError as error:
         yield InputError(str(folder), f"cannot be listed ({error.strerror})", "check its rights")
         return
-    yield from _sort_files(folder, [name for _, name, is_folder in found if not is_folder], limits)
-    for _, name, is_folder in found:
+    found.sort(key=lambda entry: natural_key(entry[0]))
+    yield from _sort_files(folder, [name for name, is_folder in found if not is_folder], limits)
+    for name, is_folder in found:
         if is_folder:
             yield from _walk(folder / name, limits, seen)
 
@@ -133,7 +134,9 @@ def _sort_files(folder: Path, names: Sequence[str], limits: Limits) -> Iterator[
     present = {name.lower() for name in names}
     for name in names:
         part = Part(str(folder / name), folder / name)
-        if _is_picture(name):
+        if name.startswith("._"):
+            yield Skipped(part.path, "what macOS notes beside a file")
+        elif _is_picture(name):
             yield Source(part.path, (part,), "raster")
         elif not _is_second_name(name, present):
             try:
