@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,7 +118,9 @@ def group_by_twins(
 
     total = 2 * len(manifest)  # each picture is described, then compared
     with words.open_bar(voice, "looking for twins", lambda: total, unit="steps") as bar:
-        grouped, twins = group_manifest(manifest, threads=threads or 0, progress=bar.advance)
+        grouped, twins = group_manifest(
+            manifest, threads=threads or os.cpu_count() or 1, progress=bar.advance
+        )
     voice.say(
         f"{missing} of {len(manifest)} slices had no group; "
         f"{len(manifest)} pictures are {twins.distinct} different ones"

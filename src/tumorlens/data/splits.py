@@ -109,7 +109,7 @@ def _tell_uneven(
     for number, kind in enumerate(kinds):
         total, groups = int(counts[:, number].sum()), int((counts[:, number] > 0).sum())
         got = held[:, number] / total
-        if np.abs(got - shares).max() > _UNEVEN:
+        if np.abs(got - shares).max() > _UNEVEN + 1e-9:
             told = ", ".join(
                 f"{name} holds {share:.0%} and not {wanted:.0%}"
                 for name, share, wanted in zip(names, got, shares, strict=True)

@@ -78,7 +78,8 @@ class Twins:
     Attributes:
         clusters: (N,) cluster of each picture, numbered from 0 in order of appearance; copies,
             and copies of copies, share one.
-        pairs: evidence: at least one chain of pairs through each cluster, not every pair in it.
+        pairs: evidence: one chain of pairs through each cluster, so N less the clusters; among
+            them at least one between any two sides that a cluster lies on.
     """
 
     clusters: Numbers
@@ -275,14 +276,15 @@ def _compare(search: _Search, block: Numbers, threshold: float, chains: _Chains)
 def _accept(
     found: _Candidates, correlation: Array, threshold: float, chains: _Chains
 ) -> Iterator[Twin]:
-    for number in np.flatnonzero(correlation >= threshold).tolist():
+    order = np.argsort(-correlation, kind="stable")
+    for number in order[correlation[order] >= threshold].tolist():
         first, second = int(found.first[number]), int(found.second[number])
-        chains.join(first, second)
-        if first < second:
-            yield Twin(first, second, float(correlation[number]), ORIENTATIONS[found.way[number]])
-        else:
-            back = ORIENTATIONS[_BACK[found.way[number]]]
-            yield Twin(second, first, float(correlation[number]), back)
+        if not chains.join(first, second):
+            continue
+        way = int(found.way[number])
+        if first > second:
+            first, second, way = second, first, _BACK[way]
+        yield Twin(first, second, float(correlation[number]), ORIENTATIONS[way])
 
 
 def _join(parts: list[_Candidates]) -> _Candidates:
@@ -315,9 +317,11 @@ class _Chains:
     def __init__(self, count: int) -> None:
         self._parent = list(range(count))
 
-    def join(self, first: int, second: int) -> None:
+    def join(self, first: int, second: int) -> bool:
+        """Whether the two were apart until now."""
         a, b = self._root(first), self._root(second)
         self._parent[max(a, b)] = min(a, b)
+        return a != b
 
     def apart(self, first: Numbers, second: Numbers) -> npt.NDArray[np.bool_]:
         pairs = zip(first.tolist(), second.tolist(), strict=True)

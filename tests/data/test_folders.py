@@ -1,0 +1,173 @@
+"""Manifests built from class folders and from trees of DICOM and NIfTI files."""
+
+import numpy as np
+import pytest
+
+from builders import paint_head, write_nifti, write_picture, write_series
+from tumorlens.data.class_names import ClassNames, parse_map
+from tumorlens.data.manifest import read_data
+from tumorlens.errors import DataError, InputError, UsageError
+
+PIXELS = np.arange(64, dtype=np.uint8).reshape(8, 8)
+
+
+@pytest.fixture
+def tree(tmp_path):
+    def build(*names):
+        for name in names:
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_picture(path, PIXELS)
+        return tmp_path
+
+    return build
+
+
+def facts(manifest, *columns):
+    return {row.path.name: tuple(getattr(row, name) for name in columns) for row in manifest.rows}
+
+
+def test_known_names_are_labels(tree):
+    folder = tree(
+        "YES/a.png", "no/b.png", "No Tumor/c.jpg", "glioma_tumor/d.png", "Pituitary/e.png"
+    )
+    manifest = read_data(folder)
+    assert facts(manifest, "label", "tumor_class") == {
+        "a.png": ("tumor", ""),
+        "b.png": ("no_tumor", ""),
+        "c.jpg": ("no_tumor", ""),
+        "d.png": ("tumor", "glioma"),
+        "e.png": ("tumor", "pituitary"),
+    }
+    assert manifest.sources == (folder.name,)
+    assert all(row.group == "" and row.frame is None for row in manifest.rows)
+
+
+def test_splits_stand_above_or_below_classes(tree):
+    folder = tree("Training/yes/a.png", "Testing/no/b.png", "yes/val/c.png")
+    assert facts(read_data(folder), "split") == {
+        "a.png": ("train",),
+        "b.png": ("test",),
+        "c.png": ("validation",),
+    }
+
+
+def test_other_names_need_a_map(tree):
+    folder = tree("healthy/a.png", "mets/b.png", "masks/c.png", "yes/d.png")
+    with pytest.raises(DataError, match=r"healthy, masks, mets.*--map 'healthy=no_tumor'"):
+        read_data(folder)
+    given = parse_map(["healthy=notumor", "mets=tumor:metastases", "masks=skip"])
+    assert facts(read_data(folder, classes=given), "label", "tumor_class") == {
+        "a.png": ("no_tumor", ""),
+        "b.png": ("tumor", "metastases"),
+        "d.png": ("tumor", ""),
+    }
+
+
+def test_what_lies_in_a_skipped_folder_is_skipped(tree):
+    folder = tree("yes/a.png", "copy/yes/b.png")
+    assert set(facts(read_data(folder, classes={"copy": "skip"}), "label")) == {"a.png"}
+
+
+@pytest.mark.parametrize("item", ["healthy", "=tumor", "healthy=", "healthy=healthy"])
+def test_a_bad_map_is_refused(item):
+    with pytest.raises(UsageError, match="--map"):
+        ClassNames(parse_map([item]))
+    with pytest.raises(UsageError, match="already"):
+        parse_map(["a=tumor", "a=no_tumor"])
+
+
+def test_folders_under_a_class_are_groups(tree):
+    folder = tree("yes/p1/a.png", "no/p1/b.png", "yes/p2/FLAIR/c.png", "yes/sub-07_scan/d.png")
+    assert facts(read_data(folder), "group", "sequence") == {
+        "a.png": ("p1", ""),
+        "b.png": ("p1", ""),
+        "c.png": ("p2", "FLAIR"),
+        "d.png": ("sub-07", ""),
+    }
+
+
+def test_one_folder_for_all_is_no_group(tree):
+    manifest = read_data(tree("yes/images/a.png", "no/images/b.png"))
+    assert {row.group for row in manifest.rows} == {""}
+
+
+def test_pictures_without_class_are_refused(tree):
+    with pytest.raises(DataError, match="no class is known"):
+        read_data(tree("a.png", "b.png"))
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("nothing")
+    with pytest.raises(DataError, match="holds no picture"):
+        read_data(tmp_path)
+    (tmp_path / "masks").mkdir()
+    write_picture(tmp_path / "masks" / "a.png", PIXELS)
+    with pytest.raises(DataError, match="skipped"):
+        read_data(tmp_path, classes={"masks": "skip"})
+
+
+def test_a_bids_tree_is_read_without_labels(tmp_path):
+    volume, affine = paint_head((24, 28, 20)), np.diag([3.0, 3.0, 3.0, 1.0])
+    names = [
+        "sub-01/anat/sub-01_FLAIR.nii.gz",
+        "sub-01/anat/sub-01_ce-gadolinium_T1w.nii.gz",
+        "sub-02/anat/sub-02_T2w.nii",
+        "sub-02/anat/sub-02_dseg.nii.gz",
+    ]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        write_nifti(tmp_path / name, volume, affine)
+    manifest = read_data(tmp_path)
+    assert {(row.group, row.sequence) for row in manifest.rows} == {
+        ("sub-01", "FLAIR"),
+        ("sub-01", "T1c"),
+        ("sub-02", "T2"),
+    }
+    assert {row.label for row in manifest.rows} == {""}
+    flair = [row for row in manifest.rows if row.sequence == "FLAIR" and row.position is not None]
+    assert [row.position for row in flair] == sorted(row.position for row in flair)
+    assert flair[0].position == 0
+    assert flair[-1].position == 1
+    assert [row.frame for row in flair] == list(range(flair[0].frame, flair[-1].frame + 1))
+
+
+def test_two_volumes_of_one_case_share_a_group(tmp_path):
+    for name in ("case_07_flair.nii.gz", "case_07_t1ce.nii.gz", "case_08_flair.nii.gz"):
+        write_nifti(tmp_path / name, paint_head((16, 16, 8)), np.diag([4.0, 4, 4, 1]))
+    rows = read_data(tmp_path).rows
+    assert {(row.group, row.sequence) for row in rows} == {
+        ("case_07", "FLAIR"),
+        ("case_07", "T1c"),
+        ("case_08", "FLAIR"),
+    }
+
+
+def test_a_dicom_tree_is_grouped_by_the_hashed_patient(tmp_path):
+    volume = paint_head((24, 28, 6)).transpose(2, 1, 0)
+    affine = np.array([[0, 0, 2.0, 0], [0, 2.0, 0, 0], [6.0, 0, 0, 0], [0, 0, 0, 1.0]])
+    for patient in ("A", "B"):
+        for class_folder in ("yes", "no"):
+            write_series(
+                tmp_path / class_folder / patient,
+                volume,
+                affine,
+                PatientID=patient,
+                SeriesInstanceUID=f"1.2.{ord(patient)}.{len(class_folder)}",
+                SeriesDescription="AX T2 FLAIR",
+            )
+    rows = read_data(tmp_path).rows
+    assert len(rows) == 4 * 4  # the first and the last slice of each series are blank
+    groups = {row.group for row in rows}
+    assert len(groups) == 2
+    assert not groups & {"A", "B"}
+    assert {row.sequence for row in rows} == {"FLAIR"}
+    assert {row.label for row in rows} == {"tumor", "no_tumor"}
+    assert {row.position for row in rows} >= {0.0, 1.0}
+
+
+def test_a_broken_volume_is_named(tmp_path):
+    (tmp_path / "yes").mkdir()
+    (tmp_path / "yes" / "broken.nii.gz").write_bytes(b"nothing like it")
+    with pytest.raises(InputError, match=r"broken\.nii\.gz"):
+        read_data(tmp_path)

@@ -1,0 +1,233 @@
+"""Manifests: what is read, what is written, what is refused and where it says so."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from shared_data import SHARED, needs_shared
+from tumorlens.data.manifest import merge_manifests, read_data, read_manifest
+from tumorlens.data.rows import COLUMNS, Manifest, Row
+from tumorlens.errors import DataError, UsageError
+
+HEADER = ",".join(COLUMNS)
+
+
+def write(folder: Path, text: str, name: str = "cases.csv") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def make(name: str, *groups: str, source: str = "") -> Manifest:
+    rows = tuple(
+        Row(Path(f"/data/{name}/{number}.png"), source=source or name, group=group)
+        for number, group in enumerate(groups)
+    )
+    return Manifest(rows, name, Path("/data") / name)
+
+
+def test_every_column_is_read(tmp_path):
+    path = write(
+        tmp_path,
+        f"{HEADER},scanner\n"
+        "a/1.png,3,here,p1,t1C,Tumor,glioma,train,1 2 3 4;5 6.5 7 8,m/1.png,0.25,note,GE\n",
+    )
+    (row,) = read_manifest(path).rows
+    assert row == Row(
+        path=tmp_path / "a/1.png",
+        frame=3,
+        source="here",
+        group="p1",
+        sequence="T1c",
+        label="tumor",
+        tumor_class="glioma",
+        split="train",
+        boxes=((1, 2, 3, 4), (5, 6.5, 7, 8)),
+        mask=tmp_path / "m/1.png",
+        position=0.25,
+        note="note",
+        extra=(("scanner", "GE"),),
+    )
+
+
+def test_path_alone_will_do(tmp_path):
+    manifest = read_manifest(write(tmp_path, "path\nx.png\n\n../y.png\n"))
+    assert [row.path for row in manifest.rows] == [tmp_path / "x.png", tmp_path.parent / "y.png"]
+    assert manifest.sources == ("cases",)
+    assert manifest.groups == tuple(sorted(f"file:{row.path}" for row in manifest.rows))
+
+
+def test_a_byte_order_mark_and_windows_lines_are_read(tmp_path):
+    path = tmp_path / "cases.csv"
+    path.write_bytes(b"\xef\xbb\xbfpath,label\r\nx.png,tumor\r\n")
+    assert read_manifest(path).rows[0].label == "tumor"
+
+
+def test_a_tumor_class_says_tumor(tmp_path):
+    manifest = read_manifest(write(tmp_path, "path,tumor_class\nx.png,glioma\n"))
+    assert manifest.rows[0].label == "tumor"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ["line 1", "column named path"]),
+        ("file,label\nx.png,tumor\n", ["line 1", "column named path", "file, label"]),
+        ("path;label\nx.png;tumor\n", ["line 1", "commas"]),
+        ("path,path\nx,y\n", ["line 1", "2 columns named 'path'"]),
+        ("path,lable\nx.png,tumor\n", ["line 1", "column lable", "expected label"]),
+        ("path,label\n", ["no rows"]),
+        ("path,label\nx.png\n", ["line 2", "expected 2 cells", "got 1"]),
+        ("path,label\n,tumor\n", ["line 2", "column path", "got nothing"]),
+        ("path,label\nx.png,cancer\n", ["line 2", "column label", "no_tumor", "'cancer'"]),
+        ("path,label,tumor_class\nx,no_tumor,glioma\n", ["line 2", "column tumor_class"]),
+        ("path,sequence\nx.png,T7\n", ["line 2", "column sequence", "FLAIR", "'T7'"]),
+        ("path,frame\nx.png,-1\n", ["line 2", "column frame", "'-1'"]),
+        ("path,position\nx.png,1.5\n", ["line 2", "column position", "0 to 1", "'1.5'"]),
+        ("path,position\nx.png,nan\n", ["line 2", "column position"]),
+        ("path,box\nx.png,1 2 3\n", ["line 2", "column box", "'1 2 3'"]),
+        ("path,box\nx.png,5 2 3 4\n", ["line 2", "column box", "x0 < x1"]),
+        ("path,box\nx.png,0 0 inf 4\n", ["line 2", "column box"]),
+        ('path,note\nx.png,"open\n', ["line 2", "not a CSV table"]),
+        ("path,group\nx.png,p1\nx.png,p2\n", ["line 3", "line 2", "x.png"]),
+        ("path,label\nx.png,tumor\nx.png,no_tumor\n", ["line 3", "line 2"]),
+    ],
+)
+def test_errors_name_file_line_and_column(tmp_path, text, words):
+    path = write(tmp_path, text)
+    with pytest.raises(DataError) as caught:
+        read_manifest(path)
+    assert str(path) in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_other_encodings_are_refused(tmp_path):
+    path = tmp_path / "cases.csv"
+    path.write_bytes("path,note\nx.png,Größe\n".encode("latin-1"))
+    with pytest.raises(DataError, match="UTF-8"):
+        read_manifest(path)
+
+
+def test_a_slice_may_stand_twice_if_nothing_contradicts(tmp_path):
+    text = "path,group,position\nx.png,p1,0.1\nx.png,p1,0.2\n"
+    assert len(read_manifest(write(tmp_path, text))) == 2
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    row = Row(
+        path=tmp_path / "a" / "ü, 1.png",
+        frame=2,
+        source="s",
+        group="g",
+        sequence="T2",
+        label="tumor",
+        boxes=((1.5, 2, 3, 4),),
+        mask=tmp_path / "m.png",
+        position=0.123456,
+        note='say "no"\nmore',
+        extra=(("age", "61"),),
+    )
+    manifest = Manifest((row, Row(tmp_path / "b.png", source="t")), "m", tmp_path)
+    manifest.write(folder / "m.csv")
+    again = read_manifest(folder / "m.csv")
+    assert again.rows[0] == row
+    assert again.rows[1] == replace(manifest.rows[1], extra=(("age", ""),))
+    first = next(iter(csv.DictReader((folder / "m.csv").open(encoding="utf-8"))))
+    assert first["path"] == "../a/ü, 1.png"
+
+
+def test_nothing_is_overwritten_unasked(tmp_path):
+    path = write(tmp_path, "path\nx.png\n")
+    with pytest.raises(UsageError, match="--overwrite"):
+        read_manifest(path).write(path)
+    assert path.read_text() == "path\nx.png\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_with_a_manifest_is_that_manifest(tmp_path):
+    write(tmp_path, "path,split\nx.png,a\ny.png,b\n", "manifest.csv")
+    assert read_data(tmp_path).name == tmp_path.name
+    assert [row.path.name for row in read_data(tmp_path, split="b").rows] == ["y.png"]
+    with pytest.raises(DataError, match=r"'c'.* a, b"):
+        read_data(tmp_path, split="c")
+    with pytest.raises(DataError, match="no such file or folder"):
+        read_data(tmp_path / "none")
+
+
+def test_merging_asks_when_a_group_name_stands_in_two_sets():
+    one, two = make("one", "p1", "p2"), make("two", "p2", "p3")
+    with pytest.raises(DataError, match=r"'p2'.*one.*two.*--shared-groups.*--separate-groups"):
+        merge_manifests([one, two])
+    shared = merge_manifests([one, two], shared_groups=True)
+    assert shared.groups == ("p1", "p2", "p3")
+    separate = merge_manifests([one, two], shared_groups=False)
+    assert separate.groups == ("one/p1", "one/p2", "two/p2", "two/p3")
+    assert dict(separate.members) == {"one": ("one",), "two": ("two",)}
+
+
+def test_sets_of_one_name_stay_apart():
+    sets = [make("case", "p1"), make("case", "p1")]
+    sets[1] = sets[1].with_rows(
+        replace(row, path=Path("/else") / row.path.name) for row in sets[1].rows
+    )
+    with pytest.raises(DataError, match="p1"):
+        merge_manifests(sets)
+    assert len(merge_manifests(sets, shared_groups=False).groups) == 2
+
+
+def test_files_without_group_never_join_but_with_themselves():
+    one, two = make("one", "", ""), make("two", "", "")
+    assert len(merge_manifests([one, two]).groups) == 4
+    assert len(merge_manifests([one, one]).groups) == 2
+
+
+def test_contradictions_between_sets_are_refused():
+    one = make("one", "p1")
+    other = one.with_rows(replace(row, label="tumor") for row in one.rows)
+    with pytest.raises(DataError, match="two rows of the slice"):
+        merge_manifests([one, replace(other, name="two")], shared_groups=True)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"label": "maybe"},
+        {"tumor_class": "glioma"},
+        {"sequence": "t1"},
+        {"frame": -1},
+        {"position": 2.0},
+        {"boxes": ((0, 0, 0, 1),)},
+    ],
+)
+def test_a_row_checks_itself(values):
+    with pytest.raises(ValueError, match=next(iter(values)).rstrip("es")):
+        Row(Path("x"), **values)
+
+
+@needs_shared
+def test_the_development_sets_are_read_as_they_are():
+    folders = sorted((SHARED / "data").glob("*/manifest.csv"))
+    sets = {path.parent.name: read_data(path.parent) for path in folders}
+    assert {name: len(one) for name, one in sets.items()} == {
+        "br35h": 3000,
+        "cheng": 3064,
+        "healthy": 1402,
+        "look_alikes": 510,
+        "ms_iran": 510,
+        "navoneel": 253,
+        "nickparvar": 7023,
+        "not_brain_mri": 542,
+        "oasis": 600,
+        "tcga_lgg": 10371,
+        "tumors_elsewhere": 692,
+    }
+    web = [sets[name] for name in ("navoneel", "br35h", "nickparvar", "cheng")]
+    merged = merge_manifests(web, shared_groups=True)
+    assert len(merged.groups) < sum(len(one.groups) for one in web)
+    seen = {row.group for row in sets["br35h"].rows}
+    assert sum(row.group in seen for row in sets["navoneel"].rows) == 248

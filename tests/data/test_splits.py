@@ -1,0 +1,150 @@
+"""Splits: no group on two sides, alike parts, the same again for the same seed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedGroupKFold
+
+from tumorlens.data.balance import deal_groups
+from tumorlens.data.rows import Manifest, Row
+from tumorlens.data.splits import leave_out, split_manifest
+from tumorlens.errors import DataError, UsageError
+
+
+def make(cases, name="set"):
+    """One row for each (group, label, source); label t, n or nothing."""
+    labels = {"t": "tumor", "n": "no_tumor", "": ""}
+    rows = tuple(
+        Row(Path(f"/{number}.png"), group=group, label=labels[label], source=source)
+        for number, (group, label, source) in enumerate(cases)
+    )
+    return Manifest(rows, name, Path("/"))
+
+
+CASES = st.lists(
+    st.tuples(
+        st.integers(0, 30).map(str), st.sampled_from(["t", "n", ""]), st.sampled_from(["a", "b"])
+    ),
+    min_size=1,
+    max_size=120,
+)
+
+
+@given(CASES, st.integers(2, 6), st.integers(0, 3))
+def test_no_group_stands_on_two_sides(cases, folds, seed):
+    manifest = make(cases)
+    if len(manifest.groups) < folds:
+        with pytest.raises(DataError, match=r"groups? cannot be split"):
+            split_manifest(manifest, folds=folds, seed=seed)
+        return
+    parted, _ = split_manifest(manifest, folds=folds, seed=seed)
+    sides = {}
+    for row in parted.rows:
+        assert sides.setdefault(row.group_key, row.split) == row.split
+    assert set(sides.values()) == {str(number) for number in range(folds)}
+    assert [row.path for row in parted.rows] == [row.path for row in manifest.rows]
+    assert split_manifest(manifest, folds=folds, seed=seed)[0] == parted
+
+
+def test_fractions_are_kept_for_every_kind():
+    cases = [(f"{s}{n}", label, s) for s in "ab" for n in range(100) for label in "ttn"]
+    parted, notes = split_manifest(make(cases))
+    assert notes == []
+    for source in "ab":
+        rows = [row for row in parted.rows if row.source == source]
+        shares = [
+            np.mean([row.split == s for row in rows]) for s in ("train", "validation", "test")
+        ]
+        assert shares == pytest.approx([0.7, 0.15, 0.15], abs=0.01)
+
+
+def test_a_part_of_nothing_stays_empty():
+    parted, _ = split_manifest(
+        make([(str(n), "t", "a") for n in range(10)]), fractions=(0.8, 0, 0.2)
+    )
+    assert {row.split for row in parted.rows} == {"train", "test"}
+
+
+def test_one_class_will_do_and_few_groups_fill_every_part():
+    parted, _ = split_manifest(make([("p1", "t", "a")] * 50 + [("p2", "t", "a"), ("p3", "t", "a")]))
+    assert {row.split for row in parted.rows} == {"train", "validation", "test"}
+
+
+def test_seeds_differ():
+    manifest = make([(str(n), "tn"[n % 2], "a") for n in range(40)])
+    splits = {
+        tuple(row.split for row in split_manifest(manifest, folds=4, seed=seed)[0].rows)
+        for seed in range(4)
+    }
+    assert len(splits) == 4
+
+
+def test_it_is_said_where_balance_gave_way():
+    cases = [(f"p{n}", "n", "a") for n in range(20)] + [("q", "t", "rare")] * 5
+    _, notes = split_manifest(make(cases), folds=5)
+    assert len(notes) == 1
+    assert "rare tumor (5 slices in 1 group)" in notes[0]
+    assert "100% and not 20%" in notes[0]
+
+
+def test_it_is_more_even_than_scikit_learn():
+    """On average over tables; its splitter is greedy, and looks at slices only."""
+    ours, theirs = [], []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        sizes = rng.integers(1, 40, 60)
+        tumors = rng.binomial(sizes, 0.1 + 0.8 * rng.random(60))
+        counts = np.stack([tumors, sizes - tumors], 1)
+        ours.append(unevenness(counts, deal_groups(counts, np.full(5, 0.2), seed)))
+        theirs.append(unevenness(counts, deal_with_scikit_learn(counts, seed)))
+    assert np.mean(ours, 0)[0] < 0.6 * np.mean(theirs, 0)[0]
+    assert np.mean(ours, 0)[1] < 0.1 * np.mean(theirs, 0)[1]
+
+
+def deal_with_scikit_learn(counts, seed):
+    groups = np.repeat(np.arange(len(counts)), counts.sum(1))
+    labels = np.concatenate([np.repeat([0, 1], pair) for pair in counts])
+    dealt = np.empty(len(counts), int)
+    splitter = StratifiedGroupKFold(5, shuffle=True, random_state=seed)
+    for fold, (_, held) in enumerate(splitter.split(labels, labels, groups)):
+        dealt[groups[held]] = fold
+    return dealt
+
+
+def unevenness(counts, dealt):
+    """Standard deviation over five folds of their shares of each class, and of the groups."""
+    held = np.stack([counts[dealt == fold].sum(0) for fold in range(5)]) / counts.sum(0)
+    return held.std(0).mean(), np.bincount(dealt).std() / len(dealt)
+
+
+@pytest.mark.parametrize("fractions", [(0.5, 0.5), (0.5, 0.2, 0.2), (1.2, -0.1, -0.1)])
+def test_bad_fractions_are_refused(fractions):
+    with pytest.raises(UsageError, match="add up to 1"):
+        split_manifest(make([("p", "t", "a")]), fractions=fractions)
+
+
+def test_too_few_groups_name_the_numbers():
+    with pytest.raises(DataError, match=r"set: 2 groups cannot be split into 5 parts"):
+        split_manifest(make([("p", "t", "a"), ("q", "n", "a")]), folds=5)
+
+
+def test_leaving_out_drops_what_shares_a_group():
+    manifest = make(
+        [("p1", "t", "a"), ("p1", "t", "b"), ("p2", "n", "b"), ("p3", "n", "c/x"), ("p3", "n", "b")]
+    )
+    kept, held, neither = leave_out(manifest, ["a", "c"])
+    assert [row.group for row in kept.rows] == ["p2"]
+    assert [row.source for row in held.rows] == ["a", "c/x"]
+    assert [row.source for row in neither.rows] == ["b", "b"]
+
+
+def test_a_set_stands_for_all_its_sources():
+    manifest = make([("p1", "t", "nickparvar"), ("p2", "t", "nickparvar_web"), ("p3", "t", "a")])
+    assert len(leave_out(manifest, ["nickparvar"])[1]) == 2
+    with pytest.raises(DataError, match=r"'elsewhere'.*nickparvar_web"):
+        leave_out(manifest, ["elsewhere"])
+    with pytest.raises(DataError, match="nothing is left"):
+        leave_out(manifest, ["nickparvar", "a"])

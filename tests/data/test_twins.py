@@ -1,0 +1,164 @@
+"""Twins: copies are found however they were made, and other pictures are not."""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance, ImageFilter, ImageOps
+
+from brains import as_slice, paint_brain
+from shared_data import SHARED, needs_shared
+from tumorlens.data.alignment import correlate_aligned
+from tumorlens.data.manifest import merge_manifests, read_data
+from tumorlens.data.rows import Manifest, Row
+from tumorlens.data.twins import find_twins, group_manifest
+from tumorlens.errors import DataError, InputError
+from tumorlens.imaging.fingerprint import ORIENTATIONS, describe_head
+
+Turn = Image.Transpose
+
+
+def recompress(picture):
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=25)
+    return Image.open(stream).convert("L")
+
+
+COPIES = {
+    "exact": lambda p: p,
+    "mirrored": ImageOps.mirror,
+    "upside-down": ImageOps.flip,
+    "turned": lambda p: p.transpose(Turn.ROTATE_90),
+    "turned and mirrored": lambda p: ImageOps.mirror(p.transpose(Turn.ROTATE_90)),
+    "smaller": lambda p: p.resize((72, 72)),
+    "larger": lambda p: p.resize((300, 300)),
+    "stretched": lambda p: p.resize((160, 130)),
+    "recompressed": recompress,
+    "margins cropped": lambda p: p.crop((20, 10, 140, 150)),
+    "cropped into": lambda p: p.crop((30, 18, 134, 148)),
+    "margins added": lambda p: ImageOps.expand(p, 40, 0),
+    "brightened": lambda p: ImageEnhance.Brightness(p).enhance(1.3),
+    "darkened": lambda p: ImageEnhance.Brightness(p).enhance(0.5),
+    "sharpened": lambda p: p.filter(ImageFilter.UnsharpMask(2, 150, 0)),
+    "re-contrasted": lambda p: p.point([round(255 * (v / 255) ** 1.6) for v in range(256)]),
+    "marked": lambda p: (q := p.copy(), q.paste(255, (0, 0, 25, 8)))[0],
+}
+
+
+@pytest.fixture(scope="module")
+def brains():
+    return [Image.fromarray(paint_brain(seed)) for seed in range(12)]
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_copies_are_found(brains, name):
+    pictures = [*brains, *(COPIES[name](brain) for brain in brains)]
+    twins = find_twins(map(as_slice, pictures))
+    assert twins.distinct == len(brains)
+    np.testing.assert_array_equal(twins.clusters, np.tile(np.arange(12), 2))
+    assert {(pair.first, pair.second) for pair in twins.pairs} == {(n, n + 12) for n in range(12)}
+    assert min(pair.correlation for pair in twins.pairs) >= 0.9
+
+
+@pytest.mark.parametrize(
+    ("orientation", "turn"),
+    [
+        ("mirrored", Turn.FLIP_LEFT_RIGHT),
+        ("upside-down", Turn.FLIP_TOP_BOTTOM),
+        ("turned 180", Turn.ROTATE_180),
+        ("transposed", Turn.TRANSPOSE),
+        ("turned 90 counter-clockwise", Turn.ROTATE_90),
+        ("turned 90 clockwise", Turn.ROTATE_270),
+        ("anti-transposed", Turn.TRANSVERSE),
+    ],
+)
+def test_the_orientation_is_told(brains, orientation, turn):
+    assert orientation in ORIENTATIONS
+    (pair,) = find_twins([as_slice(brains[0]), as_slice(brains[0].transpose(turn))]).pairs
+    assert (pair.first, pair.second, pair.orientation) == (0, 1, orientation)
+
+
+def test_many_copies_of_two_pictures_are_two_clusters(brains):
+    """More copies than neighbours asked for: some only chain through others."""
+    pictures = [COPIES[name](brain) for brain in brains[:2] for name in COPIES for _ in range(2)]
+    twins = find_twins(map(as_slice, pictures))
+    assert twins.distinct == 2
+    assert np.bincount(twins.clusters).tolist() == [2 * len(COPIES)] * 2
+
+
+def test_blank_pictures_are_no_twins_of_anything(brains):
+    blank = as_slice(np.zeros((50, 50), np.uint8))
+    twins = find_twins([as_slice(brains[0]), blank, blank, as_slice(brains[0])])
+    assert twins.clusters.tolist() == [0, 1, 2, 0]
+
+
+def test_one_picture_is_no_twin_and_none_is_an_error(brains):
+    assert find_twins([as_slice(brains[0])]).pairs == ()
+    with pytest.raises(DataError, match="no pictures"):
+        find_twins([])
+
+
+def test_threads_change_nothing_and_progress_counts_twice(brains):
+    steps = []
+    pictures = [*map(as_slice, brains), *(as_slice(ImageOps.mirror(b)) for b in brains)]
+    twins = find_twins(pictures, threads=2, progress=steps.append)
+    assert twins.distinct == 12
+    assert sum(steps) == 2 * len(pictures)
+
+
+def test_a_broken_file_is_named(tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    with pytest.raises(InputError, match=r"broken\.png"):
+        find_twins([tmp_path / "broken.png"])
+
+
+def test_alignment_finds_a_shift_and_a_stretch(brains):
+    head = np.stack([describe_head(as_slice(brain)) for brain in brains])
+    cut = [brain.crop((24, 16, 140, 148)) for brain in brains]
+    moved = np.stack([describe_head(as_slice(one)) for one in cut])
+    plain = (head * moved).sum((1, 2))
+    aligned = correlate_aligned(moved, head)
+    assert (aligned > plain - 0.01).all()
+    assert plain.min() < 0.9 < 0.97 < aligned.min()
+    assert correlate_aligned(head, np.roll(head, 1, 0)).max() < 0.7
+
+
+def test_groups_of_a_manifest(tmp_path, brains):
+    files = {}
+    for name, picture in {
+        "a": brains[0],
+        "a-mirrored": ImageOps.mirror(brains[0]),
+        "b": brains[1],
+        "b-other-slice": brains[2],
+        "b-copied": ImageOps.flip(brains[2]),
+        "c": brains[3],
+    }.items():
+        files[name] = tmp_path / f"{name}.png"
+        picture.save(files[name])
+    rows = [Row(path, group="patient" if name in ("b", "b-other-slice") else "")
+            for name, path in files.items()]  # fmt: skip
+    grouped, twins = group_manifest(Manifest(tuple(rows), "m", tmp_path))
+    groups = dict(zip(files, (row.group for row in grouped.rows), strict=True))
+    assert groups["a"] == groups["a-mirrored"] != ""
+    assert groups["b"] == groups["b-other-slice"] == groups["b-copied"] == "patient"
+    assert groups["c"] == ""
+    assert twins.distinct == 4
+    again, _ = group_manifest(replace(grouped, name="again"))
+    assert [row.group for row in again.rows] == [row.group for row in grouped.rows]
+
+
+@needs_shared
+def test_most_of_navoneel_stands_in_br35h():
+    """A sample of the real sets; benchmarks/twins_groups.py measures all of them."""
+    sets = [read_data(SHARED / "data" / name) for name in ("navoneel", "br35h")]
+    seen = {row.group for row in sets[1].rows}
+    small = sets[0].with_rows([row for row in sets[0].rows if row.group in seen][:40])
+    groups = {row.group for row in small.rows}
+    first = {row.group: row for row in sets[1].rows if row.group in groups}
+    merged = merge_manifests([small, sets[1].with_rows(first.values())], shared_groups=True)
+    twins = find_twins(row.path for row in merged.rows)
+    copies = set(twins.clusters[len(small) :].tolist())
+    assert sum(cluster in copies for cluster in twins.clusters[: len(small)].tolist()) >= 38
+    assert Path(merged.rows[0].path).exists()

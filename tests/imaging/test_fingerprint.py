@@ -1,0 +1,78 @@
+"""Descriptors and fingerprints: the same for a copy, another for another head."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from brains import as_slice, paint_brain
+from tumorlens.imaging.fingerprint import (
+    FINGERPRINT_BYTES,
+    SEEN_LIMIT,
+    compare_fingerprint,
+    cosine_basis,
+    describe_frame,
+    describe_head,
+    fingerprint_slice,
+    is_seen,
+    turn_descriptors,
+)
+
+TURNS = [
+    None,
+    Image.Transpose.FLIP_LEFT_RIGHT,
+    Image.Transpose.FLIP_TOP_BOTTOM,
+    Image.Transpose.ROTATE_180,
+    Image.Transpose.TRANSPOSE,
+    Image.Transpose.ROTATE_90,
+    Image.Transpose.ROTATE_270,
+    Image.Transpose.TRANSVERSE,
+]
+
+
+def test_turning_a_descriptor_is_turning_the_picture():
+    picture = Image.fromarray(paint_brain(1))
+    ways = turn_descriptors(describe_frame(as_slice(picture)))
+    for way, turn in zip(ways, TURNS, strict=True):
+        turned = picture if turn is None else picture.transpose(turn)
+        np.testing.assert_allclose(describe_frame(as_slice(turned)), way, atol=1e-4)
+
+
+def test_a_descriptor_has_length_one_and_a_blank_picture_none():
+    assert np.linalg.norm(describe_head(as_slice(paint_brain(2)))) == pytest.approx(1)
+    assert not describe_frame(as_slice(np.full((40, 40), 7, np.uint8))).any()
+
+
+def test_the_basis_is_orthonormal():
+    basis = cosine_basis(((np.arange(48) + 0.5) / 48).astype(np.float32))
+    np.testing.assert_allclose(basis.T @ basis, np.eye(24), atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def memory():
+    prints = [fingerprint_slice(as_slice(paint_brain(seed))) for seed in range(200)]
+    assert {len(one) for one in prints} == {FINGERPRINT_BYTES}
+    return np.frombuffer(b"".join(prints), np.uint8).reshape(-1, FINGERPRINT_BYTES)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda p: p,
+        ImageOps.mirror,
+        ImageOps.flip,
+        lambda p: p.resize((80, 80)),
+        lambda p: p.transpose(Image.Transpose.ROTATE_90),
+        lambda p: p.point([v // 2 for v in range(256)]),
+    ],
+)
+def test_a_copy_was_seen(memory, change):
+    picture = as_slice(change(Image.fromarray(paint_brain(7))))
+    assert compare_fingerprint(picture, memory).argmin() == 7
+    assert is_seen(picture, memory)
+
+
+def test_another_head_was_not_seen(memory):
+    picture = as_slice(paint_brain(1000))
+    assert compare_fingerprint(picture, memory).min() > SEEN_LIMIT
+    assert not is_seen(picture, memory)
+    assert not is_seen(picture, memory[:0])
