@@ -1,4 +1,4 @@
-"""``python -m tumorlens``."""
+"""``python -m tumorlens``: the command, for those whose scripts are not on the path."""
 
 import sys
 
