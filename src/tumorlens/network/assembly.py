@@ -33,9 +33,6 @@ class TumorNetwork(nn.Module):
         padding: how the backbone's weights pad at stride 2.
     """
 
-    mean: Tensor
-    deviation: Tensor
-
     def __init__(
         self,
         *,
@@ -56,10 +53,9 @@ class TumorNetwork(nn.Module):
             if normalization == "torchvision"
             else ((0.5,) * 3, (0.5,) * 3)
         )
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer(
-            "deviation", torch.tensor(deviation).view(1, 3, 1, 1), persistent=False
-        )
+        # No buffers: a moving average of the weights takes buffers along, and rounds them.
+        self.mean = torch.tensor(mean).view(1, 3, 1, 1)
+        self.deviation = torch.tensor(deviation).view(1, 3, 1, 1)
         self.embedding = channels_at(width)[1] + channels_at(width)[2]
 
     def forward(self, image: Tensor) -> Raw:
@@ -68,7 +64,8 @@ class TumorNetwork(nn.Module):
 
     def features(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Features at strides 8, 16 and 32."""
-        return self.backbone.pyramid((image - self.mean) / self.deviation)
+        mean, deviation = self.mean.to(image.device), self.deviation.to(image.device)
+        return self.backbone.pyramid((image - mean) / deviation)
 
     @staticmethod
     def embed(pyramid: tuple[Tensor, Tensor, Tensor]) -> Tensor:

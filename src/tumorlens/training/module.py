@@ -52,15 +52,18 @@ class TumorModule(lightning.LightningModule):  # type: ignore[misc]
         self.draws = draws
         self.frozen = phase.backbone_learning_rate == 0
         self.network.backbone.requires_grad_(not self.frozen)
+        past = recipe.phases[: recipe.phases.index(phase) + 1]
+        self.still = any(one.backbone_learning_rate == 0 for one in past)
 
     def on_train_epoch_start(self) -> None:
         """Everything random in an epoch depends on the seed and its number."""
         torch.manual_seed(self.recipe.seed * 1_000_003 + self.current_epoch)
-        if self.frozen:  # its batch statistics are frozen, too
+        self.network.train()
+        if self.still:
             self.network.backbone.eval()
 
     def train_dataloader(self) -> _Epochs:
-        """One epoch; asked for again before each (``reload_dataloaders_every_n_epochs``)."""
+        """Batches of whatever epoch the module is in when they are asked for."""
         return _Epochs(self.draws, self)
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
@@ -106,11 +109,12 @@ class TumorModule(lightning.LightningModule):  # type: ignore[misc]
                 optimizer, factor=phase.plateau_factor, patience=phase.plateau_patience
             )
             return {"scheduler": plateau, "monitor": "validation_total"}
+        steps = phase.epochs * len(self.draws) + 1
         cycle = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
             max_lr=[group["lr"] for group in optimizer.param_groups],
-            total_steps=phase.epochs * len(self.draws) + 1,
-            pct_start=0.2,
+            total_steps=steps,
+            pct_start=max(0.2, 2 / steps),  # at least one step up: it divides by their number
         )
         return {"scheduler": cycle, "interval": "step"}
 
@@ -141,8 +145,10 @@ class _Epochs:
         return len(self.draws)
 
     def __iter__(self) -> Iterator[Batch]:
+        # Lightning may ask for an iterator before a resumed run knows its epoch: read it with the
+        # first batch.
         self.draws.epoch = self.module.current_epoch
-        return iter(self.draws)
+        yield from self.draws
 
 
 def _matrices(part: nn.Module) -> Iterator[nn.Parameter]:

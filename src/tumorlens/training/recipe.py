@@ -196,7 +196,9 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         epochs: the most epochs that it takes.
         draws: pictures an epoch; 0: as many as there are rows.
         learning_rate: of the head.
-        backbone_learning_rate: of the backbone; 0 freezes it, batch statistics included.
+        backbone_learning_rate: of the backbone; 0 freezes it. After a phase that freezes it, its
+            batch statistics and dropped branches stay off to the end of the training: few
+            pictures make poor statistics.
         schedule: ``constant``, ``plateau`` (reduced when the validation loss stalls) or
             ``one_cycle`` (warm up, then down to nothing, over the whole phase).
         patience: epochs without a better validation loss before the phase ends; 0: never.
