@@ -1,0 +1,47 @@
+"""Small recipes and random weights: what a test can train in seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from safetensors.torch import save_file
+
+from tumorlens.network.mobilenet import MobileNetV2
+from tumorlens.training.recipe import Recipe
+
+TINY: dict[str, Any] = {
+    "name": "tiny",
+    "batch": 8,
+    "average": 0.9,
+    "input": {"size": 64},
+    "network": {"width": 0.35, "hidden": 16, "dropout": 0.1, "stochastic_depth": 0.1},
+    "data": {"validation": 0.25, "sampling": "balanced"},
+    "augmentation": {"rotation": 10, "mirror": 0.5, "gamma": 0.3, "noise": 0.02, "erase": 0.2},
+    "edits": {"heal": 0.3, "paste": 0.3, "decoy": 0.3},
+    "loss": {"cells": 0.5},
+    "phases": [
+        {"name": "head", "epochs": 1, "draws": 16, "learning_rate": 1e-3},
+        {
+            "name": "all", "epochs": 2, "draws": 16, "learning_rate": 1e-3,
+            "backbone_learning_rate": 1e-4, "schedule": "one_cycle",
+        },
+    ],
+}  # fmt: skip
+
+
+def make_recipe(**changes: Any) -> Recipe:
+    """`TINY` with other values; a table among ``changes`` is merged into that of `TINY`."""
+    values = dict(TINY)
+    for key, value in changes.items():
+        values[key] = {**TINY.get(key, {}), **value} if isinstance(value, dict) else value
+    return msgspec.convert(values, Recipe)
+
+
+def write_weights(path: Path, width: float = 0.35, seed: int = 1) -> Path:
+    """Random weights under torchvision's names."""
+    torch.manual_seed(seed)
+    save_file(MobileNetV2(width).state_dict(), path)
+    return path

@@ -1,0 +1,205 @@
+"""Phases on a CPU: the same bits every time, also after a break."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from painter import write_manifest
+from tiny_training import make_recipe
+from tumorlens.data.manifest import read_data
+from tumorlens.training import phases
+from tumorlens.training.dataset import Draws, prepare_rows
+from tumorlens.training.module import build_network
+from tumorlens.training.phases import CURVES, Hardware, run_phases
+
+HARDWARE = Hardware(threads=1)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rows")
+    manifest = read_data(write_manifest(folder / "data", 12))
+    rows, unreadable = prepare_rows(manifest, make_recipe().input, folder, types=["tumor"])
+    assert not unreadable
+    return rows
+
+
+def train(prepared, folder, recipe=None, hardware=HARDWARE):
+    """Weights after all phases."""
+    recipe = recipe or make_recipe()
+    folder.mkdir(exist_ok=True)
+    torch.manual_seed(recipe.seed)
+    network = build_network(recipe)
+    run_phases(
+        network,
+        recipe,
+        prepared=prepared,
+        training=np.arange(16),
+        validation=np.arange(16, 24),
+        folder=folder,
+        hardware=hardware,
+    )
+    return network.state_dict()
+
+
+def read_curves(folder):
+    with (folder / CURVES).open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def drop_seconds(rows):
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def differing(first, second):
+    return [name for name in first if not torch.equal(first[name], second[name])]
+
+
+@pytest.fixture(scope="module")
+def whole(prepared, tmp_path_factory):
+    """A training that nobody broke: its weights and its folder."""
+    folder = tmp_path_factory.mktemp("whole")
+    return train(prepared, folder), folder
+
+
+def test_a_repeated_training_gives_the_same_bits(prepared, whole, tmp_path):
+    assert differing(whole[0], train(prepared, tmp_path)) == []
+
+
+def test_another_seed_gives_other_weights(prepared, whole, tmp_path):
+    recipe = make_recipe(seed=1, phases=make_recipe().to_record()["phases"][:1])
+    assert differing(whole[0], train(prepared, tmp_path, recipe))
+
+
+def test_the_first_phase_moves_the_head_alone(prepared, tmp_path):
+    recipe = make_recipe(average=0.0, phases=make_recipe().to_record()["phases"][:1])
+    torch.manual_seed(recipe.seed)
+    before = build_network(recipe).state_dict()
+    changed = differing(before, train(prepared, tmp_path, recipe))
+    assert changed
+    assert all(name.startswith("head.") for name in changed)
+
+
+def test_curves_have_a_line_an_epoch(whole):
+    rows = read_curves(whole[1])
+    assert [(row["phase"], row["epoch"]) for row in rows] == [
+        ("head", "0"),
+        ("all", "0"),
+        ("all", "1"),
+    ]
+    for row in rows:
+        assert 0 < float(row["train_total"]) < 20
+        assert 0 < float(row["validation_total"]) < 20
+        assert float(row["train_cells"]) > 0
+        assert float(row["learning_rate"]) > 0
+
+
+class _Break:
+    """Raises at a batch of an epoch, once: what Ctrl-C or a full disk looks like from inside."""
+
+    def __init__(self, error, epoch, batch):
+        self.error, self.at = error, (epoch, batch)
+
+    def __call__(self, draws, order, start):
+        if (draws.epoch, start // draws.recipe.batch) == self.at and draws.draws == 16:
+            raise self.error
+        return MAKE_BATCH(draws, order, start)
+
+
+MAKE_BATCH = Draws._make_batch
+
+
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), ValueError("broken")], ids=["ctrl-c", "error"]
+)
+def test_a_broken_training_resumes_to_the_same_bits(prepared, whole, tmp_path, monkeypatch, error):
+    before = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        patch.setattr(Draws, "_make_batch", lambda *given: _Break(error, 1, 1)(*given))
+        with pytest.raises(type(error)):
+            train(prepared, tmp_path)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert (tmp_path / "checkpoints/0.pt").exists()
+    assert not (tmp_path / "checkpoints/1.pt").exists()
+    assert differing(whole[0], train(prepared, tmp_path)) == []
+    assert drop_seconds(read_curves(tmp_path)) == drop_seconds(read_curves(whole[1]))
+
+
+def test_a_break_before_the_first_checkpoint_starts_anew(prepared, whole, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            phases._CurveWriter,
+            "on_train_epoch_end",
+            _write_and_break(phases._CurveWriter.on_train_epoch_end),
+        )
+        with pytest.raises(ValueError, match="after the line"):
+            train(prepared, tmp_path)
+    assert len(read_curves(tmp_path)) == 1
+    assert differing(whole[0], train(prepared, tmp_path)) == []
+    assert drop_seconds(read_curves(tmp_path)) == drop_seconds(read_curves(whole[1]))
+
+
+def _write_and_break(write):
+    def broken(*given):
+        write(*given)
+        raise ValueError("after the line")
+
+    return broken
+
+
+def test_patience_keeps_the_best_epoch(prepared, tmp_path):
+    phase = {"name": "stalls", "epochs": 9, "draws": 8, "learning_rate": 1e-9, "patience": 1}
+    state = train(prepared, tmp_path, make_recipe(average=0.0, phases=[phase]))
+    losses = [float(row["validation_total"]) for row in read_curves(tmp_path)]
+    assert len(losses) < 9
+    best = torch.load(tmp_path / "checkpoints/best-0.ckpt", weights_only=False)
+    assert best["epoch"] == int(np.argmin(losses))
+    kept = {name.removeprefix("network."): value for name, value in best["state_dict"].items()}
+    assert differing(state, kept) == []
+
+
+def test_full_disk_says_what_to_do_and_resumes(whole, tmp_path):
+    """A limit on the size of files stands for a full disk: pictures fit, checkpoints do not."""
+    code = f"""
+    import resource, sys
+    sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1])]!r}
+    import torch
+    from pathlib import Path
+    import test_phases
+    from painter import write_manifest
+    from tiny_training import make_recipe
+    from tumorlens.data.manifest import read_data
+    from tumorlens.errors import DataError
+    from tumorlens.training.dataset import prepare_rows
+    folder = Path({str(tmp_path)!r})
+    manifest = read_data(write_manifest(folder / "data", 12))
+    rows, _ = prepare_rows(manifest, make_recipe().input, folder, types=["tumor"])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+    try:
+        test_phases.train(rows, folder)
+    except DataError as error:
+        print(error)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    torch.save(test_phases.train(rows, folder), folder / "state.pt")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "checkpoints cannot be written" in done.stdout
+    assert "run the same command again: it resumes" in done.stdout
+    assert differing(whole[0], torch.load(tmp_path / "state.pt", weights_only=True)) == []
