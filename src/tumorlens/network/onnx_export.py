@@ -10,15 +10,7 @@ from typing import Any
 import torch
 
 from tumorlens.model.card import Card
-from tumorlens.model.contract import (
-    CARD_KEY,
-    INPUT,
-    OFFSET,
-    OUTPUTS,
-    SCALE,
-    SEEN_KEY,
-    UNFAMILIARITY,
-)
+from tumorlens.model.contract import CARD_KEY, INPUT, OUTPUTS, SEEN_KEY
 from tumorlens.network.assembly import Deployed
 from tumorlens.optional import load
 from tumorlens.writing import replace_when_done
@@ -26,6 +18,10 @@ from tumorlens.writing import replace_when_done
 __all__ = ["export_onnx"]
 
 OPSET = 18
+
+_PLACEHOLDER = 0.6875
+"""Stands for each number of the calibration while the graph is traced: the exporter would fold a
+factor of 1 or a term of 0 away, and nobody could calibrate the model any more."""
 
 
 def export_onnx(
@@ -44,7 +40,6 @@ def export_onnx(
     """
     onnx = load("onnx", "exporting a model")
     model = _trace(deployed.eval().cpu(), card.preprocess.size)
-    _name_calibration(model)
     metadata = {CARD_KEY: card.to_json()}
     if seen is not None:
         metadata[SEEN_KEY] = seen
@@ -58,6 +53,24 @@ def export_onnx(
 
 
 def _trace(deployed: Deployed, size: int) -> Any:
+    """The graph, its calibration still in initializers of its own."""
+    values = {name: value.clone() for name, value in deployed.calibration.items()}
+    for value in deployed.calibration.values():
+        value.data.fill_(_PLACEHOLDER)
+    try:
+        model = _run_exporter(deployed, size)
+    finally:
+        for name, value in values.items():
+            deployed.calibration[name].data.copy_(value)
+    by_name = {initializer.name: initializer for initializer in model.graph.initializer}
+    for name, value in values.items():
+        array = value.detach().numpy()
+        tensor = load("onnx.numpy_helper").from_array(array, f"calibration.{name}")
+        by_name[f"calibration.{name}"].CopyFrom(tensor)
+    return model
+
+
+def _run_exporter(deployed: Deployed, size: int) -> Any:
     example = torch.rand(2, 1, size, size)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter, about itself
@@ -76,11 +89,3 @@ def _trace(deployed: Deployed, size: int) -> Any:
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program")
     return program.model_proto
-
-
-def _name_calibration(model: Any) -> None:
-    """Every number of the calibration must have survived under its own name."""
-    names = {initializer.name for initializer in model.graph.initializer}
-    missing = {SCALE, OFFSET, UNFAMILIARITY} - names
-    if missing:
-        raise RuntimeError(f"the exporter folded {sorted(missing)} away")
