@@ -181,16 +181,19 @@ def bound_replicates(
     student = load("scipy.stats", "intervals").t.ppf(0.975, groups - 1)
     reach = float(student * np.sqrt(groups / (groups - 1)))
     if share:
-        center = _logit(np.array(value))
-        # A replicate without any error has no logit; it counts as one of a twentieth the odds.
-        drawn = np.clip(_logit(known), center - LARGEST_STEP, center + LARGEST_STEP)
-        ends = center + np.array([-reach, reach]) * drawn.std()
-        low, high = 1 / (1 + np.exp(-ends))
-    elif biased:
+        return _bound_share(known, value, reach)
+    spread = reach * float(known.std())
+    if biased:
         center = max(0.0, 2 * value - float(known.mean()))
-        low, high = max(0.0, center - reach * known.std()), center + reach * known.std()
-    else:
-        low, high = value - reach * known.std(), value + reach * known.std()
+        return max(0.0, center - spread), center + spread
+    return value - spread, value + spread
+
+
+def _bound_share(known: FloatArray, value: float, reach: float) -> tuple[float, float]:
+    center = float(_logit(np.array(value)))
+    # A replicate without any error has no logit; it counts as one of a twentieth the odds.
+    drawn = np.clip(_logit(known), center - LARGEST_STEP, center + LARGEST_STEP)
+    low, high = 1 / (1 + np.exp(-(center + np.array([-reach, reach]) * drawn.std())))
     return float(low), float(high)
 
 

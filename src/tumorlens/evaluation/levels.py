@@ -7,6 +7,7 @@ alone would give (design, section 5). Levels are compared inside one source and 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -40,15 +41,13 @@ def level_families(cases: Cases) -> list[Family]:
         return []
     slices = _Slices.of(cases, rows)
     by_position = score_positions(slices.position, slices.tumor, slices.group, slices.stratum)
-    families = [_pair_family(cases, slices, slices.score, "level_matched_auc")]
-    families.append(_pair_family(cases, slices, by_position, "level_matched_auc_of_position"))
+    pairs = _pair_family(cases, slices, by_position)
     ratios = [
         _within_patients(cases, slices, slices.score, "within_patient_auc"),
         _within_patients(cases, slices, by_position, "within_patient_auc_of_position"),
     ]
-    return [family for family in families if family.statistics[0].n] + (
-        [ratio_family(cases, ratios)] if ratios[0].whole.any() else []
-    )
+    within = [ratio_family(cases, ratios)] if ratios[0].whole.any() else []
+    return ([pairs] if pairs.statistics[0].n else []) + within
 
 
 def score_positions(
@@ -147,7 +146,7 @@ def _areas(
     return area, names[both]
 
 
-def _pair_family(cases: Cases, slices: _Slices, score: FloatArray, name: str) -> Family:
+def _pair_family(cases: Cases, slices: _Slices, by_position: FloatArray) -> Family:
     """Share of level-matched pairs of two patients in which the tumor slice scores higher."""
     groups = len(cases.names)
     cells = min(groups, MOST_CELLS)
@@ -156,50 +155,63 @@ def _pair_family(cases: Cases, slices: _Slices, score: FloatArray, name: str) ->
         # Pooled by lot, not by name: neighbours in the alphabet may be alike. A cell is then
         # drawn as a group is, and has as many groups' worth of weight.
         cell = np.random.default_rng(0).permutation(groups) % cells
-    wins, pairs = _count_pairs(slices, score, cell, cells)
-    ill, well = pairs.sum(axis=1) > 0, pairs.sum(axis=0) > 0
+    wins, pairs = _count_pairs(slices, (slices.score, by_position), cell, cells)
+    ill, well = pairs.any(axis=1).sum(), pairs.any(axis=0).sum()
     total = pairs.sum()
-    statistic = Statistic(
-        name,
-        float(wins.sum() / total) if total else np.nan,
-        n=int(total),
-        groups=int(min(ill.sum(), well.sum())),
-        parts=cases.of_each,
-        share=True,
-        note="n counts pairs",
+    statistics = tuple(
+        Statistic(
+            name,
+            float(won.sum() / total) if total else np.nan,
+            n=int(total),
+            groups=int(min(ill, well)),
+            parts=cases.of_each,
+            share=True,
+            note="n counts pairs",
+        )
+        for name, won in zip(
+            ("level_matched_auc", "level_matched_auc_of_position"), wins, strict=True
+        )
     )
 
     def replicate(weights: FloatArray) -> FloatArray:
         drawn = weights[:, :cells]
-        won = np.einsum("bi,bi->b", drawn @ wins, drawn)
-        return np.asarray(won / np.einsum("bi,bi->b", drawn @ pairs, drawn))[:, None]
+        # Both groups of a pair are drawn: a pair weighs as the product of their weights.
+        won = [np.einsum("bi,bi->b", drawn @ table, drawn) for table in wins]
+        whole = np.einsum("bi,bi->b", drawn @ pairs, drawn)
+        return np.asarray(np.stack(won, axis=1) / whole[:, None])
 
-    return Family((statistic,), replicate, width=2 * cells)
+    return Family(statistics, replicate, width=3 * cells)
 
 
 def _count_pairs(
-    slices: _Slices, score: FloatArray, cell: IndexArray, cells: int
-) -> tuple[FloatArray, FloatArray]:
-    """(cells, cells) wins and numbers of pairs: row the tumor slice's group, column the other's."""
-    wins, pairs = np.zeros(cells * cells), np.zeros(cells * cells)
+    slices: _Slices, scores: tuple[FloatArray, ...], cell: IndexArray, cells: int
+) -> tuple[list[FloatArray], FloatArray]:
+    """(cells, cells) wins of each score, and pairs: a row a tumor slice's group."""
+    wins = [np.zeros(cells * cells) for _ in scores]
+    pairs = np.zeros(cells * cells)
+    for i, j in _match_levels(slices):
+        key = cell[slices.group[i]] * cells + cell[slices.group[j]]
+        pairs += np.bincount(key, minlength=cells * cells)
+        for k, score in enumerate(scores):
+            gain = np.sign(score[i] - score[j]) / 2 + 0.5
+            wins[k] += np.bincount(key, weights=gain, minlength=cells * cells)
+    return [won.reshape(cells, cells) for won in wins], pairs.reshape(cells, cells)
+
+
+def _match_levels(slices: _Slices) -> Iterator[tuple[IndexArray, IndexArray]]:
+    """Pairs (tumor slice, other slice) of two groups at one level, some millions at a time."""
     for one in np.unique(slices.stratum):
-        rows = np.flatnonzero((slices.stratum == one) & np.isfinite(score))
-        ill = rows[slices.tumor[rows]]
-        well = rows[~slices.tumor[rows]]
+        rows = np.flatnonzero(slices.stratum == one)
+        ill, well = rows[slices.tumor[rows]], rows[~slices.tumor[rows]]
         well = well[np.argsort(slices.position[well], kind="stable")]
-        level = slices.position[well]
-        low = np.searchsorted(level, slices.position[ill] - TOLERANCE - 1e-9, "left")
-        high = np.searchsorted(level, slices.position[ill] + TOLERANCE + 1e-9, "right")
+        level, wanted = slices.position[well], slices.position[ill]
+        low = np.searchsorted(level, wanted - TOLERANCE - 1e-9, "left")
+        high = np.searchsorted(level, wanted + TOLERANCE + 1e-9, "right")
         for start, stop in _portions(high - low):
             i, j = _spell_out(low[start:stop], high[start:stop])
-            a, b = ill[start:stop][i], well[j]
-            other = slices.group[a] != slices.group[b]
-            a, b = a[other], b[other]
-            won = (score[a] > score[b]) + 0.5 * (score[a] == score[b])
-            key = cell[slices.group[a]] * cells + cell[slices.group[b]]
-            wins += np.bincount(key, weights=won, minlength=cells * cells)
-            pairs += np.bincount(key, minlength=cells * cells)
-    return wins.reshape(cells, cells), pairs.reshape(cells, cells)
+            i, j = ill[start:stop][i], well[j]
+            other = slices.group[i] != slices.group[j]
+            yield i[other], j[other]
 
 
 def _portions(sizes: IndexArray) -> list[tuple[int, int]]:
