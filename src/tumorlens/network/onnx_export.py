@@ -19,9 +19,9 @@ __all__ = ["export_onnx"]
 
 OPSET = 18
 
-_PLACEHOLDER = 0.6875
-"""Stands for each number of the calibration while the graph is traced: the exporter would fold a
-factor of 1 or a term of 0 away, and nobody could calibrate the model any more."""
+_PLACEHOLDERS = {"scale": 0.6875, "offset": 0.5625, "unfamiliarity": 0.8125}
+"""Stand for the calibration while the graph is traced. The exporter folds a factor of 1 or a term of 0
+away and merges equal numbers, and then nobody could calibrate the model any more."""
 
 
 def export_onnx(
@@ -55,8 +55,8 @@ def export_onnx(
 def _trace(deployed: Deployed, size: int) -> Any:
     """The graph, its calibration still in initializers of its own."""
     values = {name: value.clone() for name, value in deployed.calibration.items()}
-    for value in deployed.calibration.values():
-        value.data.fill_(_PLACEHOLDER)
+    for name, placeholder in _PLACEHOLDERS.items():
+        deployed.calibration[name].data.fill_(placeholder)
     try:
         model = _run_exporter(deployed, size)
     finally:
