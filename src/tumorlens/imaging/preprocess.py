@@ -31,6 +31,7 @@ _THUMBNAIL = 96
 _CONTRAST = 0.12  # share of the range by which the head differs from the background
 _FLAT = 0.08  # share of the range within which an edge row counts as one value
 _LINE_GAP = 6  # thumbnail pixels between solid parts and a line that belongs to them: the scalp
+_WIDEST = 1e38
 _MARGIN = 0.04  # share of the head's longer side left around it
 
 Array = npt.NDArray[np.float32]
@@ -95,6 +96,11 @@ def prepare(slice_: Slice, spec: PreprocessSpec) -> Prepared:
     Returns:
         The (1, S, S) image and the affine back to pixels of the slice.
     """
+    with np.errstate(over="ignore"):  # a difference beyond float32 is as large as it needs to be
+        return _prepare(slice_, spec)
+
+
+def _prepare(slice_: Slice, spec: PreprocessSpec) -> Prepared:
     picture = Image.fromarray(slice_.pixels)
     head = find_head(picture)
     row, column = slice_.info.spacing_mm or (1.0, 1.0)
@@ -104,8 +110,12 @@ def prepare(slice_: Slice, spec: PreprocessSpec) -> Prepared:
     )
     image = np.full((1, spec.size, spec.size), head.background, np.float32)
     image[0, outer[1] : outer[3], outer[0] : outer[2]] = np.asarray(resized)
-    image -= head.dark
-    image /= head.bright - head.dark
+    dark, bright = head.dark, head.bright
+    if bright - dark > _WIDEST:  # such a difference is no float32
+        image *= np.float32(0.25)
+        dark, bright = dark / 4, bright / 4
+    image -= dark
+    image /= bright - dark
     np.clip(image, 0.0, 1.0, out=image)
     return Prepared(image, to_pixels)
 
@@ -147,7 +157,7 @@ def find_head(picture: Image.Image) -> Head:
             min((y0 + bottom) * scale_y, picture.height),
         ),
         dark=dark,
-        bright=bright if bright > dark else dark + 1.0,
+        bright=bright if bright > dark else dark + max(1.0, abs(dark) * 2.0**-20),
         background=background,
     )
 
