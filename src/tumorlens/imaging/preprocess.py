@@ -177,15 +177,32 @@ def _trim_frame(small: Array, tolerance: float) -> Window:
     least_y, least_x = max(2, y1 // 4), max(2, x1 // 4)
     while True:
         inside = small[y0:y1, x0:x1]
-        top, bottom = _ends(_hold_something(inside, tolerance))
+        top, bottom = _find_ends(inside, tolerance)
         if bottom - top < least_y:
             return x0, y0, x1, y1
-        left, right = _ends(_hold_something(inside[top:bottom].T, tolerance))
+        left, right = _find_ends(np.ascontiguousarray(inside[top:bottom].T), tolerance)
         if right - left < least_x:
             return x0, y0, x1, y1
         if (bottom - top, right - left) == inside.shape:
             return x0, y0, x1, y1
         x0, x1, y0, y1 = x0 + left, x0 + right, y0 + top, y0 + bottom
+
+
+def _find_ends(rows: Array, tolerance: float) -> tuple[int, int]:
+    """First row that holds something and one past the last; (0, 0) if none does."""
+    first = _find_first(rows, tolerance)
+    if first == len(rows):
+        return 0, 0
+    return first, len(rows) - _find_first(rows[::-1], tolerance)
+
+
+def _find_first(rows: Array, tolerance: float) -> int:
+    """A few rows at a time: nearly always the first ones settle it."""
+    for start in range(0, len(rows), 8):
+        holds = _hold_something(rows[start : start + 8], tolerance)
+        if holds.any():
+            return start + int(holds.argmax())
+    return len(rows)
 
 
 def _hold_something(rows: Array, tolerance: float) -> Mask:
@@ -214,11 +231,12 @@ def _keep_head(mask: Mask) -> Mask:
     """The connected part (gaps of two thumbnail pixels bridged) around the densest spot."""
     joined = _dilate(mask)
     seeds = _densest_spot(mask) & joined
+    count, full = np.count_nonzero(seeds), np.count_nonzero(joined)
     while True:
-        grown = _grow(_grow(seeds, joined).T, joined.T).T
-        if np.count_nonzero(grown) == np.count_nonzero(seeds):
-            return grown & mask
-        seeds = grown
+        seeds = _grow(_grow(seeds, joined).T, joined.T).T
+        before, count = count, np.count_nonzero(seeds)
+        if count in (before, full):
+            return np.asarray(seeds & mask)
 
 
 def _dilate(mask: Mask) -> Mask:
@@ -251,10 +269,10 @@ def _grow(seeds: Mask, mask: Mask) -> Mask:
     """Spread ``seeds`` along the runs of ``mask`` in each row."""
     starts = mask.copy()
     starts[:, 1:] &= ~mask[:, :-1]
-    run = starts.ravel().cumsum().reshape(mask.shape)
+    run = np.cumsum(starts, dtype=np.int32).reshape(mask.shape)
     reached = np.zeros(int(run[-1, -1]) + 1, np.bool_)
-    reached[run[seeds & mask]] = True
-    return np.asarray(reached[run] & mask)
+    reached[run[seeds]] = True
+    return np.asarray(reached.take(run) & mask)
 
 
 def _bounds_without_lines(mask: Mask) -> Window:

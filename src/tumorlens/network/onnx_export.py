@@ -20,8 +20,8 @@ __all__ = ["export_onnx"]
 OPSET = 18
 
 _PLACEHOLDERS = {"scale": 0.6875, "offset": 0.5625, "unfamiliarity": 0.8125}
-"""Stand for the calibration while the graph is traced. The exporter folds a factor of 1 or a term of 0
-away and merges equal numbers, and then nobody could calibrate the model any more."""
+"""Stand for the calibration while the graph is traced. The exporter folds a factor of 1 or a term
+of 0 away and merges equal numbers, and then nobody could calibrate the model any more."""
 
 
 def export_onnx(
