@@ -1,0 +1,163 @@
+"""`Session`: what it gives, and each model file that it refuses."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from models import make_card, write_tiny_model
+from tumorlens.errors import ModelFileError, UsageError
+from tumorlens.imaging.preprocess import PreprocessSpec
+from tumorlens.model.contract import CARD_KEY
+from tumorlens.model.session import Session
+
+
+@pytest.fixture
+def model(tmp_path):
+    return write_tiny_model(tmp_path / "tiny.onnx")
+
+
+def change_model(path, change):
+    """Rewrite a model file after ``change(model)``."""
+    model = onnx.load(path)
+    change(model)
+    onnx.save(model, path)
+    return path
+
+
+def test_outputs_have_the_shapes_of_the_contract(model):
+    session = Session(model, threads=1)
+    images = np.random.default_rng(0).random((3, 1, 64, 64), np.float32)
+    outputs = session.run(images)
+    assert outputs.probabilities.shape == (3, 2)
+    assert outputs.activation.shape == (3, 8, 8)
+    assert outputs.unfamiliarity.shape == (3,)
+    np.testing.assert_allclose(outputs.probabilities.sum(axis=1), 1, atol=1e-6)
+    assert session.sha256 == hashlib.sha256(model.read_bytes()).hexdigest()
+    assert session.card == make_card()
+    assert session.providers == ["CPUExecutionProvider"]
+
+
+def test_one_image_and_a_batch_agree(model):
+    session = Session(model, threads=1)
+    images = np.random.default_rng(1).random((4, 1, 64, 64), np.float32)
+    together = session.run(images).probabilities
+    apart = np.concatenate([session.run(images[i : i + 1]).probabilities for i in range(4)])
+    np.testing.assert_allclose(together, apart, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.zeros((1, 1, 64, 63), np.float32),
+        np.zeros((1, 64, 64), np.float32),
+        np.zeros((1, 1, 64, 64), np.float64),
+    ],
+)
+def test_images_of_another_shape_or_kind_are_refused(model, images):
+    with pytest.raises(ValueError, match=r"images must be \(N, 1, 64, 64\) float32"):
+        Session(model).run(images)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "no such file"),
+        (b"", "is empty, an ONNX model was expected"),
+        (b"\x89PNG\r\n\x1a\n and more", "is no ONNX model that can run here"),
+    ],
+    ids=["missing", "empty", "a picture"],
+)
+def test_what_is_no_model_is_refused(tmp_path, content, words):
+    path = tmp_path / "model.onnx"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ModelFileError, match=words) as caught:
+        Session(path)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_a_folder_is_refused(tmp_path):
+    with pytest.raises(ModelFileError, match="cannot be read"):
+        Session(tmp_path)
+
+
+def test_half_a_model_is_refused(model):
+    data = model.read_bytes()
+    model.write_bytes(data[: len(data) // 2])
+    with pytest.raises(ModelFileError):
+        Session(model)
+
+
+def test_a_model_without_a_card_is_refused(model):
+    change_model(model, lambda one: one.ClearField("metadata_props"))
+    with pytest.raises(ModelFileError, match="has no card"):
+        Session(model)
+
+
+def test_a_changed_file_is_refused(model):
+    right = hashlib.sha256(model.read_bytes()).hexdigest()
+    assert Session(model, sha256=right).sha256 == right
+    change_model(model, lambda one: setattr(one, "producer_name", "somebody"))
+    with pytest.raises(ModelFileError, match=f"expected {right}; the file was changed"):
+        Session(model, sha256=right)
+
+
+def test_an_unknown_preprocess_version_is_refused(model):
+    def age(one):
+        card = make_card().to_json().replace('"version": 1', '"version": 7')
+        helper.set_model_props(one, {CARD_KEY: card})
+
+    change_model(model, age)
+    with pytest.raises(ModelFileError, match="preprocess version 7 is unknown here"):
+        Session(model)
+
+
+def test_a_card_of_another_size_is_refused(tmp_path, model):
+    def enlarge(one):
+        card = make_card(preprocess=PreprocessSpec(size=96)).to_json()
+        helper.set_model_props(one, {CARD_KEY: card})
+
+    change_model(model, enlarge)
+    with pytest.raises(ModelFileError, match=r"input 'image' has shape .*64.*, expected .*96"):
+        Session(model)
+
+
+def test_a_card_of_other_classes_is_refused(model):
+    def divide(one):
+        classes = ["no_tumor", "glioma", "meningioma"]
+        card = make_card(classes=classes, tumor_classes=classes[1:])
+        helper.set_model_props(one, {CARD_KEY: card.to_json()})
+
+    change_model(model, divide)
+    with pytest.raises(ModelFileError, match="output 'probabilities' has shape"):
+        Session(model)
+
+
+def test_a_foreign_network_is_refused(tmp_path):
+    shape = ["N", 1, 64, 64]
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        "foreign",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
+    )
+    one = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    helper.set_model_props(one, {CARD_KEY: make_card().to_json()})
+    onnx.save(one, tmp_path / "foreign.onnx")
+    with pytest.raises(ModelFileError, match="input 'image' is missing, found x"):
+        Session(tmp_path / "foreign.onnx")
+
+
+def test_an_unknown_provider_lists_those_that_are_there(model):
+    with pytest.raises(UsageError, match=r"no provider DreamExecutionProvider here.*CPU"):
+        Session(model, providers=["DreamExecutionProvider"])
+
+
+def test_threads_below_one_are_refused(model):
+    with pytest.raises(UsageError, match="threads must be at least 1, got 0"):
+        Session(model, threads=0)
