@@ -78,6 +78,22 @@ def test_a_group_on_both_sides_of_the_split_was_seen(tmp_path, model, capsys):
     assert "without pictures seen in training" in capsys.readouterr().out
 
 
+def test_class_folders_are_grouped_by_twins(site, model, tmp_path, capsys):
+    folders = tmp_path / "clinic"
+    for number, name in ((0, "lesion"), (1, "clean")):
+        (folders / name).mkdir(parents=True)
+        for picture in site.glob(f"[0-4]-{number}.png"):
+            (folders / name / picture.name).write_bytes(picture.read_bytes())
+    (folders / "clean" / "copy.png").write_bytes((site / "0-1.png").read_bytes())
+    output = tmp_path / "e.json"
+    mapped = ("--map", "lesion=tumor", "--map", "clean=no_tumor")
+    assert evaluate(model, folders, *mapped, "--output", output) == 0
+    part = json.loads(output.read_text())["parts"][0]
+    assert part["slices"] == 11
+    assert part["groups"] < 11  # the copy is no new case
+    assert "11 of 11 slices had no group" in capsys.readouterr().err
+
+
 def test_an_unreadable_picture_is_named_and_the_exit_code_is_1(site, model, capsys):
     (site / "0-0.png").write_bytes(b"no picture")
     assert evaluate(model, site) == 1

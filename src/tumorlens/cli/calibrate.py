@@ -11,9 +11,11 @@ from tumorlens.cli import words
 from tumorlens.cli.measuring import (
     choose_data,
     groups_option,
+    map_option,
     open_detector,
     score,
     split_option,
+    twins_option,
 )
 from tumorlens.errors import UsageError
 from tumorlens.writing import check_writable
@@ -40,6 +42,8 @@ RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
     help="Operating point to set; the others keep their decisions.",
 )
 @split_option
+@map_option
+@twins_option
 @groups_option
 @words.output_option
 @words.overwrite_option
@@ -77,9 +81,7 @@ def command(
     detector = open_detector(
         model, operating_point="balanced", threads=options["threads"], device=options["device"]
     )
-    manifest, twins = choose_data(
-        data, split=options["split"], shared_groups=options["shared_groups"]
-    )
+    manifest, twins = choose_data(data, voice, options)
     scoring = score(detector, manifest, voice, twins=twins)
     adoption = adopt_model(
         detector.card,

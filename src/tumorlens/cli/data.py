@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tumorlens.cli import words
-from tumorlens.cli.split import group_by_twins, twins_option
+from tumorlens.cli.measuring import group_by_twins, twins_option
 from tumorlens.writing import check_writable
 
 if TYPE_CHECKING:

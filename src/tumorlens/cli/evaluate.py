@@ -12,10 +12,12 @@ from tumorlens.cli.measuring import (
     Scoring,
     choose_data,
     groups_option,
+    map_option,
     open_detector,
     operating_point_option,
     score,
     split_option,
+    twins_option,
 )
 from tumorlens.errors import UsageError
 from tumorlens.writing import check_writable, write_text
@@ -52,6 +54,8 @@ __all__ = ["command"]
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Share of slices with a tumor where the model is used; adds PPV and NPV.",
 )
+@map_option
+@twins_option
 @groups_option
 @operating_point_option
 @click.option("--keep-all", is_flag=True, help="Also count rows noted as CT or doubtful.")
@@ -165,11 +169,7 @@ class _Asking:
             threads=self.options["threads"],
             device=self.options["device"],
         )
-        manifest, twins = choose_data(
-            self.inputs[1:],
-            split=self.options["split"],
-            shared_groups=self.options["shared_groups"],
-        )
+        manifest, twins = choose_data(self.inputs[1:], self.voice, self.options)
         return score(detector, manifest, self.voice, twins=twins)
 
     def _read(self, file: Path) -> Scoring:

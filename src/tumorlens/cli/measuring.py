@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,11 +22,15 @@ if TYPE_CHECKING:
 __all__ = [
     "Scoring",
     "choose_data",
+    "group_by_twins",
     "groups_option",
+    "map_option",
     "open_detector",
     "operating_point_option",
+    "read_whole",
     "score",
     "split_option",
+    "twins_option",
 ]
 
 SHOWN_FAILURES = 5
@@ -36,6 +41,24 @@ def split_option(command: words.Command) -> words.Command:
         "--split",
         metavar="NAME",
         help="Only rows of this split; those that share a group with another count as seen.",
+    )(command)
+
+
+def map_option(command: words.Command) -> words.Command:
+    return click.option(
+        "--map",
+        "mapped",
+        multiple=True,
+        metavar="NAME=MEANING",
+        help="What a class folder means: tumor, no_tumor, a tumor class, or skip. Repeatable.",
+    )(command)
+
+
+def twins_option(command: words.Command) -> words.Command:
+    return click.option(
+        "--twins/--no-twins",
+        default=None,
+        help="Join copies of one picture into one group.  [default: where a group is missing]",
     )(command)
 
 
@@ -102,17 +125,66 @@ def open_detector(
     )
 
 
+def read_whole(
+    data: Sequence[str | Path], *, classes: Sequence[str], shared_groups: bool | None
+) -> Manifest:
+    """All rows of DATA....
+
+    Args:
+        data: manifests and folders.
+        classes: ``NAME=MEANING`` each, of class folders.
+        shared_groups: whether a group's name means the same patient in all of them.
+
+    Raises:
+        DataError: what could not be read.
+    """
+    from tumorlens.data.class_names import parse_map
+    from tumorlens.data.manifest import merge_manifests, read_data
+
+    mapped = parse_map(classes)
+    sets = [read_data(one, classes=mapped) for one in data]
+    return merge_manifests(sets, shared_groups=shared_groups)
+
+
+def group_by_twins(
+    manifest: Manifest, wanted: bool | None, threads: int | None, voice: words.Voice
+) -> Manifest:
+    """Join copies into groups, if that is wanted or a group is missing."""
+    missing = sum(not row.group for row in manifest.rows)
+    if wanted is False or (wanted is None and not missing):
+        return manifest
+    from tumorlens.data.twins import group_manifest
+
+    total = 2 * len(manifest)  # each picture is described, then compared
+    with words.open_bar(voice, "looking for twins", lambda: total, unit="steps") as bar:
+        grouped, twins = group_manifest(
+            manifest, threads=threads or os.cpu_count() or 1, progress=bar.advance
+        )
+    voice.say(
+        f"{missing} of {len(manifest)} slices had no group; "
+        f"{len(manifest)} pictures are {twins.distinct} different ones"
+    )
+    return grouped
+
+
 def choose_data(
-    data: Sequence[str | Path], *, split: str | None, shared_groups: bool | None
+    data: Sequence[str | Path], voice: words.Voice, options: Mapping[str, Any]
 ) -> tuple[Manifest, set[str]]:
-    """The rows of DATA..., and the groups that stand on another side of its split.
+    """The rows of DATA... that are asked for, and the groups that stand on another side of a split.
+
+    Args:
+        data: manifests and folders.
+        voice: what is said.
+        options: of the command: mapped, shared_groups, twins, threads, split.
 
     Raises:
         DataError: what could not be read, or no row of that split.
     """
-    from tumorlens.data.manifest import keep_split, merge_manifests, read_data
+    from tumorlens.data.manifest import keep_split
 
-    whole = merge_manifests([read_data(one) for one in data], shared_groups=shared_groups)
+    whole = read_whole(data, classes=options["mapped"], shared_groups=options["shared_groups"])
+    whole = group_by_twins(whole, options["twins"], options["threads"], voice)
+    split = options["split"]
     if split is None:
         return whole, set()
     others = {row.group_key for row in whole.rows if row.split not in ("", split)}

@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from tumorlens.cli import words
-from tumorlens.cli.measuring import groups_option
+from tumorlens.cli.measuring import (
+    group_by_twins,
+    groups_option,
+    map_option,
+    read_whole,
+    twins_option,
+)
 from tumorlens.writing import check_writable
 
 if TYPE_CHECKING:
     from tumorlens.data.rows import Manifest
 
-__all__ = ["command", "group_by_twins", "map_option", "twins_option"]
-
-
-def map_option(command: words.Command) -> words.Command:
-    return click.option(
-        "--map",
-        "mapped",
-        multiple=True,
-        metavar="NAME=MEANING",
-        help="What a class folder means: tumor, no_tumor, a tumor class, or skip. Repeatable.",
-    )(command)
-
-
-def twins_option(command: words.Command) -> words.Command:
-    return click.option(
-        "--twins/--no-twins",
-        default=None,
-        help="Join copies of one picture into one group.  [default: where a group is missing]",
-    )(command)
+__all__ = ["command"]
 
 
 @click.command(short_help="Split labelled slices by patient.")
@@ -88,7 +75,7 @@ def command(
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
     for file in filter(None, (output, run_log)):
         check_writable(file, overwrite=overwrite)
-    whole = _read(data, options)
+    whole = read_whole(data, classes=options["mapped"], shared_groups=options["shared_groups"])
     grouped = group_by_twins(whole, options["twins"], options["threads"], voice)
     parted, notes = split_manifest(
         grouped,
@@ -105,38 +92,6 @@ def command(
         counts = {"slices": len(parted), "groups": len(parted.groups), "notes": len(notes)}
         watch.write_log(run_log, "split", ctx.params, counts=counts)
     return 0
-
-
-def group_by_twins(
-    manifest: Manifest, wanted: bool | None, threads: int | None, voice: words.Voice
-) -> Manifest:
-    """Join copies into groups, if that is wanted or a group is missing."""
-    missing = sum(not row.group for row in manifest.rows)
-    if wanted is False or (wanted is None and not missing):
-        return manifest
-    from tumorlens.data.twins import group_manifest
-
-    total = 2 * len(manifest)  # each picture is described, then compared
-    with words.open_bar(voice, "looking for twins", lambda: total, unit="steps") as bar:
-        grouped, twins = group_manifest(
-            manifest, threads=threads or os.cpu_count() or 1, progress=bar.advance
-        )
-    voice.say(
-        f"{missing} of {len(manifest)} slices had no group; "
-        f"{len(manifest)} pictures are {twins.distinct} different ones"
-    )
-    return grouped
-
-
-def _read(data: tuple[Path, ...], options: dict[str, Any]) -> Manifest:
-    from tumorlens.data.class_names import parse_map
-    from tumorlens.data.manifest import merge_manifests, read_data
-
-    classes = parse_map(options["mapped"])
-    return merge_manifests(
-        [read_data(one, classes=classes) for one in data],
-        shared_groups=options["shared_groups"],
-    )
 
 
 def _summary(manifest: Manifest) -> list[str]:

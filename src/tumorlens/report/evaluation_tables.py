@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import PurePath
 
 from rich.console import Console
 from rich.table import Table
@@ -167,9 +168,16 @@ def _tabulate_counts(part: Part) -> Table | None:
         name: {group: f"{a:g} of {b:g}" for group, a, b in one.counts} for name, one in few.items()
     }
     groups = sorted({group for counts in cells.values() for group in counts})
-    rows = [(group, *(counts.get(group, "") for counts in cells.values())) for group in groups]
+    rows = [
+        (_shorten(group), *(counts.get(group, "") for counts in cells.values())) for group in groups
+    ]
     title = "Under 20 groups there is no interval; the counts per group"
     return make_table(title, ("group", *few), rows)
+
+
+def _shorten(group: str) -> str:
+    """A file that is its own group is shown by its name."""
+    return PurePath(group).name if group.startswith("file:") else group
 
 
 def _tabulate_differences(other: str, differences: Sequence[Difference]) -> Table:
