@@ -46,11 +46,12 @@ Picture = Slice | str | os.PathLike[str] | tuple[str | os.PathLike[str], int]
 Array = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
 
-_VIEWS = 2  # head and frame
+_VIEWS, _FRAME = 2, 1  # head and frame
+_FRAMES_ALIKE = 0.94  # least correlation of two whole frames, which are not aligned
 _COARSE = 12.0  # radius of the coefficients that the index holds
 _CROPS = (0.0, 0.04, 0.08)  # of each side, cut off the head before asking
 _NEIGHBOURS = 6  # asked of the index, for each way of asking
-_CANDIDATES = 5  # aligned, for each picture
+_CANDIDATES = 6  # aligned, for each picture
 _LEAST_COARSE = 0.5  # coarse correlation under which nothing is aligned
 _BLOCK = 512  # pictures at a time
 
@@ -250,6 +251,11 @@ class _Candidates:
     crop: Numbers
     coarse: Array
 
+    @property
+    def framed(self) -> npt.NDArray[np.bool_]:
+        """Which pairs are of two whole frames."""
+        return np.asarray((self.view == _FRAME) & (self.other_view == _FRAME))
+
     def take(self, chosen: npt.NDArray[Any]) -> _Candidates:
         return _Candidates(*(getattr(self, name)[chosen] for name in self.__slots__))
 
@@ -261,9 +267,13 @@ def _compare(search: _Search, block: Numbers, threshold: float, chains: _Chains)
     found = _best(search.ask(block))
     turned, other = _lay(search.views, found)
     plain = (turned * other).sum((1, 2))
+    framed = found.framed
     # Most copies agree at once; only the rest is aligned, and only if no chain joins them yet.
-    yield from _accept(found, plain, threshold, chains)
-    apart = chains.apart(found.first, found.second) & (plain < threshold)
+    # Two whole frames must agree as they are: around small heads they are mostly the same black.
+    yield from _accept(
+        found, np.where(framed & (plain < _FRAMES_ALIKE), 0, plain), threshold, chains
+    )
+    apart = chains.apart(found.first, found.second) & ~framed
     found, turned, other = found.take(apart), turned[apart], other[apart]
     aligned = np.empty(len(found), np.float32)
     stretch = _STRETCHES[found.crop]
@@ -293,11 +303,11 @@ def _join(parts: list[_Candidates]) -> _Candidates:
 
 
 def _best(found: _Candidates) -> _Candidates:
-    """The best way of each pair, and the best few pairs of each picture."""
+    """The best way of each pair, by head and by frame, and the best few for each picture."""
     found = found.take((found.first != found.second) & (found.coarse >= _LEAST_COARSE))
     found = found.take(np.argsort(-found.coarse, kind="stable"))
-    pair = found.first * (found.second.max(initial=0) + 1) + found.second
-    found = found.take(np.sort(np.unique(pair, return_index=True)[1]))
+    pair = np.stack([found.first, found.second, found.framed], 1)
+    found = found.take(np.sort(np.unique(pair, axis=0, return_index=True)[1]))
     order = np.argsort(found.first, kind="stable")
     ordered = found.first[order]
     rank = np.arange(len(order)) - np.searchsorted(ordered, ordered)
@@ -364,5 +374,5 @@ _COARSELY = np.hypot(*np.mgrid[:TERMS, :TERMS]) <= _COARSE
 _COARSELY[0, 0] = False
 _CROPPINGS = [_cropping(share) for share in _CROPS]
 _STRETCHES = np.array([2 * share / (1 - 2 * share) for share in _CROPS], np.float32)
-_QUESTIONS = [(0, crop) for crop in range(len(_CROPS))] + [(1, 0)]  # (view, crop)
+_QUESTIONS = [(0, crop) for crop in range(len(_CROPS))] + [(_FRAME, 0)]  # (view, crop)
 _BACK = (0, 1, 2, 3, 4, 6, 5, 7)  # the orientation that undoes each
