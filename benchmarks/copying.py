@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +37,7 @@ def find_neighbours(manifest: Manifest) -> list[tuple[Row, Row]]:
     for rows in series.values():
         rows.sort(key=lambda row: row.position or 0.0)
         inner = [row for row in rows if 0.15 < (row.position or 0.0) < 0.9]
-        pairs += [
-            pair for pair in zip(inner, inner[1:], strict=False) if pair[0].path != pair[1].path
-        ]
+        pairs += [pair for pair in pairwise(inner) if pair[0].path != pair[1].path]
     return pairs
 
 

@@ -61,8 +61,8 @@ def measure(paths: list[Path], count: int) -> None:
         (clusters[copies] == clusters[np.array(maker.shown)[copies]]).mean() if copies.size else 1
     )
     print(
-        f"{count:8} pictures  {processor:8.1f} s of processor  {1e3 * processor / count:6.2f} ms each"
-        f"  {clock:8.1f} s of clock  {memory:5.2f} GiB  {found:6.1%} of copies found",
+        f"{count:8} pictures  {processor:8.1f} s of processor  "
+        f"{1e3 * processor / count:6.2f} ms each  {clock:8.1f} s of clock  {memory:5.2f} GiB  {found:6.1%} of copies found",
         flush=True,
     )
 
