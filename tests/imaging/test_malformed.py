@@ -1,7 +1,7 @@
 """Malformed files made by chance: a slice or an `InputError` comes of each, and nothing else.
 
-Two properties over twelve files and two over disguised bytes: 26 tests, 50 examples each by
-default (1,300 in all), 2,000 each (52,000) with ``HYPOTHESIS_PROFILE=thorough``.
+Two properties over fourteen files and two over disguised bytes: 30 tests, 50 examples each by
+default (1,500 in all), 2,000 each (60,000) with ``HYPOTHESIS_PROFILE=thorough``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom.data import get_testdata_file
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
 import builders
@@ -49,6 +50,10 @@ WRITERS = {
     "jpeg 2000": lambda path: builders.write_dicom(path, GREY, syntax=JPEG2000Lossless),
     "deflated": lambda path: builders.write_dicom(
         path, GREY, syntax=DeflatedExplicitVRLittleEndian
+    ),
+    "lossless jpeg": lambda path: Path(get_testdata_file("JPEG-LL.dcm", download=False)),
+    "jpeg-ls": lambda path: Path(
+        get_testdata_file("MR_small_jpeg_ls_lossless.dcm", download=False)
     ),
     "enhanced": write_enhanced,
     "nifti": lambda path: builders.write_nifti(path.with_suffix(".nii"), VOLUME, THICK),

@@ -1,35 +1,28 @@
-"""DICOM objects and series. The only door to pydicom.
+"""DICOM objects and series. With `decoding`, the only door to pydicom.
 
-Values are those after the modality rescale (per frame where the object says so); MONOCHROME1 is
-inverted, so that larger is brighter everywhere; palettes and colors become luma; padding pixels
-become background. A window is kept in ``info.window`` and not applied.
+Pixels are the scanner's values, see `decoding`. A window is kept in ``info.window``, not applied.
 """
 
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-import gdcm
 import numpy as np
 import numpy.typing as npt
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import get_frame
-from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
 from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEGExtended12Bit,
-    RLELossless,
 )
 
 from tumorlens.errors import InputError
-from tumorlens.imaging.codestreams import read_size
+from tumorlens.imaging.decoding import decode_frame
 from tumorlens.imaging.filemeta import check_inflated
 from tumorlens.imaging.geometry import arrange
 from tumorlens.imaging.headers import FrameHeader, count_frames, explain_no_picture, read_place
@@ -38,7 +31,7 @@ from tumorlens.imaging.parts import Opener, Part
 from tumorlens.imaging.refusal import refuse
 from tumorlens.imaging.series import Place, Placed, cut_series, order_places
 from tumorlens.imaging.slices import Slice
-from tumorlens.imaging.voxels import clean_pixels, to_luminance
+from tumorlens.imaging.voxels import clean_pixels
 
 __all__ = [
     "SeriesHeader",
@@ -49,21 +42,10 @@ __all__ = [
     "read_series",
 ]
 
-# The decoders write straight to the terminal otherwise; what they say comes in the error anyway.
-gdcm.Trace.WarningOff()
-gdcm.Trace.ErrorOff()
-gdcm.Trace.DebugOff()
-for _name in ("openjpeg", "pylibjpeg", "rle"):
-    logging.getLogger(_name).addHandler(logging.NullHandler())
-
-Pixels = npt.NDArray[Any]
-
 _DAMAGED = "is a damaged DICOM file"
 _ADVICE = "export it anew"
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _SMALLEST_FRAME = 8  # bytes: the header of a fragment, or 64 pixels of one bit
-_RLE_GROWTH = 128 // 2
-"""Two bytes of RLE make at most 128: PS3.5, G.3.2."""
 _HEADER_TAGS = [
     "SOPClassUID",
     "SeriesInstanceUID",
@@ -193,9 +175,7 @@ def _read_frames(dataset: Dataset, path: str, limits: Limits) -> Iterator[Placed
     syntax = dataset.file_meta.TransferSyntaxUID
     for header in map(headers.__getitem__, order):
         with refuse(path, f"has pixels that cannot be decoded as {syntax.name}", _ADVICE):
-            if syntax.is_encapsulated:
-                _check_codestream(header, path, limits)
-            values = _decode(header)
+            values = decode_frame(header, path, limits)
         try:
             placed = _place(values, header, path)
         except InputError as error:  # a frame of NaN alone, among others
@@ -222,19 +202,7 @@ def _check_pixels(dataset: Dataset, path: str, limits: Limits) -> int:
     return count
 
 
-def _check_codestream(header: FrameHeader, path: str, limits: Limits) -> None:
-    """Refuse a compressed frame that states another size than the data set: decoders trust it."""
-    dataset = header.dataset
-    frame = get_frame(dataset.PixelData, header.index, number_of_frames=count_frames(dataset))
-    shape, size = (dataset.Rows, dataset.Columns), read_size(frame)
-    if size is not None and size != shape:
-        found, expected = f"{size[1]} x {size[0]}", f"{shape[1]} x {shape[0]}"
-        raise InputError(path, f"holds {found} pixels where {expected} are stated", _ADVICE)
-    if dataset.file_meta.TransferSyntaxUID == RLELossless:
-        limits.check_memory(path, _RLE_GROWTH * len(frame))
-
-
-def _place(values: Pixels, header: FrameHeader, path: str) -> Placed:
+def _place(values: npt.NDArray[Any], header: FrameHeader, path: str) -> Placed:
     """Turn a frame for display, where the file tells how it lies."""
     pixels, notes = clean_pixels(values, path)
     grid = header.grid
@@ -253,35 +221,3 @@ def _place(values: Pixels, header: FrameHeader, path: str) -> Placed:
         sides_known=arranged.sides_known,
     )
     return Placed(Slice(np.ascontiguousarray(arranged.slices[0]), info), arranged.grid)
-
-
-def _decode(header: FrameHeader) -> Pixels:
-    """One frame as (rows, columns): scanner's values, or luma of colors."""
-    dataset = header.dataset
-    values: Pixels = pixel_array(dataset, index=header.index)
-    if dataset.PhotometricInterpretation == "PALETTE COLOR":
-        return to_luminance(apply_color_lut(values, dataset))
-    if values.ndim == 3:
-        return to_luminance(values)
-    grey = _rescale(values, header)
-    if header.padding is None:
-        return grey
-    outside = (values >= header.padding[0]) & (values <= header.padding[1])
-    inside = np.where(outside, np.float32(np.inf), grey).min()
-    return np.where(outside, min(np.float32(0), inside), grey) if np.isfinite(inside) else grey
-
-
-def _rescale(values: Pixels, header: FrameHeader) -> Pixels:
-    """Modality LUT or rescale (PS3.3, C.11.1), then MONOCHROME1 turned to larger = brighter."""
-    dataset = header.dataset
-    slope, intercept = header.rescale
-    if dataset.get("ModalityLUTSequence"):
-        values = apply_modality_lut(values, dataset)
-        slope, intercept = 1.0, 0.0
-    elif (slope, intercept) != (1.0, 0.0):
-        values = values.astype(np.float32) * np.float32(slope) + np.float32(intercept)
-    if dataset.PhotometricInterpretation != "MONOCHROME1":
-        return values
-    # Mirrored in the range of the stored bits, not of this frame: all slices stay comparable.
-    ends = -1 if dataset.PixelRepresentation else 2**dataset.BitsStored - 1
-    return np.float32(slope * ends + 2 * intercept) - values.astype(np.float32)
