@@ -2,13 +2,12 @@
 
     python benchmarks/twins_quality.py DATA... [--copies 40] [--seed 0]
 
-DATA are manifests. From each, a sample of pictures is copied in every way of benchmarks/copying.py;
-originals, copies and up to --others further pictures of the sets go through `find_twins` together.
+DATA are manifests. From each, a sample of pictures is copied in every way of benchmarks/copying.py.
 
-- recall: copies that share a cluster with their original;
-- neighbours: pairs of slices of one patient that follow each other and are no copies: how many
-  are called copies (they share a cluster when only the two of them are looked at);
-- strangers: pictures that share a cluster with a picture of another patient.
+- copies: share of pairs (original, copy) that are called copies, at several least correlations;
+  last column: at the one in use, with --others further pictures that could hide the original;
+- neighbours: the same for pairs of slices of one patient that follow each other: no copies;
+- strangers: pictures that share a cluster with a picture of another patient, two slices a patient.
 """
 
 from __future__ import annotations
@@ -21,34 +20,45 @@ from copying import CHANGES, as_slice, find_neighbours, load_picture
 
 from tumorlens.data.manifest import merge_manifests, read_data
 from tumorlens.data.rows import Manifest
-from tumorlens.data.twins import find_twins
+from tumorlens.data.twins import TWIN_CORRELATION, Picture, find_twins
 
 
-def measure_recall(manifest: Manifest, copies: int, others: int, rng: np.random.Generator) -> None:
+LIMITS = (0.85, TWIN_CORRELATION, 0.93, 0.95)
+
+
+def measure_copies(manifest: Manifest, copies: int, others: int, rng: np.random.Generator) -> None:
     rows = [row for row in manifest.rows if row.position is None or 0.15 < row.position < 0.9]
     order = rng.permutation(len(rows))
     originals = [load_picture(rows[number].path) for number in order[:copies]]
     further = [load_picture(rows[number].path) for number in order[copies : copies + others]]
-    named = [(name, change(one, rng)) for name, change in CHANGES.items() for one in originals]
-    pictures = [*originals, *further, *(copy for _, copy in named)]
-    clusters = find_twins(map(as_slice, pictures)).clusters
-    found = clusters[-len(named) :].reshape(len(CHANGES), copies) == clusters[:copies]
-    for name, share in zip(CHANGES, found.mean(1), strict=True):
-        print(f"  {name:20} {share:6.1%}")
-    print(
-        f"  {'all':20} {found.mean():6.1%} of {found.size} copies, among {len(pictures)} pictures"
-    )
+    for name, change in CHANGES.items():
+        # One change at a time: else a copy could be found by way of another, easier one.
+        made = [change(one, rng) for one in originals]
+        pairs = zip(map(as_slice, originals), map(as_slice, made), strict=True)
+        clusters = find_twins(map(as_slice, [*originals, *further, *made])).clusters
+        found = np.mean(clusters[-copies:] == clusters[:copies])
+        show(name, [correlate(*pair) for pair in pairs], f"{found:8.1%}")
 
 
 def measure_neighbours(manifest: Manifest, count: int, rng: np.random.Generator) -> None:
     pairs = find_neighbours(manifest)
-    joined: dict[str, list[bool]] = {}
+    found: dict[str, list[float]] = {}
     for number in rng.permutation(len(pairs))[:count]:
         first, second = pairs[number]
-        twins = find_twins([first.path, second.path])
-        joined.setdefault(first.source, []).append(twins.distinct == 1)
-    for source, calls in sorted(joined.items()):
-        print(f"  {source:20} {np.mean(calls):6.1%} of {len(calls)} pairs called copies")
+        found.setdefault(first.source, []).append(correlate(first.path, second.path))
+    for source, correlations in sorted(found.items()):
+        show(f"neighbours, {source}", correlations, f"  of {len(correlations)}")
+
+
+def correlate(first: Picture, second: Picture) -> float:
+    """Of the pair as `find_twins` sees it; 0 where it does not even try."""
+    pairs = find_twins([first, second], threshold=0.5).pairs
+    return pairs[0].correlation if pairs else 0.0
+
+
+def show(name: str, correlations: list[float], last: str) -> None:
+    shares = (np.mean(np.array(correlations) >= limit) for limit in LIMITS)
+    print(f"  {name:26}" + "".join(f"{share:8.1%}" for share in shares) + last, flush=True)
 
 
 def measure_strangers(manifest: Manifest, count: int, rng: np.random.Generator) -> None:
@@ -62,7 +72,9 @@ def measure_strangers(manifest: Manifest, count: int, rng: np.random.Generator) 
     clusters = find_twins(row.path for row in chosen).clusters
     groups = np.array([row.group_key for row in chosen])
     wrong = sum(len(set(groups[clusters == cluster])) > 1 for cluster in clusters)
-    print(f"  {wrong} of {len(chosen)} pictures of {len(seen)} patients joined to another patient")
+    print(
+        f"  strangers: {wrong} of {len(chosen)} pictures of {len(seen)} patients joined to another patient"
+    )
 
 
 def main() -> None:
@@ -71,18 +83,17 @@ def main() -> None:
     )
     parser.add_argument("data", nargs="+", type=Path)
     parser.add_argument("--copies", type=int, default=40)
-    parser.add_argument("--others", type=int, default=2000)
+    parser.add_argument("--others", type=int, default=300)
     parser.add_argument("--neighbours", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     rng = np.random.default_rng(asked.seed)
     for folder in asked.data:
         manifest = merge_manifests([read_data(folder)])
-        print(f"{manifest.name}: {len(manifest)} pictures of {len(manifest.groups)} groups; recall")
-        measure_recall(manifest, asked.copies, asked.others, rng)
-        print(f"{manifest.name}: neighbouring slices")
+        limits = "".join(f"{limit:8}" for limit in LIMITS)
+        print(f"{manifest.name + ', called copies at':28}{limits}   found")
+        measure_copies(manifest, asked.copies, asked.others, rng)
         measure_neighbours(manifest, asked.neighbours, rng)
-        print(f"{manifest.name}: strangers")
         measure_strangers(manifest, 1000, rng)
 
 

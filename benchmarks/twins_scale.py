@@ -62,7 +62,8 @@ def measure(paths: list[Path], count: int) -> None:
     )
     print(
         f"{count:8} pictures  {processor:8.1f} s of processor  "
-        f"{1e3 * processor / count:6.2f} ms each  {clock:8.1f} s of clock  {memory:5.2f} GiB  {found:6.1%} of copies found",
+        f"{1e3 * processor / count:6.2f} ms each  {clock:8.1f} s of clock  "
+        f"{memory:5.2f} GiB  {found:6.1%} of copies found",
         flush=True,
     )
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from brains import as_slice, paint_brain
+from builders import write_nifti
 from shared_data import SHARED, needs_shared
 from tumorlens.data.alignment import correlate_aligned
 from tumorlens.data.manifest import merge_manifests, read_data
@@ -147,6 +148,17 @@ def test_groups_of_a_manifest(tmp_path, brains):
     assert twins.distinct == 4
     again, _ = group_manifest(replace(grouped, name="again"))
     assert [row.group for row in again.rows] == [row.group for row in grouped.rows]
+
+
+def test_slices_of_a_volume_are_compared_too(tmp_path, brains):
+    volume = np.stack([np.asarray(brain).T for brain in brains[:4]], 2).astype(np.int16)
+    path = write_nifti(tmp_path / "volume.nii.gz", volume, np.diag([1.0, 1.0, 6.0, 1.0]))
+    brains[2].save(tmp_path / "copy.png")
+    rows = [Row(path, frame=frame) for frame in range(4)] + [Row(tmp_path / "copy.png")]
+    grouped, twins = group_manifest(Manifest(tuple(rows), "m", tmp_path))
+    assert twins.distinct == 4
+    assert [(pair.first, pair.second) for pair in twins.pairs] == [(2, 4)]
+    assert len({row.group for row in grouped.rows}) == 1  # the slices of one file are one group
 
 
 @needs_shared

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from tumorlens.imaging.fingerprint import (
     describe_head,
     turn_descriptors,
 )
-from tumorlens.imaging.readers import read_slice
+from tumorlens.imaging.readers import read_slice, read_slices
 from tumorlens.imaging.slices import Slice
 from tumorlens.optional import load
 
@@ -141,14 +141,25 @@ def group_manifest(
     Raises:
         InputError: a picture cannot be read.
     """
-    pictures = ((row.path, row.frame or 0) for row in manifest.rows)
-    twins = find_twins(pictures, threads=threads, progress=progress)
+    twins = find_twins(_pictures(manifest), threads=threads, progress=progress)
     chains = _Chains(len(manifest))
     for labels in (twins.clusters.tolist(), [row.group_key for row in manifest.rows]):
         first: dict[Any, int] = {}
         for number, label in enumerate(labels):
             chains.join(first.setdefault(label, number), number)
     return _name_groups(manifest, chains.number()), twins
+
+
+def _pictures(manifest: Manifest) -> Iterator[Picture]:
+    """The slices in the order of the rows; a volume is read once, not for each of its slices."""
+    for path, group in groupby(manifest.rows, key=lambda row: row.path):
+        frames = [row.frame or 0 for row in group]
+        if len(frames) == 1:
+            yield path, frames[0]
+            continue
+        volume = {one.info.frame: one for one in read_slices(path) if one.info.frame in frames}
+        for frame in frames:
+            yield volume.get(frame, (path, frame))
 
 
 def _name_groups(manifest: Manifest, components: Numbers) -> Manifest:
