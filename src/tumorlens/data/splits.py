@@ -14,7 +14,7 @@ from tumorlens.data.rows import Manifest, Row
 from tumorlens.errors import DataError, UsageError
 from tumorlens.optional import load
 
-__all__ = ["PARTS", "hold_out_groups", "leave_out", "split_manifest"]
+__all__ = ["PARTS", "hold_out_groups", "hold_out_pictures", "leave_out", "split_manifest"]
 
 PARTS = ("train", "validation", "test")
 """The parts of a split by fractions, in their order."""
@@ -121,7 +121,7 @@ def _tell_uneven(
 
 
 def hold_out_groups(
-    rows: tuple[Row, ...], share: float, seed: int, *, by_picture: bool = False
+    rows: tuple[Row, ...], share: float, seed: int
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Part rows into two sides by groups, alike in source, sequence and label.
 
@@ -129,13 +129,12 @@ def hold_out_groups(
         rows: to part.
         share: of the groups held out.
         seed: of the choice.
-        by_picture: ignore groups, as the paper did.
 
     Returns:
         Indices kept, indices held out.
     """
     folds = max(2, round(1 / share))
-    groups = [str(place) if by_picture else row.group_key for place, row in enumerate(rows)]
+    groups = [row.group_key for row in rows]
     if len(set(groups)) < folds:
         raise DataError(
             f"{len(set(groups))} groups are too few to hold out {share:.0%} of them; "
@@ -147,6 +146,26 @@ def hold_out_groups(
     )
     kept, held = next(iter(splitter.split(np.zeros(len(rows)), strata, groups)))
     return np.asarray(kept, np.intp), np.asarray(held, np.intp)
+
+
+def hold_out_pictures(
+    rows: tuple[Row, ...], share: float, seed: int
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Part rows into two sides at random, alike in label, whatever their groups.
+
+    This is how the paper and most of its kind split: copies and patients stand on both sides. It
+    serves to repeat their figures, and to show what such figures are worth.
+
+    Returns:
+        Indices kept, indices held out: ``share`` of the rows, to the next whole number.
+    """
+    kept, held = load("sklearn.model_selection", "a split by pictures").train_test_split(
+        np.arange(len(rows)),
+        test_size=round(share * len(rows)),
+        stratify=[row.label for row in rows],
+        random_state=seed,
+    )
+    return np.sort(kept), np.sort(held)
 
 
 def leave_out(manifest: Manifest, names: Sequence[str]) -> tuple[Manifest, Manifest, Manifest]:

@@ -79,8 +79,8 @@ class DataChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             and sequence, then group, then slice.
         class_weights: weigh the classes by the inverse of their frequency.
         ignore_below: tumor rows whose mask holds fewer pixels (at 256²) are left out.
-        test: share of the pictures that is held out for the run's own figures, where the data
-            name no test rows; 0: none.
+        test: share of the pictures (from 1 up: their number) that is held out for the run's own
+            figures, where the data name no test rows; 0: none.
         test_by: ``group`` keeps patients and copies on one side; ``picture`` does not, as the
             paper did.
     """
@@ -96,8 +96,10 @@ class DataChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     def __post_init__(self) -> None:
         if not 0 < self.validation < 0.9:
             raise ValueError(f"data.validation must lie in (0, 0.9), got {self.validation}")
-        if not 0 <= self.test < 0.9:
-            raise ValueError(f"data.test must lie in [0, 0.9), got {self.test}")
+        if not (0 <= self.test < 0.9 or (self.test >= 2 and self.test == int(self.test))):
+            raise ValueError(
+                f"data.test must be a share under 0.9 or a number of pictures, got {self.test}"
+            )
         if self.sampling == "balanced" and self.class_weights:
             raise ValueError(
                 "data.class_weights contradicts data.sampling = 'balanced', which draws both "
@@ -250,6 +252,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         weight_decay: of AdamW.
         input: how slices are prepared.
         license: of the weights that it makes.
+        calibrate: whether probabilities and thresholds are fitted on the validation groups; else
+            the network's own, divided at 0.5.
         published: figure -> value that the recipe's authors published, to stand beside ours.
     """
 
@@ -260,6 +264,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     average: float = 0.0
     weight_decay: float = 0.01
     license: str = "as the terms of the training data allow"
+    calibrate: bool = True
     published: dict[str, float] = {}
     input: PreprocessSpec = msgspec.field(default_factory=PreprocessSpec)
     network: NetworkChoice = msgspec.field(default_factory=NetworkChoice)

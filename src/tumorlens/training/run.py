@@ -297,9 +297,12 @@ def _export(
     deployed = Deployed(network, familiarity, calibration)
     export_onnx(deployed, card, raw, seen=memory, overwrite=True)
     scores = _score(job, raw, validation)
-    fitted = fit_logit(scores.tumor_probability, scores.tumor, scores.group)
-    calibrated = recalibrate(scores, fitted)
-    point = choose_thresholds(calibrated).point
+    if job.recipe.calibrate:
+        fitted = fit_logit(scores.tumor_probability, scores.tumor, scores.group)
+        calibrated = recalibrate(scores, fitted)
+        point = choose_thresholds(calibrated).point
+    else:
+        fitted, calibrated, point = Calibration(), scores, card.operating_points["balanced"]
     card = msgspec.structs.replace(card, operating_points={"balanced": point})
     write_model(raw, model, card=card, calibration=calibration.then(fitted), overwrite=True)
     raw.unlink()

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.data.rows import Manifest, Row
-from tumorlens.data.splits import hold_out_groups
+from tumorlens.data.splits import hold_out_groups, hold_out_pictures
 from tumorlens.errors import DataError
 from tumorlens.training.dataset import PreparedRows
 from tumorlens.training.pairs import MARK_MASK
@@ -108,12 +108,12 @@ def hold_out_test(manifest: Manifest, recipe: Recipe) -> tuple[Manifest, Manifes
             manifest.where(lambda row: row.split == "test"),
         )
     labelled = select_rows(manifest, recipe).manifest
-    kept, held = hold_out_groups(
-        labelled.rows,
-        recipe.data.test,
-        recipe.seed,
-        by_picture=recipe.data.test_by == "picture",
-    )
+    test, rows = recipe.data.test, labelled.rows
+    share = test / len(rows) if test >= 1 else test
+    if recipe.data.test_by == "picture":
+        kept, held = hold_out_pictures(rows, share, recipe.seed)
+    else:
+        kept, held = hold_out_groups(rows, share, recipe.seed)
     return (
         labelled.with_rows(labelled.rows[index] for index in kept),
         labelled.with_rows(labelled.rows[index] for index in held),
