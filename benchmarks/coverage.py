@@ -12,6 +12,7 @@ the share of an interval that takes slices for cases (the usual mistake).
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -110,10 +111,8 @@ def estimate(scores: Scores, replicates: int, seed: int) -> dict[str, tuple[floa
 
 
 def as_files(scores: Scores) -> Scores:
-    """The same slices, each a case of its own."""
-    from dataclasses import replace
-
-    rows = tuple(replace(row, group=f"s{i}") for i, row in enumerate(scores.rows))
+    """The same slices, each a case of its own; without positions, whose pairs would be many."""
+    rows = tuple(replace(row, group=f"s{i}", position=None) for i, row in enumerate(scores.rows))
     return replace(scores, rows=rows)
 
 
