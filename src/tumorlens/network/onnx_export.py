@@ -13,7 +13,7 @@ from tumorlens.model.card import Card
 from tumorlens.model.contract import CARD_KEY, INPUT, OUTPUTS, SEEN_KEY
 from tumorlens.network.assembly import Deployed
 from tumorlens.optional import load
-from tumorlens.writing import replace_when_done
+from tumorlens.writing import check_writable, replace_when_done
 
 __all__ = ["export_onnx"]
 
@@ -39,11 +39,13 @@ def export_onnx(
         UsageError: the file exists, or cannot be written.
     """
     onnx = load("onnx", "exporting a model")
+    check_writable(path, overwrite=overwrite)  # tracing takes seconds
     model = _trace(deployed.eval().cpu(), card.preprocess.size)
     metadata = {CARD_KEY: card.to_json()}
     if seen is not None:
         metadata[SEEN_KEY] = seen
-    for entry in [*model.graph.node, *model.graph.input, *model.graph.output]:
+    graph = model.graph
+    for entry in [graph, *graph.node, *graph.input, *graph.output, *graph.value_info]:
         entry.ClearField("metadata_props")  # traces of the exporter, with paths of this computer
         entry.ClearField("doc_string")
     load("onnx.helper").set_model_props(model, metadata)

@@ -1,0 +1,71 @@
+"""Where initial weights come from, and each way in which they are refused."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from tiny_training import write_weights
+from tumorlens.errors import DataError
+from tumorlens.network import weights
+from tumorlens.network.mobilenet import MobileNetV2
+from tumorlens.network.weights import ENVIRONMENT, find_weights, load_backbone
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch):
+    monkeypatch.delenv(ENVIRONMENT, raising=False)
+
+
+def test_weights_are_found_by_file_folder_and_environment(tmp_path, monkeypatch):
+    file = write_weights(tmp_path / "mobilenet_v2_0.35.safetensors")
+    assert find_weights(None, 0.35) is None
+    assert find_weights(file, 0.35) == file
+    assert find_weights(tmp_path, 0.35) == file
+    monkeypatch.setenv(ENVIRONMENT, str(tmp_path))
+    assert find_weights(None, 0.35) == file
+
+
+def test_the_word_of_the_caller_comes_before_the_environment(tmp_path, monkeypatch):
+    file = write_weights(tmp_path / "mine.safetensors")
+    monkeypatch.setenv(ENVIRONMENT, "/nowhere")
+    assert find_weights(file, 0.35) == file
+
+
+def test_a_missing_file_says_what_to_give(tmp_path):
+    with pytest.raises(DataError, match=r"no such file of weights; give --weights FILE"):
+        find_weights(tmp_path, 1.0)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_weights_fill_the_backbone(tmp_path, suffix):
+    torch.manual_seed(3)
+    state = MobileNetV2(0.35).state_dict() | {"classifier.1.bias": torch.zeros(1000)}
+    file = tmp_path / f"w{suffix}"
+    (save_file if suffix == ".safetensors" else torch.save)(state, file)
+    backbone = MobileNetV2(0.35)
+    assert load_backbone(backbone, file) == file.name
+    for name, value in backbone.state_dict().items():
+        assert torch.equal(value, state[name])
+
+
+def test_weights_of_another_width_are_refused(tmp_path):
+    file = write_weights(tmp_path / "w.safetensors", width=0.5)
+    with pytest.raises(DataError, match=r"of another shape.*network.width must be that"):
+        load_backbone(MobileNetV2(0.35), file)
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
+def test_a_broken_file_is_refused(tmp_path, name):
+    (tmp_path / name).write_bytes(b"no weights")
+    with pytest.raises(DataError, match="cannot be read as weights"):
+        load_backbone(MobileNetV2(0.35), tmp_path / name)
+
+
+def test_offline_says_what_to_do(tmp_path, monkeypatch):
+    """Nothing listens at that port: what a computer without a network sees."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(weights, "_TORCHVISION", "http://127.0.0.1:9/mobilenet_v2-b0353104.pth")
+    with pytest.raises(DataError, match=r"cannot be reached .*offline, copy .* --weights FILE"):
+        load_backbone(MobileNetV2(1.0), None)
