@@ -27,7 +27,7 @@ def test_cells_are_pooled_by_log_sum_exp():
     sharpness = functional.softplus(head.sharpness).item() + 0.5
     for cells, picture in zip(raw.cells, raw.picture, strict=True):
         mean = sum(math.exp(sharpness * value) for value in cells.flatten().tolist()) / 64
-        assert float(picture) == pytest.approx(math.log(mean) / sharpness, abs=1e-5)
+        assert picture.item() == pytest.approx(math.log(mean) / sharpness, abs=1e-5)
 
 
 def test_the_picture_lies_between_mean_and_largest_cell():

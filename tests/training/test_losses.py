@@ -1,0 +1,145 @@
+"""Losses by hand, and cells that nobody annotated."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from tumorlens.network.heads import Raw
+from tumorlens.training.dataset import Batch
+from tumorlens.training.losses import CellTargets, find_cell_targets, sum_losses
+from tumorlens.training.pairs import MARK_BOX, MARK_MASK, MARK_UNKNOWN
+from tumorlens.training.recipe import LossChoice
+
+
+def make_batch(tumor, kinds, weights=None):
+    count = len(tumor)
+    return Batch(
+        images=torch.zeros(count, 1, 8, 8),
+        marks=torch.zeros(count, 1, 8, 8),
+        tumor=torch.tensor(tumor, dtype=torch.float32),
+        kinds=torch.tensor(kinds),
+        weights=torch.ones(count) if weights is None else torch.tensor(weights),
+    )
+
+
+def make_raw(picture, cells=None, types=None):
+    count = len(picture)
+    return Raw(
+        torch.zeros(count, 2, 2) if cells is None else cells,
+        torch.tensor(picture),
+        torch.zeros(count, 1) if types is None else types,
+    )
+
+
+NOTHING = CellTargets(torch.zeros(2, 2, 2), torch.zeros(2, 2, 2))
+
+
+def softplus(x):
+    return math.log1p(math.exp(x))
+
+
+def test_picture_loss_by_hand():
+    losses = sum_losses(make_raw([2.0, -1.0]), make_batch([1, 0], [-1, -1]), NOTHING, LossChoice())
+    expected = (softplus(-2) + softplus(-1)) / 2
+    assert losses.picture.item() == pytest.approx(expected, rel=1e-6)
+    assert losses.total.item() == pytest.approx(expected, rel=1e-6)
+    assert losses.cells == 0
+    assert losses.types == 0
+
+
+def test_label_smoothing_and_weights_by_hand():
+    losses = sum_losses(
+        make_raw([2.0, -1.0]),
+        make_batch([1, 0], [-1, -1], [3.0, 1.0]),
+        NOTHING,
+        LossChoice(label_smoothing=0.2),
+    )
+    first = 0.9 * softplus(-2) + 0.1 * softplus(2)
+    second = 0.1 * softplus(1) + 0.9 * softplus(-1)
+    assert losses.picture.item() == pytest.approx((3 * first + second) / 2, rel=1e-6)
+
+
+def test_cells_are_averaged_apart_by_hand():
+    """One tumor cell weighs as much as seven without."""
+    cells = torch.tensor([[[3.0, 0.0], [1.0, -2.0]], [[0.0, 0.0], [0.0, 5.0]]])
+    positive = torch.zeros(2, 2, 2)
+    positive[0, 0, 0] = 1
+    negative = 1 - positive
+    negative[1, 1, 1] = 0  # ignored
+    losses = sum_losses(
+        make_raw([0.0, 0.0], cells),
+        make_batch([1, 0], [-1, -1]),
+        CellTargets(positive, negative),
+        LossChoice(cells=2.0),
+    )
+    clear = (softplus(0) * 4 + softplus(1) + softplus(-2)) / 6
+    assert losses.cells.item() == pytest.approx(0.5 * (softplus(-3) + clear), rel=1e-6)
+    assert losses.total.item() == pytest.approx((losses.picture + 2 * losses.cells).item())
+
+
+def test_ignored_cells_and_unknown_types_give_no_gradient():
+    cells = torch.randn(2, 2, 2, requires_grad=True)
+    types = torch.randn(2, 3, requires_grad=True)
+    positive, negative = torch.zeros(2, 2, 2), torch.zeros(2, 2, 2)
+    positive[0, 0, 0] = negative[1, 0, 1] = 1
+    losses = sum_losses(
+        make_raw([0.0, 0.0], cells, types),
+        make_batch([1, 0], [2, -1]),
+        CellTargets(positive, negative),
+        LossChoice(cells=1.0, types=1.0),
+    )
+    losses.total.backward()
+    assert (cells.grad != 0).nonzero().tolist() == [[0, 0, 0], [1, 0, 1]]
+    assert (types.grad[0] != 0).all()
+    assert (types.grad[1] == 0).all()
+
+
+def test_types_by_hand():
+    types = torch.tensor([[2.0, 0.0, -1.0], [9.0, 9.0, 9.0]])
+    losses = sum_losses(
+        make_raw([0.0, 0.0], types=types),
+        make_batch([1, 1], [0, -1]),
+        NOTHING,
+        LossChoice(types=1.0),
+    )
+    norm = math.log(math.exp(2) + 1 + math.exp(-1))
+    surprise = [norm - value for value in (2.0, 0.0, -1.0)]
+    expected = 0.95 * surprise[0] + 0.05 * sum(surprise) / 3
+    assert losses.types.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_batch_without_known_types_or_cells_gives_no_nan():
+    losses = sum_losses(
+        make_raw([0.0, 0.0]), make_batch([0, 0], [-1, -1]), NOTHING, LossChoice(cells=1, types=1)
+    )
+    assert torch.isfinite(losses.total)
+    assert losses.cells == losses.types == 0
+
+
+def targets_of(code, rows, columns, box_weight=0.5):
+    """2 x 2 cells of 10 x 10 pixels; the code fills a corner of the first cell."""
+    marks = torch.zeros(1, 1, 20, 20)
+    marks[0, 0, :rows, :columns] = code
+    found = find_cell_targets(marks, (2, 2), box_weight)
+    return found.positive[0].tolist(), found.negative[0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("code", "rows", "columns", "positive", "negative"),
+    [
+        (MARK_MASK, 3, 10, 1.0, 0.0),  # 30 % of the cell
+        (MARK_MASK, 2, 10, 0.0, 0.0),  # between: ignored
+        (MARK_MASK, 0, 0, 0.0, 1.0),
+        (MARK_BOX, 10, 10, 0.5, 0.0),
+        (MARK_BOX, 9, 10, 0.0, 0.0),  # the rim of a box may be clear
+        (MARK_UNKNOWN, 10, 10, 0.0, 0.0),
+        (MARK_UNKNOWN, 1, 1, 0.0, 0.0),
+    ],
+)
+def test_what_a_cell_is_known_to_be(code, rows, columns, positive, negative):
+    found = targets_of(code, rows, columns)
+    assert found[0] == [[positive, 0.0], [0.0, 0.0]]
+    assert found[1] == [[negative, 1.0], [1.0, 1.0]]

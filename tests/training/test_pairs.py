@@ -1,0 +1,123 @@
+"""Edited pairs on painted heads: what heals, what does not, and what an edit must leave alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from painter import paint_slice
+from tumorlens.training.pairs import (
+    MARK_BOX,
+    MARK_MASK,
+    MARK_NONE,
+    MARK_UNKNOWN,
+    heal,
+    leave_decoy,
+    paste,
+)
+
+
+def paint(seed, *, tumor=True, place=0.45):
+    painting = paint_slice(seed, tumor=tumor, size=128, place=place)
+    marks = np.where(painting.mask > 0, MARK_MASK, MARK_NONE).astype(np.uint8)
+    return painting.pixels, marks
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_heal_removes_a_lateral_tumor(seed):
+    pixels, marks = paint(seed)
+    tumor = marks > 0
+    healed = heal(pixels, marks, rng(seed))
+    assert pixels[tumor].mean() > 215
+    assert abs(healed[tumor].mean() - 90) < 8
+    far = ~np.roll(tumor, 0) & (np.abs(np.indices(tumor.shape)[0] - 64) > 60)
+    np.testing.assert_array_equal(healed[far], pixels[far])
+    assert healed.dtype == np.uint8
+
+
+def test_heal_refuses_a_tumor_across_the_midline():
+    assert heal(*paint(0, place=0.05), rng()) is None
+
+
+def test_heal_refuses_what_it_cannot_see():
+    pixels, marks = paint(0)
+    assert heal(pixels, np.zeros_like(marks), rng()) is None
+    assert heal(pixels, np.full_like(marks, MARK_UNKNOWN), rng()) is None
+    assert heal(pixels, np.full_like(marks, MARK_MASK), rng()) is None
+
+
+def test_heal_refuses_sides_that_are_unlike():
+    """A head that fills two quarters across: no side is the mirror of the other."""
+    pixels, marks = paint(0)[0].copy(), np.zeros((128, 128), np.uint8)
+    marks[40:52, 40:52] = MARK_MASK
+    assert heal(pixels, marks, rng()) is not None
+    pixels[64:, :64] = pixels[:64, 64:] = 0
+    assert heal(pixels, marks, rng()) is None
+
+
+def test_heal_works_from_boxes():
+    painting = paint_slice(2, tumor=True, size=128)
+    x0, y0, x1, y1 = painting.box
+    marks = np.zeros((128, 128), np.uint8)
+    marks[y0:y1, x0:x1] = MARK_BOX
+    healed = heal(painting.pixels, marks, rng())
+    assert healed[painting.mask > 0].mean() < 110
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_paste_puts_a_tumor_and_its_marks(seed):
+    pixels, _ = paint(100 + seed, tumor=False)
+    edited, marks = paste(pixels, *paint(seed), rng(seed))
+    tumor = marks == MARK_MASK
+    assert tumor.sum() > 100
+    assert edited[tumor].mean() > pixels[tumor].mean() + 80
+    assert set(np.unique(marks)) == {MARK_NONE, MARK_MASK}
+    assert (edited != pixels).sum() < 5 * tumor.sum()
+
+
+def test_paste_refuses_a_place_outside_of_the_head():
+    assert paste(np.zeros((128, 128), np.uint8), *paint(0), rng()) is None
+
+
+def test_paste_needs_a_mask():
+    pixels, marks = paint(0)
+    boxed = np.where(marks > 0, MARK_BOX, MARK_NONE).astype(np.uint8)
+    assert paste(paint(1, tumor=False)[0], pixels, boxed, rng()) is None
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_decoy_leaves_the_tumor_alone(seed):
+    pixels, marks = paint(seed)
+    other = paint(50 + seed)[1] > 0
+    edited = leave_decoy(pixels, marks, other, rng(seed))
+    tumor = marks > 0
+    # The guard around a tumor falls off smoothly; two grey levels of it reach the rim.
+    assert np.abs(edited[tumor].astype(int) - pixels[tumor]).max() <= 6
+    mirrored = tumor[:, ::-1]
+    assert edited[~tumor & ~mirrored].max() <= max(230, pixels[~tumor].max() + 20)
+
+
+def test_a_decoy_changes_a_picture_and_mirrors_no_tumor_into_it():
+    pixels, marks = paint(1)
+    changed = 0
+    for seed in range(10):
+        edited = leave_decoy(pixels, marks, paint(60 + seed)[1] > 0, rng(seed))
+        changed += (edited != pixels).any()
+        brain = np.zeros_like(marks, bool)
+        brain[40:90, 40:90] = True
+        assert edited[brain & (marks == 0)].max() < 226
+    assert changed >= 6
+
+
+def test_edits_repeat_with_their_generator_and_keep_what_they_are_given():
+    pixels, marks = paint(3)
+    before = pixels.copy(), marks.copy()
+    np.testing.assert_array_equal(heal(pixels, marks, rng(5)), heal(pixels, marks, rng(5)))
+    leave_decoy(pixels, marks, marks > 0, rng(5))
+    paste(pixels, pixels, marks, rng(5))
+    np.testing.assert_array_equal(pixels, before[0])
+    np.testing.assert_array_equal(marks, before[1])

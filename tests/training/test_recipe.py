@@ -1,0 +1,158 @@
+"""Recipes: read, changed, saved as used, and refused in their own words."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+
+from tiny_training import TINY, make_recipe
+from tumorlens.errors import RecipeError
+from tumorlens.training.recipe import Recipe, find_recipes, read_recipe
+
+RECIPES = sorted(find_recipes())
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_is_read_and_survives_its_record(name):
+    recipe = read_recipe(name)
+    assert recipe.name == name
+    assert recipe.summary
+    record = json.loads(json.dumps(recipe.to_record()))
+    assert msgspec.convert(record, Recipe) == recipe
+
+
+def test_the_record_holds_every_default():
+    record = make_recipe().to_record()
+    for table, fields in record.items():
+        if isinstance(fields, dict) and table != "published":
+            assert set(fields) == set(getattr(make_recipe(), table).__struct_fields__)
+    assert record["phases"][0]["plateau_factor"] == 0.2
+    assert record["weight_decay"] == 0.01
+
+
+def phase(**changes):
+    return {"phases": [{"name": "p", "epochs": 1, "learning_rate": 1e-3, **changes}]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"network": {"head": "picture"}}, "loss.cells contradicts network.head = 'picture'"),
+        ({"loss": {"types": 0.3}}, "loss.types contradicts network.classes"),
+        (
+            {"data": {"class_weights": True}},
+            "data.class_weights contradicts data.sampling = 'balanced'",
+        ),
+        ({"edits": {"paste": 0.8}}, "edits.paste + edits.decoy must not exceed 1"),
+        ({"edits": {"heal": 0.8}}, "edits.heal + edits.decoy must not exceed 1"),
+        ({"edits": {"heal": 1.2}}, "edits.heal must lie in [0, 1], got 1.2"),
+        ({"augmentation": {"mirror": -0.1}}, "augmentation.mirror must lie in [0, 1]"),
+        ({"augmentation": {"rotation": -5}}, "augmentation.rotation must be a number from 0"),
+        ({"augmentation": {"gamma": float("nan")}}, "augmentation.gamma must be a number from 0"),
+        ({"loss": {"boxes": -1}}, "loss.boxes must be a number from 0, got -1"),
+        ({"loss": {"label_smoothing": 2}}, "loss.label_smoothing must lie in [0, 1], got 2"),
+        ({"network": {"classes": ["tumor"]}}, "network.classes must begin with 'no_tumor'"),
+        ({"network": {"classes": ["no_tumor", "a", "a"]}}, "network.classes holds a class twice"),
+        ({"network": {"width": 3}}, "network.width must lie in [0.1, 2], got 3"),
+        ({"network": {"hidden": 0}}, "network.hidden must be at least 1, got 0"),
+        ({"network": {"head": "table"}}, "Invalid enum value 'table' - at `$.network.head`"),
+        ({"data": {"validation": 0}}, "data.validation must lie in (0, 0.9), got 0"),
+        (
+            {"data": {"test": 0.95}},
+            "data.test must be a share under 0.9 or a number of pictures, got 0.95",
+        ),
+        ({"input": {"size": 100}}, "size must be a multiple of 32, got 100 - at `$.input`"),
+        ({"input": {"version": 5}}, "preprocess version 5 is unknown here"),
+        ({"batch": 1}, "batch must be at least 2, got 1"),
+        ({"average": 1}, "average must lie in [0, 1), got 1"),
+        ({"seed": -1}, "seed must not be negative, got -1"),
+        ({"weight_decay": -0.1}, "weight_decay must be a number from 0, got -0.1"),
+        ({"colour": "red"}, "unknown field `colour`"),
+        ({"loss": {"cels": 1}}, "unknown field `cels` - at `$.loss`"),
+        ({"batch": "many"}, "Expected `int`, got `str` - at `$.batch`"),
+        ({"phases": []}, "phases is empty"),
+        ({"phases": 2 * phase()["phases"]}, "phases holds a name twice"),
+        (phase(epochs=0), "phase 'p': epochs must be positive"),
+        (phase(learning_rate=0), "phase 'p': learning_rate must be positive"),
+        (
+            phase(schedule="one_cycle", patience=3),
+            "phase 'p': patience contradicts schedule = 'one_cycle'",
+        ),
+        (
+            phase(schedule="plateau", patience=3),
+            "patience = 3 ends it before plateau_patience = 3 reduces the rate",
+        ),
+        (phase(plateau_factor=1.5), "plateau_factor must lie in (0, 1)"),
+        (phase(learning_rate=None), "Expected `float`, got `null` - at `$.phases[0]"),
+    ],
+)
+def test_a_contradiction_is_refused_in_the_recipes_own_words(tmp_path, changes, words):
+    values = {key: dict(value) if isinstance(value, dict) else value for key, value in TINY.items()}
+    for key, value in changes.items():
+        values[key] = {**values.get(key, {}), **value} if isinstance(value, dict) else value
+    with pytest.raises((msgspec.ValidationError, ValueError)) as caught:
+        msgspec.convert(values, Recipe)
+    assert words in str(caught.value)
+
+
+def test_set_changes_values_as_toml_reads_them():
+    recipe = read_recipe(
+        "release",
+        [
+            "loss.cells=1.5",
+            "input.size=96",
+            "phases.0.epochs = 3",
+            'network.classes=["no_tumor", "tumor"]',
+            "loss.types=0",
+            "summary=words without quotes",
+            "data.sampling='plain'",
+        ],
+    )
+    assert recipe.loss.cells == 1.5
+    assert recipe.input.size == 96
+    assert recipe.phases[0].epochs == 3
+    assert recipe.network.classes == ["no_tumor", "tumor"]
+    assert recipe.summary == "words without quotes"
+    assert recipe.data.sampling == "plain"
+    assert recipe.augmentation == read_recipe("release").augmentation
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("loss.cells", "expected key=value"),
+        ("=1", "expected key=value"),
+        ("loss.cels=1", "unknown field `cels`"),
+        ("nothing.at.all=1", "unknown field `nothing`"),
+        ("phases.7.epochs=1", "no such place"),
+        ("phases.first.epochs=1", "no such place"),
+        ("name.length=1", "no such place"),
+        ("loss.cells=much", "Expected `float`, got `str`"),
+        ("data.class_weights=true", "contradicts data.sampling"),
+    ],
+)
+def test_a_change_that_no_recipe_knows_is_refused(change, words):
+    with pytest.raises(RecipeError) as caught:
+        read_recipe("release", [change])
+    assert words in str(caught.value)
+
+
+def test_an_unknown_recipe_lists_the_known():
+    with pytest.raises(RecipeError, match=r"neither a file nor a recipe .*release, seed"):
+        read_recipe("sead")
+
+
+@pytest.mark.parametrize("content", [b"name = ", b"\xff\xfe", b"[[phases]\n"])
+def test_a_file_that_is_no_toml_is_refused(tmp_path, content):
+    file = tmp_path / "mine.toml"
+    file.write_bytes(content)
+    with pytest.raises(RecipeError, match=r"mine\.toml: cannot be read as TOML"):
+        read_recipe(file)
+
+
+def test_a_recipe_is_read_from_a_file(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text("name = 'mine'\n[[phases]]\nname = 'p'\nepochs = 1\nlearning_rate = 1e-3\n")
+    assert read_recipe(file).name == "mine"
