@@ -129,3 +129,13 @@ def test_with_one_label_some_figures_hold_and_others_say_why_not(label, holds, l
     for name in ("auc", "mcc", "balanced_accuracy", "ece", lacks):
         assert np.isnan(statistics[name].value)
         assert statistics[name].note
+
+
+def test_types_that_nobody_named_give_a_two_way_matrix():
+    scores = make_scores(
+        make_rows("abc", [True, True, False]), np.array([0.9, 0.1, 0.2]), classes=CLASSES
+    )
+    assert count_classes(scores) == {
+        "no_tumor": {"no_tumor": 1, "tumor": 0},
+        "tumor": {"no_tumor": 1, "tumor": 1},
+    }

@@ -95,7 +95,7 @@ def count_classes(scores: Scores) -> dict[str, dict[str, int]]:
     """The confusion matrix: true class -> called class -> slices, at the middle threshold."""
     truth, guess = _labels_and_calls(scores)
     known = truth != ""
-    words = _class_order(scores)
+    words = _class_order(scores, truth)
     if not known.any():
         return {}
     metrics = load("sklearn.metrics", "figures")
@@ -234,8 +234,10 @@ def correlate(tp: FloatArray, fn: FloatArray, fp: FloatArray, tn: FloatArray) ->
     return np.where(spread > 0, (tp * tn - fp * fn) / np.where(spread > 0, spread, 1), 0.0)
 
 
-def _class_order(scores: Scores) -> list[str]:
-    return list(scores.classes) if len(scores.classes) > 2 else ["no_tumor", "tumor"]
+def _class_order(scores: Scores, truth: TextArray) -> list[str]:
+    """The model's classes where the truth names types of tumor, else no_tumor and tumor."""
+    typed = any(word not in ("", "tumor", "no_tumor") for word in truth)
+    return list(scores.classes) if typed else ["no_tumor", "tumor"]
 
 
 def _labels_and_calls(scores: Scores) -> tuple[TextArray, TextArray]:
