@@ -134,6 +134,10 @@ class MovingAverage(WeightAveraging):  # type: ignore[misc]
         average = get_ema_avg_fn(decay)  # type: ignore[no-untyped-call]
         super().__init__(avg_fn=average, use_buffers=True)
 
+    def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """After its last checkpoint a broken phase has no epoch left whose end would do this."""
+        self.on_train_end(trainer, pl_module)
+
 
 class _Epochs:
     """The batches of the epoch that the module is in."""
