@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import csv
-import os
 import signal
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from limits_of_disk import small_files
 from painter import write_manifest
 from tiny_training import make_recipe
 from tumorlens.data.manifest import read_data
+from tumorlens.errors import DataError
 from tumorlens.training import phases
 from tumorlens.training.dataset import Draws, prepare_rows
 from tumorlens.training.module import build_network
@@ -167,38 +164,12 @@ def test_patience_keeps_the_best_epoch(prepared, tmp_path):
     assert differing(state, kept) == []
 
 
-def test_full_disk_says_what_to_do_and_resumes(whole, tmp_path):
-    """A limit on the size of files stands for a full disk: pictures fit, checkpoints do not."""
-    code = f"""
-    import resource, sys
-    sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1])]!r}
-    import torch
-    from pathlib import Path
-    import test_phases
-    from painter import write_manifest
-    from tiny_training import make_recipe
-    from tumorlens.data.manifest import read_data
-    from tumorlens.errors import DataError
-    from tumorlens.training.dataset import prepare_rows
-    folder = Path({str(tmp_path)!r})
-    manifest = read_data(write_manifest(folder / "data", 12))
-    rows, _ = prepare_rows(manifest, make_recipe().input, folder, types=["tumor"])
-    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
-    try:
-        test_phases.train(rows, folder)
-    except DataError as error:
-        print(error)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    torch.save(test_phases.train(rows, folder), folder / "state.pt")
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "checkpoints cannot be written" in done.stdout
-    assert "run the same command again: it resumes" in done.stdout
-    assert differing(whole[0], torch.load(tmp_path / "state.pt", weights_only=True)) == []
+def test_full_disk_says_what_to_do_and_resumes(prepared, whole, tmp_path):
+    """Curves fit under the limit, checkpoints do not."""
+    with (
+        small_files(200_000),
+        pytest.raises(DataError, match=r"cannot be written .*the same command again: it resumes"),
+    ):
+        train(prepared, tmp_path)
+    assert not list((tmp_path / "checkpoints").glob("*.pt*"))
+    assert differing(whole[0], train(prepared, tmp_path)) == []

@@ -46,7 +46,7 @@ def select_rows(manifest: Manifest, recipe: Recipe) -> Selection:
     """Drop rows without a label and rows that the recipe excludes; check what is left.
 
     Raises:
-        DataError: one class is missing or nearly so, or a tumor class is unknown to the recipe.
+        DataError: one label is missing or nearly so.
     """
     removed: Counter[str] = Counter()
     kept = []
@@ -81,13 +81,14 @@ def check_classes(manifest: Manifest) -> None:
 def check_groups(manifest: Manifest) -> None:
     """No group may stand on two sides of the splits that a manifest names.
 
+    Rows of no split, or of a word that has no meaning here, are trained on.
+
     Raises:
         DataError: names a group and its splits.
     """
     sides: dict[str, set[str]] = defaultdict(set)
     for row in manifest.rows:
-        if row.split in ("train", "validation", "test"):
-            sides[row.group_key].add(row.split)
+        sides[row.group_key].add(row.split if row.split in ("validation", "test") else "train")
     crossing = [(group, splits) for group, splits in sides.items() if len(splits) > 1]
     if crossing:
         group, splits = crossing[0]
@@ -101,6 +102,9 @@ def hold_out_test(manifest: Manifest, recipe: Recipe) -> tuple[Manifest, Manifes
     """Part a manifest into what may be trained on and what is only scored at the end.
 
     The rows of the split ``test``, if there are any; else what ``data.test`` of the recipe asks.
+
+    Raises:
+        DataError: there are not as many pictures as ``data.test`` asks for.
     """
     if any(row.split == "test" for row in manifest.rows) or not recipe.data.test:
         return (
@@ -109,6 +113,11 @@ def hold_out_test(manifest: Manifest, recipe: Recipe) -> tuple[Manifest, Manifes
         )
     labelled = select_rows(manifest, recipe).manifest
     test, rows = recipe.data.test, labelled.rows
+    if test >= len(rows):
+        raise DataError(
+            f"{manifest.name}: data.test asks for {test:g} of {len(rows)} pictures, "
+            "and some must be left to train on; lower it in the recipe or with --set data.test=…"
+        )
     share = test / len(rows) if test >= 1 else test
     if recipe.data.test_by == "picture":
         kept, held = hold_out_pictures(rows, share, recipe.seed)
@@ -148,13 +157,13 @@ def drop_conflicts(prepared: PreparedRows, *, drop: bool) -> npt.NDArray[np.intp
 
 
 def find_large_enough(prepared: PreparedRows, least: int) -> npt.NDArray[np.bool_]:
-    """Which rows have no mask, or one of at least ``least`` pixels (counted at 256²)."""
+    """Which rows are all but tumors with a mask of fewer than ``least`` pixels (at 256²)."""
     size = prepared.images.shape[-1]
     wanted = least * (size / 256) ** 2
     large = np.ones(len(prepared), np.bool_)
     if least:
         for index, row in enumerate(prepared.rows):
-            if row.mask is not None:
+            if row.label == "tumor" and row.mask is not None:
                 large[index] = np.count_nonzero(prepared.marks[index] == MARK_MASK) >= wanted
     return large
 

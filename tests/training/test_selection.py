@@ -1,0 +1,165 @@
+"""Which rows are taken, and each refusal in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tiny_training import make_recipe
+from tumorlens.data.rows import Manifest, Row
+from tumorlens.errors import DataError
+from tumorlens.training.dataset import PreparedRows
+from tumorlens.training.selection import (
+    check_groups,
+    drop_conflicts,
+    find_large_enough,
+    fingerprint_rows,
+    hold_out_test,
+    select_rows,
+)
+
+
+def make_manifest(tumors=12, normals=12, **columns):
+    rows = [
+        Row(
+            path=Path(f"/d/{number}.png"),
+            group=f"p{number}",
+            source="s",
+            label="tumor" if number < tumors else "no_tumor",
+            **columns,
+        )
+        for number in range(tumors + normals)
+    ]
+    return Manifest(tuple(rows), "painted", Path("/d"))
+
+
+def change_rows(manifest, numbers, **columns):
+    return manifest.with_rows(
+        replace(row, **columns) if number in numbers else row
+        for number, row in enumerate(manifest.rows)
+    )
+
+
+def test_rows_are_left_out_for_a_reason_that_is_counted():
+    manifest = change_rows(make_manifest(14, 14), {0, 1}, note="doubtful; small")
+    manifest = change_rows(manifest, {20}, note="CT head")
+    manifest = change_rows(manifest, {27}, label="")
+    recipe = make_recipe(data={"exclude_notes": ["CT head", "doubtful"]})
+    selection = select_rows(manifest, recipe)
+    assert len(selection.manifest) == 24
+    assert selection.removed == {"doubtful": 2, "CT head": 1, "no label": 1}
+
+
+@pytest.mark.parametrize(
+    ("tumors", "normals", "words"),
+    [
+        (12, 0, "no slice labelled no_tumor, at least 10 are needed"),
+        (0, 12, "no slice labelled tumor"),
+        (12, 9, "9 slices labelled no_tumor"),
+    ],
+)
+def test_one_class_only_is_refused(tumors, normals, words):
+    with pytest.raises(DataError, match=words) as caught:
+        select_rows(make_manifest(tumors, normals), make_recipe())
+    assert "check the names of the class folders" in str(caught.value)
+
+
+def test_a_group_on_two_sides_is_refused():
+    manifest = change_rows(make_manifest(split="train"), {3, 4}, group="p3")
+    check_groups(manifest)
+    crossing = change_rows(manifest, {4}, split="test")
+    with pytest.raises(DataError, match=r"1 groups stand .*'p3' in test and train; split it anew"):
+        check_groups(crossing)
+
+
+def test_a_named_test_is_taken_as_it_is():
+    manifest = change_rows(make_manifest(), {0, 13}, split="test")
+    kept, test = hold_out_test(manifest, make_recipe(data={"test": 0.5}))
+    assert [row.path.stem for row in test.rows] == ["0", "13"]
+    assert len(kept) == 22
+
+
+def test_without_a_wish_nothing_is_held_out():
+    kept, test = hold_out_test(make_manifest(), make_recipe())
+    assert (len(kept), len(test)) == (24, 0)
+
+
+@pytest.mark.parametrize("wish", [0.25, 6])
+def test_a_test_by_group_parts_no_patient(wish):
+    manifest = make_manifest(24, 24)
+    manifest = manifest.with_rows(
+        replace(row, group=f"p{number // 2}") for number, row in enumerate(manifest.rows)
+    )
+    kept, test = hold_out_test(manifest, make_recipe(data={"test": wish}))
+    assert len(test) > 0
+    assert not set(kept.groups) & set(test.groups)
+    again = hold_out_test(manifest, make_recipe(data={"test": wish}))
+    assert again[1].rows == test.rows
+
+
+def test_a_test_by_picture_parts_patients_as_the_paper_did():
+    manifest = make_manifest(24, 24).with_rows(
+        replace(row, group=f"p{number // 6}")
+        for number, row in enumerate(make_manifest(24, 24).rows)
+    )
+    kept, test = hold_out_test(manifest, make_recipe(data={"test": 12, "test_by": "picture"}))
+    assert len(test) == 12
+    assert set(kept.groups) & set(test.groups)
+
+
+def test_a_test_as_large_as_the_data_is_refused():
+    with pytest.raises(DataError, match=r"data.test asks for 24 of 24 pictures"):
+        hold_out_test(make_manifest(), make_recipe(data={"test": 24}))
+
+
+def make_prepared(labels, pictures, marks=None):
+    rows = tuple(
+        Row(
+            Path(f"/d/{number}.png"),
+            label="tumor" if label else "no_tumor",
+            mask=Path("/d/m.png") if label else None,
+        )
+        for number, label in enumerate(labels)
+    )
+    images = np.stack([np.full((64, 64), value, np.uint8) for value in pictures])
+    return PreparedRows(
+        rows=rows,
+        images=images,
+        marks=np.zeros_like(images) if marks is None else marks,
+        tumor=np.array(labels, np.float32),
+        kinds=np.full(len(labels), -1),
+        fingerprints=(b"",) * len(labels),
+    )
+
+
+def test_two_labels_on_one_picture_are_listed_or_dropped():
+    prepared = make_prepared([1, 0, 1, 1, 0], [10, 10, 20, 20, 30])
+    with pytest.raises(DataError) as caught:
+        drop_conflicts(prepared, drop=False)
+    words = str(caught.value)
+    assert words.startswith("1 pictures carry two labels")
+    assert "/d/0.png (tumor), /d/1.png (no_tumor)" in words
+    assert "/d/2.png" not in words
+    assert "--drop-conflicts" in words
+    assert drop_conflicts(prepared, drop=True).tolist() == [2, 3, 4]
+
+
+def test_small_lesions_are_left_out_at_the_scale_of_256():
+    marks = np.zeros((3, 64, 64), np.uint8)
+    marks[0, :3, :3] = 1  # 9 pixels at 64, 144 at 256
+    marks[1, :4, :3] = 1  # 192 at 256
+    prepared = make_prepared([1, 1, 0], [1, 2, 3], marks)
+    assert find_large_enough(prepared, 150).tolist() == [False, True, True]
+    assert find_large_enough(prepared, 0).all()
+
+
+def test_the_fingerprint_tells_rows_apart():
+    manifest = make_manifest()
+    first = fingerprint_rows(manifest.rows)
+    assert first == fingerprint_rows(make_manifest().rows)
+    assert first != fingerprint_rows(manifest.rows[1:])
+    assert first != fingerprint_rows(change_rows(manifest, {0}, group="other").rows)
+    assert first != fingerprint_rows(change_rows(manifest, {0}, tumor_class="glioma").rows)
