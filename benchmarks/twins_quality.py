@@ -22,7 +22,6 @@ from tumorlens.data.manifest import merge_manifests, read_data
 from tumorlens.data.rows import Manifest
 from tumorlens.data.twins import TWIN_CORRELATION, Picture, find_twins
 
-
 LIMITS = (0.85, TWIN_CORRELATION, 0.93, 0.95)
 
 
@@ -73,7 +72,8 @@ def measure_strangers(manifest: Manifest, count: int, rng: np.random.Generator) 
     groups = np.array([row.group_key for row in chosen])
     wrong = sum(len(set(groups[clusters == cluster])) > 1 for cluster in clusters)
     print(
-        f"  strangers: {wrong} of {len(chosen)} pictures of {len(seen)} patients joined to another patient"
+        f"  strangers: {wrong} of {len(chosen)} pictures of {len(seen)} patients "
+        "joined to another patient"
     )
 
 

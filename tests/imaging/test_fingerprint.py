@@ -12,6 +12,7 @@ from tumorlens.imaging.fingerprint import (
     cosine_basis,
     describe_frame,
     describe_head,
+    fingerprint_descriptors,
     fingerprint_slice,
     is_seen,
     turn_descriptors,
@@ -76,3 +77,13 @@ def test_another_head_was_not_seen(memory):
     assert compare_fingerprint(picture, memory).min() > SEEN_LIMIT
     assert not is_seen(picture, memory)
     assert not is_seen(picture, memory[:0])
+
+
+def test_fingerprints_of_many_are_those_of_each():
+    descriptors = np.stack([describe_head(as_slice(paint_brain(seed))) for seed in range(3)])
+    for layout in (descriptors, np.asfortranarray(descriptors), descriptors.astype(np.float16)):
+        together = fingerprint_descriptors(layout)
+        assert together.flags.c_contiguous
+        assert [one.tobytes() for one in together] == [
+            fingerprint_slice(as_slice(paint_brain(seed))) for seed in range(3)
+        ]

@@ -39,7 +39,7 @@ FINGERPRINT_BYTES = 32
 
 SEEN_LIMIT = 48
 """Most differing bits of 256 between two fingerprints of one picture. Of slices of patients that
-a memory of 26,000 pictures does not hold, about 1 in 1,000 comes as near to one of them."""
+a memory of 26,000 pictures does not hold, about 2 in 1,000 come as near to one of them."""
 
 SIDE = 48
 """Side of the thumbnail, in pixels."""
@@ -99,7 +99,7 @@ def fingerprint_slice(slice_: Slice) -> bytes:
 
 def fingerprint_descriptors(descriptors: Array) -> npt.NDArray[np.uint8]:
     """Fingerprints (..., 32) of descriptors (..., 24, 24)."""
-    return np.packbits(descriptors[..., _SIGNED] > 0, axis=-1)
+    return np.ascontiguousarray(np.packbits(descriptors[..., _SIGNED] > 0, axis=-1))
 
 
 def compare_fingerprint(slice_: Slice, memory: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
@@ -112,7 +112,7 @@ def compare_fingerprint(slice_: Slice, memory: npt.NDArray[np.uint8]) -> npt.NDA
     Returns:
         (N,) bits of 256; at most `SEEN_LIMIT` for a copy.
     """
-    ways = np.ascontiguousarray(fingerprint_descriptors(turn_descriptors(describe_head(slice_))))
+    ways = fingerprint_descriptors(turn_descriptors(describe_head(slice_)))
     differing = ways.view(np.uint64)[:, None] ^ np.ascontiguousarray(memory).view(np.uint64)
     return np.asarray(np.bitwise_count(differing).sum(-1, dtype=np.int64).min(0))
 
