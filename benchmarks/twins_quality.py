@@ -36,28 +36,28 @@ def measure_copies(manifest: Manifest, copies: int, others: int, rng: np.random.
         pairs = zip(map(as_slice, originals), map(as_slice, made), strict=True)
         clusters = find_twins(map(as_slice, [*originals, *further, *made])).clusters
         found = np.mean(clusters[-copies:] == clusters[:copies])
-        show(name, [correlate(*pair) for pair in pairs], f"{found:8.1%}")
+        show(name, [call(*pair) for pair in pairs], f"{found:8.1%}")
 
 
 def measure_neighbours(manifest: Manifest, count: int, rng: np.random.Generator) -> None:
     pairs = find_neighbours(manifest)
-    found: dict[str, list[float]] = {}
+    found: dict[str, list[list[bool]]] = {}
     for number in rng.permutation(len(pairs))[:count]:
         first, second = pairs[number]
-        found.setdefault(first.source, []).append(correlate(first.path, second.path))
-    for source, correlations in sorted(found.items()):
-        show(f"neighbours, {source}", correlations, f"  of {len(correlations)}")
+        found.setdefault(first.source, []).append(call(first.path, second.path))
+    for source, calls in sorted(found.items()):
+        show(f"neighbours, {source}", calls, f"  of {len(calls)}")
 
 
-def correlate(first: Picture, second: Picture) -> float:
-    """Of the pair as `find_twins` sees it; 0 where it does not even try."""
-    pairs = find_twins([first, second], threshold=0.5).pairs
-    return pairs[0].correlation if pairs else 0.0
+def call(first: Picture, second: Picture) -> list[bool]:
+    """Whether the pair is called copies, at each of `LIMITS`."""
+    return [find_twins([first, second], threshold=limit).distinct == 1 for limit in LIMITS]
 
 
-def show(name: str, correlations: list[float], last: str) -> None:
-    shares = (np.mean(np.array(correlations) >= limit) for limit in LIMITS)
-    print(f"  {name:26}" + "".join(f"{share:8.1%}" for share in shares) + last, flush=True)
+def show(name: str, calls: list[list[bool]], last: str) -> None:
+    print(
+        f"  {name:26}" + "".join(f"{share:8.1%}" for share in np.mean(calls, 0)) + last, flush=True
+    )
 
 
 def measure_strangers(manifest: Manifest, count: int, rng: np.random.Generator) -> None:
