@@ -250,3 +250,14 @@ def test_nifti_of_a_pair_whose_header_is_text(tmp_path) -> None:
     write_text(tmp_path / "a.hdr")
     with pytest.raises(InputError, match="broken NIfTI header"):
         list(read_slices(tmp_path / "a.img"))
+
+
+def test_a_strange_syntax_is_told_on_one_line(tmp_path) -> None:
+    path = DICOM(tmp_path / "a.dcm", DEEP)
+    syntax = b"1.2.840.10008.1.2.1"
+    for strange in (b"1.2.840.10008\n1.2.1", b"1.2.840.10008\\1.2.1"):
+        path.write_bytes(path.read_bytes().replace(syntax, strange))
+        with pytest.raises(InputError) as caught:
+            list(read_slices(path))
+        assert "\n" not in str(caught.value)
+        path.write_bytes(path.read_bytes().replace(strange, syntax))

@@ -172,9 +172,9 @@ def _read_frames(dataset: Dataset, path: str, limits: Limits) -> Iterator[Placed
         count = _check_pixels(dataset, path, limits)
         headers = [FrameHeader(dataset, index) for index in range(count)]
         order = order_places([read_place(header) for header in headers]) if count > 1 else [0]
-    syntax = dataset.file_meta.TransferSyntaxUID
+        syntax = dataset.file_meta.TransferSyntaxUID.name
     for header in map(headers.__getitem__, order):
-        with refuse(path, f"has pixels that cannot be decoded as {syntax.name}", _ADVICE):
+        with refuse(path, f"has pixels that cannot be decoded as {syntax}", _ADVICE):
             values = decode_frame(header, path, limits)
         try:
             placed = _place(values, header, path)

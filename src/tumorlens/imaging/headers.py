@@ -22,6 +22,8 @@ __all__ = ["FrameHeader", "count_frames", "explain_no_picture", "read_place"]
 
 DataSet = Any
 
+_LONGEST_TEXT = 64  # characters of a UID, and of most other texts: PS3.5, 6.2
+
 _NO_PICTURES = {
     "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation",
     "1.2.840.10008.5.1.4.1.1.66.7": "a segmentation",
@@ -163,8 +165,8 @@ def explain_no_picture(dataset: DataSet) -> str:
     """Why an object shows no picture, in a phrase; empty if it may show one."""
     if not len(dataset):
         return "is a DICOM file that is cut short"
-    uid = dataset.get("SOPClassUID")
-    name = getattr(uid, "name", "")
+    uid = _text(dataset, "SOPClassUID")
+    name = " ".join(getattr(dataset.get("SOPClassUID"), "name", "").split())[:_LONGEST_TEXT]
     if uid in _NO_PICTURES:
         return f"is {_NO_PICTURES[uid]}, no picture"
     if "MOSAIC" in (dataset.get("ImageType") or ()):
@@ -207,7 +209,7 @@ def _floats(dataset: DataSet, keyword: str, count: int) -> tuple[float, ...] | N
 
 def _text(dataset: DataSet, keyword: str) -> str:
     try:
-        return str(dataset.get(keyword) or "").strip()
+        return " ".join(str(dataset.get(keyword) or "").split())[:_LONGEST_TEXT]
     except Exception:  # a broken value may fail in any converter
         return ""
 

@@ -46,7 +46,8 @@ def refuse(path: str, what: str, advice: str = "") -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:  # decoders meet hostile bytes: any type can come out of them
-        raise InputError(path, f"{what} ({_reason(error)})", advice) from error
+        # Names of a damaged file may stand in both parts: one line, and not too long.
+        raise InputError(path, f"{_shorten(what)} ({_reason(error)})", advice) from error
 
 
 def _enter_silence() -> None:
@@ -74,5 +75,9 @@ def _reason(error: Exception) -> str:
         return "out of memory"
     if isinstance(error, RecursionError):
         return "nested too deeply"
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 1] + "…"
+    return _shorten(str(error)) or type(error).__name__
+
+
+def _shorten(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_REASON else line[: _LONGEST_REASON - 1] + "…"
