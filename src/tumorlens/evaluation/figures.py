@@ -69,11 +69,12 @@ def verdict_family(cases: Cases) -> Family:
 def predictive_values(
     sensitivity: FloatArray, specificity: FloatArray, prevalence: float
 ) -> tuple[FloatArray, FloatArray]:
-    """PPV and NPV at ``prevalence`` by Bayes' rule."""
+    """PPV and NPV at ``prevalence`` by Bayes' rule; NaN where nothing was called or cleared."""
     sick, well = prevalence, 1 - prevalence
     found, alarm = sick * sensitivity, well * (1 - specificity)
     missed, cleared = sick * (1 - sensitivity), well * specificity
-    return found / (found + alarm), cleared / (cleared + missed)
+    with np.errstate(invalid="ignore"):
+        return found / (found + alarm), cleared / (cleared + missed)
 
 
 def true_classes(scores: Scores) -> TextArray:
