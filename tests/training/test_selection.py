@@ -75,6 +75,15 @@ def test_a_group_on_two_sides_is_refused():
         check_groups(crossing)
 
 
+@pytest.mark.parametrize("word", ["", "Training", "0"])
+def test_rows_without_a_side_are_trained_on_and_share_no_group_with_the_test(word):
+    crossing = change_rows(make_manifest(split=word), {3, 4}, group="p3")
+    check_groups(crossing)
+    crossing = change_rows(crossing, {4}, split="test")
+    with pytest.raises(DataError, match=r"'p3' in test and train"):
+        check_groups(crossing)
+
+
 def test_a_named_test_is_taken_as_it_is():
     manifest = change_rows(make_manifest(), {0, 13}, split="test")
     kept, test = hold_out_test(manifest, make_recipe(data={"test": 0.5}))

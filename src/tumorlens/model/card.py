@@ -69,8 +69,8 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         sources: source -> number of training slices.
         groups: number of groups (patients or twin clusters) in training.
         left_out: what was kept out of training on request, and how many slices that were.
-        removed: reason -> number of groups removed for it.
-        seconds: how long the training ran.
+        removed: reason -> number of slices removed for it.
+        seconds: how long its epochs ran.
         versions: library -> version.
     """
 

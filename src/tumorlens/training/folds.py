@@ -13,7 +13,7 @@ from tumorlens.data.splits import split_manifest
 from tumorlens.evaluation.score_files import read_scores, write_scores
 from tumorlens.evaluation.scores import Scores, as_text, join_scores
 from tumorlens.training.recipe import Recipe
-from tumorlens.training.run import Job, train_model
+from tumorlens.training.run import Job, open_run, train_model
 
 __all__ = ["train_folds"]
 
@@ -45,16 +45,18 @@ def train_folds(job: Job, folds: int) -> Scores:
 
 def _run_fold(job: Job, parted: Manifest, name: str) -> Scores:
     folder = job.folder / f"fold-{name}"
-    done = _read_ended(folder)
-    if done is not None:
-        job.notice(f"fold {name}: done before")
-        return _name_fold(done, name)
-    job.notice(f"fold {name}")
     kept = parted.where(lambda row: row.split != name)
     held = parted.where(lambda row: row.split == name)
     bare = kept.with_rows(replace(row, split="") for row in kept.rows)
     recipe = _without_test(job.recipe)
-    outcome = train_model(replace(job, recipe=recipe, manifest=bare, held_out=held, folder=folder))
+    part = replace(job, recipe=recipe, manifest=bare, held_out=held, folder=folder)
+    done = _read_ended(folder)
+    if done is not None:
+        open_run(part)  # refuses the scores of another recipe or of other data
+        job.notice(f"fold {name}: done before")
+        return _name_fold(done, name)
+    job.notice(f"fold {name}")
+    outcome = train_model(part)
     if outcome.scores is None:
         raise RuntimeError(f"fold {name} holds no rows")
     return _name_fold(outcome.scores, name)

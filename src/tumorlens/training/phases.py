@@ -28,7 +28,7 @@ from tumorlens.training.module import MovingAverage, TumorModule
 from tumorlens.training.recipe import Phase, Recipe
 from tumorlens.writing import open_when_done, replace_when_done
 
-__all__ = ["CURVES", "Hardware", "run_phases"]
+__all__ = ["CURVES", "Hardware", "count_seconds", "run_phases"]
 
 CURVES = "curves.csv"
 WATCHED = 512
@@ -123,6 +123,12 @@ def run_phases(
             _load_best(network, trainer)
             with replace_when_done(done) as partial:
                 torch.save(network.state_dict(), partial)
+
+
+def count_seconds(folder: Path) -> float:
+    """Seconds of all epochs of a run, those before a break too."""
+    with (folder / CURVES).open(encoding="utf-8", newline="") as stream:
+        return sum(float(row["seconds"]) for row in csv.DictReader(stream))
 
 
 def _make_trainer(

@@ -35,7 +35,7 @@ from tumorlens.network.onnx_export import export_onnx
 from tumorlens.network.weights import find_weights, load_backbone
 from tumorlens.training.dataset import PreparedRows, Unreadable, prepare_rows
 from tumorlens.training.module import build_network
-from tumorlens.training.phases import Hardware, run_phases
+from tumorlens.training.phases import Hardware, count_seconds, run_phases
 from tumorlens.training.recipe import Recipe
 from tumorlens.training.selection import (
     Selection,
@@ -49,7 +49,7 @@ from tumorlens.training.selection import (
 from tumorlens.version import __version__
 from tumorlens.writing import write_text
 
-__all__ = ["Job", "Notice", "Outcome", "read_run", "train_model"]
+__all__ = ["Job", "Notice", "Outcome", "open_run", "read_run", "train_model"]
 
 Notice = Callable[[str], None]
 Progress = Callable[[int, int], None]
@@ -115,11 +115,8 @@ def train_model(job: Job) -> Outcome:
     """
     started = time.perf_counter()
     recipe = job.recipe
-    check_groups(job.manifest)
-    manifest, test = hold_out_test(job.manifest, recipe)
-    selection = select_rows(manifest, recipe)
     weights = find_weights(job.weights, recipe.network.width)
-    _open_folder(job, selection)
+    selection, test = open_run(job)
     torch.manual_seed(recipe.seed)  # before the head gets its random weights
     network = build_network(recipe)
     origin = load_backbone(network.backbone, weights)
@@ -138,7 +135,7 @@ def train_model(job: Job) -> Outcome:
     )
     network.eval().cpu()
     familiarity = _fit_familiarity(network, prepared, kept, recipe.seed)
-    card = _write_card(job, selection, prepared, kept, time.perf_counter() - started)
+    card = _write_card(job, selection, prepared, kept)
     held_out = job.manifest.with_rows(prepared.rows[index] for index in validation)
     memory = encode_memory(prepared.fingerprints[index] for index in kept)
     model, calibrated = _export(
@@ -150,8 +147,23 @@ def train_model(job: Job) -> Outcome:
     return Outcome(model, scores, calibrated, copies, time.perf_counter() - started)
 
 
+def open_run(job: Job) -> tuple[Selection, Manifest]:
+    """Choose the rows, and make the run's folder or check that it holds the same job.
+
+    Returns:
+        Rows that may be trained on, and those that are only scored at the end.
+
+    Raises:
+        DataError: the rows cannot serve, or the folder holds something else.
+    """
+    check_groups(job.manifest)
+    manifest, test = hold_out_test(job.manifest, job.recipe)
+    selection = select_rows(manifest, job.recipe)
+    _open_folder(job, selection)
+    return selection, test
+
+
 def _open_folder(job: Job, selection: Selection) -> None:
-    """Make the run's folder, or check that it holds the same job."""
     description = {
         "recipe": job.recipe.to_record(),
         "data": {
@@ -252,7 +264,6 @@ def _write_card(
     selection: Selection,
     prepared: PreparedRows,
     kept: npt.NDArray[np.intp],
-    seconds: float,
 ) -> Card:
     classes = job.recipe.network.classes
     return Card(
@@ -273,7 +284,7 @@ def _write_card(
             groups=len({prepared.rows[index].group_key for index in kept}),
             left_out=job.left_out,
             removed=selection.removed,
-            seconds=round(seconds, 1),
+            seconds=round(count_seconds(job.folder), 1),
             versions={"tumorlens": __version__, "torch": str(torch.__version__)},
         ),
     )

@@ -120,12 +120,13 @@ def hold_out_test(manifest: Manifest, recipe: Recipe) -> tuple[Manifest, Manifes
         )
     share = test / len(rows) if test >= 1 else test
     if recipe.data.test_by == "picture":
-        kept, held = hold_out_pictures(rows, share, recipe.seed)
+        _, held = hold_out_pictures(rows, share, recipe.seed)
     else:
-        kept, held = hold_out_groups(rows, share, recipe.seed)
+        _, held = hold_out_groups(rows, share, recipe.seed)
+    test_rows = {rows[index] for index in held}
     return (
-        labelled.with_rows(labelled.rows[index] for index in kept),
-        labelled.with_rows(labelled.rows[index] for index in held),
+        manifest.where(lambda row: row not in test_rows),
+        labelled.with_rows(rows[index] for index in held),
     )
 
 
