@@ -209,6 +209,14 @@ def test_a_row_checks_itself(values):
         Row(Path("x"), **values)
 
 
+@pytest.mark.parametrize(
+    ("mask", "frame", "place"),
+    [("m.png", 7, 0), ("m.webp", 7, 0), ("m.nii.gz", 7, 7), ("m.dcm", 7, 7), ("m.nii", None, 0)],
+)
+def test_a_mask_volume_has_the_frames_of_its_image_and_a_picture_one(mask, frame, place):
+    assert Row(Path("x"), frame=frame, mask=Path(mask)).mask_frame == place
+
+
 @needs_shared
 def test_the_development_sets_are_read_as_they_are():
     folders = sorted((SHARED / "data").glob("*/manifest.csv"))

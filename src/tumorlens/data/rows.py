@@ -42,6 +42,9 @@ COLUMNS = (
 LABELS = ("tumor", "no_tumor")
 SEQUENCES = ("FLAIR", "T1", "T1c", "T2", "other")
 
+_PICTURES = (".png", ".bmp", ".gif", ".jpg", ".jpeg", ".webp")
+"""Endings of files that hold one slice."""
+
 Edges = tuple[float, float, float, float]
 """(x0, y0, x1, y1) in pixels of the slice, half-open, x = column, 0-based."""
 
@@ -60,7 +63,8 @@ class Row:
         tumor_class: glioma, meningioma, …; empty where there is no tumor.
         split: train, validation, test, a fold number, or any other word.
         boxes: annotated boxes, in pixels of the slice, half-open.
-        mask: picture of the lesion with the size of the slice, absolute; opened when needed.
+        mask: picture of the lesion with the size of the slice, or volume with the frames of
+            ``path``; absolute; opened when needed.
         position: 0 at the lowest slice of the head in its series, 1 at the highest.
         note: free text.
         extra: (column, value) of the columns that tumorlens does not know.
@@ -109,6 +113,12 @@ class Row:
     def group_key(self) -> str:
         """What no split may part: the group, or the file where no group is known."""
         return self.group or f"file:{self.path}"
+
+    @property
+    def mask_frame(self) -> int:
+        """Index inside ``mask``: a volume has the frames of its image, a picture has one."""
+        is_picture = self.mask is not None and self.mask.suffix.lower() in _PICTURES
+        return 0 if self.frame is None or is_picture else self.frame
 
     @property
     def claims(self) -> tuple[str, str, str, str]:

@@ -66,7 +66,7 @@ def read_lesion(row: Row) -> Lesion | None:
     if row.mask is None:
         return None
     try:
-        mask = read_slice(row.mask, _frame_of_mask(row)).pixels > 0
+        mask = read_slice(row.mask, row.mask_frame).pixels > 0
     except InputError as error:
         raise DataError(f"mask of {row.path}: {error}") from None
     return Lesion(mask=mask) if mask.any() else None
@@ -119,9 +119,3 @@ def fill_hits(rows: Sequence[Row], peaks: FloatArray, hits: FloatArray) -> Float
 def _hit_ratio(name: str, hit: FloatArray) -> Ratio:
     known = np.isfinite(hit)
     return Ratio(name, np.where(known, hit, 0), known)
-
-
-def _frame_of_mask(row: Row) -> int:
-    """A mask volume has the frames of its image; a mask picture has one."""
-    is_picture = row.mask is not None and row.mask.suffix.lower() in (".png", ".bmp", ".gif")
-    return 0 if row.frame is None or is_picture else row.frame
