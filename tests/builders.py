@@ -90,7 +90,7 @@ def make_dataset(pixels: Array, **elements: Any) -> Dataset:
     dataset.SOPClassUID = MRImageStorage
     dataset.SOPInstanceUID = generate_uid()
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID = "1.2.3", "1.2.3.4"
-    dataset.Modality, dataset.PatientID, dataset.PatientName = "MR", "P-17", "Doe^Jane"
+    dataset.Modality, dataset.PatientID, dataset.PatientName = "MR", "P-17", "Family^Given"
     dataset.StudyID, dataset.StudyDate, dataset.StudyTime = "1", "20200101", "120000"
     dataset.SeriesNumber, dataset.InstanceNumber = 1, 1
     dataset.Rows, dataset.Columns = (

@@ -102,7 +102,7 @@ def test_info(tmp_path) -> None:
     assert info.position_mm == 42.5 and info.spacing_mm == (0.5, 0.75)
     assert info.window == (300, 10) and info.sequence == "T1c" and info.plane == "axial"
     assert info.patient == hashlib.sha256(b"\0P-17").hexdigest()[:16]
-    assert "Jane" not in repr(info) and "P-17" not in repr(info)
+    assert "Given" not in repr(info) and "P-17" not in repr(info)
 
 
 def test_spacing_follows_the_turn(tmp_path) -> None:
