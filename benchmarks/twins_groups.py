@@ -107,8 +107,12 @@ def main() -> None:
     count_distinct(manifest, clusters, groups)
     count_leaks(manifest, clusters, groups)
     joined, parted = compare(clusters, groups), compare(groups, clusters)
-    web = [one for one in parted if manifest.rows[one[0]].source != "cheng"]
-    print(f"{len(joined)} clusters over several groups, {len(web)} groups over several clusters")
+    patients = {row.group for row in manifest.rows if row.source == "cheng"}  # many slices each
+    web = [one for one in parted if groups[one[0]] not in patients]
+    print(
+        f"{len(joined)} clusters over several groups, {len(web)} groups without "
+        "patients of cheng over several clusters"
+    )
     if asked.pictures is not None:
         asked.pictures.mkdir(parents=True, exist_ok=True)
         draw(manifest, joined, asked.pictures / "joined.png")
