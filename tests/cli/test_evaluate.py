@@ -102,6 +102,16 @@ def test_an_unreadable_picture_is_named_and_the_exit_code_is_1(site, model, caps
     assert "1 of 48 slices could not be read" in said
 
 
+def test_an_unreadable_picture_does_not_stop_the_search_for_twins(site, model, tmp_path, capsys):
+    for number, name in ((0, "yes"), (1, "no")):
+        (tmp_path / "clinic" / name).mkdir(parents=True)
+        for picture in site.glob(f"[0-4]-{number}.png"):
+            (tmp_path / "clinic" / name / picture.name).write_bytes(picture.read_bytes())
+    (tmp_path / "clinic" / "no" / "0-1.png").write_bytes(b"no picture")
+    assert evaluate(model, tmp_path / "clinic") == 1
+    assert "1 of 10 slices could not be read" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("kept", ["tumor", "no_tumor"])
 def test_one_label_only_says_what_still_holds(site, model, capsys, kept):
     manifest = site / "manifest.csv"

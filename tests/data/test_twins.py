@@ -161,6 +161,17 @@ def test_slices_of_a_volume_are_compared_too(tmp_path, brains):
     assert len({row.group for row in grouped.rows}) == 1  # the slices of one file are one group
 
 
+def test_what_cannot_be_read_is_a_copy_of_nothing(tmp_path, brains):
+    files = [tmp_path / name for name in ("a.png", "copy.png", "bad.png", "worse.png")]
+    brains[0].save(files[0])
+    ImageOps.mirror(brains[0]).save(files[1])
+    for file in files[2:]:
+        file.write_bytes(b"no picture")
+    grouped, twins = group_manifest(Manifest(tuple(map(Row, files)), "m", tmp_path))
+    assert twins.distinct == 3
+    assert [bool(row.group) for row in grouped.rows] == [True, True, False, False]
+
+
 @needs_shared
 def test_most_of_navoneel_stands_in_br35h():
     """A sample of the real sets; benchmarks/twins_groups.py measures all of them."""

@@ -13,14 +13,15 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from tumorlens.data.alignment import correlate_aligned
 from tumorlens.data.rows import Manifest
-from tumorlens.errors import DataError
+from tumorlens.errors import DataError, InputError
 from tumorlens.imaging.fingerprint import (
     ORIENTATIONS,
     TERMS,
@@ -29,14 +30,14 @@ from tumorlens.imaging.fingerprint import (
     describe_head,
     turn_descriptors,
 )
-from tumorlens.imaging.readers import read_slice, read_slices
+from tumorlens.imaging.readers import iterate_slices, read_slice
 from tumorlens.imaging.slices import Slice
 from tumorlens.optional import load
 
 __all__ = ["TWIN_CORRELATION", "Twin", "Twins", "find_twins", "group_manifest"]
 
 TWIN_CORRELATION = 0.9
-"""Least correlation of two aligned thumbnails that counts as a copy; benchmarks/twins.py."""
+"""Least correlation of aligned thumbnails that counts as a copy; benchmarks/twins_quality.py."""
 
 Progress = Callable[[int], None]
 """Called with how many pictures are done since the last call."""
@@ -98,6 +99,7 @@ def find_twins(
     threshold: float = TWIN_CORRELATION,
     threads: int = 1,
     progress: Progress | None = None,
+    on_error: Literal["raise", "ignore"] = "raise",
 ) -> Twins:
     """Find copies among pictures.
 
@@ -106,13 +108,15 @@ def find_twins(
         threshold: least correlation of a copy.
         threads: for reading and searching.
         progress: told twice of every picture: when it is described, and when it is compared.
+        on_error: ``ignore``: what cannot be read is a copy of nothing.
 
     Raises:
-        InputError: a file cannot be read.
+        InputError: a file cannot be read, and that is not to be ignored.
         MissingExtra: the nearest-neighbour index is not installed.
     """
     index_of = load("usearch.index", "looking for twins").Index
-    views = _describe_all(pictures, threads, progress)
+    describe = _describe if on_error == "raise" else _describe_if_readable
+    views = _describe_all(pictures, describe, threads, progress)
     chains, pairs = _Chains(len(views)), list[Twin]()
     asking = indexed = np.arange(len(views))
     while asking.size:
@@ -135,13 +139,13 @@ def group_manifest(
     Groups that are known stay whole, and become one where a picture of one is a copy of a
     picture of another. Rows without group that have copies get a group ``twins-N``.
 
+    A picture that cannot be read keeps its group: whoever uses the manifest reads it again, and
+    says so.
+
     Returns:
         The manifest with its groups, and the twins, numbered as its rows.
-
-    Raises:
-        InputError: a picture cannot be read.
     """
-    twins = find_twins(_pictures(manifest), threads=threads, progress=progress)
+    twins = find_twins(_pictures(manifest), threads=threads, progress=progress, on_error="ignore")
     chains = _Chains(len(manifest))
     for labels in (twins.clusters.tolist(), [row.group_key for row in manifest.rows]):
         first: dict[Any, int] = {}
@@ -157,9 +161,14 @@ def _pictures(manifest: Manifest) -> Iterator[Picture]:
         if len(frames) == 1:
             yield path, frames[0]
             continue
-        volume = {one.info.frame: one for one in read_slices(path) if one.info.frame in frames}
+        volume = {one.info.frame: one for one in _readable(path) if one.info.frame in frames}
         for frame in frames:
             yield volume.get(frame, (path, frame))
+
+
+def _readable(path: Path) -> Iterator[Slice]:
+    """The slices of a volume, but for those that cannot be read."""
+    return (one for one in iterate_slices(path) if isinstance(one, Slice))
 
 
 def _name_groups(manifest: Manifest, components: Numbers) -> Manifest:
@@ -176,12 +185,17 @@ def _name_groups(manifest: Manifest, components: Numbers) -> Manifest:
     )
 
 
-def _describe_all(pictures: Iterable[Picture], threads: int, progress: Progress | None) -> Array:
+def _describe_all(
+    pictures: Iterable[Picture],
+    describe: Callable[[Picture], npt.NDArray[np.float16]],
+    threads: int,
+    progress: Progress | None,
+) -> Array:
     """(N, 2, 24, 24) float16: head and frame of each picture."""
     blocks, stream = [], iter(pictures)
     with ThreadPoolExecutor(threads) as pool:
         while block := list(islice(stream, _BLOCK)):
-            blocks.append(np.stack(list(pool.map(_describe, block))))
+            blocks.append(np.stack(list(pool.map(describe, block))))
             if progress is not None:
                 progress(len(block))
     if not blocks:
@@ -192,6 +206,13 @@ def _describe_all(pictures: Iterable[Picture], threads: int, progress: Progress 
 def _describe(picture: Picture) -> npt.NDArray[np.float16]:
     slice_ = picture if isinstance(picture, Slice) else _read(picture)
     return np.stack([describe_head(slice_), describe_frame(slice_)]).astype(np.float16)
+
+
+def _describe_if_readable(picture: Picture) -> npt.NDArray[np.float16]:
+    try:
+        return _describe(picture)
+    except InputError:
+        return np.zeros((_VIEWS, TERMS, TERMS), np.float16)
 
 
 def _read(picture: str | os.PathLike[str] | tuple[str | os.PathLike[str], int]) -> Slice:
