@@ -79,6 +79,16 @@ def test_within_patient_auc_is_the_mean_over_patients_with_both():
     assert found.n == len(areas)
 
 
+def test_a_patient_with_several_sequences_counts_once():
+    tumor = np.array([True, False] * 3)
+    rows = make_rows(
+        "aaaabb", tumor, np.full(6, 0.5), sequence=["T1", "T1", "T2", "T2", "T1", "T1"]
+    )
+    found = statistics_of(make_scores(rows, np.array([0.9, 0.1, 0.9, 0.1, 0.1, 0.9])))
+    assert found["within_patient_auc"].value == 0.5
+    assert found["within_patient_auc"].n == 2
+
+
 def test_position_alone_is_the_smoothed_tumor_rate_of_the_others():
     scores = draw_scores(groups=6, slices=9)
     position = np.round(scores.position, 3)

@@ -111,18 +111,18 @@ class _Slices:
 
 
 def _within_patients(cases: Cases, slices: _Slices, score: FloatArray, name: str) -> Ratio:
-    """Mean over patients of the AUC inside each that has both labels (and inside one sequence)."""
+    """Mean over patients of the AUC inside each that has both labels.
+
+    A patient with several sequences counts once, with the mean over those that hold both labels.
+    """
     groups = len(cases.names)
     known = np.isfinite(score)
     series = slices.stratum[known] * groups + slices.group[known]
     area, which = _areas(series, score[known], slices.tumor[known])
     patient = which % groups
-    return Ratio(
-        name,
-        np.bincount(patient, weights=area, minlength=groups),
-        np.bincount(patient, minlength=groups),
-        by_group=True,
-    )
+    sequences = np.bincount(patient, minlength=groups)
+    total = np.bincount(patient, weights=area, minlength=groups)
+    return Ratio(name, total / np.maximum(sequences, 1), sequences > 0, by_group=True)
 
 
 def _areas(
