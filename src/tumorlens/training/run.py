@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from tumorlens.data.catalogue import SETS
 from tumorlens.data.rows import Manifest
 from tumorlens.data.splits import hold_out_groups
 from tumorlens.detector import Detector
@@ -27,7 +28,7 @@ from tumorlens.evaluation.memory import encode_memory
 from tumorlens.evaluation.score_files import write_scores
 from tumorlens.evaluation.scores import Scores
 from tumorlens.evaluation.scoring import score_manifest
-from tumorlens.model.card import Card, OperatingPoint, Training
+from tumorlens.model.card import Card, DataTerms, OperatingPoint, Training
 from tumorlens.model.contract import Calibration
 from tumorlens.model.graph import write_model
 from tumorlens.network.assembly import Deployed, Familiarity, TumorNetwork
@@ -266,6 +267,7 @@ def _write_card(
     kept: npt.NDArray[np.intp],
 ) -> Card:
     classes = job.recipe.network.classes
+    sources = Counter(prepared.rows[index].source for index in kept)
     return Card(
         schema=1,
         name=f"tumorlens-{job.recipe.name}",
@@ -280,13 +282,18 @@ def _write_card(
         training=Training(
             recipe=job.recipe.to_record(),
             fingerprint=fingerprint_rows(selection.manifest.rows),
-            sources=dict(Counter(prepared.rows[index].source for index in kept)),
+            sources=dict(sources),
             groups=len({prepared.rows[index].group_key for index in kept}),
             left_out=job.left_out,
             removed=selection.removed,
             seconds=round(count_seconds(job.folder), 1),
             versions={"tumorlens": __version__, "torch": str(torch.__version__)},
         ),
+        data_terms=[
+            DataTerms(data=name, terms=known.terms)
+            for name, known in SETS.items()
+            if sources.keys() & set(known.sources)
+        ],
     )
 
 
