@@ -33,7 +33,10 @@ def read_calibration(path: str | Path) -> Calibration:
     scale, offset, unfamiliarity = (
         float(_array(graph, name, path).item()) for name in (SCALE, OFFSET, UNFAMILIARITY)
     )
-    return Calibration(scale, offset, unfamiliarity)
+    try:
+        return Calibration(scale, offset, unfamiliarity)
+    except ValueError as error:
+        raise ModelFileError(f"{path}: {error}; get the model again") from None
 
 
 def write_model(
