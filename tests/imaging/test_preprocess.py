@@ -51,6 +51,8 @@ def paint_vector(name):
         return head, (2.0, 1.0)
     if name == "large":
         return head.repeat(3, 0).repeat(3, 1), None
+    if name == "soft":
+        return np.maximum(0, 240 - (25 * (2 * x - 79) ** 2 + 16 * (2 * y - 99) ** 2) // 500), None
     if name == "bright":
         return 500 - 2 * head, None
     return head, None
@@ -59,7 +61,7 @@ def paint_vector(name):
 VECTORS = json.loads(re.search(r"```json\n(.*?)```", PAGE.read_text("utf-8"), re.S)[1])
 
 
-@pytest.mark.parametrize("name", ["head", "framed", "labelled", "tall", "large", "bright"])
+@pytest.mark.parametrize("name", ["head", "framed", "labelled", "tall", "large", "bright", "soft"])
 def test_golden_values_of_the_page(name):
     prepared = prepare_pixels(*paint_vector(name))
     vector = VECTORS[name]
@@ -70,7 +72,7 @@ def test_golden_values_of_the_page(name):
 
 
 def test_every_vector_of_the_page_is_tested():
-    assert set(VECTORS) == {"head", "framed", "labelled", "tall", "large", "bright"}
+    assert set(VECTORS) == {"head", "framed", "labelled", "tall", "large", "bright", "soft"}
 
 
 # The head is found
