@@ -138,7 +138,9 @@ def train_model(job: Job) -> Outcome:
     familiarity = _fit_familiarity(network, prepared, kept, recipe.seed)
     card = _write_card(job, selection, prepared, kept)
     held_out = job.manifest.with_rows(prepared.rows[index] for index in validation)
-    memory = encode_memory(prepared.fingerprints[index] for index in kept)
+    # Validation pictures shape thresholds and calibration: they count as seen, too.
+    used = np.concatenate([kept, validation])
+    memory = encode_memory(prepared.fingerprints[index] for index in used)
     model, calibrated = _export(
         job, network, familiarity, card=card, memory=memory, validation=held_out
     )
