@@ -62,9 +62,12 @@ def measure(name: str, file: str) -> list[Figure]:
     kept = HERE / "scores" / f"{name}.csv"
     if kept.resolve() != Path(file).resolve():
         write_scores(kept, read_scores(file), overwrite=True)
-    evaluation = evaluate_scores(read_scores(kept), by=["source,sequence"])
+    parts = evaluate_scores(read_scores(kept), by=["source,sequence"]).parts
+    split = [part for part in parts if part.by and part.seen == "as_is"]
+    # One part alone says all that the whole says.
+    told = split if len(split) > 1 else [part for part in parts if not part.by]
     command = f"tumorlens evaluate --scores release/scores/{name}.csv --by source,sequence"
-    return [figure for part in evaluation.parts for figure in describe(part, name, command)]
+    return [figure for part in told for figure in describe(part, name, command)]
 
 
 def describe(part: Part, split: str, command: str) -> list[Figure]:
