@@ -1,0 +1,297 @@
+"""`train_model`: one small run with all that it leaves, and each refusal before it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tumorlens
+from limits_of_disk import small_files
+from painter import write_class_folders, write_manifest
+from tiny_training import make_recipe, write_weights
+from tumorlens.data.manifest import merge_manifests, read_data
+from tumorlens.data.splits import leave_out
+from tumorlens.errors import DataError
+from tumorlens.evaluation.score_files import read_scores
+from tumorlens.model.graph import read_calibration
+from tumorlens.model.session import Session
+from tumorlens.network import weights as network_weights
+from tumorlens.network.weights import ENVIRONMENT
+from tumorlens.training.folds import train_folds
+from tumorlens.training.phases import Hardware
+from tumorlens.training.run import Job, read_run, train_model
+
+CLASSES = ["no_tumor", "glioma", "meningioma", "pituitary"]
+ONE_PHASE = [
+    {
+        "name": "short", "epochs": 1, "draws": 8, "learning_rate": 1e-3,
+        "backbone_learning_rate": 1e-4,
+    }
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch):
+    monkeypatch.delenv(ENVIRONMENT, raising=False)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return write_weights(tmp_path_factory.mktemp("weights") / "w.safetensors")
+
+
+def make_job(data, folder, weights, recipe=None, **more):
+    manifest = data if hasattr(data, "rows") else read_data(data)
+    recipe = recipe or make_recipe(phases=ONE_PHASE)
+    more = {"notice": lambda words: None, "hardware": Hardware(threads=1), **more}
+    return Job(recipe=recipe, manifest=manifest, folder=folder, weights=weights, **more)
+
+
+# One run: two hospitals, one of them left out, types of tumor, boxes
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory, weights):
+    """A job, what came out, and what it said on the way."""
+    root = tmp_path_factory.mktemp("ended")
+    near = write_manifest(root / "near", 13, source="near", annotation="box", classes=CLASSES[1:])
+    far = write_manifest(root / "far", 5, source="far", classes=CLASSES[1:])
+    merged = merge_manifests([read_data(near), read_data(far)])
+    kept, held_out, _ = leave_out(merged, ["far"])
+    recipe = make_recipe(network={"classes": CLASSES}, loss={"types": 0.3}, phases=ONE_PHASE)
+    said = []
+    job = make_job(
+        kept, root / "run", weights, recipe,
+        held_out=held_out, left_out={"far": 10}, notice=said.append,
+    )  # fmt: skip
+    return job, train_model(job), said
+
+
+def test_the_folder_holds_what_it_shall(ended):
+    job, outcome, _ = ended
+    names = {path.name for path in job.folder.iterdir()}
+    assert names == {"run.json", "curves.csv", "model.onnx", "scores.csv", "checkpoints"}
+    assert outcome.model == job.folder / "model.onnx"
+
+
+def test_the_recipe_is_saved_as_used(ended):
+    job, _, _ = ended
+    described = read_run(job.folder)
+    assert described["recipe"] == job.recipe.to_record()
+    assert described["recipe"]["network"]["dropout"] == 0.1
+    assert described["recipe"]["weight_decay"] == 0.01  # a default
+    assert described["data"]["slices"] == 26
+    assert described["data"]["groups"] == 13
+    assert described["data"]["sources"] == {"near": 26}
+    assert described["data"]["left_out"] == {"far": 10}
+    assert len(described["data"]["fingerprint"]) == 64
+
+
+def test_the_card_tells_what_the_model_was_made_from(ended):
+    job, outcome, _ = ended
+    session = Session(outcome.model)
+    training = session.card.training
+    assert training.recipe == job.recipe.to_record()
+    assert training.left_out == {"far": 10}
+    assert sum(training.sources.values()) < 26  # validation groups are not trained on
+    assert training.groups < 13
+    assert session.card.classes == CLASSES
+    assert session.card.preprocess == job.recipe.input
+    assert session.seen
+
+
+def test_predict_takes_the_model_at_once(ended):
+    job, outcome, _ = ended
+    findings = tumorlens.predict(job.manifest.rows[0].path, model=outcome.model)
+    assert len(findings) == 1
+    assert set(findings[0].probabilities) == set(CLASSES)
+    assert sum(findings[0].probabilities.values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_model_is_calibrated_on_held_out_groups(ended):
+    _, outcome, _ = ended
+    point = Session(outcome.model).card.operating_points["balanced"]
+    assert 0 < point.low <= point.middle <= point.high < 1
+    assert read_calibration(outcome.model).unfamiliarity > 0
+    assert len(outcome.validation) >= 4
+    assert (outcome.validation.thresholds == [point.low, point.middle, point.high]).all()
+
+
+def test_scores_are_those_of_the_left_out_alone(ended):
+    job, outcome, _ = ended
+    scores = read_scores(job.folder / "scores.csv")
+    assert len(scores) == len(outcome.scores) == 10
+    assert {row.source for row in scores.rows} == {"far"}
+    (finding,) = tumorlens.predict(scores.rows[3].path, model=outcome.model)
+    assert scores.tumor_probability[3] == pytest.approx(finding.tumor_probability, abs=1e-5)
+    assert outcome.copies == 0
+
+
+def test_the_run_says_what_it_does(ended):
+    _, _, said = ended
+    assert said[0] == "initial weights: w.safetensors"
+    assert said[1].startswith("training: ")
+    assert said[2].startswith("validation: ")
+
+
+def test_a_folder_of_another_recipe_or_other_data_is_refused(ended):
+    job, _, _ = ended
+    other = replace(job, recipe=make_recipe(batch=4, phases=ONE_PHASE))
+    fewer = replace(job, manifest=job.manifest.where(lambda row: row.group != "near-00"))
+    for wrong in (other, fewer):
+        with pytest.raises(DataError, match="holds a run with another recipe or other data"):
+            train_model(wrong)
+    assert read_run(job.folder)["recipe"] == job.recipe.to_record()
+
+
+# Folds
+
+
+def test_folds_hold_out_every_row_once_and_resume(tmp_path, weights):
+    """The first fold is there from before a break; only the second is trained."""
+    manifest = read_data(write_manifest(tmp_path / "data", 22))
+    recipe = make_recipe(phases=ONE_PHASE, data={"test": 0.3})
+    said = []
+    job = make_job(manifest, tmp_path / "run", weights, recipe, notice=said.append)
+    with pytest.raises(KeyboardInterrupt):
+        train_folds(replace(job, notice=stop_at("fold 1")), 2)
+    first = (job.folder / "scores.csv").read_bytes()
+    assert len(read_scores(job.folder / "scores.csv")) == 22
+    scores = train_folds(job, 2)
+    assert "fold 0: done before" in said
+    assert sorted(row.path for row in scores.rows) == sorted(row.path for row in manifest.rows)
+    assert set(scores.fold) == {"0", "1"}
+    for group in manifest.groups:
+        assert len(set(scores.fold[scores.group == group])) == 1
+    written = read_scores(job.folder / "scores.csv")
+    np.testing.assert_allclose(written.tumor_probability, scores.tumor_probability, atol=1e-6)
+    assert (job.folder / "scores.csv").read_bytes().startswith(first)
+    assert read_run(job.folder / "fold-1")["recipe"]["data"]["test"] == 0
+
+
+def stop_at(words):
+    def notice(said):
+        if said == words:
+            raise KeyboardInterrupt
+
+    return notice
+
+
+# Refusals, before any training
+
+
+def test_one_class_only_is_refused(tmp_path, weights):
+    data = write_class_folders(tmp_path / "data", 12)
+    for file in (data / "no").iterdir():
+        file.unlink()
+    (data / "no").rmdir()
+    with pytest.raises(DataError, match="no_tumor"):
+        train_model(make_job(data, tmp_path / "run", weights))
+
+
+def test_an_empty_class_is_refused(tmp_path, weights):
+    data = write_class_folders(tmp_path / "data", 12)
+    for file in (data / "no").iterdir():
+        file.unlink()
+    with pytest.raises(DataError, match="no"):
+        train_model(make_job(data, tmp_path / "run", weights))
+
+
+def test_unreadable_pictures_are_listed_and_skipped_only_if_asked(tmp_path, weights):
+    data = write_class_folders(tmp_path / "data", 14)
+    (data / "yes/yes03.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    job = make_job(data, tmp_path / "run", weights)
+    with pytest.raises(DataError) as caught:
+        train_model(job)
+    words = str(caught.value)
+    assert words.startswith("1 pictures cannot be read:\n")
+    assert "yes03.png" in words
+    assert "--skip-unreadable" in words
+    said = []
+    with pytest.raises(KeyboardInterrupt):
+        train_model(replace(job, skip_unreadable=True, notice=stop_after(said, "validation")))
+    assert any(one.startswith("skipped: ") and "yes03.png" in one for one in said)
+
+
+def test_conflicts_are_listed_and_dropped_only_if_asked(tmp_path, weights):
+    data = write_class_folders(tmp_path / "data", 16)
+    Image.open(data / "yes/yes00.png").save(data / "no/copy.png")
+    job = make_job(data, tmp_path / "run", weights)
+    with pytest.raises(DataError, match=r"1 pictures carry two labels:\n.*--drop-conflicts|copy"):
+        train_model(job)
+    said = []
+    with pytest.raises(KeyboardInterrupt):
+        train_model(replace(job, drop_conflicts=True, notice=stop_after(said, "validation")))
+    counts = [int(one.split()[1]) for one in said if one.startswith(("training:", "validation:"))]
+    assert sum(counts) == 31
+
+
+def stop_after(said, words):
+    def notice(one):
+        said.append(one)
+        if one.startswith(words):
+            raise KeyboardInterrupt
+
+    return notice
+
+
+def test_groups_on_two_sides_are_refused(tmp_path, weights):
+    manifest = read_data(write_manifest(tmp_path / "data", 12))
+    crossing = manifest.with_rows(
+        replace(row, split="test" if number == 0 else "train")
+        for number, row in enumerate(manifest.rows)
+    )
+    with pytest.raises(DataError, match="stand on two sides of its splits"):
+        train_model(make_job(crossing, tmp_path / "run", weights))
+    assert not (tmp_path / "run").exists()
+
+
+def test_missing_weights_say_what_to_do(tmp_path, monkeypatch):
+    data = write_class_folders(tmp_path / "data", 12)
+    with pytest.raises(DataError, match=r"nowhere.*no such file of weights"):
+        train_model(make_job(data, tmp_path / "run", tmp_path / "nowhere"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(network_weights, "_TORCHVISION", "http://127.0.0.1:9/w-b0353104.pth")
+    with pytest.raises(DataError, match="offline, copy the file here"):
+        train_model(make_job(data, tmp_path / "other", None))
+
+
+def test_a_folder_with_other_files_is_refused(tmp_path, weights):
+    data = write_class_folders(tmp_path / "data", 12)
+    with pytest.raises(DataError, match="is not empty and holds no run"):
+        train_model(make_job(data, data, weights))
+
+
+def test_no_space_for_pictures_is_refused_and_leaves_a_folder_to_resume(tmp_path, weights):
+    job = make_job(write_class_folders(tmp_path / "data", 30), tmp_path / "run", weights)
+    with (
+        small_files(100_000),
+        pytest.raises(DataError, match="prepared pictures cannot be written"),
+    ):
+        train_model(job)
+    assert read_run(job.folder)["recipe"]["name"] == "tiny"
+
+
+def test_no_groups_to_hold_out_is_refused(tmp_path, weights):
+    manifest = read_data(write_manifest(tmp_path / "data", 12))
+    one = manifest.with_rows(replace(row, group="everybody") for row in manifest.rows)
+    with pytest.raises(DataError, match="1 groups are too few to hold out 25%"):
+        train_model(make_job(one, tmp_path / "run", weights))
+
+
+def test_a_folder_without_a_run_is_no_run(tmp_path):
+    with pytest.raises(DataError, match="holds no run"):
+        read_run(tmp_path)
+
+
+def test_curves_are_numbers(ended):
+    job, _, _ = ended
+    with (job.folder / "curves.csv").open(encoding="utf-8", newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert json.loads(row["train_total"]) > 0
+    assert json.loads(row["train_types"]) > 0
