@@ -21,11 +21,17 @@ def partial_path(path: Path) -> Path:
 def check_writable(path: Path, *, overwrite: bool = False) -> None:
     """Refuse a result file that exists, or whose folder does not, before any work is done.
 
+    A device, a pipe or a socket is refused whatever ``overwrite`` says.
+
     Raises:
         UsageError: names the file and what to do.
     """
     if path.is_dir():
         raise UsageError(f"{path}: is a folder, a file name was expected")
+    if path.exists() and not path.is_file():  # a device would be replaced by the result
+        raise UsageError(
+            f"{path}: is no regular file; give the name of a file, or send standard output there"
+        )
     if path.exists() and not overwrite:
         raise UsageError(f"{path}: exists already; choose another name or give --overwrite")
     if not path.absolute().parent.is_dir():

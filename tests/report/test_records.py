@@ -1,8 +1,10 @@
 """Records on the disk and back: forms, torn lines, what a broken run has written."""
 
 import csv
+import fcntl
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,7 @@ from tumorlens.report.records import (
     name_place,
     read_written,
 )
-from tumorlens.writing import partial_path
+from tumorlens.writing import check_writable, partial_path
 
 STRANGE = "a\udce9\n,\"'ü.png"
 """A name with a byte that is no UTF-8, a line break, a comma and quotes."""
@@ -219,3 +221,37 @@ def test_a_full_disk_is_a_usage_error():
 def test_a_left_pipe_is_not():
     with pytest.raises(BrokenPipeError), name_place("pipe"):
         raise BrokenPipeError
+
+
+def test_two_runs_do_not_write_one_file(tmp_path):
+    output = tmp_path / "a.jsonl"
+    with continue_file(output, "jsonl", Written()) as first:
+        first.write("1\n")
+        first.flush()
+        with (
+            pytest.raises(UsageError, match="another run writes"),
+            continue_file(output, "jsonl", Written()),
+        ):
+            pass
+        first.write("2\n")
+    assert output.read_text() == "1\n2\n"
+
+
+def test_a_result_that_was_renamed_meanwhile_is_not_cut(tmp_path, monkeypatch):
+    output = tmp_path / "a.jsonl"
+    partial_path(output).write_text("whole\n")
+    monkeypatch.setattr(
+        fcntl, "flock", lambda *_: partial_path(output).replace(output)
+    )  # the first run ends just before the second holds the file
+    with (
+        pytest.raises(UsageError, match="another run writes"),
+        continue_file(output, "jsonl", Written()),
+    ):
+        pass
+    assert output.read_text() == "whole\n"
+
+
+def test_a_device_is_not_replaced_by_a_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="is no regular file"):
+        check_writable(tmp_path / "pipe", overwrite=True)

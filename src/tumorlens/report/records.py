@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -194,23 +195,52 @@ def continue_file(path: Path, form: LineForm, written: Written) -> Iterator[IO[s
     After an error or an interrupt the partial file stays, so that a run can go on with it.
 
     Raises:
-        UsageError: the file cannot be written.
+        UsageError: the file cannot be written, or another run writes it.
     """
     partial = partial_path(path)
     with name_place(str(partial)):
         stream = partial.open("a", encoding="utf-8", errors=ERROR_HANDLER[form], newline="")
+        _claim(stream, partial)
         stream.truncate(written.size)
     try:
         yield stream
     except BaseException:
         with suppress(OSError):  # what went wrong first is what counts
             stream.close()
-        if not partial.stat().st_size:
-            partial.unlink()
+            if not partial.stat().st_size:
+                partial.unlink()
         raise
     with name_place(str(partial)):
         stream.close()
         partial.replace(path)
+
+
+def _claim(stream: IO[str], partial: Path) -> None:
+    """Hold the partial file for this run alone, where the system knows such locks.
+
+    Raises:
+        UsageError: another run holds it, or has just made it its result.
+    """
+    free = True
+    with suppress(ImportError, OSError):  # Windows, and disks of a network without locks
+        import fcntl
+
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            free = False
+    if free and _is_open(stream, partial):
+        return
+    stream.close()
+    raise UsageError(f"{partial}: another run writes this file; wait for it, or name another file")
+
+
+def _is_open(stream: IO[str], path: Path) -> bool:
+    """Whether ``path`` still names the file that is open."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(stream.fileno()))
+    except OSError:
+        return False
 
 
 @contextmanager
