@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from models import make_card, write_tiny_model
 from tumorlens.errors import ModelFileError, UsageError
@@ -161,3 +161,38 @@ def test_an_unknown_provider_lists_those_that_are_there(model):
 def test_threads_below_one_are_refused(model):
     with pytest.raises(UsageError, match="threads must be at least 1, got 0"):
         Session(model, threads=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("calibration.unfamiliarity", np.nan), ("calibration.scale", np.nan), ("tumors", 0.25)],
+)
+def test_outputs_that_are_no_probabilities_are_refused(model, name, value):
+    def spoil(changed):
+        found = next(one for one in changed.graph.initializer if one.name == name)
+        found.CopyFrom(numpy_helper.from_array(np.asarray(value, np.float32), name))
+
+    session = Session(change_model(model, spoil), threads=1)
+    with pytest.raises(ModelFileError, match="outputs that break the contract"):
+        session.run(np.random.default_rng(0).random((2, 1, 64, 64), np.float32))
+
+
+def test_a_network_that_takes_one_image_only_is_refused(model):
+    def fix(changed):
+        changed.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+
+    with pytest.raises(ModelFileError, match="of any number"):
+        Session(change_model(model, fix), threads=1)
+
+
+def test_a_network_that_fails_when_it_runs_is_named(model):
+    def spoil(changed):  # a batch of one that stands in a node, as careless exports have it
+        cells = next(node for node in changed.graph.node if node.output[0] == "activation")
+        cells.output[0] = "loose"
+        shape = numpy_helper.from_array(np.array([1, 8, 8], np.int64), "alone")
+        changed.graph.initializer.append(shape)
+        changed.graph.node.append(helper.make_node("Reshape", ["loose", "alone"], ["activation"]))
+
+    session = Session(change_model(model, spoil), threads=1)
+    with pytest.raises(ModelFileError, match=r"tiny\.onnx: fails when it runs"):
+        session.run(np.zeros((2, 1, 64, 64), np.float32))

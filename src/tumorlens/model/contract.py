@@ -101,6 +101,11 @@ def check_shapes(
                     "this is no tumorlens model: make one with tumorlens train"
                 )
             _check_shape(path, f"{kind} {name!r}", shape, found[name])
+    if isinstance(inputs[INPUT][0], int):
+        raise ModelFileError(
+            f"{path}: input {INPUT!r} takes {inputs[INPUT][0]} images at once, expected batches "
+            "of any number; export it with a free first dimension"
+        )
 
 
 def _check_shape(

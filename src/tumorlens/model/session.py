@@ -19,6 +19,8 @@ __all__ = ["Outputs", "Session"]
 
 Array = npt.NDArray[np.float32]
 
+_TOLERANCE = 1e-3  # of the sum of probabilities, for providers of half precision
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outputs:
@@ -33,6 +35,13 @@ class Outputs:
     probabilities: Array
     activation: Array
     unfamiliarity: Array
+
+    def are_sound(self) -> bool:
+        """Whether a verdict can be made of all of it: a NaN would pass as one."""
+        sums = self.probabilities.sum(axis=1)
+        finite = np.isfinite(self.activation).all() and np.isfinite(self.unfamiliarity).all()
+        shares = (self.probabilities >= 0).all() and (np.abs(sums - 1) < _TOLERANCE).all()
+        return bool(finite and shares)
 
 
 class Session:
@@ -70,7 +79,8 @@ class Session:
                 f"{path}: its SHA-256 is {self.sha256}, expected {sha256}; "
                 "the file was changed or damaged: install tumorlens again"
             )
-        self._runtime = _open_runtime(self.path, data, threads, providers)
+        names = (providers,) if isinstance(providers, str) else providers
+        self._runtime = _open_runtime(self.path, data, threads, names)
         metadata = self._runtime.get_modelmeta().custom_metadata_map
         if CARD_KEY not in metadata:
             raise ModelFileError(
@@ -102,13 +112,26 @@ class Session:
 
         Args:
             images: (N, 1, S, S) float32 in [0, 1], as `prepare` gives them.
+
+        Raises:
+            ModelFileError: the network fails, or gives what no verdict can be made of.
         """
         size = self.card.preprocess.size
         if images.ndim != 4 or images.shape[1:] != (1, size, size) or images.dtype != np.float32:
             raise ValueError(
                 f"images must be (N, 1, {size}, {size}) float32, got {images.shape} {images.dtype}"
             )
-        return Outputs(*self._runtime.run(list(OUTPUTS), {INPUT: images}))
+        try:
+            outputs = Outputs(*self._runtime.run(list(OUTPUTS), {INPUT: images}))
+        except Exception as error:  # the runtime's errors share no base class
+            reason = _first_line(error)
+            raise ModelFileError(f"{self.path}: fails when it runs ({reason})") from None
+        if not outputs.are_sound():
+            raise ModelFileError(
+                f"{self.path}: gives outputs that break the contract: numbers that are not finite, "
+                "or probabilities that do not sum to 1; the file is damaged: get it again"
+            )
+        return outputs
 
 
 def _read_model(path: Path) -> bytes:
@@ -143,5 +166,10 @@ def _open_runtime(path: Path, data: bytes, threads: int | None, providers: Seque
     try:
         return onnxruntime.InferenceSession(data, options, providers=list(providers))
     except Exception as error:  # its errors share no base class
-        reason = str(error).splitlines()[0][:200]
-        raise ModelFileError(f"{path}: is no ONNX model that can run here ({reason})") from None
+        raise ModelFileError(
+            f"{path}: is no ONNX model that can run here ({_first_line(error)})"
+        ) from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
