@@ -122,3 +122,44 @@ def test_complex_voxels_are_refused(tmp_path) -> None:
     path = builders.write_nifti(tmp_path / "a.nii", FULL.astype(np.complex64))
     with pytest.raises(InputError, match="complex64"):
         list(read_slices(path))
+
+
+def write_header(path, volume=FULL, **changes):
+    header = nib.Nifti1Header()
+    header.set_data_dtype(volume.dtype)
+    header.set_data_shape(volume.shape)
+    header.set_sform(np.diag([-1.0, -1, 1, 1]), 1)
+    header["vox_offset"], header["magic"] = 352, b"n+1"
+    for name, value in changes.items():
+        header[name] = value
+    path.write_bytes(header.binaryblock + bytes(4) + volume.tobytes(order="F"))
+    return path
+
+
+@pytest.mark.parametrize("offset", [0])
+def test_a_header_is_not_read_as_voxels(tmp_path, offset) -> None:
+    path = write_header(tmp_path / "a.nii", vox_offset=offset)
+    with pytest.raises(InputError, match=f"voxels at byte {offset}"):
+        list(read_slices(path))
+
+
+def test_orientations_that_contradict_each_other_tell_no_sides(tmp_path) -> None:
+    mirrored = {"qform_code": 1, "quatern_b": 0, "quatern_c": 0, "quatern_d": 0}
+    path = write_header(tmp_path / "a.nii", pixdim=[1, 1, 1, 1, 0, 0, 0, 0], **mirrored)
+    one = next(read_slices(path))
+    assert not one.info.sides_known
+    assert any("sform and qform disagree" in note for note in one.info.notes)
+    same = {**mirrored, "quatern_d": 1}  # half a turn about the axis of the body
+    one = next(read_slices(write_header(tmp_path / "b.nii", **same)))
+    assert one.info.sides_known
+    assert not one.info.notes
+
+
+def test_a_zipped_volume_whose_checksum_fails_is_refused(tmp_path) -> None:
+    whole = gzip.compress(write_header(tmp_path / "a.nii").read_bytes())
+    path = tmp_path / "a.nii.gz"
+    path.write_bytes(whole[:-8] + bytes(4) + whole[-4:])
+    with pytest.raises(InputError, match="CRC"):
+        list(read_slices(path))
+    path.write_bytes(whole + b"what some tools leave behind")
+    assert list(read_slices(path))

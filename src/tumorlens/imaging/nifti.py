@@ -10,7 +10,7 @@ import gzip
 import logging
 import math
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
+from nibabel.spatialimages import HeaderDataError
 
 from tumorlens.errors import InputError
 from tumorlens.finding import SliceInfo
@@ -36,8 +37,10 @@ Bytes = BinaryIO | gzip.GzipFile
 _BROKEN = "has a broken NIfTI header"
 _DAMAGED = "is a damaged volume"
 _UNORIENTED = "the header states no orientation: left and right unknown"
+_CONTRADICTION = "sform and qform disagree: the sform is used, left and right are not sure"
 _ADVICE = "check the file with nib-ls, or export it anew"
 _RAS_TO_LPS = np.array([-1.0, -1.0, 1.0])
+_SAME_DIRECTION = 0.5  # cosine between an axis of the sform and of the qform: 60 degrees
 _LARGEST_OFFSET = 64 * 1024**2  # bytes of header extensions before the voxels
 _STEP = 1024**2
 _SEVERE = 40  # of nibabel's header checks: what makes the voxels unreadable
@@ -66,7 +69,7 @@ class Layout:
         offset: bytes before the first voxel.
         scale: (slope, intercept) that make values of stored numbers.
         grid: places of the voxels.
-        oriented: the header states an orientation.
+        notes: on the orientation, where the header states none or contradicts itself.
         sequence: where the name of the file says it.
     """
 
@@ -76,8 +79,13 @@ class Layout:
     offset: int
     scale: tuple[float, float]
     grid: Grid
-    oriented: bool
+    notes: tuple[str, ...]
     sequence: str | None
+
+    @property
+    def oriented(self) -> bool:
+        """Whether the header states an orientation."""
+        return _UNORIENTED not in self.notes
 
     @property
     def volume_bytes(self) -> int:
@@ -103,7 +111,7 @@ def read_nifti(
     head = open_file(find_half(file, path, ".hdr"), path) if is_voxels else nullcontext(stream)
     with refuse(path, _BROKEN, _ADVICE), head as block:
         header, single = _parse_header(_unzip(block), path)
-        layout = _lay_out(header, path)
+        layout = _lay_out(header, path, single=single)
     with _open_voxels(stream, path, file, here=single or is_voxels) as data:
         with refuse(path, _DAMAGED, _ADVICE):
             voxels = _unzip(data)
@@ -113,6 +121,8 @@ def read_nifti(
         for index in range(layout.volumes):
             with refuse(path, _DAMAGED, _ADVICE):
                 volume = _read_volume(voxels, layout)
+                if index == layout.volumes - 1:
+                    _check_sum(voxels)
             yield from _cut(volume, layout, index, path, limits)
 
 
@@ -127,7 +137,8 @@ def read_image(image: Any, path: str, limits: Limits) -> Iterator[Slice | InputE
         codes = [image.header.get(key, 1) for key in ("sform_code", "qform_code")]
         grid, oriented = _place(image.affine, image.header, oriented=any(codes))
         dtype = np.dtype(image.get_data_dtype())
-        layout = Layout(shape, volumes, dtype, 0, (1.0, 0.0), grid, oriented, None)
+        notes = _note(image.header, oriented=oriented)
+        layout = Layout(shape, volumes, dtype, 0, (1.0, 0.0), grid, notes, None)
         limits.check_memory(path, layout.volume_bytes)
     for index in range(volumes):
         with refuse(path, _DAMAGED, _ADVICE):
@@ -174,19 +185,20 @@ def _parse_header(stream: Bytes, path: str) -> tuple[Any, bool]:
     return header, single
 
 
-def _lay_out(header: Any, path: str) -> Layout:
+def _lay_out(header: Any, path: str, *, single: bool) -> Layout:
     shape, volumes = _split_shape(header.get_data_shape(), path)
     oriented = bool(header.get("sform_code", 0) or header.get("qform_code", 0))
     grid, oriented = _place(header.get_best_affine() if oriented else None, header, oriented)
     dtype, offset = header.get_data_dtype(), header.get_data_offset()
     if dtype.kind not in "iufV":
         raise InputError(path, f"has {dtype.name} voxels", "store magnitudes as float32")
-    if not 0 <= offset <= _LARGEST_OFFSET:
+    if not (header.single_vox_offset if single else 0) <= offset <= _LARGEST_OFFSET:
         raise InputError(path, f"{_BROKEN} (voxels at byte {offset})", _ADVICE)
     slope, intercept = header.get_slope_inter()
     scale = (1.0 if slope is None else float(slope), float(intercept or 0.0))
     sequence = guess_sequence(path.replace("\\", "/").rpartition("/")[2])
-    return Layout(shape, volumes, dtype, offset, scale, grid, oriented, sequence)
+    notes = _note(header, oriented=oriented)
+    return Layout(shape, volumes, dtype, offset, scale, grid, notes, sequence)
 
 
 def _split_shape(shape: tuple[int, ...], path: str) -> tuple[tuple[int, int, int], int]:
@@ -206,6 +218,20 @@ def _place(affine: Any, header: Any, oriented: bool) -> tuple[Grid, bool]:
     zooms = np.resize(np.array([*header.get_zooms()[:3], 1.0], np.float64), 3)
     zooms = np.where(np.isfinite(zooms) & (zooms > 0), zooms, 1.0)
     return Grid(np.zeros(3), np.diag(zooms * (1, -1, 1))), False
+
+
+def _note(header: Any, *, oriented: bool) -> tuple[str, ...]:
+    """What is doubtful about the orientation."""
+    if not oriented:
+        return (_UNORIENTED,)
+    if not (header.get("sform_code", 0) and header.get("qform_code", 0)):
+        return ()
+    with suppress(HeaderDataError):  # a senseless qform contradicts nothing
+        both = (header.get_sform()[:3, :3], header.get_qform()[:3, :3])
+        first, second = (steps / np.linalg.norm(steps, axis=0) for steps in both)
+        if ((first * second).sum(axis=0) < _SAME_DIRECTION).any():
+            return (_CONTRADICTION,)
+    return ()
 
 
 def _check_length(stream: Bytes, layout: Layout, path: str) -> None:
@@ -236,6 +262,17 @@ def _read_volume(stream: Bytes, layout: Layout) -> npt.NDArray[Any]:
     return raw.view(layout.dtype).reshape(layout.shape, order="F")
 
 
+def _check_sum(stream: Bytes) -> None:
+    """Let gzip compare its checksum, which it does at the end; what may follow is let pass."""
+    try:
+        stream.read(1)
+    except EOFError:
+        return
+    except gzip.BadGzipFile as error:
+        if "Not a gzipped file" not in str(error):
+            raise
+
+
 def _pick_volume(data: Any, index: int, dimensions: int) -> npt.NDArray[Any]:
     if dimensions <= 3:
         return np.asarray(data)
@@ -257,8 +294,8 @@ def _cut(
             spacing_mm=arranged.spacing_mm,
             sequence=layout.sequence,
             plane=arranged.plane if layout.oriented else None,
-            sides_known=arranged.sides_known and layout.oriented,
-            notes=() if layout.oriented else (_UNORIENTED,),
+            sides_known=arranged.sides_known and not layout.notes,
+            notes=layout.notes,
         )
         try:
             pixels, notes = clean_pixels(_scale(values, layout), path)
