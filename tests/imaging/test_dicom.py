@@ -208,3 +208,9 @@ def test_twelve_bit_jpeg_is_refused_in_one_line() -> None:
     with pytest.raises(InputError, match="12-bit JPEG") as caught:
         list(read_slices(get_testdata_file("JPGExtended.dcm", download=False)))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("spacing", [[1e9, 1], [1, 1e9], [0, 0], [-1, -1]])
+def test_senseless_spacing_counts_as_absent(tmp_path, spacing) -> None:
+    path = builders.write_dicom(tmp_path / "a", PIXELS, PixelSpacing=spacing)
+    assert read_one(path).info.spacing_mm is None

@@ -177,3 +177,23 @@ def test_silence_leaves_the_filters_as_they_were() -> None:
     leave.set()
     thread.join()
     assert list(warnings.filters) == before
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+def test_a_stack_of_color_pictures_is_read_one_by_one(kind) -> None:
+    colors = np.stack([np.stack([GREY] * 3, axis=-1), np.stack([GREY[::-1]] * 3, axis=-1)])
+    first, second = read_object(colors.astype(kind))
+    np.testing.assert_allclose(first.pixels, GREY, atol=1)
+    np.testing.assert_allclose(second.pixels, GREY[::-1], atol=1)
+    assert second.info.frame == 1
+
+
+def test_what_is_masked_is_not_looked_at() -> None:
+    mask = np.zeros(GREY.shape, bool)
+    mask[:5] = True
+    (one,) = read_object(np.ma.masked_array(GREY, mask))
+    np.testing.assert_array_equal(one.pixels[:5], 0)
+    np.testing.assert_array_equal(one.pixels[5:], GREY[5:])
+    assert one.info.notes
+    with pytest.raises(InputError, match="no voxel is finite"):
+        list(read_object(np.ma.masked_all((32, 32))))

@@ -189,3 +189,9 @@ def test_pydicom_directories() -> None:
 def test_a_null_byte_is_no_file_name() -> None:
     (error,) = find_sources(["a\0b"])
     assert isinstance(error, InputError) and "file name" in error.reason
+
+
+def test_an_empty_name_is_no_file_name() -> None:
+    (found,) = find_sources([""])
+    assert isinstance(found, InputError)
+    assert str(found) == "'': is an empty name; name a file or a folder"

@@ -31,6 +31,8 @@ _NO_PICTURES = {
 }
 """SOP classes that store pixels which are no picture; PS3.4, B.5."""
 
+_LONGEST_PIXEL = 50.0  # sides of a pixel: beyond it, Pixel Spacing makes no sense
+
 _DIRECTIONS = {
     "L": (1, 0, 0),
     "R": (-1, 0, 0),
@@ -73,7 +75,8 @@ class FrameHeader:
     def spacing(self) -> tuple[float, float] | None:
         """(row, column) Pixel Spacing in mm."""
         values = self.floats("PixelSpacing", 2, "PixelMeasuresSequence")
-        return (values[0], values[1]) if values and min(values) > 0 else None
+        sound = values is not None and 0 < max(values) <= _LONGEST_PIXEL * min(values)
+        return (values[0], values[1]) if values and sound else None
 
     @property
     def window(self) -> tuple[float, float] | None:

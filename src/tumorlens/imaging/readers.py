@@ -94,8 +94,8 @@ def read_object(x: Any, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Slice]:
     """Slices of an object in memory.
 
     Args:
-        x: bytes of a file; an ndarray (H, W), (H, W, 3 or 4) of colors, or (n, H, W) of axial
-            slices; a PIL image; a pydicom ``Dataset``; a nibabel image; or a path.
+        x: bytes of a file; an ndarray (H, W), (n, H, W) of axial slices, or either with 3 or 4
+            colors last; a PIL image; a pydicom ``Dataset``; a nibabel image; or a path.
 
     Raises:
         InputError: it holds nothing that can be read; named ``<bytes>``, ``<array>``, ….
@@ -198,9 +198,14 @@ def _read_array(array: npt.NDArray[Any], limits: Limits) -> Iterator[Item]:
     path = "<array>"
     if array.dtype.kind not in "biuf":
         raise InputError(path, f"holds {array.dtype} values", "give integers or floats")
-    if array.ndim in (3, 4) and array.shape[-1] in (3, 4):
+    if np.ma.is_masked(
+        array
+    ):  # what is masked is no value: background, like all that is not finite
+        array = np.ma.filled(array.astype(np.float64), np.nan)
+    if array.ndim in (3, 4) and array.shape[-1] in (3, 4) and array.size:
         limits.check_slice(path, *array.shape[-3:-1])
-        array = to_luminance(array)
+        rows = array.reshape(-1, *array.shape[-2:])
+        array = to_luminance(rows).reshape(array.shape[:-1])
     if array.ndim not in (2, 3) or 0 in array.shape:
         raise InputError(path, f"has shape {array.shape}", "give (H, W), (H, W, 3) or (n, H, W)")
     limits.check_slice(path, *array.shape[-2:])

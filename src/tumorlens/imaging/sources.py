@@ -57,7 +57,9 @@ def natural_key(name: str) -> tuple[tuple[int, str], ...]:
 def _find(name: str, limits: Limits) -> Iterator[Found]:
     path = Path(name)
     try:
-        if os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises where access is denied
+        if not name:
+            yield InputError("''", "is an empty name", "name a file or a folder")
+        elif os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises where access is denied
             yield from _walk(path, limits, set())
         elif not os.path.lexists(path) and glob.has_magic(name):
             yield from _expand(name, limits)
