@@ -305,3 +305,15 @@ def test_finding_keeps_what_drawing_needs(detector):
     assert finding.activation.shape == (8, 8)
     assert finding.to_pixels.shape == (2, 3)
     assert finding.image_size == 64
+
+
+@pytest.mark.parametrize("options", [{"batch_size": 2.5}, {"threads": "2"}, {"threads": 1.5}])
+def test_numbers_are_whole(model, options):
+    with pytest.raises(UsageError, match="whole number"):
+        Detector(model, **options)
+
+
+def test_one_provider_may_be_named_alone(model):
+    assert Detector(model, providers="CPUExecutionProvider").session.providers == [
+        "CPUExecutionProvider"
+    ]

@@ -408,9 +408,11 @@ def run_ahead(
 
 
 def _at_least_one(name: str, value: int) -> int:
+    if not isinstance(value, (int, np.integer)):
+        raise UsageError(f"{name} must be a whole number, got {value!r}")
     if value < 1:
         raise UsageError(f"{name} must be at least 1, got {value}")
-    return value
+    return int(value)
 
 
 def _as_model(model: str | os.PathLike[str]) -> str | Path:
