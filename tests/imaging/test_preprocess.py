@@ -115,6 +115,14 @@ def test_text_beside_the_head_is_left_outside():
     np.testing.assert_allclose(prepare_pixels(pixels).to_pixels, plain.to_pixels, atol=1e-9)
 
 
+def test_thin_lines_that_leave_the_head_do_not_widen_the_crop():
+    pixels = np.pad(paint_slice(2, tumor=False, size=64).pixels, ((0, 0), (0, 32)))
+    plain = prepare_pixels(pixels)
+    for row in (20, 31, 42):
+        pixels[row : row + 2, 40:92] = 170
+    assert prepare_pixels(pixels).to_pixels[0, 0] < 1.25 * plain.to_pixels[0, 0]
+
+
 def test_a_blank_slice_gives_an_image_without_an_error():
     image = prepare_pixels(np.full((64, 48), 7.0)).image
     assert image.max() == 0

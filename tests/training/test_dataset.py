@@ -14,7 +14,7 @@ from tumorlens.data.manifest import merge_manifests, read_data
 from tumorlens.errors import DataError
 from tumorlens.imaging.preprocess import PreprocessSpec, prepare
 from tumorlens.imaging.readers import read_slice
-from tumorlens.training.dataset import Draws, prepare_rows
+from tumorlens.training.dataset import Draws, _open_plane, prepare_rows
 from tumorlens.training.pairs import MARK_BOX, MARK_MASK, MARK_NONE, MARK_UNKNOWN
 
 SPEC = PreprocessSpec(size=64)
@@ -100,8 +100,17 @@ def test_what_cannot_be_read_is_listed_and_the_rest_is_there(tmp_path):
 
 def test_no_space_for_pictures_says_how_much_is_needed(tmp_path):
     file = write_manifest(tmp_path / "data", 20)
-    with small_files(100_000), pytest.raises(DataError, match=r"cannot be written .*MiB are needed"):
+    with (
+        small_files(100_000),
+        pytest.raises(DataError, match=r"cannot be written .*MiB are needed"),
+    ):
         prepare_data(file, tmp_path / "prepared")
+
+
+def test_the_space_for_pictures_is_taken_before_the_first(tmp_path):
+    """A write into a map without room behind it would kill the program: no file with holes."""
+    _open_plane(tmp_path / "images.npy", (64, 64, 64))
+    assert (tmp_path / "images.npy").stat().st_blocks * 512 >= 64**3
 
 
 def test_an_epoch_repeats_itself_and_differs_from_the_next(prepared):

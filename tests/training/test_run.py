@@ -13,11 +13,12 @@ from PIL import Image
 import tumorlens
 from limits_of_disk import small_files
 from painter import write_class_folders, write_manifest
+from score_tables import make_scores
 from tiny_training import make_recipe, write_weights
 from tumorlens.data.manifest import merge_manifests, read_data
-from tumorlens.data.splits import leave_out
+from tumorlens.data.splits import leave_out, split_manifest
 from tumorlens.errors import DataError
-from tumorlens.evaluation.score_files import read_scores
+from tumorlens.evaluation.score_files import read_scores, write_scores
 from tumorlens.model.graph import read_calibration
 from tumorlens.model.session import Session
 from tumorlens.network import weights as network_weights
@@ -153,24 +154,25 @@ def test_a_folder_of_another_recipe_or_other_data_is_refused(ended):
 
 
 def test_folds_hold_out_every_row_once_and_resume(tmp_path, weights):
-    """The first fold is there from before a break; only the second is trained."""
+    """The first fold has ended before a break; only the second is trained."""
     manifest = read_data(write_manifest(tmp_path / "data", 22))
     recipe = make_recipe(phases=ONE_PHASE, data={"test": 0.3})
     said = []
     job = make_job(manifest, tmp_path / "run", weights, recipe, notice=said.append)
     with pytest.raises(KeyboardInterrupt):
-        train_folds(replace(job, notice=stop_at("fold 1")), 2)
-    first = (job.folder / "scores.csv").read_bytes()
-    assert len(read_scores(job.folder / "scores.csv")) == 22
+        train_folds(replace(job, notice=stop_at("initial weights: w.safetensors")), 2)
+    parted, _ = split_manifest(manifest, folds=2, seed=recipe.seed)
+    rows = parted.where(lambda row: row.split == "0").rows
+    write_scores(job.folder / "fold-0/scores.csv", make_scores(rows, np.full(len(rows), 0.25)))
     scores = train_folds(job, 2)
     assert "fold 0: done before" in said
     assert sorted(row.path for row in scores.rows) == sorted(row.path for row in manifest.rows)
-    assert set(scores.fold) == {"0", "1"}
+    assert (scores.tumor_probability[scores.fold == "0"] == 0.25).all()
+    assert not (scores.tumor_probability[scores.fold == "1"] == 0.25).any()
     for group in manifest.groups:
         assert len(set(scores.fold[scores.group == group])) == 1
     written = read_scores(job.folder / "scores.csv")
     np.testing.assert_allclose(written.tumor_probability, scores.tumor_probability, atol=1e-6)
-    assert (job.folder / "scores.csv").read_bytes().startswith(first)
     assert read_run(job.folder / "fold-1")["recipe"]["data"]["test"] == 0
 
 
