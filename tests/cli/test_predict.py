@@ -432,3 +432,37 @@ def test_table_and_bar_on_a_terminal(model, folder):
     assert "verdict" in done.stdout
     assert "files" in done.stdout
     assert "\x1b[1;31mtumor" in done.stdout
+
+
+def test_a_list_of_names_may_hold_any_bytes(model, tmp_path):
+    write_folder(tmp_path)
+    name = os.fsencode(tmp_path) + b"/\xff.png"
+    (tmp_path / "t0.png").rename(os.fsdecode(name))
+    done = subprocess.run(
+        [sys.executable, "-m", "tumorlens", "predict", "-", "--model", str(model)],
+        input=name + b"\n",
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["verdict"] == "tumor"
+
+
+def test_a_closed_standard_input_is_no_list(model, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert run(["predict", "-", "--model", str(model)]) == 2
+    assert "standard input is closed" in capsys.readouterr().err
+
+
+def test_an_interrupt_while_the_model_loads_is_an_interrupt(model, folder, capsys, monkeypatch):
+    class Interrupted:
+        def __init__(self, *_, **__):
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt as error:  # as the runtime's own import does
+                raise ImportError("initialization failed") from error
+
+    monkeypatch.setattr(detector, "Detector", Interrupted)
+    assert run(["predict", str(folder), "--model", str(model)]) == 130
+    assert capsys.readouterr().err.strip() == "tumorlens: interrupted"

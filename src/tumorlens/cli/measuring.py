@@ -117,12 +117,13 @@ def open_detector(
     """The model that MODEL names, on the device."""
     from tumorlens.detector import Detector
 
-    return Detector(
-        model,
-        operating_point=operating_point,
-        threads=threads,
-        providers=words.PROVIDERS[device],
-    )
+    with words.hold_interrupts():  # libraries that are interrupted while they load raise anything
+        return Detector(
+            model,
+            operating_point=operating_point,
+            threads=threads,
+            providers=words.PROVIDERS[device],
+        )
 
 
 def read_whole(

@@ -124,7 +124,7 @@ def command(
         ):
             job.run(writer, bar)
     except (KeyboardInterrupt, UsageError):
-        if output is not None and partial_path(output).exists():
+        if output is not None and job.counts and partial_path(output).exists():
             voice.say(f"{partial_path(output)} holds what was done; go on with --resume")
         raise
     voice.say(count_words(job.counts, skipped=job.skipped))
@@ -270,7 +270,7 @@ def _each_path(paths: tuple[str, ...]) -> Iterator[str]:
     """The named paths; ``-`` stands for a list on standard input."""
     for path in paths:
         if path == "-":
-            yield from (name for line in sys.stdin if (name := line.rstrip("\r\n")))
+            yield from (name for line in _open_stdin() if (name := line.rstrip("\r\n")))
         else:
             yield path
 
@@ -315,13 +315,14 @@ def _open_detector(
 ) -> Detector:
     from tumorlens.detector import Detector
 
-    return Detector(
-        model,
-        operating_point=operating_point,
-        threads=threads,
-        providers=words.PROVIDERS[device],
-        batch_size=batch_size,
-    )
+    with words.hold_interrupts():  # libraries that are interrupted while they load raise anything
+        return Detector(
+            model,
+            operating_point=operating_point,
+            threads=threads,
+            providers=words.PROVIDERS[device],
+            batch_size=batch_size,
+        )
 
 
 def _open_pictures(folder: Path | None, paths: tuple[str, ...]) -> HeatmapFolder | None:
@@ -368,6 +369,15 @@ def _open_stream(
     if form == "table":
         return open_when_done(output, overwrite=True)
     return continue_file(output, form, written)
+
+
+def _open_stdin() -> IO[str]:
+    """Standard input, in which a name may hold any bytes."""
+    if sys.stdin is None:
+        raise UsageError("-: standard input is closed; give it a list of paths, one a line")
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")
+    return sys.stdin
 
 
 def _open_stdout(errors: str) -> IO[str]:
