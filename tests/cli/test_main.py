@@ -151,3 +151,29 @@ print("HEAVY", *heavy & set(sys.modules))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "HEAVY"
     assert '"verdict": "tumor"' in done.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's full device")
+@pytest.mark.parametrize("words", [["--version"], ["info"], ["recipes"], ["data", "list"]])
+def test_an_output_that_is_full_is_one_line(words):
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run(
+            [sys.executable, "-m", "tumorlens", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith("tumorlens: standard output: No space left on device;")
+    assert done.stderr.count("\n") == 1
+
+
+def test_closed_streams_are_no_crash():
+    line = f"{sys.executable} -m tumorlens info >&- 2>&-"
+    assert subprocess.run(["sh", "-c", line], check=False).returncode == 0
+
+
+def test_errors_bring_no_control_characters_to_the_terminal(capsys):
+    assert run(["predict", "x", "--output", "/nowhere/\x07red"]) == 2
+    assert "\x07" not in capsys.readouterr().err

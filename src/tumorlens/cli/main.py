@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 
 import click
 
@@ -75,6 +77,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: what follows ``tumorlens``; by default the process's own.
     """
+    _open_missing()
     try:
         code = app.main(arguments, prog_name="tumorlens", standalone_mode=False)
         sys.stdout.flush()
@@ -88,11 +91,31 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _complain("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of the pipe has left; Python must not try to flush into it at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_output()
         return FAILED_IN_PART
+    except OSError as error:  # files are named where they are opened: this is the output itself
+        _leave_output()
+        place = error.filename or "standard output"
+        _complain(f"{place}: {error.strerror or error}; make room or choose another place")
+        return NOTHING_DONE
     return int(code or DONE)
 
 
+def _open_missing() -> None:
+    """Streams that the caller has closed swallow what is said, as they do for other programs."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open to the end
+            setattr(sys, name, stream)
+
+
+def _leave_output() -> None:
+    """Nobody can take what is still to be said: Python must not try to flush it at its end."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _complain(message: str) -> None:
-    click.secho(f"tumorlens: {message}", fg="red", err=True)
+    from tumorlens.cli.words import make_printable
+
+    click.secho(f"tumorlens: {make_printable(message)}", fg="red", err=True)
