@@ -198,7 +198,8 @@ SETS: dict[str, PublicSet] = {
         "brain perfusion, Scientific Data 2: 150003, 2015, doi:10.1038/sdata.2015.3",
         problems=(
             "ds002748 has brains cut out, the others skulls",
-            "ptbp: children, three nearly equal levels a person",
+            "ptbp: children, three nearly equal levels a person; neighbouring ids are often one "
+            "child scanned again: 60 ids show about 39 heads",
             "no post-contrast T1",
         ),
         sources=("ds000011", "ds002748", "ptbp", "demo_subjects"),
