@@ -23,7 +23,10 @@ from tumorlens.errors import UsageError
 from tumorlens.writing import check_writable, write_text
 
 if TYPE_CHECKING:
+    from tumorlens.detector import Detector
+    from tumorlens.evaluation.assessment import Evaluation
     from tumorlens.evaluation.scores import Scores
+    from tumorlens.report.pages import Page
 
 __all__ = ["command"]
 
@@ -74,6 +77,7 @@ __all__ = ["command"]
     help="Also write the scores of each slice.",
 )
 @words.output_option
+@words.report_option
 @words.overwrite_option
 @words.threads_option
 @words.device_option
@@ -89,6 +93,7 @@ def command(
     compare: str | None,
     save_scores: Path | None,
     output: Path | None,
+    report: Path | None,
     overwrite: bool,
     run_log: Path | None,
     quiet: bool,
@@ -104,9 +109,10 @@ def command(
     from tumorlens.evaluation.assessment import evaluate_scores
 
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
-    for file in filter(None, (output, save_scores, run_log)):
+    for file in filter(None, (output, save_scores, report, run_log)):
         check_writable(file, overwrite=overwrite)
-    scoring = _Asking(inputs, scores_file, voice, options).answer()
+    asking = _Asking(inputs, scores_file, voice, options)
+    scoring = asking.answer()
     other = None if compare is None else _Asking(inputs, None, voice, options).other(compare)
     evaluation = evaluate_scores(
         scoring.scores,
@@ -121,6 +127,9 @@ def command(
         _save(save_scores, scoring.scores, overwrite)
     if output is not None:
         write_text(output, evaluation.to_json(), overwrite=overwrite)
+    if report is not None:
+        page = _build_page(ctx, evaluation, scoring.scores, asking.detector)
+        _write_page(report, page, overwrite)
     if not quiet:
         _show(evaluation)
     scoring.report_failures(voice)
@@ -142,6 +151,7 @@ class _Asking:
         options: dict[str, Any],
     ) -> None:
         self.inputs, self.file, self.voice, self.options = inputs, scores_file, voice, options
+        self.detector: Detector | None = None
 
     def answer(self) -> Scoring:
         if self.file is not None:
@@ -163,14 +173,14 @@ class _Asking:
         return self._run(name).scores
 
     def _run(self, model: str) -> Scoring:
-        detector = open_detector(
+        self.detector = open_detector(
             model,
             operating_point=self.options["operating_point"],
             threads=self.options["threads"],
             device=self.options["device"],
         )
         manifest, twins = choose_data(self.inputs[1:], self.voice, self.options)
-        return score(detector, manifest, self.voice, twins=twins)
+        return score(self.detector, manifest, self.voice, twins=twins)
 
     def _read(self, file: Path) -> Scoring:
         from tumorlens.evaluation.score_files import read_scores
@@ -190,6 +200,30 @@ def _save(path: Path, scores: Scores, overwrite: bool) -> None:
     from tumorlens.evaluation.score_files import write_scores
 
     write_scores(path, scores, overwrite=overwrite)
+
+
+def _build_page(
+    ctx: click.Context, evaluation: Evaluation, scores: Scores, detector: Detector | None
+) -> Page:
+    from tumorlens.evaluation.assessment import drop_unfit
+    from tumorlens.report.evaluation_pages import build_evaluation_page
+    from tumorlens.report.galleries import show_mistakes
+
+    keep_all = ctx.params["keep_all"]
+    counted = scores if keep_all else drop_unfit(scores)[0]
+    return build_evaluation_page(
+        evaluation,
+        counted,
+        mistakes=show_mistakes(counted, detector),
+        command=words.repeat_command(ctx),
+        versions=words.list_versions(),
+    )
+
+
+def _write_page(path: Path, page: Page, overwrite: bool) -> None:
+    from tumorlens.report.pages import write_page
+
+    write_page(path, page, overwrite=overwrite)
 
 
 def _show(evaluation: Any) -> None:

@@ -27,6 +27,7 @@ VERBS: dict[str, str] = {
     "recipes": "List the recipes of train, or print one.",
     "evaluate": "Measure a model on labelled slices: every figure with its interval.",
     "calibrate": "Fit a model's thresholds to a site's own labelled cases.",
+    "card": "A model's card for people: use, data and terms, figures, known failures, checklists.",
     "info": "Version, bundled models with hash and terms, extras that are installed.",
 }
 """Verb -> what it does, in a line. A verb lives in ``tumorlens.cli.<verb>`` as ``command``."""
@@ -79,7 +80,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """
     _open_missing()
     try:
-        code = app.main(arguments, prog_name="tumorlens", standalone_mode=False)
+        given = sys.argv[1:] if arguments is None else list(arguments)
+        code = app.main(given, prog_name="tumorlens", standalone_mode=False, obj=tuple(given))
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from tumorlens.cli import words
+from tumorlens.cli.measuring import (
+    group_by_twins,
+    groups_option,
+    map_option,
+    read_whole,
+    twins_option,
+)
 from tumorlens.errors import UsageError
 from tumorlens.writing import check_writable, write_text
 
 if TYPE_CHECKING:
     from tumorlens.data.rows import Manifest
+    from tumorlens.evaluation.assessment import Evaluation
     from tumorlens.evaluation.scores import Scores
     from tumorlens.training.run import Job
 
@@ -44,14 +53,14 @@ __all__ = ["command"]
 @click.option(
     "--folds", type=click.IntRange(min=2), help="Train K times, each on all but one fold."
 )
-@click.option(
-    "--shared-groups/--separate-groups", default=None,
-    help="Whether a group's name means the same patient in all of DATA....",
-)  # fmt: skip
+@map_option
+@twins_option
+@groups_option
 @click.option("--skip-unreadable", is_flag=True, help="Go on without pictures that cannot be read.")
 @click.option("--drop-conflicts", is_flag=True, help="Go on without pictures with two labels.")
 @words.device_option
 @words.threads_option
+@words.report_option
 @words.run_log_option
 @words.voice_options
 @click.pass_context
@@ -62,6 +71,7 @@ def command(
     data: tuple[Path, ...],
     output: Path,
     folds: int | None,
+    report: Path | None,
     run_log: Path | None,
     quiet: bool,
     verbose: bool,
@@ -79,10 +89,13 @@ def command(
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
     if folds and options["left_out"]:
         raise UsageError("--folds and --leave-out contradict each other; give one of them")
-    if run_log is not None:
-        check_writable(run_log)
+    for file in filter(None, (report, run_log)):
+        check_writable(file)
     job = _make_job(data, output, voice, options)
-    scores = _train_folds(job, folds) if folds else _train_once(job, voice)
+    ended = _train_folds(job, folds) if folds else _train_once(job, voice)
+    scores = ended.scores
+    if report is not None:
+        _write_page(report, ctx, job, ended)
     if run_log is not None:
         counts = {"slices": len(job.manifest), "scored": 0 if scores is None else len(scores)}
         watch.write_log(run_log, "train", ctx.params, counts=counts)
@@ -92,15 +105,13 @@ def command(
 def _make_job(
     data: tuple[Path, ...], output: Path, voice: words.Voice, options: dict[str, Any]
 ) -> Job:
-    from tumorlens.data.manifest import merge_manifests, read_data
     from tumorlens.training.phases import Hardware
     from tumorlens.training.recipe import read_recipe
     from tumorlens.training.run import Job
 
     recipe = read_recipe(options["recipe"], options["changes"])
-    merged = merge_manifests(
-        [read_data(one) for one in data], shared_groups=options["shared_groups"]
-    )
+    merged = read_whole(data, classes=options["mapped"], shared_groups=options["shared_groups"])
+    merged = group_by_twins(merged, options["twins"], options["threads"], voice)
     kept, held_out, counts = _leave_out(merged, options["left_out"])
     return Job(
         recipe=recipe,
@@ -134,15 +145,34 @@ def _leave_out(
     return kept, held_out, counts
 
 
-def _train_folds(job: Job, folds: int) -> Scores:
+@dataclass(frozen=True)
+class _Ended:
+    """What a training leaves for its page.
+
+    Attributes:
+        scores: of the held-out rows; None if there are none.
+        evaluation: of these; None if they cannot be measured.
+        runs: what a run is called -> its folder.
+        model: the model file; None for folds, each of which has its own.
+        copies: held-out pictures with a copy in training.
+    """
+
+    scores: Scores | None
+    evaluation: Evaluation | None
+    runs: dict[str, Path]
+    model: Path | None = None
+    copies: int = 0
+
+
+def _train_folds(job: Job, folds: int) -> _Ended:
     from tumorlens.training.folds import train_folds
 
     scores = train_folds(job, folds)
-    _show(job, scores, copies=0)
-    return scores
+    runs = {f"fold {name}": job.folder / f"fold-{name}" for name in sorted(set(scores.fold))}
+    return _Ended(scores, _show(job, scores, copies=0), runs)
 
 
-def _train_once(job: Job, voice: words.Voice) -> Scores | None:
+def _train_once(job: Job, voice: words.Voice) -> _Ended:
     from tumorlens.report.plots import plot_curves
     from tumorlens.training.phases import CURVES
     from tumorlens.training.run import train_model
@@ -150,12 +180,43 @@ def _train_once(job: Job, voice: words.Voice) -> Scores | None:
     outcome = train_model(job)
     plot_curves(job.folder / CURVES, job.folder / "curves.png")
     voice.say(f"{outcome.model} after {outcome.seconds:.0f} s")
+    evaluation = None
     if outcome.scores is not None:
-        _show(job, outcome.scores, outcome.copies)
-    return outcome.scores
+        evaluation = _show(job, outcome.scores, outcome.copies)
+    runs = {"loss and learning rate": job.folder}
+    return _Ended(outcome.scores, evaluation, runs, outcome.model, outcome.copies)
 
 
-def _show(job: Job, scores: Scores, copies: int) -> None:
+def _write_page(path: Path, ctx: click.Context, job: Job, ended: _Ended) -> None:
+    from tumorlens.detector import Detector
+    from tumorlens.evaluation.assessment import drop_unfit
+    from tumorlens.report.evaluation_pages import build_evaluation_sections
+    from tumorlens.report.galleries import show_mistakes
+    from tumorlens.report.pages import Section, write_page
+    from tumorlens.report.training_pages import build_training_page
+    from tumorlens.training.phases import CURVES
+    from tumorlens.training.run import read_run
+
+    held_out: list[Section] = []
+    if ended.scores is not None and ended.evaluation is not None:
+        counted = drop_unfit(ended.scores)[0]
+        detector = None
+        if ended.model is not None:
+            detector = Detector(ended.model, threads=job.hardware.threads)
+        mistakes = show_mistakes(counted, detector)
+        held_out = build_evaluation_sections(ended.evaluation, counted, mistakes=mistakes)
+    page = build_training_page(
+        {name: folder / CURVES for name, folder in ended.runs.items()},
+        read_run(next(iter(ended.runs.values()))),
+        held_out=held_out,
+        copies=ended.copies,
+        command=words.repeat_command(ctx),
+        versions=words.list_versions(),
+    )
+    write_page(path, page)
+
+
+def _show(job: Job, scores: Scores, copies: int) -> Evaluation | None:
     """Figures of the held-out rows: on the terminal, and in the run's folder."""
     from tumorlens.evaluation.assessment import drop_unfit, evaluate_scores
     from tumorlens.report.tables import open_console
@@ -163,10 +224,11 @@ def _show(job: Job, scores: Scores, copies: int) -> None:
 
     if len({row.label for row in scores.rows if row.label}) < 2:
         job.notice("the held-out rows hold one label only: tumorlens evaluate --scores shows them")
-        return
+        return None
     counted, _ = drop_unfit(scores)
     # A precision is a predictive value at the share of tumors that the test happens to hold.
     share = float(counted.tumor[counted.labelled].mean())
     evaluation = evaluate_scores(scores, prevalence=share)
     write_text(job.folder / "figures.json", evaluation.to_json(), overwrite=True)
     print_run(open_console(), evaluation, job.recipe.published, copies)
+    return evaluation

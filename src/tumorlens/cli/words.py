@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -32,11 +33,13 @@ __all__ = [
     "data_arguments",
     "device_option",
     "hold_interrupts",
+    "list_versions",
     "model_argument",
     "model_option",
     "open_bar",
     "output_option",
     "overwrite_option",
+    "repeat_command",
     "report_option",
     "run_log_option",
     "threads_option",
@@ -284,7 +287,7 @@ class Stopwatch:
             "verb": verb,
             "started": self.started.isoformat(timespec="seconds"),
             "seconds": round(perf_counter() - self.begin, 3),
-            "versions": _versions(),
+            "versions": list_versions(),
             "model": None if session is None else _describe(session),
             "options": {name: _plain(value) for name, value in options.items()},
             "counts": dict(counts),
@@ -292,7 +295,7 @@ class Stopwatch:
         write_text(path, json.dumps(log, indent=1) + "\n", overwrite=True)
 
 
-def _versions() -> dict[str, str]:
+def list_versions() -> dict[str, str]:
     """tumorlens, Python, and the heavy libraries that this run has loaded."""
     loaded: dict[str, str] = {
         name: str(getattr(sys.modules[name], "__version__", "unknown"))
@@ -300,6 +303,11 @@ def _versions() -> dict[str, str]:
         if name in sys.modules
     }
     return {"tumorlens": __version__, "python": platform.python_version(), **loaded}
+
+
+def repeat_command(ctx: click.Context) -> str:
+    """The command line as it was given, for the end of a page."""
+    return shlex.join(["tumorlens", *(ctx.obj or ())])
 
 
 def _describe(session: Session) -> dict[str, Any]:

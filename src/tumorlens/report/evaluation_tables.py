@@ -18,10 +18,15 @@ from tumorlens.report.tables import make_table
 
 __all__ = [
     "FIGURE_WORDS",
+    "list_notes",
+    "name_figure",
     "print_adoption",
     "print_estimates",
     "print_evaluation",
+    "remark_on",
+    "shorten_group",
     "tabulate_confusion",
+    "write_span",
 ]
 
 FIGURE_WORDS = {
@@ -63,7 +68,7 @@ def print_evaluation(console: Console, evaluation: Evaluation) -> None:
     parts = [part for part in evaluation.parts if part.by]
     if parts:
         console.print(_tabulate_parts(parts))
-    for words in _list_notes(evaluation):
+    for words in list_notes(evaluation):
         console.print(Text(words))
     console.print(Text(RESEARCH_USE))
 
@@ -71,7 +76,7 @@ def print_evaluation(console: Console, evaluation: Evaluation) -> None:
 def print_estimates(console: Console, title: str, estimates: Iterable[Estimate]) -> None:
     """Print figures with interval, number and groups, one a line."""
     rows = [
-        (_name(one.name), *_show(one), f"{one.n:,}", f"{one.groups:,}", _remark(one))
+        (name_figure(one.name), *_show(one), f"{one.n:,}", f"{one.groups:,}", remark_on(one))
         for one in estimates
     ]
     columns = ("figure", "value", "95 % interval", "n", "groups", "")
@@ -119,7 +124,7 @@ def _print_whole(console: Console, evaluation: Evaluation, part: Part) -> None:
 
 def _tabulate_parts(parts: Sequence[Part]) -> Table:
     names = [name for name in IN_PARTS if any(_get(part, name) for part in parts)]
-    columns = ("part", "slices", "groups", *(_name(name).split(" (")[0] for name in names))
+    columns = ("part", "slices", "groups", *(name_figure(name).split(" (")[0] for name in names))
     rows = []
     for part in parts:
         label = " ".join(value or "(none)" for value in part.by.values())
@@ -150,7 +155,7 @@ def _tabulate_reliability(part: Part) -> Table | None:
             f"{one.groups:,}",
             f"{one.predicted:.3f}",
             f"{one.observed:.3f}",
-            _span(one.low, one.high),
+            write_span(one.low, one.high),
         )
         for one in part.reliability
     ]
@@ -169,13 +174,14 @@ def _tabulate_counts(part: Part) -> Table | None:
     }
     groups = sorted({group for counts in cells.values() for group in counts})
     rows = [
-        (_shorten(group), *(counts.get(group, "") for counts in cells.values())) for group in groups
+        (shorten_group(group), *(counts.get(group, "") for counts in cells.values()))
+        for group in groups
     ]
     title = "Under 20 groups there is no interval; the counts per group"
     return make_table(title, ("group", *few), rows)
 
 
-def _shorten(group: str) -> str:
+def shorten_group(group: str) -> str:
     """A file that is its own group is shown by its name."""
     return PurePath(group).name if group.startswith("file:") else group
 
@@ -183,7 +189,7 @@ def _shorten(group: str) -> str:
 def _tabulate_differences(other: str, differences: Sequence[Difference]) -> Table:
     rows = [
         (
-            _name(one.name),
+            name_figure(one.name),
             f"{one.value:.3f}",
             f"{one.other:.3f}",
             f"{one.difference:+.3f}",
@@ -195,7 +201,8 @@ def _tabulate_differences(other: str, differences: Sequence[Difference]) -> Tabl
     return make_table(f"Against {other}", columns, rows)
 
 
-def _list_notes(evaluation: Evaluation) -> Iterator[str]:
+def list_notes(evaluation: Evaluation) -> Iterator[str]:
+    """What to know before believing a figure, a sentence each."""
     if evaluation.left_out:
         counts = "; ".join(f"{why}: {n:,}" for why, n in evaluation.left_out.items())
         yield f"Left out of every figure: {counts}"
@@ -210,7 +217,8 @@ def _get(part: Part, name: str) -> Estimate | None:
     return found if found is not None and found.value is not None else None
 
 
-def _name(name: str) -> str:
+def name_figure(name: str) -> str:
+    """A figure's name as people read it."""
     words = FIGURE_WORDS.get(name, name.replace("_", " "))
     head, _, percent = words.rpartition(" ")
     return f"{head} {percent} %" if percent.isdecimal() else words
@@ -219,21 +227,23 @@ def _name(name: str) -> str:
 def _show(one: Estimate) -> tuple[str, str]:
     if one.value is None:
         return "–", one.note
-    return f"{one.value:.3f}", _span(one.low, one.high)
+    return f"{one.value:.3f}", write_span(one.low, one.high)
 
 
 def _brief(one: Estimate | None) -> str:
     if one is None or one.value is None:
         return "–"
-    span = _span(one.low, one.high, digits=2)
+    span = write_span(one.low, one.high, digits=2)
     return f"{one.value:.3f}\n{span}" if span else f"{one.value:.3f}"
 
 
-def _span(low: float | None, high: float | None, *, digits: int = 3) -> str:
+def write_span(low: float | None, high: float | None, *, digits: int = 3) -> str:
+    """An interval as ``0.924–0.989``; empty where there is none."""
     return "" if low is None or high is None else f"{low:.{digits}f}–{high:.{digits}f}"
 
 
-def _remark(one: Estimate) -> str:
+def remark_on(one: Estimate) -> str:
+    """How the interval came about, and what to know about the figure."""
     if one.value is None:
         return ""
     words = {"exact": "exact, on groups", "counts": "under 20 groups"}.get(one.method, "")

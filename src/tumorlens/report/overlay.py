@@ -7,6 +7,8 @@ where it sees none, so that the anatomy stays visible under it.
 
 from __future__ import annotations
 
+import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import PurePath
@@ -19,7 +21,7 @@ from tumorlens.finding import RESEARCH_USE, Box, Finding, Verdict
 from tumorlens.imaging.slices import Slice
 from tumorlens.report.colors import color_table
 
-__all__ = ["LARGEST_SIDE", "LEAST_SIDE", "draw"]
+__all__ = ["LARGEST_SIDE", "LEAST_SIDE", "THUMBNAIL", "draw", "draw_thumbnail"]
 
 LEAST_SIDE = 512
 """The longer side of the drawn slice, at least, in pixels: text must be readable."""
@@ -27,10 +29,14 @@ LEAST_SIDE = 512
 LARGEST_SIDE = 4096
 """The longer side of the drawn slice, at most; larger slices are reduced."""
 
+THUMBNAIL = 256
+"""The longer side of a thumbnail, at most."""
+
 _PAPER = (17, 19, 24)
 _INK = (236, 238, 242)
 _FAINT = (150, 156, 168)
 _MARK = (120, 220, 255)  # boxes and peak: a hue that neither greys nor the heat scale hold
+_TRUTH = (122, 214, 150)  # what people drew
 _DARK = (0, 0, 0)
 _VERDICT_INK: dict[Verdict | None, tuple[int, int, int]] = {
     "tumor": (255, 122, 89),
@@ -51,6 +57,7 @@ _HEAT_FIRST = 0.25  # the scale begins in violet: black would darken the anatomy
 
 Array = npt.NDArray[np.float32]
 Affine = npt.NDArray[np.float64]
+Edges = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,48 @@ def draw(slice_: Slice, finding: Finding) -> Image.Image:
         `LEAST_SIDE`, reduced to at most `LARGEST_SIDE`; a caption below.
     """
     view = _View.of(slice_)
-    picture = Image.fromarray(_grey(slice_)).resize(view.size, _resampling(view)).convert("RGB")
+    return _frame(_show_evidence(slice_, finding, view), finding, view)
+
+
+def draw_thumbnail(
+    slice_: Slice,
+    finding: Finding | None = None,
+    *,
+    annotated: Sequence[Edges] = (),
+    side: int = THUMBNAIL,
+) -> tuple[bytes, tuple[int, int]]:
+    """A small JPEG of the slice, for a gallery: no caption.
+
+    Args:
+        slice_: the slice.
+        finding: its evidence is drawn; None: the slice as it is.
+        annotated: boxes that people drew, in pixels of the slice.
+        side: the longer side, at most, in pixels.
+
+    Returns:
+        The encoded picture and its (width, height).
+    """
+    view = _View.of(slice_)
+    if finding is None:
+        picture = _show_plain(slice_, view)
+    else:
+        picture = _show_evidence(slice_, finding, view)
+    pen = ImageDraw.Draw(picture)
+    for x0, y0, x1, y1 in annotated:
+        edges = (*view.place(x0, y0), *view.place(x1, y1))
+        pen.rectangle(edges, outline=_TRUTH, width=max(3, view.unit // 6))
+    picture.thumbnail((side, side))
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=82, optimize=True)
+    return stream.getvalue(), picture.size
+
+
+def _show_plain(slice_: Slice, view: _View) -> Image.Image:
+    return Image.fromarray(_grey(slice_)).resize(view.size, _resampling(view)).convert("RGB")
+
+
+def _show_evidence(slice_: Slice, finding: Finding, view: _View) -> Image.Image:
+    picture = _show_plain(slice_, view)
     if finding.activation is not None and finding.to_pixels is not None:
         picture = _blend_heat(picture, finding, view)
     pen = ImageDraw.Draw(picture)
@@ -107,7 +155,7 @@ def draw(slice_: Slice, finding: Finding) -> Image.Image:
         _draw_peak(pen, view.place(*finding.peak_xy or (0, 0)), view.unit)
     if slice_.info.sides_known and slice_.info.plane in ("axial", "coronal"):
         _draw_sides(pen, view)
-    return _frame(picture, finding, view)
+    return picture
 
 
 def _grey(slice_: Slice) -> npt.NDArray[np.uint8]:

@@ -1,0 +1,219 @@
+"""An evaluation as a page: what is read first, the curves, each source, the worst mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from tumorlens.evaluation.assessment import Evaluation, Part
+from tumorlens.evaluation.comparison import Difference
+from tumorlens.evaluation.intervals import Estimate
+from tumorlens.evaluation.scores import Scores
+from tumorlens.report.evaluation_tables import (
+    IN_PARTS,
+    LISTED,
+    list_notes,
+    name_figure,
+    remark_on,
+    shorten_group,
+    write_span,
+)
+from tumorlens.report.pages import Block, Fact, Facts, Page, Section, Table, Text, limit_rows
+from tumorlens.report.plots import (
+    Interval,
+    plot_confusion,
+    plot_forest,
+    plot_histogram,
+    plot_precision_recall,
+    plot_reliability,
+    plot_roc,
+)
+
+__all__ = ["build_evaluation_page", "build_evaluation_sections"]
+
+FIRST = ("auc", "sensitivity", "specificity", "found", "alarm", "ece")
+IN_FOREST = ("auc", "sensitivity", "specificity")
+ELSEWHERE = "tumorlens evaluate --output FILE.json has them all"
+
+
+def build_evaluation_page(
+    evaluation: Evaluation,
+    scores: Scores,
+    *,
+    mistakes: Sequence[Block] = (),
+    command: str = "",
+    versions: Mapping[str, str] | None = None,
+) -> Page:
+    """The page of ``tumorlens evaluate``.
+
+    Args:
+        evaluation: what is shown.
+        scores: the rows that its figures count (without those that `drop_unfit` drops).
+        mistakes: galleries, of `galleries.show_mistakes`.
+        command, versions: for the end of the page.
+    """
+    whole = evaluation.parts[0]
+    point = f" at the operating point {evaluation.operating_point}"
+    lead = (
+        f"{evaluation.model or 'Scores'}{point if evaluation.operating_point else ''}: "
+        f"{whole.slices:,} slices ({whole.tumor:,} tumor, {whole.no_tumor:,} no tumor) of "
+        f"{whole.groups:,} groups. Intervals are 95 %, by bootstrap over groups (patients, or "
+        "clusters of copies)."
+    )
+    sections = build_evaluation_sections(evaluation, scores, mistakes=mistakes)
+    title = f"Evaluation on {evaluation.data}"
+    return Page(title, lead, tuple(sections), command, dict(versions or {}))
+
+
+def build_evaluation_sections(
+    evaluation: Evaluation,
+    scores: Scores,
+    *,
+    mistakes: Sequence[Block] = (),
+) -> list[Section]:
+    """The sections of an evaluation, for its own page and for that of a training."""
+    whole = evaluation.parts[0]
+    parts = [part for part in evaluation.parts if part.by]
+    rankings = (plot_roc(scores), plot_precision_recall(scores), plot_histogram(scores))
+    calls = (plot_reliability(whole.reliability), plot_confusion(whole.confusion))
+    return [
+        Section("At a glance", tuple(_list_first(evaluation))),
+        Section("Telling tumor from none", tuple(filter(None, rankings))),
+        Section("Probabilities and calls", tuple(filter(None, calls))),
+        Section("Part by part", tuple(_show_parts(parts))),
+        Section("Worst mistakes", tuple(mistakes)),
+        Section("All figures", tuple(_tabulate_all(evaluation))),
+    ]
+
+
+def _list_first(evaluation: Evaluation) -> Iterator[Block]:
+    for part in evaluation.parts:
+        if part.by:
+            continue
+        if part.seen != "as_is":
+            yield Text((f"Without pictures seen in training: {part.slices:,} slices.",))
+        facts = [_state(one) for name in FIRST if (one := _find(part, name)) is not None]
+        if facts:
+            yield Facts(tuple(facts))
+        elif part.note:
+            yield Text((part.note,))
+    notes = tuple(list_notes(evaluation))
+    if notes:
+        yield Text(notes, listed=True)
+
+
+def _state(one: Estimate) -> Fact:
+    value = "–" if one.value is None else f"{one.value:.3f}"
+    span = write_span(one.low, one.high) or "no interval"
+    return Fact(
+        name_figure(one.name).split(" (")[0],
+        value,
+        (span, f"{one.n:,} slices", f"{one.groups:,} groups"),
+    )
+
+
+def _show_parts(parts: Sequence[Part]) -> Iterator[Block]:
+    if not parts:
+        return
+    panels = {
+        name_figure(name).split(" (")[0]: lines
+        for name in IN_FOREST
+        if (lines := [line for part in parts if (line := _draw_line(part, name)) is not None])
+    }
+    forest = plot_forest(panels)
+    if forest is not None:
+        yield forest
+    names = [name for name in IN_PARTS if any(_find(part, name) for part in parts)]
+    columns = ("part", "slices", "groups", *(name_figure(name).split(" (")[0] for name in names))
+    rows = [_list_part(part, names) for part in parts]
+    yield Table("Part by part", columns, limit_rows(rows, more=ELSEWHERE))
+
+
+def _list_part(part: Part, names: Sequence[str]) -> tuple[str, ...]:
+    cells = [_show(_find(part, name)) for name in names]
+    if not part.estimates and cells:
+        cells[0] = part.note
+    return (_label(part), f"{part.slices:,}", f"{part.groups:,}", *cells)
+
+
+def _draw_line(part: Part, name: str) -> Interval | None:
+    one = _find(part, name)
+    if one is None or one.value is None:
+        return None
+    return Interval(_label(part), one.value, one.low, one.high)
+
+
+def _label(part: Part) -> str:
+    words = " ".join(value or "(none)" for value in part.by.values())
+    return words if part.seen == "as_is" else f"{words}, unseen"
+
+
+def _tabulate_all(evaluation: Evaluation) -> Iterator[Block]:
+    for part in evaluation.parts:
+        if part.by or not part.estimates:
+            continue
+        caption = "All slices" if part.seen == "as_is" else "Without pictures seen in training"
+        yield Table(caption, _COLUMNS, tuple(_list_estimate(one) for one in part.estimates))
+        if part.confusion:
+            names = tuple(next(iter(part.confusion.values())))
+            counts = [
+                (truth, *(f"{called[name]:,}" for name in names))
+                for truth, called in part.confusion.items()
+            ]
+            yield Table("True class (rows), called class", ("true", *names), tuple(counts))
+        counted = _tabulate_counts(part)
+        if counted is not None:
+            yield counted
+        if part.differences:
+            yield _tabulate_differences(evaluation.other, part.differences)
+
+
+_COLUMNS = ("figure", "value", "95 % interval", "n", "groups", "remark")
+
+
+def _list_estimate(one: Estimate) -> tuple[str, ...]:
+    value = "–" if one.value is None else f"{one.value:.3f}"
+    remark = one.note if one.value is None else remark_on(one)
+    span = write_span(one.low, one.high)
+    return name_figure(one.name), value, span, f"{one.n:,}", f"{one.groups:,}", remark
+
+
+def _tabulate_counts(part: Part) -> Table | None:
+    few = {name: one for name in LISTED if (one := _find(part, name)) and one.counts}
+    if not few:
+        return None
+    cells = {
+        name: {group: f"{a:g} of {b:g}" for group, a, b in one.counts} for name, one in few.items()
+    }
+    groups = sorted({group for counts in cells.values() for group in counts})
+    rows = [
+        (shorten_group(group), *(counts.get(group, "") for counts in cells.values()))
+        for group in groups
+    ]
+    caption = "Under 20 groups there is no interval; the counts per group"
+    return Table(caption, ("group", *few), limit_rows(rows, more=ELSEWHERE))
+
+
+def _tabulate_differences(other: str, differences: Sequence[Difference]) -> Table:
+    rows = [
+        (
+            name_figure(one.name),
+            f"{one.value:.3f}",
+            f"{one.other:.3f}",
+            f"{one.difference:+.3f}",
+            "" if one.low is None or one.high is None else f"{one.low:+.3f} to {one.high:+.3f}",
+        )
+        for one in differences
+    ]
+    columns = ("figure", "this", "other", "difference", "95 % interval, paired")
+    return Table(f"Against {other}", columns, tuple(rows))
+
+
+def _find(part: Part, name: str) -> Estimate | None:
+    return next((one for one in part.estimates if one.name == name), None)
+
+
+def _show(one: Estimate | None) -> str:
+    if one is None or one.value is None:
+        return "–"
+    span = write_span(one.low, one.high, digits=2)
+    return f"{one.value:.3f} ({span})" if span else f"{one.value:.3f}"

@@ -1,0 +1,88 @@
+"""Pages of real scores: what stands on them, how large they are, which mistakes they show."""
+
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from page_reader import PageReader
+from score_tables import draw_scores, make_rows, make_scores
+from tumorlens.data.rows import Row
+from tumorlens.evaluation.assessment import evaluate_scores
+from tumorlens.report.evaluation_pages import build_evaluation_page
+from tumorlens.report.galleries import find_mistakes, show_mistakes
+from tumorlens.report.pages import Gallery, render_html
+
+HOSTILE = '<b onclick="x">$\\frac$ & "source"'
+
+
+def make_html(scores):
+    evaluation = evaluate_scores(scores, replicates=100)
+    return render_html(build_evaluation_page(evaluation, scores, mistakes=show_mistakes(scores)))
+
+
+def test_page_has_facts_plots_and_tables():
+    html = make_html(draw_scores())
+    page = PageReader(html)
+    assert page.faults == []
+    assert page.tags.count("svg") == 5
+    for word in ("AUC", "sensitivity", "Brier score", "average precision"):
+        assert word in page.text
+    assert re.search(r"style=\"[^\"]*#0[0-9a-f]0", html) is None  # every stand-in has its variable
+
+
+def test_hostile_sources_stand_as_text_in_plots_and_tables():
+    n = 120
+    rng = np.random.default_rng(0)
+    tumor = rng.random(n) < 0.5
+    source = np.where(np.arange(n) < 60, HOSTILE, "日本\u202e病院")
+    rows = make_rows([str(i // 2) for i in range(n)], tumor, source=[str(s) for s in source])
+    page = PageReader(make_html(make_scores(rows, rng.random(n))))
+    assert page.faults == []
+    assert "b" not in page.tags
+    assert page.text.count("<b onclick") >= 4
+    assert "\u202e" not in page.text
+
+
+def test_ten_thousand_slices_make_a_small_page():
+    html = make_html(draw_scores(groups=500, slices=20))
+    assert len(html) < 400_000
+
+
+def test_one_label_or_none_still_makes_a_page():
+    for label in ("tumor", ""):
+        rows = [Row(path=r.path, group=r.group, label=label) for r in draw_scores(4, 3).rows]
+        page = PageReader(make_html(make_scores(rows, np.linspace(0, 1, 12))))
+        assert page.faults == []
+
+
+def test_worst_mistakes_come_first_and_groups_take_turns():
+    rows = make_rows(["a", "a", "b", "c"], [True, True, True, False])
+    scores = make_scores(rows, np.array([0.01, 0.02, 0.3, 0.9]))
+    assert [one.index for one in find_mistakes(scores, missed=True)] == [0, 2, 1]
+    assert [one.called for one in find_mistakes(scores, missed=False)] == ["tumor"]
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    rows = []
+    for number in range(4):
+        path = tmp_path / f"{number}.png"
+        if number != 3:
+            noise = np.random.default_rng(number).integers(0, 255, (60, 300))
+            Image.fromarray(noise.astype(np.uint8)).save(path)
+        rows.append(Row(path=path, group=str(number), label="tumor", boxes=((5, 5, 20, 20),)))
+    return rows
+
+
+def test_pictures_are_read_by_path_and_the_missing_counted(pictures):
+    boxes = np.array(["1 2 30 40 0.9", "nonsense", "9 9 1 1 7", ""], object)
+    blocks = show_mistakes(make_scores(pictures, np.full(4, 0.1), boxes=boxes))
+    (gallery,) = [block for block in blocks if isinstance(block, Gallery)]
+    assert len(gallery.tiles) == 3
+    assert all(max(p.size) <= 256 for tile in gallery.tiles for p in tile.pictures)
+    said = " ".join(line for block in blocks if hasattr(block, "lines") for line in block.lines)
+    assert "without the model: no heat maps" in said
+    assert "1 of the pictures looked for could not be read" in said
+    assert "False alarms: none." in said
