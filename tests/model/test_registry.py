@@ -13,10 +13,10 @@ from tumorlens.model.session import Session
 
 
 @pytest.mark.parametrize("entry", MODELS.values(), ids=MODELS)
-def test_every_bundled_model_is_what_the_registry_says(entry):
+def test_every_bundled_model_is_what_the_registry_says_and_remembers_its_pictures(entry):
     assert hashlib.sha256(entry.path.read_bytes()).hexdigest() == entry.sha256
     assert MODELS[entry.name] is entry
-    assert Session(entry.path, sha256=entry.sha256).seen is None
+    assert Session(entry.path, sha256=entry.sha256).seen
     assert entry.license
     assert entry.terms
     assert entry.summary
