@@ -22,12 +22,14 @@ __all__ = ["VERBS", "app", "run"]
 VERBS: dict[str, str] = {
     "predict": "Say of each slice whether it shows a tumor, where, and how sure that is.",
     "data": "Public sets: what they are, their terms, what is wrong with them; read a download.",
+    "audit": "Say what is wrong with labelled slices: copies, conflicts, leaks, shortcuts.",
     "split": "Split labelled slices into train, validation and test, or folds, by patient.",
     "train": "Train a model on labelled slices, by a recipe.",
     "recipes": "List the recipes of train, or print one.",
     "evaluate": "Measure a model on labelled slices: every figure with its interval.",
     "calibrate": "Fit a model's thresholds to a site's own labelled cases.",
     "card": "A model's card for people: use, data and terms, figures, known failures, checklists.",
+    "seen": "Ask whether pictures, or copies of them, were in a model's training.",
     "info": "Version, bundled models with hash and terms, extras that are installed.",
 }
 """Verb -> what it does, in a line. A verb lives in ``tumorlens.cli.<verb>`` as ``command``."""

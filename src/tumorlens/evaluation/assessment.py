@@ -40,7 +40,7 @@ BoolArray = npt.NDArray[np.bool_]
 EVALUATION_SCHEMA = 1
 """Number of the JSON's schema: keys may be added under one number, never renamed."""
 
-UNFIT_NOTES = ("CT head", "abdomen CT", "doubtful")
+UNFIT_NOTES = ("CT head", "abdomen CT", "doubtful", "audit: leave out")
 """Rows whose note says so are left out of every figure, unless the caller keeps them."""
 
 SMALL_LESION = re.compile(r"(?<!\d)(\d+) tumor pixels")

@@ -1,0 +1,1 @@
+"""Whether data can be trusted: copies, conflicts, leaks, misfits and shortcuts."""

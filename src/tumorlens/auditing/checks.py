@@ -1,0 +1,191 @@
+"""`audit_manifest`: all checks over one set, ranked by how much they would change a result."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from tumorlens.auditing.composition import find_imbalance, find_ties
+from tumorlens.auditing.copies import (
+    find_conflicts,
+    find_copies,
+    find_divided_groups,
+    find_leaks,
+    find_shared,
+)
+from tumorlens.auditing.evidence import Evidence, gather_evidence
+from tumorlens.auditing.findings import Audit, AuditFinding
+from tumorlens.auditing.oddities import (
+    find_misfits,
+    find_oddities,
+    find_telling_marks,
+    find_unreadable,
+)
+from tumorlens.auditing.shortcuts import (
+    LEAST_GROUPS,
+    MOST_ROWS,
+    measure_label_shortcut,
+    measure_source_shortcut,
+)
+from tumorlens.data.rows import Manifest, Row
+from tumorlens.evaluation.intervals import FEW_GROUPS, Estimate
+from tumorlens.model.session import Session
+
+__all__ = ["CHECKS", "PASSES", "audit_manifest"]
+
+PASSES = 3
+"""Times that progress is told of each picture."""
+
+CHECKS: tuple[Callable[[Evidence], Iterator[AuditFinding]], ...] = (
+    find_leaks,
+    find_shared,
+    find_conflicts,
+    find_divided_groups,
+    find_copies,
+    find_unreadable,
+    find_oddities,
+    find_telling_marks,
+    find_misfits,
+    find_imbalance,
+    find_ties,
+)
+"""Each draws its findings from the evidence; the nuisance classifier comes after them."""
+
+_WARNED = 0.55  # low end of the AUC from which nuisance is a warning
+_PLACES = {"file": "the files", "prepared": "the prepared pictures"}
+_SEEN = {
+    "file": "size, border, histogram and compression",
+    "prepared": "border, histogram and sharpness",
+}
+_WEIGHTS = {"file": 0.6, "prepared": 0.8}  # prepared pictures are what a network sees
+
+
+def audit_manifest(
+    manifest: Manifest,
+    *,
+    against: Manifest | None = None,
+    session: Session | None = None,
+    threads: int = 1,
+    progress: Callable[[int], None] | None = None,
+) -> Audit:
+    """Say what is wrong with a set, the worst first.
+
+    Args:
+        manifest: the set, with or without labels, groups and splits.
+        against: another set that should share nothing with it.
+        session: a model that says which pictures are unlike brain MRI; None: not looked at.
+        threads: to work with.
+        progress: told `PASSES` times of every picture.
+
+    Raises:
+        MissingExtra: scikit-learn or the nearest-neighbour index is not installed.
+    """
+    evidence = gather_evidence(
+        manifest, against, session=session, threads=threads, progress=progress
+    )
+    findings = [finding for check in CHECKS for finding in check(evidence)]
+    estimates, notes = _measure_shortcuts(evidence)
+    findings += _warn(evidence, estimates)
+    if session is None:
+        notes.append("no model was asked whether pictures are brain MRI")
+    return Audit(
+        name=manifest.name,
+        rows=evidence.rows,
+        findings=tuple(findings),
+        own=evidence.own,
+        against="" if against is None else against.name,
+        distinct=evidence.distinct,
+        counts=Counter(row.label or "unlabelled" for row in manifest.rows),
+        estimates=tuple(estimates),
+        notes=tuple(notes),
+    )
+
+
+def _measure_shortcuts(evidence: Evidence) -> tuple[list[Estimate], list[str]]:
+    estimates: list[Estimate] = []
+    labelled = _draw([n for n in evidence.readable if evidence.rows[n].label])
+    readable = _draw(evidence.readable)
+    for place in ("file", "prepared"):
+        if labelled:
+            auc = measure_label_shortcut(*_inputs(evidence, labelled, place))
+            if auc is not None:
+                estimates.append(msgspec.structs.replace(auc, name=f"label_from_{place}"))
+        told = measure_source_shortcut(*_inputs(evidence, readable, place)) if readable else None
+        if told is not None:
+            estimates.append(msgspec.structs.replace(told, name=f"source_from_{place}"))
+    notes = []
+    for what in ("label", "source"):
+        if not any(one.name.startswith(what) for one in estimates):
+            notes.append(
+                f"whether nuisance tells the {what} was not measured: two {what}s with "
+                f"{LEAST_GROUPS} groups each are needed"
+            )
+    return estimates, notes
+
+
+def _draw(rows: Sequence[int]) -> list[int]:
+    if len(rows) <= MOST_ROWS:
+        return list(rows)
+    drawn = np.random.default_rng(0).choice(len(rows), MOST_ROWS, replace=False)
+    return [rows[number] for number in sorted(drawn.tolist())]
+
+
+def _inputs(
+    evidence: Evidence, rows: Sequence[int], place: str
+) -> tuple[list[Row], list[str], npt.NDArray[np.float32], int]:
+    features = np.stack([getattr(evidence.traits[row], f"on_{place}") for row in rows])
+    return (
+        [evidence.rows[row] for row in rows],
+        [evidence.cases[row] for row in rows],
+        features,
+        evidence.threads,
+    )
+
+
+def _warn(evidence: Evidence, estimates: Sequence[Estimate]) -> Iterator[AuditFinding]:
+    sources = Counter(evidence.rows[row].source for row in evidence.readable)
+    guess = max(sources.values(), default=0) / max(1, len(evidence.readable))
+    for one in estimates:
+        what, _, place = one.name.partition("_from_")
+        if one.value is None:
+            continue
+        low = one.value if one.low is None else one.low
+        if what == "label" and low > _WARNED:
+            yield _warn_of_label(one, low, place)
+        elif what == "source" and low > guess:
+            yield _warn_of_source(one, guess, place)
+
+
+def _warn_of_label(one: Estimate, low: float, place: str) -> AuditFinding:
+    return AuditFinding(
+        "shortcuts",
+        f"nuisance tells the label, {_PLACES[place]}",
+        f"{_SEEN[place]} of {_PLACES[place]} tell tumor from none with AUC {one.value:.2f}"
+        f"{_span(one)}, without a look at the brain",
+        "a good figure on this set proves little: test on other sources, inside patients and at "
+        "matched levels; make label and source independent",
+        impact=_WEIGHTS[place] * 2 * (low - 0.5),
+        estimate=one,
+    )
+
+
+def _warn_of_source(one: Estimate, guess: float, place: str) -> AuditFinding:
+    return AuditFinding(
+        "shortcuts",
+        f"nuisance tells the source, {_PLACES[place]}",
+        f"{_SEEN[place]} of {_PLACES[place]} tell the source of {one.value:.0%} of them"
+        f"{_span(one)}; guessing gets {guess:.0%}",
+        "harmless while every source holds both labels alike; else a network will learn it",
+        impact=0.1 * _WEIGHTS[place],
+        estimate=one,
+    )
+
+
+def _span(one: Estimate) -> str:
+    if one.low is None or one.high is None:
+        return f" (no interval under {FEW_GROUPS} groups)"
+    return f" (95 % interval {one.low:.2f}–{one.high:.2f})"

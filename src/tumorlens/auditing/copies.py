@@ -1,0 +1,209 @@
+"""Copies: inside a set, with two labels, in two groups, and across splits and sets."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+
+from tumorlens.auditing.evidence import Evidence
+from tumorlens.auditing.findings import AuditFinding, Example
+from tumorlens.data.rows import Row
+from tumorlens.data.twins import Twin
+
+__all__ = ["find_conflicts", "find_copies", "find_divided_groups", "find_leaks", "find_shared"]
+
+MOST_EXAMPLES = 24
+
+
+def find_copies(evidence: Evidence) -> Iterator[AuditFinding]:
+    """Exact and near copies inside the set."""
+    own = [twin for twin in evidence.twins if twin.second < evidence.own]
+    exact = [twin for twin in own if _is_exact(evidence, twin)]
+    near = [twin for twin in own if not _is_exact(evidence, twin)]
+    readable = evidence.readable
+    same = len(readable) - len({evidence.traits[row].digest for row in readable})
+    alike = len(readable) - evidence.distinct - same
+    for check, twins, count, what in (
+        ("exact copies", exact, same, "the same pixels as another picture of the set"),
+        ("near copies", near, alike, "copies of another picture, turned, cropped or re-contrasted"),
+    ):
+        if count < 1 or not twins:
+            continue
+        ways = Counter(twin.orientation for twin in twins if twin.orientation != "same")
+        turned = ", ".join(f"{count:,} {way}" for way, count in ways.most_common(3))
+        yield AuditFinding(
+            "twins",
+            check,
+            f"{count:,} pictures are {what}" + (f"; among them {turned}" if turned else ""),
+            "group them (tumorlens split does) so that no split parts them; they add no cases",
+            impact=0.4 * count / len(readable),
+            rows=_rows_of(twins),
+            examples=_show(evidence, twins),
+        )
+
+
+def find_conflicts(evidence: Evidence) -> Iterator[AuditFinding]:
+    """One picture with two labels: one of them is wrong, or nobody can tell."""
+    rows = evidence.rows
+    twins = [twin for twin in evidence.twins if _differ(rows[twin.first], rows[twin.second])]
+    if twins:
+        digests = {evidence.traits[row].digest for row in _rows_of(twins)}
+        concerned = tuple(n for n, one in enumerate(evidence.traits) if one.digest in digests)
+        own = tuple(row for row in concerned if row < evidence.own)
+        yield AuditFinding(
+            "conflicts",
+            "two labels",
+            f"{len(concerned):,} pictures have a copy with another label",
+            "look at each pair, correct one label, or leave both out",
+            impact=min(1.0, 2 * len(concerned) / len(rows)),
+            rows=concerned,
+            leave_out=own,
+            examples=_show(evidence, twins),
+        )
+
+
+def find_leaks(evidence: Evidence) -> Iterator[AuditFinding]:
+    """Groups and copies that stand on two sides of the set's splits."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for number in range(evidence.own):
+        if evidence.rows[number].group:
+            groups[evidence.rows[number].group].append(number)
+    copies = [[row for row in same if row < evidence.own] for same in evidence.sets_of_copies()]
+    for check, clusters, what in (
+        ("groups across splits", groups.values(), "groups (patients)"),
+        ("copies across splits", copies, "pictures"),
+    ):
+        crossing = [one for one in clusters if len(_splits(evidence, one)) > 1]
+        if crossing:
+            yield _tell_leak(evidence, check, crossing, what)
+
+
+def _tell_leak(
+    evidence: Evidence, check: str, crossing: list[list[int]], what: str
+) -> AuditFinding:
+    concerned = sorted(row for one in crossing for row in one)
+    held = [row for row in range(evidence.own) if _rank(evidence.rows[row].split)]
+    tested = held or [row for row in range(evidence.own) if evidence.rows[row].split]
+    leaked = len(set(tested) & set(concerned))
+    words = " and ".join(sorted({s for one in crossing for s in _splits(evidence, one)}))
+    return AuditFinding(
+        "leakage",
+        check,
+        f"{len(crossing):,} {what} stand in more than one of {words}: "
+        f"{leaked:,} of {len(tested):,} held-out pictures are known from another side",
+        "split anew with tumorlens split, or leave out the rows on the training side",
+        impact=leaked / max(1, len(tested)),
+        rows=tuple(concerned),
+        leave_out=tuple(sorted(row for one in crossing for row in _weaker(evidence, one))),
+        examples=tuple(_show_crossing(evidence, one) for one in crossing[:MOST_EXAMPLES]),
+    )
+
+
+def find_shared(evidence: Evidence) -> Iterator[AuditFinding]:
+    """Groups and copies that stand in the set and in the one it is held against."""
+    if evidence.own == len(evidence.rows):
+        return
+    groups: dict[str, list[int]] = defaultdict(list)
+    for number, row in enumerate(evidence.rows):
+        if row.group:
+            groups[row.group].append(number)
+    for check, clusters, what in (
+        ("groups in both sets", groups.values(), "groups (patients)"),
+        ("copies in both sets", evidence.sets_of_copies(), "pictures"),
+    ):
+        both = [one for one in map(list, clusters) if min(one) < evidence.own <= max(one)]
+        if not both:
+            continue
+        rows = tuple(sorted(row for one in both for row in one))
+        own = tuple(row for row in rows if row < evidence.own)
+        yield AuditFinding(
+            "leakage",
+            check,
+            f"{len(both):,} {what} stand in both sets: {len(own):,} of the set's "
+            f"{evidence.own:,} rows, {len(rows) - len(own):,} of the other's "
+            f"{len(evidence.rows) - evidence.own:,}",
+            "do not train on one and test on the other, or leave these rows out of one of them",
+            impact=len(own) / max(1, evidence.own),
+            rows=rows,
+            leave_out=own,
+            examples=tuple(
+                Example((min(one), min(row for row in one if row >= evidence.own)), "in both sets")
+                for one in both[:MOST_EXAMPLES]
+            ),
+        )
+
+
+def find_divided_groups(evidence: Evidence) -> Iterator[AuditFinding]:
+    """Copies under different group names: the next split will part them."""
+    twins = [
+        twin
+        for twin in evidence.twins
+        if twin.second < evidence.own
+        and evidence.rows[twin.first].group
+        and evidence.rows[twin.second].group
+        and evidence.rows[twin.first].group != evidence.rows[twin.second].group
+    ]
+    if twins:
+        rows = _rows_of(twins)
+        yield AuditFinding(
+            "groups",
+            "copies in two groups",
+            f"{len(rows):,} pictures have a copy in another group",
+            "join the groups: tumorlens split --twins does",
+            impact=0.6 * len(rows) / evidence.own,
+            rows=rows,
+            examples=_show(evidence, twins),
+        )
+
+
+def _is_exact(evidence: Evidence, twin: Twin) -> bool:
+    return evidence.traits[twin.first].digest == evidence.traits[twin.second].digest
+
+
+def _differ(first: Row, second: Row) -> bool:
+    """Whether two rows say different things; what is unknown contradicts nothing."""
+    if not (first.label and second.label):
+        return False
+    classes = first.tumor_class and second.tumor_class
+    return first.label != second.label or bool(classes and first.tumor_class != second.tumor_class)
+
+
+def _rows_of(twins: Iterable[Twin]) -> tuple[int, ...]:
+    return tuple(sorted({row for twin in twins for row in (twin.first, twin.second)}))
+
+
+def _splits(evidence: Evidence, rows: Iterable[int]) -> set[str]:
+    return {evidence.rows[row].split for row in rows} - {""}
+
+
+def _rank(split: str) -> int:
+    """How much a side is to be kept clean: tests before validation before all else."""
+    return {"test": 2, "validation": 1}.get(split, 0)
+
+
+def _weaker(evidence: Evidence, rows: list[int]) -> list[int]:
+    """The rows to leave out, so that all that stay are on one side: the one to be kept clean."""
+    counts = Counter(evidence.rows[row].split for row in rows)
+    kept = max(counts, key=lambda split: (bool(split), _rank(split), counts[split]))
+    return [row for row in rows if evidence.rows[row].split not in ("", kept)]
+
+
+def _show(evidence: Evidence, twins: list[Twin]) -> tuple[Example, ...]:
+    """The twins that are least alike first: an error would be among them."""
+    least = sorted(twins, key=lambda twin: twin.correlation)[:MOST_EXAMPLES]
+    return tuple(
+        Example(
+            (twin.first, twin.second),
+            f"{evidence.rows[twin.first].class_name or 'unlabelled'} and "
+            f"{evidence.rows[twin.second].class_name or 'unlabelled'}, "
+            f"correlation {twin.correlation:.2f}, {twin.orientation}",
+        )
+        for twin in least
+    )
+
+
+def _show_crossing(evidence: Evidence, rows: list[int]) -> Example:
+    first = next(row for row in rows if evidence.rows[row].split)
+    split = evidence.rows[first].split
+    second = next(row for row in rows if evidence.rows[row].split not in ("", split))
+    return Example((first, second), f"{split} and {evidence.rows[second].split}")

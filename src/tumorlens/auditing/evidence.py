@@ -1,0 +1,156 @@
+"""`Evidence`: everything that was seen of a set, from which checks draw their findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorlens.auditing.traits import Traits, measure_rows, read_frames
+from tumorlens.data.rows import Manifest, Row
+from tumorlens.data.twins import Picture, Twin, find_twins
+from tumorlens.errors import InputError
+from tumorlens.imaging.slices import Slice
+from tumorlens.model.session import Session
+from tumorlens.optional import load
+
+__all__ = ["Evidence", "gather_evidence"]
+
+Numbers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """N rows, of a set and of one to hold against it, and what was seen of each.
+
+    Attributes:
+        rows: the set's, then the other's.
+        own: how many are the set's.
+        traits: (N,) one a row.
+        twins: pairs of copies, by numbers of rows; neighbouring slices of one series, which look
+            alike, are not among them.
+        threads: to compute with.
+    """
+
+    rows: tuple[Row, ...]
+    own: int
+    traits: tuple[Traits, ...]
+    twins: tuple[Twin, ...]
+    threads: int = 1
+
+    @cached_property
+    def readable(self) -> tuple[int, ...]:
+        """Rows of the set that could be read."""
+        return tuple(row for row in range(self.own) if not self.traits[row].error)
+
+    @cached_property
+    def copies(self) -> Numbers:
+        """(N,) number of the picture that each row shows: copies share one."""
+        pairs = [(twin.first, twin.second) for twin in self.twins]
+        return _number_components(len(self.rows), pairs)
+
+    @property
+    def distinct(self) -> int:
+        """Different pictures among the readable ones of the set."""
+        return len({int(self.copies[row]) for row in self.readable})
+
+    @cached_property
+    def cases(self) -> tuple[str, ...]:
+        """(N,) independent case of each row: its group, joined with those it shares copies with."""
+        first: dict[str, int] = {}
+        pairs = [(twin.first, twin.second) for twin in self.twins]
+        pairs += [(first.setdefault(row.group_key, n), n) for n, row in enumerate(self.rows)]
+        return tuple(f"case {n}" for n in _number_components(len(self.rows), pairs).tolist())
+
+    def sets_of_copies(self) -> Iterator[tuple[int, ...]]:
+        """The rows of each picture that stands there more than once."""
+        order = np.argsort(self.copies, kind="stable")
+        cuts = np.flatnonzero(np.diff(self.copies[order])) + 1
+        for part in np.split(order, cuts):
+            if part.size > 1:
+                yield tuple(sorted(part.tolist()))
+
+
+def gather_evidence(
+    manifest: Manifest,
+    against: Manifest | None,
+    *,
+    session: Session | None,
+    threads: int,
+    progress: Callable[[int], None] | None,
+) -> Evidence:
+    """Look at every picture, then for copies among them.
+
+    Args:
+        manifest: the set.
+        against: another set.
+        session: a model that says how unfamiliar a picture is, or None.
+        threads: to work with.
+        progress: told three times of every picture: seen, described, compared.
+
+    Raises:
+        MissingExtra: the nearest-neighbour index is not installed.
+    """
+    rows = manifest.rows + (() if against is None else against.rows)
+    traits = measure_rows(rows, session=session, threads=threads, progress=progress)
+    readable = [number for number, one in enumerate(traits) if not one.error]
+    pairs: list[Twin] = []
+    if readable:
+        pictures = _pictures([rows[number] for number in readable])
+        found = find_twins(pictures, threads=threads, progress=progress).pairs
+        pairs = [
+            Twin(readable[one.first], readable[one.second], one.correlation, one.orientation)
+            for one in found
+        ]
+    pairs = [one for one in pairs if not _are_neighbours(rows, traits, one)]
+    pairs += _pair_exact(traits, {(one.first, one.second) for one in pairs})
+    return Evidence(rows, len(manifest), tuple(traits), tuple(pairs), threads)
+
+
+def _pictures(rows: Sequence[Row]) -> Iterator[Picture]:
+    for path, group in groupby(rows, key=lambda row: row.path):
+        same = list(group)
+        if len(same) == 1:
+            yield path, same[0].frame or 0
+            continue
+        for slice_ in read_frames(same):
+            yield _insist(slice_)
+
+
+def _insist(item: Slice | InputError) -> Slice:
+    if isinstance(item, InputError):  # it could be read a moment ago
+        raise item
+    return item
+
+
+def _are_neighbours(rows: Sequence[Row], traits: Sequence[Traits], twin: Twin) -> bool:
+    """Whether two slices look alike because they lie side by side in one head."""
+    first, second = rows[twin.first], rows[twin.second]
+    if traits[twin.first].digest == traits[twin.second].digest:
+        return False
+    in_series = all(row.position is not None or row.frame is not None for row in (first, second))
+    return in_series and bool(first.group) and first.group_key == second.group_key
+
+
+def _pair_exact(traits: Sequence[Traits], known: set[tuple[int, int]]) -> list[Twin]:
+    first: dict[bytes, int] = {}
+    pairs = []
+    for number, one in enumerate(traits):
+        if one.error:
+            continue
+        other = first.setdefault(one.digest, number)
+        if other != number and (other, number) not in known:
+            pairs.append(Twin(other, number, 1.0, "same"))
+    return pairs
+
+
+def _number_components(count: int, pairs: Sequence[tuple[int, int]]) -> Numbers:
+    sparse = load("scipy.sparse", "joining copies")
+    graph = load("scipy.sparse.csgraph", "joining copies")
+    ends = np.array(pairs, np.int64).reshape(-1, 2)
+    table = sparse.coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), (count, count))
+    return np.asarray(graph.connected_components(table, directed=False)[1], np.int64)

@@ -1,0 +1,213 @@
+"""`Audit` and `AuditFinding`: what an audit hands to tables, pages and CI."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from tumorlens.data.rows import Manifest, Row
+from tumorlens.evaluation.intervals import Estimate
+
+__all__ = ["KINDS", "LEAVE_OUT", "SEVERITIES", "Audit", "AuditFinding", "Example", "rate_severity"]
+
+KINDS: dict[str, str] = {
+    "leakage": "a patient or picture stands on two sides of a split, or in both sets",
+    "conflicts": "one picture carries two labels",
+    "shortcuts": "label or source can be told without looking at the brain",
+    "groups": "copies of one picture stand in different groups",
+    "twins": "copies of one picture inside the set",
+    "unreadable": "files that cannot be read",
+    "suspicious": "pictures that look wrong: marks, size, contrast, no brain MRI",
+    "annotations": "masks and boxes that do not fit their picture",
+    "balance": "classes and sources of very different size, or tied to each other",
+}
+"""Kind of finding -> what it means; the words of ``--fail-on``."""
+
+SEVERITIES: dict[str, float] = {"critical": 0.3, "serious": 0.1, "notable": 0.02, "minor": 0.0}
+"""Severity -> least impact, from the worst down."""
+
+LEAVE_OUT = "audit: leave out"
+"""Words in the note of rows that should stand in no training and in no figure."""
+
+AUDIT_COLUMN = "audit"
+
+
+def rate_severity(impact: float) -> str:
+    """The severity of an impact from 0 to 1."""
+    return next(name for name, least in SEVERITIES.items() if impact >= least)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Pictures to look at, side by side.
+
+    Attributes:
+        rows: indices into `Audit.rows`: one picture, or two that should be compared.
+        words: why, in a phrase.
+    """
+
+    rows: tuple[int, ...]
+    words: str
+
+
+@dataclass(frozen=True)
+class AuditFinding:
+    """One thing that is wrong, with all rows that it concerns.
+
+    Attributes:
+        kind: one of `KINDS`.
+        check: what was looked at, e.g. ``"copies across splits"``; unique in an audit.
+        title: what was found, in a sentence.
+        advice: what to do.
+        impact: how much it may change a result: the share of it that rests on what is wrong,
+            0 to 1, weighed by how directly it does.
+        rows: indices into `Audit.rows`, sorted; empty where it concerns the set as a whole.
+        leave_out: those of ``rows`` that should be left out.
+        examples: to look at, the most telling first.
+        estimate: the figure behind it, if there is one, with its interval.
+
+    Raises:
+        ValueError: an unknown kind, an impact outside [0, 1], or rows to leave out or to show
+            that are not among those concerned.
+    """
+
+    kind: str
+    check: str
+    title: str
+    advice: str
+    impact: float
+    rows: tuple[int, ...] = ()
+    leave_out: tuple[int, ...] = ()
+    examples: tuple[Example, ...] = ()
+    estimate: Estimate | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {self.kind!r}")
+        if not 0 <= self.impact <= 1:
+            raise ValueError(f"impact: expected 0 to 1, got {self.impact}")
+        concerned = set(self.rows)
+        shown = {row for example in self.examples for row in example.rows}
+        if not (concerned.issuperset(self.leave_out) and concerned.issuperset(shown)):
+            raise ValueError(f"{self.check}: rows to leave out or to show that it does not concern")
+
+    @property
+    def severity(self) -> str:
+        """One of `SEVERITIES`."""
+        return rate_severity(self.impact)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit found in a set, the worst first.
+
+    Attributes:
+        name: of the set.
+        rows: all that were looked at: those of the set, then those of ``against``.
+        findings: sorted by impact; at construction they may come in any order.
+        own: how many of ``rows`` are the set's.
+        against: name of the other set; empty if there was none.
+        distinct: different pictures among the readable ones of the set.
+        counts: what the set holds: label -> slices.
+        estimates: what nuisance tells: ``label_from_file`` and ``label_from_prepared`` (AUC),
+            ``source_from_file`` and ``source_from_prepared`` (share told); those that could be had.
+        notes: what was not looked at, and why.
+
+    Raises:
+        ValueError: a finding names a row that is not there, or two findings one check.
+    """
+
+    name: str
+    rows: tuple[Row, ...]
+    findings: tuple[AuditFinding, ...]
+    own: int
+    against: str = ""
+    distinct: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
+    estimates: tuple[Estimate, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        ranked = tuple(sorted(self.findings, key=lambda one: (-one.impact, one.check)))
+        object.__setattr__(self, "findings", ranked)
+        object.__setattr__(self, "counts", MappingProxyType(dict(self.counts)))
+        if len({one.check for one in ranked}) < len(ranked):
+            raise ValueError("two findings of one check")
+        if any(not 0 <= row < len(self.rows) for one in ranked for row in one.rows):
+            raise ValueError(f"a finding names a row outside 0 to {len(self.rows) - 1}")
+
+    def of_kinds(self, kinds: Iterable[str]) -> tuple[AuditFinding, ...]:
+        """The findings of some kinds, the worst first."""
+        wanted = set(kinds)
+        return tuple(one for one in self.findings if one.kind in wanted)
+
+    def name_row(self, number: int) -> str:
+        """Path and frame of a row, as a person would say it."""
+        row = self.rows[number]
+        return str(row.path) + ("" if row.frame is None else f" [{row.frame}]")
+
+    def mark(self, manifest: Manifest) -> Manifest:
+        """The set with its bad rows marked.
+
+        The column ``audit`` lists the checks that concern a row; the note of a row that should be
+        left out says so in the words `LEAVE_OUT`, which evaluate heeds, and train where its
+        recipe excludes notes with ``audit: leave out``.
+
+        Args:
+            manifest: that was audited: its rows are the first of ``rows``.
+        """
+        checks: dict[int, list[str]] = {}
+        for finding in self.findings:
+            for row in finding.rows:
+                checks.setdefault(row, []).append(finding.check)
+        out = {row for finding in self.findings for row in finding.leave_out}
+        return manifest.with_rows(
+            _mark_row(row, checks.get(number, []), number in out)
+            for number, row in enumerate(self.rows[: self.own])
+        )
+
+    def to_json(self) -> str:
+        """Everything but pictures, as JSON; keys are stable under ``schema`` 1."""
+        record = {
+            "schema": 1,
+            "name": self.name,
+            "against": self.against,
+            "slices": self.own,
+            "distinct": self.distinct,
+            "counts": dict(self.counts),
+            "findings": [self._record(one) for one in self.findings],
+            "estimates": msgspec.to_builtins(self.estimates),
+            "notes": list(self.notes),
+        }
+        return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+
+    def _record(self, finding: AuditFinding) -> dict[str, Any]:
+        estimate = finding.estimate
+        return {
+            "kind": finding.kind,
+            "check": finding.check,
+            "severity": finding.severity,
+            "impact": round(finding.impact, 4),
+            "title": finding.title,
+            "advice": finding.advice,
+            "estimate": None if estimate is None else msgspec.to_builtins(estimate),
+            "rows": [self.name_row(row) for row in finding.rows],
+            "leave_out": [self.name_row(row) for row in finding.leave_out],
+            "examples": [
+                {"rows": [self.name_row(row) for row in one.rows], "words": one.words}
+                for one in finding.examples
+            ],
+        }
+
+
+def _mark_row(row: Row, checks: list[str], out: bool) -> Row:
+    extra = tuple((name, value) for name, value in row.extra if name != AUDIT_COLUMN)
+    note = "; ".join(part for part in row.note.split("; ") if part and part != LEAVE_OUT)
+    if out:
+        note = "; ".join(filter(None, (note, LEAVE_OUT)))
+    return replace(row, note=note, extra=(*extra, (AUDIT_COLUMN, "; ".join(checks))))

@@ -1,0 +1,137 @@
+"""Single files that cannot be read or look wrong, and annotations that do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from tumorlens.auditing.annotations import MISFITS
+from tumorlens.auditing.evidence import Evidence
+from tumorlens.auditing.findings import AuditFinding, Example
+from tumorlens.auditing.traits import Traits
+from tumorlens.optional import load
+
+__all__ = ["find_misfits", "find_oddities", "find_telling_marks", "find_unreadable"]
+
+MOST_EXAMPLES = 24
+
+SMALLEST_SIDE, LARGEST_SIDE, LONGEST_SHAPE = 64, 4096, 2.5
+FEWEST_LEVELS = 16
+MOST_SATURATED = 0.2
+_TELLING = 0.1  # difference of rates from which marks tell the label
+_CHANCE = 0.01  # of as great a difference by chance
+
+_ODD: dict[str, tuple[Callable[[Traits], bool], str, str, float]] = {
+    "burnt-in marks": (
+        lambda one: one.marks > 0,
+        "show letters or marks beside the head",
+        "cut them away if they stand with one label or source more than with another",
+        0.2,
+    ),
+    "odd size": (
+        lambda one: (
+            min(one.shape) < SMALLEST_SIDE
+            or max(one.shape) > LARGEST_SIDE
+            or max(one.shape) > LONGEST_SHAPE * min(one.shape)
+        ),
+        "are very small, very large or very long",
+        "look at them: thumbnails and screenshots hold no slice",
+        0.5,
+    ),
+    "extreme contrast": (
+        lambda one: one.levels < FEWEST_LEVELS or one.saturated > MOST_SATURATED,
+        "have hardly any grey levels, or are white in large parts",
+        "look at them: drawings, masks and overexposed pictures hold no slice",
+        0.5,
+    ),
+    "unlike brain MRI": (
+        lambda one: one.unfamiliarity > 1,
+        "are unlike what the model learned from: no brain MRI, CT, or an unusual one",
+        "look at them, and leave out what is no brain MRI",
+        0.5,
+    ),
+}
+
+
+def find_unreadable(evidence: Evidence) -> Iterator[AuditFinding]:
+    """Files that no reader takes, and blank pictures."""
+    rows = tuple(n for n in range(evidence.own) if evidence.traits[n].error)
+    if rows:
+        yield AuditFinding(
+            "unreadable",
+            "unreadable files",
+            f"{len(rows):,} rows cannot be read; the first: {evidence.traits[rows[0]].error}",
+            "get these files anew, or remove their rows",
+            impact=0.3 * len(rows) / evidence.own,
+            rows=rows,
+            leave_out=rows,
+        )
+
+
+def find_oddities(evidence: Evidence) -> Iterator[AuditFinding]:
+    """Pictures that look wrong by themselves."""
+    for check, (is_odd, what, advice, weight) in _ODD.items():
+        rows = [n for n in evidence.readable if is_odd(evidence.traits[n])]
+        if check == "unlike brain MRI":  # the strangest first
+            rows.sort(key=lambda n: -evidence.traits[n].unfamiliarity)
+        if rows:
+            yield AuditFinding(
+                "suspicious",
+                check,
+                f"{len(rows):,} pictures {what}",
+                advice,
+                impact=weight * len(rows) / evidence.own,
+                rows=tuple(sorted(rows)),
+                examples=_show(rows, check),
+            )
+
+
+def find_telling_marks(evidence: Evidence) -> Iterator[AuditFinding]:
+    """Marks that stand with one label: a network will read them."""
+    labelled = [n for n in evidence.readable if evidence.rows[n].label]
+    marked = np.array([evidence.traits[n].marks > 0 for n in labelled], bool)
+    tumor = np.array([evidence.rows[n].label == "tumor" for n in labelled], bool)
+    if not (marked.any() and tumor.any() and not tumor.all()):
+        return
+    table = [[int((marked & tumor).sum()), int((~marked & tumor).sum())]]
+    table.append([int((marked & ~tumor).sum()), int((~marked & ~tumor).sum())])
+    chance = float(load("scipy.stats", "marks").fisher_exact(table)[1])
+    with_, without = float(marked[tumor].mean()), float(marked[~tumor].mean())
+    if abs(with_ - without) < _TELLING or chance > _CHANCE:
+        return
+    rows = [n for n, mark in zip(labelled, marked.tolist(), strict=True) if mark]
+    yield AuditFinding(
+        "shortcuts",
+        "marks tell the label",
+        f"letters or marks stand on {with_:.0%} of the tumor pictures and on {without:.0%} of "
+        "the others",
+        "cut the marks away, or balance them over the labels",
+        impact=min(1.0, abs(with_ - without)),
+        rows=tuple(rows),
+        examples=_show(rows, "burnt-in marks"),
+    )
+
+
+def find_misfits(evidence: Evidence) -> Iterator[AuditFinding]:
+    """Masks and boxes that do not fit their picture."""
+    annotated = sum(
+        row.mask is not None or bool(row.boxes) for row in evidence.rows[: evidence.own]
+    )
+    for check, advice in MISFITS.items():
+        rows = [n for n in evidence.readable if check in evidence.traits[n].misfits]
+        if rows:
+            yield AuditFinding(
+                "annotations",
+                check,
+                f"{len(rows):,} of {annotated:,} annotated rows: {check}",
+                advice,
+                impact=0.5 * len(rows) / max(1, annotated),
+                rows=tuple(rows),
+                leave_out=tuple(rows),
+                examples=_show(rows, check),
+            )
+
+
+def _show(rows: Sequence[int], words: str) -> tuple[Example, ...]:
+    return tuple(Example((row,), words) for row in rows[:MOST_EXAMPLES])

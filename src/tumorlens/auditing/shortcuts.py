@@ -1,0 +1,126 @@
+"""Whether label and source can be told from nuisance alone: the shortcut that a network takes.
+
+A gradient-boosted classifier sees size, border, histogram and compression of each picture and
+nothing of its anatomy; predictions are cross-validated over groups. What it reaches, a network may
+reach without looking at the brain. Some of it is the disease itself: a large bright tumor changes
+the histogram, so an AUC of 0.6 on prepared pictures is no proof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorlens.data.rows import Row
+from tumorlens.evaluation.cases import Cases, Ratio, ratio_family
+from tumorlens.evaluation.intervals import Estimate, measure
+from tumorlens.evaluation.ranking import ranking_family
+from tumorlens.evaluation.scores import UNKNOWN, Scores, as_text
+from tumorlens.optional import load
+
+__all__ = ["LEAST_GROUPS", "MOST_ROWS", "measure_label_shortcut", "measure_source_shortcut"]
+
+FloatArray = npt.NDArray[np.float64]
+Array = npt.NDArray[np.float32]
+
+LEAST_GROUPS = 10
+"""Groups of each label or source under which nothing is fitted."""
+
+MOST_ROWS = 20_000
+"""Rows that are fitted; of more, a draw."""
+
+_FOLDS = 5
+
+
+def measure_label_shortcut(
+    rows: Sequence[Row], groups: Sequence[str], features: Array, threads: int = 1
+) -> Estimate | None:
+    """AUC of tumor against no tumor from nuisance, with its interval over groups.
+
+    Args:
+        rows: n, all with a label.
+        groups: (n,) group of each row, copies joined.
+        features: (n, F).
+        threads: to fit with.
+
+    Returns:
+        None where there are too few groups of a label.
+
+    Raises:
+        MissingExtra: scikit-learn is not installed.
+    """
+    labels = np.array([row.label for row in rows], object)
+    chances = _cross_validate(features, labels, groups, threads)
+    if chances is None or "tumor" not in chances[1]:
+        return None
+    predicted, classes = chances
+    scores = _as_scores(rows, groups, predicted[:, classes.index("tumor")])
+    cases = Cases.of(scores)
+    estimates = measure([ranking_family(cases)], cases.names)
+    return next(one for one in estimates if one.name == "auc")
+
+
+def measure_source_shortcut(
+    rows: Sequence[Row], groups: Sequence[str], features: Array, threads: int = 1
+) -> Estimate | None:
+    """Share of pictures whose source is told from nuisance, with its interval over groups.
+
+    Returns:
+        None where there are too few groups of a source.
+    """
+    sources = np.array([row.source for row in rows], object)
+    chances = _cross_validate(features, sources, groups, threads)
+    if chances is None:
+        return None
+    predicted, classes = chances
+    right = np.array(classes, object)[predicted.argmax(1)] == sources
+    cases = Cases.of(_as_scores(rows, groups, predicted[:, 0]))
+    family = ratio_family(cases, [Ratio("source_accuracy", right, np.ones(len(rows)))])
+    return measure([family], cases.names)[0]
+
+
+def _cross_validate(
+    features: Array, targets: npt.NDArray[Any], groups: Sequence[str], threads: int
+) -> tuple[FloatArray, list[str]] | None:
+    """Chances (n, C) of each class, each from folds that hold no row of its group."""
+    keys = np.array(groups, object)
+    classes = sorted(set(targets.tolist()))
+    fewest = min(len(set(keys[targets == name])) for name in classes)
+    if len(classes) < 2 or fewest < LEAST_GROUPS:
+        return None
+    selection = load("sklearn.model_selection", "shortcuts")
+    ensemble = load("sklearn.ensemble", "shortcuts")
+    splitter = selection.StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=0)
+    chances = np.zeros((len(targets), len(classes)))
+    codes = np.searchsorted(classes, targets.tolist())
+    with load("threadpoolctl").threadpool_limits(threads):
+        for kept, held in splitter.split(features, codes, keys):
+            model = ensemble.HistGradientBoostingClassifier(
+                max_iter=80, min_samples_leaf=10, early_stopping=False, random_state=0
+            ).fit(features[kept], codes[kept])
+            chances[np.ix_(held, model.classes_)] = model.predict_proba(features[held])
+    return chances, classes
+
+
+def _as_scores(rows: Sequence[Row], groups: Sequence[str], chances: FloatArray) -> Scores:
+    """The classifier's word as if it were a model's, so that its figures are the usual ones."""
+    n = len(rows)
+    return Scores(
+        rows=tuple(replace(row, group=group) for row, group in zip(rows, groups, strict=True)),
+        name="nuisance",
+        classes=(),
+        tumor_probability=np.clip(chances, 0, 1),
+        probabilities=np.empty((n, 0)),
+        unfamiliarity=np.full(n, UNKNOWN),
+        verdict=as_text([""] * n),
+        thresholds=np.tile([0.5, 0.5, 0.5], (n, 1)),
+        peak_xy=np.full((n, 2), np.nan),
+        boxes=as_text([""] * n),
+        fold=as_text([""] * n),
+        seen=np.full(n, UNKNOWN),
+        hits=np.full((n, 3), UNKNOWN),
+    )

@@ -1,0 +1,161 @@
+"""``tumorlens audit``: what is wrong with a set, the worst first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tumorlens.cli import words
+from tumorlens.cli.measuring import groups_option, map_option, open_detector, read_whole
+from tumorlens.errors import UsageError
+from tumorlens.writing import check_writable, write_text
+
+if TYPE_CHECKING:
+    from tumorlens.auditing.findings import Audit
+    from tumorlens.data.rows import Manifest
+    from tumorlens.model.session import Session
+
+__all__ = ["command"]
+
+
+@click.command(short_help="Say what is wrong with labelled slices.")
+@words.data_arguments
+@click.option(
+    "--against",
+    type=words.DATA,
+    metavar="OTHER",
+    help="Another set, e.g. the one to test on: finds what stands in both.",
+)
+@click.option(
+    "--fail-on",
+    default="",
+    metavar="KIND,...",
+    help="Exit with 1 if there is a finding of these kinds (any: of all): leakage, conflicts, "
+    "shortcuts, groups, twins, unreadable, suspicious, annotations, balance.",
+)
+@click.option(
+    "--marked",
+    type=words.FILE,
+    metavar="FILE.csv",
+    help="Also write DATA as a manifest with its bad rows marked, for train and evaluate.",
+)
+@words.model_option
+@click.option("--no-model", is_flag=True, help="Do not ask a model which pictures are brain MRI.")
+@map_option
+@groups_option
+@words.output_option
+@words.overwrite_option
+@words.threads_option
+@words.device_option
+@words.run_log_option
+@words.voice_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    *,
+    data: tuple[Path, ...],
+    output: Path | None,
+    marked: Path | None,
+    overwrite: bool,
+    run_log: Path | None,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
+) -> int:
+    """Audit the slices of DATA...: copies, label conflicts, leaks, misfits and shortcuts.
+
+    Findings are ranked by how much they would change a result, each with what to do. The summary
+    goes to standard output, everything to --output (JSON). Where --marked says "audit: leave out"
+    in a note, evaluate leaves the row out; train does with
+    --set 'data.exclude_notes=["audit: leave out"]'.
+    """
+    watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
+    kinds = _read_kinds(options["fail_on"])
+    for file in filter(None, (output, marked, run_log)):
+        check_writable(file, overwrite=overwrite)
+    session = None if options["no_model"] else _open_session(options)
+    manifest, other = _read(data, options)
+    audit = _audit(manifest, other, session, options["threads"], voice)
+    if marked is not None:
+        audit.mark(manifest).write(marked, overwrite=overwrite)
+    if output is not None:
+        write_text(output, audit.to_json(), overwrite=overwrite)
+    if not quiet:
+        _show(audit)
+    if run_log is not None:
+        counts = {"slices": audit.own, "findings": len(audit.findings)}
+        watch.write_log(run_log, "audit", ctx.params, counts=counts, session=session)
+    return _fail(audit, kinds, voice)
+
+
+def _read_kinds(text: str) -> set[str]:
+    from tumorlens.auditing.findings import KINDS
+
+    kinds = {word.strip() for word in text.split(",")} - {""}
+    unknown = sorted(kinds - {*KINDS, "any"})
+    if unknown:
+        raise UsageError(
+            f"--fail-on: no kind of finding is named {', '.join(unknown)}; "
+            f"expected any, {', '.join(KINDS)}"
+        )
+    return set(KINDS) if "any" in kinds else kinds
+
+
+def _open_session(options: dict[str, Any]) -> Session:
+    return open_detector(
+        options["model"], operating_point="balanced", threads=1, device=options["device"]
+    ).session
+
+
+def _read(data: tuple[Path, ...], options: dict[str, Any]) -> tuple[Manifest, Manifest | None]:
+    """DATA and --against, their groups made comparable."""
+    from tumorlens.data.manifest import merge_manifests
+
+    chosen = {"classes": options["mapped"], "shared_groups": options["shared_groups"]}
+    manifest = read_whole(data, **chosen)
+    if options["against"] is None:
+        return manifest, None
+    other = read_whole([options["against"]], **chosen)
+    both = merge_manifests([manifest, other], shared_groups=options["shared_groups"])
+    return (
+        manifest.with_rows(both.rows[: len(manifest)]),
+        other.with_rows(both.rows[len(manifest) :]),
+    )
+
+
+def _audit(
+    manifest: Manifest,
+    other: Manifest | None,
+    session: Session | None,
+    threads: int | None,
+    voice: words.Voice,
+) -> Audit:
+    from tumorlens.auditing.checks import PASSES, audit_manifest
+    from tumorlens.detector import available_cores
+
+    total = PASSES * (len(manifest) + (0 if other is None else len(other)))
+    with words.open_bar(voice, "auditing", lambda: total, unit="steps") as bar:
+        return audit_manifest(
+            manifest,
+            against=other,
+            session=session,
+            threads=threads or available_cores(),
+            progress=bar.advance,
+        )
+
+
+def _show(audit: Audit) -> None:
+    from tumorlens.report.audit_tables import print_audit
+    from tumorlens.report.tables import open_console
+
+    print_audit(open_console(), audit)
+
+
+def _fail(audit: Audit, kinds: set[str], voice: words.Voice) -> int:
+    failing = audit.of_kinds(kinds)
+    for finding in failing:
+        voice.say(f"failed on {finding.kind}: {finding.title}")
+    return 1 if failing else 0

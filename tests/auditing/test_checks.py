@@ -1,0 +1,178 @@
+"""Faults planted in a clean set are found, and nothing is found in the clean one."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from auditing.planting import Site
+from tumorlens.auditing.checks import PASSES, audit_manifest
+from tumorlens.data.manifest import read_manifest
+
+
+@pytest.fixture
+def site(tmp_path):
+    return Site(tmp_path / "site")
+
+
+def audit(site, **options):
+    return audit_manifest(read_manifest(site.write()), **options)
+
+
+def find(audited, check):
+    return next((one for one in audited.findings if one.check == check), None)
+
+
+def names(audited, rows):
+    return {audited.rows[row].path.name for row in rows}
+
+
+def test_a_clean_set_is_clean_and_progress_is_whole(site):
+    steps = []
+    audited = audit(site, progress=steps.append)
+    assert [one.check for one in audited.findings] == []
+    assert audited.distinct == audited.own == 48
+    assert sum(steps) == PASSES * 48
+    assert [one.name for one in audited.estimates] == ["label_from_file", "label_from_prepared"]
+    assert any("source was not measured" in note for note in audited.notes)
+
+
+def test_a_leaked_patient_and_a_leaked_copy(site):
+    for row in site.of(split="train")[:6:2]:
+        row["split"] = "test"  # its second slice stays in train
+    for row in site.of(split="train", label="no_tumor")[-3:]:
+        site.add_copy(row, group="", split="test")
+    audited = audit(site)
+    leaked = find(audited, "groups across splits")
+    assert (leaked.kind, len(leaked.rows)) == ("leakage", 6)
+    assert {audited.rows[row].split for row in leaked.leave_out} == {"train"}
+    copies = find(audited, "copies across splits")
+    assert names(audited, copies.rows) >= {row["path"] for row in site.rows[-3:]}
+    assert len(copies.rows) == 6
+    assert leaked.severity == "serious"
+
+
+def test_flipped_labels_of_copies(site):
+    for row in site.of(label="tumor", split="train")[:3]:
+        site.add_copy(row, label="no_tumor")
+    site.open(row).save(site.folder / "same.png")
+    site.rows.append(row | {"path": "same.png"})  # an exact copy shares its fate
+    audited = audit(site)
+    conflict = find(audited, "two labels")
+    assert (conflict.kind, len(conflict.rows)) == ("conflicts", 7)
+    assert conflict.leave_out == conflict.rows
+    assert all(len(example.rows) == 2 for example in conflict.examples)
+    assert "mirrored" in conflict.examples[0].words
+
+
+def test_exact_and_near_copies_and_divided_groups(site):
+    first, second, third = site.of(split="train", label="no_tumor")[:5:2]
+    for row in (first, second, third):
+        site.add_copy(row, group=f"new {row['group']}")
+        path = f"same {row['path']}"
+        site.open(row).save(site.folder / path)
+        site.rows.append(row | {"path": path})
+    audited = audit(site)
+    assert len(find(audited, "exact copies").rows) == 6
+    assert "3 pictures are copies" in find(audited, "near copies").title
+    assert "mirrored" in find(audited, "near copies").title
+    assert 6 <= len(find(audited, "copies in two groups").rows) <= 9
+    assert audited.distinct == 48
+
+
+def test_neighbours_in_a_series_are_no_copies(tmp_path):
+    site = Site(tmp_path / "site", patients=4)
+    row = site.rows[0]
+    site.add_copy(row, label="no_tumor")
+    manifest = read_manifest(site.write())
+    assert find(audit_manifest(manifest), "two labels") is not None
+    placed = manifest.with_rows(replace(one, position=0.5) for one in manifest.rows)
+    assert audit_manifest(placed).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("check", "plant"),
+    [
+        ("mask of another size", lambda site, row: site.halve(row)),
+        ("mask is empty", lambda site, row: write_mask(site, row, np.s_[:0])),
+        ("mask outside the head", lambda site, row: write_mask(site, row, np.s_[:12, :12])),
+        ("mask cannot be read", lambda site, row: row.update(mask="nowhere.png")),
+        ("box outside the picture", lambda site, row: row.update(box="100 100 300 300")),
+        ("box outside the head", lambda site, row: row.update(box="0 0 20 12", mask="")),
+        ("box without its mask", lambda site, row: row.update(box="90 60 110 80")),
+        ("mask on a no-tumor slice", lambda site, row: row.update(label="no_tumor", box="")),
+        ("box on a no-tumor slice", lambda site, row: row.update(label="no_tumor", mask="")),
+    ],
+)
+def test_misfits(tmp_path, check, plant):
+    site = Site(tmp_path / "site", patients=8)
+    planted = site.of(label="tumor")[:6:2]
+    for row in planted:
+        plant(site, row)
+    audited = audit(site)
+    misfit = find(audited, check)
+    assert misfit is not None, [one.check for one in audited.findings]
+    assert names(audited, misfit.rows) == {row["path"] for row in planted}
+    assert [one.check for one in audited.of_kinds(["annotations"])] == [check]
+
+
+def write_mask(site, row, where):
+    mask = np.zeros((160, 160), np.uint8)
+    mask[where] = 255
+    Image.fromarray(mask).save(site.folder / row["mask"])
+    row["box"] = ""
+
+
+def test_text_burnt_into_one_class(site):
+    burnt = site.of(label="tumor")
+    for row in burnt:
+        site.burn(row)
+    audited = audit(site)
+    assert names(audited, find(audited, "burnt-in marks").rows) == {row["path"] for row in burnt}
+    assert "100% of the tumor pictures and on 0%" in find(audited, "marks tell the label").title
+    warning = find(audited, "nuisance tells the label, the files")
+    assert warning.estimate.value > 0.9
+    assert warning.severity in ("critical", "serious")
+
+
+def test_unreadable_and_odd_files(tmp_path):
+    site = Site(tmp_path / "site", patients=8)
+    broken, blank, long, flat = site.of(label="no_tumor")[:4]
+    (site.folder / broken["path"]).write_bytes(b"no picture")
+    Image.new("L", (160, 160)).save(site.folder / blank["path"])
+    site.open(long).resize((40, 160)).save(site.folder / long["path"])
+    site.open(flat).point(lambda value: 200 * (value > 100)).save(site.folder / flat["path"])
+    audited = audit(site)
+    unreadable = find(audited, "unreadable files")
+    assert names(audited, unreadable.rows) == {broken["path"], blank["path"]}
+    assert unreadable.leave_out == unreadable.rows
+    assert names(audited, find(audited, "odd size").rows) == {long["path"]}
+    assert names(audited, find(audited, "extreme contrast").rows) == {flat["path"]}
+
+
+def test_a_set_against_another(site, tmp_path):
+    other = Site(tmp_path / "other", patients=6, seed=1000)
+    for row in site.rows[:3]:
+        name = f"from {row['path']}"
+        site.open(row).rotate(90).save(other.folder / name)
+        other.rows.append(row | {"path": name, "group": "", "mask": ""})
+    audited = audit(site, against=read_manifest(other.write()))
+    shared = find(audited, "copies in both sets")
+    assert (shared.kind, len(shared.rows), len(shared.leave_out)) == ("leakage", 6, 3)
+    assert max(shared.leave_out) < audited.own
+    assert audited.against == "other"
+
+
+def test_sources_with_one_label_each(site):
+    for row in site.rows:
+        row["source"] = f"clinic of {row['label']}"
+    tie = find(audit(site), "source tells the label")
+    assert tie.kind == "balance"
+    assert "AUC 1.00" in tie.title
+    assert "clinic of no_tumor, clinic of tumor have one label only" in tie.title
+
+
+def test_a_rare_label(site):
+    site.rows = site.of(label="tumor") + site.of(label="no_tumor")[:2]
+    assert "24 slices with a tumor, 2 without" in find(audit(site), "uneven labels").title
