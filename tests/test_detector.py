@@ -104,6 +104,14 @@ def test_what_is_no_input_is_a_usage_error(detector):
         detector.predict({})
 
 
+def test_an_open_file_is_not_taken_for_a_list_of_its_lines(detector, folder):
+    with (
+        (folder / "t1.png").open("rb") as stream,
+        pytest.raises(UsageError, match="cannot read a BufferedReader; give a path, bytes"),
+    ):
+        detector.predict(stream)
+
+
 def test_empty_list_has_no_findings(detector):
     assert detector.predict([]) == []
 

@@ -10,6 +10,7 @@ stays flat over any number of files.
 
 from __future__ import annotations
 
+import io
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -309,7 +310,8 @@ def _regions(mask: npt.NDArray[np.bool_]) -> Iterator[tuple[npt.NDArray[np.intp]
 
 def _find_inputs(inputs: Any, limits: Limits) -> Iterator[Any]:
     """Sources, or the errors of finding them, for runs of paths; anything else as it is."""
-    many = isinstance(inputs, (list, tuple, Iterator))
+    # An open file is an iterator, too: over its lines, which are no inputs.
+    many = isinstance(inputs, (list, tuple, Iterator)) and not isinstance(inputs, io.IOBase)
     for are_paths, group in groupby(inputs if many else (inputs,), _is_path):
         for found in find_sources(group, limits=limits) if are_paths else group:
             if not isinstance(found, Skipped):
