@@ -66,6 +66,17 @@ def test_a_table_shows_its_cells_as_they_are():
     assert "[bold]x" in print_table_cell("[bold]x")
 
 
+def test_a_cell_may_have_two_lines_but_no_other_control_character():
+    stream = io.StringIO()
+    table = make_table("parts", ("part", "value"), [("T2", "0.900\n0.80–0.95"), ("a\x1b[2J", "–")])
+    Console(file=stream, width=60).print(table)
+    lines = stream.getvalue().splitlines()
+    first = next(i for i, line in enumerate(lines) if "0.900" in line)
+    assert "0.80–0.95" in lines[first + 1]
+    assert "\\n" not in stream.getvalue()
+    assert "\x1b" not in stream.getvalue()
+
+
 def test_a_file_is_wide_enough_for_paths():
     assert open_console(io.StringIO()).width == 120
 

@@ -66,7 +66,7 @@ class RecordTable:
 def make_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, header: bool = True
 ) -> Table:
-    """A plain table with a title; cells are shown as they are, without markup."""
+    """A plain table with a title; cells are shown as they are, without markup, lines kept."""
     table = Table(
         box=SIMPLE_HEAD,
         title=title,
@@ -77,7 +77,7 @@ def make_table(
     for name in columns:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*map(_printable, row))
+        table.add_row(*(Text("\n").join(map(_printable, cell.split("\n"))) for cell in row))
     return table
 
 
