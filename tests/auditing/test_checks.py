@@ -53,6 +53,16 @@ def test_a_leaked_patient_and_a_leaked_copy(site):
     assert leaked.severity == "serious"
 
 
+def test_only_the_held_out_side_is_counted_whatever_it_is_called(tmp_path):
+    site = Site(tmp_path / "site", patients=6)
+    for row in site.rows:
+        row["split"] = {"test": "Testing", "train": "Training"}[row["split"]]
+    site.rows[0]["split"] = "Testing"
+    leaked = find(audit(site), "groups across splits")
+    assert "1 of 5 held-out pictures" in leaked.title
+    assert leaked.leave_out == (1,)
+
+
 def test_flipped_labels_of_copies(site):
     for row in site.of(label="tumor", split="train")[:3]:
         site.add_copy(row, label="no_tumor")

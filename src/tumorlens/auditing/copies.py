@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from tumorlens.auditing.evidence import Evidence
 from tumorlens.auditing.findings import AuditFinding, Example
+from tumorlens.data.class_names import find_split
 from tumorlens.data.rows import Row
 from tumorlens.data.twins import Twin
 
@@ -178,7 +179,7 @@ def _splits(evidence: Evidence, rows: Iterable[int]) -> set[str]:
 
 def _rank(split: str) -> int:
     """How much a side is to be kept clean: tests before validation before all else."""
-    return {"test": 2, "validation": 1}.get(split, 0)
+    return {"test": 2, "validation": 1}.get(find_split(split) or split, 0)
 
 
 def _weaker(evidence: Evidence, rows: list[int]) -> list[int]:
