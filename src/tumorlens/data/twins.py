@@ -37,7 +37,10 @@ from tumorlens.optional import load
 __all__ = ["TWIN_CORRELATION", "Twin", "Twins", "find_twins", "group_manifest"]
 
 TWIN_CORRELATION = 0.9
-"""Least correlation of aligned thumbnails that counts as a copy; benchmarks/twins_quality.py."""
+"""Least correlation of aligned thumbnails that counts as a copy; benchmarks/twins_quality.py.
+
+Close slices of one patient may reach it, which does no harm to groups. So do different heads that
+were warped onto one template: raise ``threshold`` to 0.96 for such sets."""
 
 Progress = Callable[[int], None]
 """Called with how many pictures are done since the last call."""
