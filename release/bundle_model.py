@@ -63,7 +63,12 @@ def measure(name: str, file: str) -> list[Figure]:
     if kept.resolve() != Path(file).resolve():
         write_scores(kept, read_scores(file), overwrite=True)
     parts = evaluate_scores(read_scores(kept), by=["source,sequence"]).parts
-    split = [part for part in parts if part.by and part.seen == "as_is"]
+    # Copies that groups missed are recognised by the model's memory: figures without them count.
+    clean = {tuple(part.by.items()) for part in parts if part.seen == "without_seen"}
+    parts = [
+        part for part in parts if part.seen == "without_seen" or tuple(part.by.items()) not in clean
+    ]
+    split = [part for part in parts if part.by]
     # One part alone says all that the whole says.
     told = split if len(split) > 1 else [part for part in parts if not part.by]
     command = f"tumorlens evaluate --scores release/scores/{name}.csv --by source,sequence"
