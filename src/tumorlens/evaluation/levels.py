@@ -34,14 +34,18 @@ PAIRS_AT_ONCE = 2_000_000
 
 
 def level_families(cases: Cases) -> list[Family]:
-    """Level-matched and within-patient AUC, each beside position alone; none without positions."""
+    """Level-matched AUC, and within-patient AUC beside position alone; none without positions.
+
+    Position alone has no level-matched figure: leaving a slice's own group out lowers the rate of
+    every tumor slice and of no other, so that it would lie far below 0.5 whatever the truth.
+    """
     s = cases.scores
     rows = np.flatnonzero(s.labelled & np.isfinite(s.position))
     if not (s.tumor[rows].any() and (~s.tumor[rows]).any()):
         return []
     slices = _Slices.of(cases, rows)
     by_position = score_positions(slices.position, slices.tumor, slices.group, slices.stratum)
-    pairs = _pair_family(cases, slices, by_position)
+    pairs = _pair_family(cases, slices)
     ratios = [
         _within_patients(cases, slices, slices.score, "within_patient_auc"),
         _within_patients(cases, slices, by_position, "within_patient_auc_of_position"),
@@ -146,7 +150,7 @@ def _areas(
     return area, names[both]
 
 
-def _pair_family(cases: Cases, slices: _Slices, by_position: FloatArray) -> Family:
+def _pair_family(cases: Cases, slices: _Slices) -> Family:
     """Share of level-matched pairs of two patients in which the tumor slice scores higher."""
     groups = len(cases.names)
     cells = min(groups, MOST_CELLS)
@@ -155,47 +159,39 @@ def _pair_family(cases: Cases, slices: _Slices, by_position: FloatArray) -> Fami
         # Pooled by lot, not by name: neighbours in the alphabet may be alike. A cell is then
         # drawn as a group is, and has as many groups' worth of weight.
         cell = np.random.default_rng(0).permutation(groups) % cells
-    wins, pairs = _count_pairs(slices, (slices.score, by_position), cell, cells)
+    wins, pairs = _count_pairs(slices, cell, cells)
     ill, well = pairs.any(axis=1).sum(), pairs.any(axis=0).sum()
     total = pairs.sum()
-    statistics = tuple(
-        Statistic(
-            name,
-            float(won.sum() / total) if total else np.nan,
-            n=int(total),
-            groups=int(min(ill, well)),
-            parts=cases.of_each,
-            share=True,
-            note="n counts pairs",
-        )
-        for name, won in zip(
-            ("level_matched_auc", "level_matched_auc_of_position"), wins, strict=True
-        )
+    statistic = Statistic(
+        "level_matched_auc",
+        float(wins.sum() / total) if total else np.nan,
+        n=int(total),
+        groups=int(min(ill, well)),
+        parts=cases.of_each,
+        share=True,
+        note="n counts pairs",
     )
 
     def replicate(weights: FloatArray) -> FloatArray:
         drawn = weights[:, :cells]
         # Both groups of a pair are drawn: a pair weighs as the product of their weights.
-        won = [np.einsum("bi,bi->b", drawn @ table, drawn) for table in wins]
+        won = np.einsum("bi,bi->b", drawn @ wins, drawn)
         whole = np.einsum("bi,bi->b", drawn @ pairs, drawn)
-        return np.asarray(np.stack(won, axis=1) / whole[:, None])
+        return np.asarray((won / whole)[:, None])
 
-    return Family(statistics, replicate, width=3 * cells)
+    return Family((statistic,), replicate, width=2 * cells)
 
 
-def _count_pairs(
-    slices: _Slices, scores: tuple[FloatArray, ...], cell: IndexArray, cells: int
-) -> tuple[list[FloatArray], FloatArray]:
-    """(cells, cells) wins of each score, and pairs: a row a tumor slice's group."""
-    wins = [np.zeros(cells * cells) for _ in scores]
+def _count_pairs(slices: _Slices, cell: IndexArray, cells: int) -> tuple[FloatArray, FloatArray]:
+    """(cells, cells) wins and pairs: a row a tumor slice's group, a column the other's."""
+    wins = np.zeros(cells * cells)
     pairs = np.zeros(cells * cells)
     for i, j in _match_levels(slices):
         key = cell[slices.group[i]] * cells + cell[slices.group[j]]
         pairs += np.bincount(key, minlength=cells * cells)
-        for k, score in enumerate(scores):
-            gain = np.sign(score[i] - score[j]) / 2 + 0.5
-            wins[k] += np.bincount(key, weights=gain, minlength=cells * cells)
-    return [won.reshape(cells, cells) for won in wins], pairs.reshape(cells, cells)
+        gain = np.sign(slices.score[i] - slices.score[j]) / 2 + 0.5
+        wins += np.bincount(key, weights=gain, minlength=cells * cells)
+    return wins.reshape(cells, cells), pairs.reshape(cells, cells)
 
 
 def _match_levels(slices: _Slices) -> Iterator[tuple[IndexArray, IndexArray]]:

@@ -47,7 +47,6 @@ FIGURE_WORDS = {
     "cleared": "cleared (any other verdict, of other slices)",
     "coverage": "coverage (verdict tumor or no tumor)",
     "level_matched_auc": "level-matched AUC",
-    "level_matched_auc_of_position": "…of position alone",
     "within_patient_auc": "within-patient AUC",
     "within_patient_auc_of_position": "…of position alone",
     "pointing": "pointing game",
