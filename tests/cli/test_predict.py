@@ -380,8 +380,9 @@ def test_resume_of_another_form_is_refused(predict, folder, tmp_path):
 def test_interrupt_leaves_whole_lines_and_resume_ends_the_run(model, tmp_path):
     scans = tmp_path / "scans"
     scans.mkdir()
-    for index in range(400):
-        os.link(write_folder(tmp_path / "one", 1, 0)[0], scans / f"{index:03}.png")
+    picture = write_folder(tmp_path / "one", 1, 0)[0]
+    for index in range(1500):
+        os.link(picture, scans / f"{index:04}.png")
     output = tmp_path / "r.jsonl"
     line = [sys.executable, "-m", "tumorlens", "predict", scans, "-o", output, "--model", model]
     started = subprocess.Popen(list(map(str, line)), stderr=subprocess.PIPE, text=True)
@@ -398,7 +399,7 @@ def test_interrupt_leaves_whole_lines_and_resume_ends_the_run(model, tmp_path):
     assert "Traceback" not in said
     text = partial.read_text()
     assert text.endswith("\n")
-    assert 0 < len(read_jsonl(text)) < 400
+    assert 0 < len(read_jsonl(text)) < 1500
     done = subprocess.run([*map(str, line), "--resume"], check=False)
     assert done.returncode == 0
     paths = [record["path"] for record in read_jsonl(output.read_text())]
