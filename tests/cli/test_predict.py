@@ -164,6 +164,30 @@ def test_bad_files_get_their_record_and_the_run_goes_on(predict, folder):
     assert "2 unreadable" in shown.err
 
 
+@pytest.mark.parametrize(
+    ("names", "code"),
+    [
+        (["gone.png"], 2),
+        (["broken.png"], 2),
+        (["gone.png", "broken.png"], 2),
+        (["t0.png", "broken.png"], 1),
+        (["t0.png", "gone.png"], 1),
+        (["t0.png"], 0),
+    ],
+)
+def test_exit_code_tells_all_some_and_none(predict, folder, names, code):
+    (folder / "broken.png").write_bytes(b"x")
+    shown = predict(*(folder / name for name in names), code=code)
+    assert names_of(read_jsonl(shown.out)) == names  # each input has its record all the same
+
+
+def test_a_folder_without_a_readable_picture_is_2(predict, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"x")
+    shown = predict(tmp_path, "-o", tmp_path / "r.jsonl", code=2)
+    assert "1 unreadable" in shown.err
+    assert read_jsonl((tmp_path / "r.jsonl").read_text())[0]["error"]
+
+
 def test_no_image_at_all_is_2(predict, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty/notes.txt").write_text("hello")

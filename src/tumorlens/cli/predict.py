@@ -105,7 +105,7 @@ def command(
     and NIfTI are read.
 
     A file that cannot be read gets a record with its error, the run goes on, and the exit code
-    is 1. For research only, not a medical device.
+    is 1; it is 2 where no file could be read. For research only, not a medical device.
     """
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
     form = form or _guess_form(output)
@@ -131,7 +131,13 @@ def command(
     if run_log is not None:
         counts = dict(job.counts) | {"skipped": job.skipped}
         watch.write_log(run_log, "predict", ctx.params, counts=counts, session=detector.session)
-    return 1 if job.counts["error"] else 0
+    return _conclude(job.counts)
+
+
+def _conclude(counts: Counter[str]) -> int:
+    """The exit code: 0 all good, 1 some inputs failed, 2 nothing was judged."""
+    failed = counts["error"]
+    return (2 if failed == counts.total() else 1) if failed else 0
 
 
 @dataclass(slots=True)
