@@ -19,6 +19,7 @@ from packaging.requirements import Requirement
 
 import tumorlens
 from tumorlens import optional
+from tumorlens.errors import MissingExtra
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -194,7 +195,31 @@ def test_optional_knows_what_the_extras_bring():
             Requirement(line).name for line in PROJECT["project"]["optional-dependencies"][extra]
         }
         wanted = {IMPORT_NAMES.get(name, name) for name in wanted if name != "tumorlens"}
-        assert set(modules) <= wanted, extra
+        assert set(modules) == wanted, extra
+
+
+def test_every_optional_load_names_the_extra_that_brings_it():
+    loaded = {
+        name.partition(".")[0]
+        for module, path in MODULES.items()
+        if module != "tumorlens.cli.main"  # which loads its own verbs
+        for name in find_loads(path)
+    }
+    assert {"sklearn", "scipy", "safetensors"} <= loaded
+    known = {module for modules in optional.EXTRAS.values() for module in modules}
+    assert loaded - known == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "extra"), [("scipy.stats", "evaluate"), ("safetensors.torch", "train")]
+)
+def test_a_missing_library_is_told_with_its_extra(monkeypatch, module, extra):
+    root = module.partition(".")[0]
+    for name in [name for name in sys.modules if name.partition(".")[0] == root]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, root, None)
+    with pytest.raises(MissingExtra, match=rf"tumorlens\[{extra}\]"):
+        optional.load(module, "a test")
 
 
 def collect_core() -> dict[str, metadata.Distribution]:

@@ -11,8 +11,11 @@ from tumorlens.errors import MissingExtra
 __all__ = ["EXTRAS", "installed_extras", "load"]
 
 EXTRAS: dict[str, tuple[str, ...]] = {
-    "evaluate": ("sklearn", "matplotlib", "jinja2", "onnx", "pooch", "usearch"),
-    "train": ("torch", "lightning", "onnxscript"),
+    "evaluate": (
+        *("sklearn", "scipy", "threadpoolctl"),
+        *("matplotlib", "jinja2", "onnx", "pooch", "usearch"),
+    ),
+    "train": ("torch", "lightning", "onnxscript", "safetensors"),
 }
 """Extra -> the modules it brings, by import name. ``train`` includes ``evaluate``."""
 
