@@ -126,6 +126,26 @@ def test_box_is_drawn_on_its_edges():
     assert marked[200, 100:299].all()
 
 
+@pytest.mark.parametrize(
+    ("verdict", "drawn"),
+    [("tumor", True), ("uncertain", True), ("no_tumor", False), ("unfamiliar", False)],
+)
+def test_boxes_are_drawn_only_where_the_verdict_asks_to_look(verdict, drawn, monkeypatch):
+    slice_ = make_slice(np.full((512, 512), 5.0))
+    finding = make_finding(
+        slice_,
+        activation=None,
+        peak_xy=None,
+        verdict=verdict,
+        boxes=(Box(100, 200, 300, 280, 0.8),),
+    )
+    colored = colorfulness(draw(slice_, finding))[:512] > 60
+    assert colored[200, 110:290].all() == drawn
+    assert colored.any() == drawn
+    assert ("region" in " ".join(read_words(slice_, finding, monkeypatch))) == drawn
+    assert finding.to_record()["boxes"] == [[100.0, 200.0, 300.0, 280.0, 0.8]]
+
+
 def test_peak_is_marked_but_not_on_a_slice_without_tumor():
     slice_ = make_slice(np.zeros((512, 512)) + np.eye(512))
     finding = make_finding(slice_, activation=None, peak_xy=(300.0, 100.0))

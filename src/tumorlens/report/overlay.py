@@ -97,7 +97,8 @@ def draw(slice_: Slice, finding: Finding) -> Image.Image:
     Args:
         slice_: the slice that was judged.
         finding: what was found in it. Without ``activation`` (a finding that was read from a
-            record) the picture has no heat, without boxes and peak no marks.
+            record) the picture has no heat, without boxes and peak no marks. Boxes are drawn
+            where the verdict is tumor or uncertain, the peak unless it is no_tumor.
 
     Returns:
         The slice in its own pixels: square, enlarged in whole steps to a longer side of at least
@@ -149,7 +150,7 @@ def _show_evidence(slice_: Slice, finding: Finding, view: _View) -> Image.Image:
     if finding.activation is not None and finding.to_pixels is not None:
         picture = _blend_heat(picture, finding, view)
     pen = ImageDraw.Draw(picture)
-    for box in finding.boxes or ():
+    for box in _shown_boxes(finding):
         _draw_box(pen, box, view)
     if _shows_peak(finding):
         _draw_peak(pen, view.place(*finding.peak_xy or (0, 0)), view.unit)
@@ -249,6 +250,14 @@ def _grow(edges: tuple[float, ...], by: float) -> tuple[float, float, float, flo
     return x0 - by, y0 - by, x1 + by, y1 + by
 
 
+def _shown_boxes(finding: Finding) -> tuple[Box, ...]:
+    """A frame around weak evidence would contradict a verdict that sees no tumor, or gives none.
+
+    The record keeps the regions whatever the verdict.
+    """
+    return (finding.boxes or ()) if finding.verdict in ("tumor", "uncertain") else ()
+
+
 def _shows_peak(finding: Finding) -> bool:
     """The strongest point of a slice that holds nothing would draw the eye to nothing."""
     return finding.peak_xy is not None and finding.verdict != "no_tumor"
@@ -333,7 +342,7 @@ def _draw_legend(caption: Image.Image, finding: Finding, at: tuple[int, int], un
         middle = x + size[0] * value - font.getlength(words) * value
         pen.text((middle, y + unit * 0.75), words, _FAINT, font)
     y += round(unit * 2.4)
-    if finding.boxes:
+    if _shown_boxes(finding):
         side, line = unit * 0.7, max(2, unit // 10)
         pen.rectangle((x, y, x + side, y + side), outline=_MARK, width=line)
         pen.text((x + unit, y - unit * 0.1), "region", _FAINT, font)
