@@ -83,3 +83,12 @@ def test_bad_lines_leave_nothing_behind(site, tmp_path, words, message, capsys):
     assert audit(site.folder, "--output", output, *words) == 2
     assert message in capsys.readouterr().err
     assert not list(tmp_path.glob("a.json*"))
+
+
+def test_a_page_for_people(site, tmp_path):
+    page = tmp_path / "page.html"
+    assert audit(site.folder, "--report", page, "--quiet") == 0
+    text = page.read_text(encoding="utf-8")
+    assert "groups across splits" in text
+    assert f"tumorlens audit --no-model {site.folder}" in text
+    assert audit(site.folder, "--report", page, "--quiet") == 2  # it exists

@@ -12,6 +12,8 @@ from tumorlens.report.pages import (
     Fact,
     Facts,
     Gallery,
+    Notice,
+    Notices,
     Page,
     Picture,
     Plot,
@@ -34,6 +36,7 @@ def make_page(word=HOSTILE):
     blocks = (
         Text((word,)),
         Text((word,), listed=True),
+        Notices((Notice("minor", word, word, word, word, 0.25),)),
         Facts((Fact(word, word, (word,)),)),
         Table(word, (word, "b"), ((word, "0.5"),)),
         Plot('<svg viewBox="0 0 1 1"></svg>', word, word, wide=True),

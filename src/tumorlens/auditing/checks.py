@@ -18,7 +18,7 @@ from tumorlens.auditing.copies import (
     find_shared,
 )
 from tumorlens.auditing.evidence import Evidence, gather_evidence
-from tumorlens.auditing.findings import Audit, AuditFinding
+from tumorlens.auditing.findings import Audit, AuditFinding, Clue
 from tumorlens.auditing.oddities import (
     find_misfits,
     find_oddities,
@@ -28,9 +28,11 @@ from tumorlens.auditing.oddities import (
 from tumorlens.auditing.shortcuts import (
     LEAST_GROUPS,
     MOST_ROWS,
+    find_clues,
     measure_label_shortcut,
     measure_source_shortcut,
 )
+from tumorlens.auditing.traits import FILE_FEATURES, PREPARED_FEATURES
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.evaluation.intervals import FEW_GROUPS, Estimate
 from tumorlens.model.session import Session
@@ -61,6 +63,7 @@ _SEEN = {
     "file": "size, border, histogram and compression",
     "prepared": "border, histogram and sharpness",
 }
+_NAMES = {"file": FILE_FEATURES, "prepared": PREPARED_FEATURES}
 _WEIGHTS = {"file": 0.6, "prepared": 0.8}  # prepared pictures are what a network sees
 
 
@@ -88,7 +91,7 @@ def audit_manifest(
         manifest, against, session=session, threads=threads, progress=progress
     )
     findings = [finding for check in CHECKS for finding in check(evidence)]
-    estimates, notes = _measure_shortcuts(evidence)
+    estimates, clues, notes = _measure_shortcuts(evidence)
     findings += _warn(evidence, estimates)
     if session is None:
         notes.append("no model was asked whether pictures are brain MRI")
@@ -101,17 +104,21 @@ def audit_manifest(
         distinct=evidence.distinct,
         counts=Counter(row.label or "unlabelled" for row in manifest.rows),
         estimates=tuple(estimates),
+        clues=tuple(clues),
         notes=tuple(notes),
     )
 
 
-def _measure_shortcuts(evidence: Evidence) -> tuple[list[Estimate], list[str]]:
+def _measure_shortcuts(evidence: Evidence) -> tuple[list[Estimate], list[Clue], list[str]]:
     estimates: list[Estimate] = []
+    clues: list[Clue] = []
     labelled = _draw([n for n in evidence.readable if evidence.rows[n].label])
     readable = _draw(evidence.readable)
     for place in ("file", "prepared"):
         if labelled:
-            auc = measure_label_shortcut(*_inputs(evidence, labelled, place))
+            inputs = _inputs(evidence, labelled, place)
+            clues += find_clues(inputs[0], inputs[2], _NAMES[place], place)
+            auc = measure_label_shortcut(*inputs)
             if auc is not None:
                 estimates.append(msgspec.structs.replace(auc, name=f"label_from_{place}"))
         told = measure_source_shortcut(*_inputs(evidence, readable, place)) if readable else None
@@ -124,7 +131,7 @@ def _measure_shortcuts(evidence: Evidence) -> tuple[list[Estimate], list[str]]:
                 f"whether nuisance tells the {what} was not measured: two {what}s with "
                 f"{LEAST_GROUPS} groups each are needed"
             )
-    return estimates, notes
+    return estimates, sorted(clues, key=lambda clue: -clue.auc), notes
 
 
 def _draw(rows: Sequence[int]) -> list[int]:

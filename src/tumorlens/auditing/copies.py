@@ -40,6 +40,7 @@ def find_copies(evidence: Evidence) -> Iterator[AuditFinding]:
             impact=0.4 * count / len(readable),
             rows=_rows_of(twins),
             examples=_show(evidence, twins),
+            instances=len(twins),
         )
 
 
@@ -60,6 +61,7 @@ def find_conflicts(evidence: Evidence) -> Iterator[AuditFinding]:
             rows=concerned,
             leave_out=own,
             examples=_show(evidence, twins),
+            instances=len(twins),
         )
 
 
@@ -97,6 +99,7 @@ def _tell_leak(
         rows=tuple(concerned),
         leave_out=tuple(sorted(row for one in crossing for row in _weaker(evidence, one))),
         examples=tuple(_show_crossing(evidence, one) for one in crossing[:MOST_EXAMPLES]),
+        instances=len(crossing),
     )
 
 
@@ -131,6 +134,7 @@ def find_shared(evidence: Evidence) -> Iterator[AuditFinding]:
                 Example((min(one), min(row for row in one if row >= evidence.own)), "in both sets")
                 for one in both[:MOST_EXAMPLES]
             ),
+            instances=len(both),
         )
 
 
@@ -154,6 +158,7 @@ def find_divided_groups(evidence: Evidence) -> Iterator[AuditFinding]:
             impact=0.6 * len(rows) / evidence.own,
             rows=rows,
             examples=_show(evidence, twins),
+            instances=len(twins),
         )
 
 
@@ -195,12 +200,17 @@ def _show(evidence: Evidence, twins: list[Twin]) -> tuple[Example, ...]:
     return tuple(
         Example(
             (twin.first, twin.second),
-            f"{evidence.rows[twin.first].class_name or 'unlabelled'} and "
-            f"{evidence.rows[twin.second].class_name or 'unlabelled'}, "
-            f"correlation {twin.correlation:.2f}, {twin.orientation}",
+            f"{_name_classes(evidence.rows[twin.first], evidence.rows[twin.second])}, correlation "
+            f"{twin.correlation:.2f}"
+            + ("" if twin.orientation == "same" else f", {twin.orientation}"),
         )
         for twin in least
     )
+
+
+def _name_classes(first: Row, second: Row) -> str:
+    names = [one.class_name.replace("_", " ") or "unlabelled" for one in (first, second)]
+    return f"both {names[0]}" if names[0] == names[1] else " and ".join(names)
 
 
 def _show_crossing(evidence: Evidence, rows: list[int]) -> Example:

@@ -13,7 +13,16 @@ import msgspec
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.evaluation.intervals import Estimate
 
-__all__ = ["KINDS", "LEAVE_OUT", "SEVERITIES", "Audit", "AuditFinding", "Example", "rate_severity"]
+__all__ = [
+    "KINDS",
+    "LEAVE_OUT",
+    "SEVERITIES",
+    "Audit",
+    "AuditFinding",
+    "Clue",
+    "Example",
+    "rate_severity",
+]
 
 KINDS: dict[str, str] = {
     "leakage": "a patient or picture stands on two sides of a split, or in both sets",
@@ -55,6 +64,23 @@ class Example:
     words: str
 
 
+@dataclass(frozen=True, slots=True)
+class Clue:
+    """How well one nuisance trait alone tells tumor from none.
+
+    Attributes:
+        place: what it was measured on: ``file`` or ``prepared``.
+        trait: its name, as in `traits.FILE_FEATURES`.
+        auc: from 0.5, nothing, to 1.
+        larger: whether it is larger where there is a tumor.
+    """
+
+    place: str
+    trait: str
+    auc: float
+    larger: bool
+
+
 @dataclass(frozen=True)
 class AuditFinding:
     """One thing that is wrong, with all rows that it concerns.
@@ -69,6 +95,7 @@ class AuditFinding:
         rows: indices into `Audit.rows`, sorted; empty where it concerns the set as a whole.
         leave_out: those of ``rows`` that should be left out.
         examples: to look at, the most telling first.
+        instances: pictures, or pairs of them, that the examples were drawn from.
         estimate: the figure behind it, if there is one, with its interval.
 
     Raises:
@@ -84,6 +111,7 @@ class AuditFinding:
     rows: tuple[int, ...] = ()
     leave_out: tuple[int, ...] = ()
     examples: tuple[Example, ...] = ()
+    instances: int = 0
     estimate: Estimate | None = None
 
     def __post_init__(self) -> None:
@@ -116,6 +144,7 @@ class Audit:
         counts: what the set holds: label -> slices.
         estimates: what nuisance tells: ``label_from_file`` and ``label_from_prepared`` (AUC),
             ``source_from_file`` and ``source_from_prepared`` (share told); those that could be had.
+        clues: what gives the label away, trait by trait, the most telling first.
         notes: what was not looked at, and why.
 
     Raises:
@@ -130,6 +159,7 @@ class Audit:
     distinct: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
     estimates: tuple[Estimate, ...] = ()
+    clues: tuple[Clue, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -182,6 +212,7 @@ class Audit:
             "counts": dict(self.counts),
             "findings": [self._record(one) for one in self.findings],
             "estimates": msgspec.to_builtins(self.estimates),
+            "clues": msgspec.to_builtins(self.clues),
             "notes": list(self.notes),
         }
         return json.dumps(record, indent=1, ensure_ascii=False) + "\n"

@@ -66,6 +66,8 @@ def find_unreadable(evidence: Evidence) -> Iterator[AuditFinding]:
             impact=0.3 * len(rows) / evidence.own,
             rows=rows,
             leave_out=rows,
+            examples=tuple(Example((n,), evidence.traits[n].error) for n in rows[:MOST_EXAMPLES]),
+            instances=len(rows),
         )
 
 
@@ -84,6 +86,7 @@ def find_oddities(evidence: Evidence) -> Iterator[AuditFinding]:
                 impact=weight * len(rows) / evidence.own,
                 rows=tuple(sorted(rows)),
                 examples=_show(rows, check),
+                instances=len(rows),
             )
 
 
@@ -110,6 +113,7 @@ def find_telling_marks(evidence: Evidence) -> Iterator[AuditFinding]:
         impact=min(1.0, abs(with_ - without)),
         rows=tuple(rows),
         examples=_show(rows, "burnt-in marks"),
+        instances=len(rows),
     )
 
 
@@ -130,6 +134,7 @@ def find_misfits(evidence: Evidence) -> Iterator[AuditFinding]:
                 rows=tuple(rows),
                 leave_out=tuple(rows),
                 examples=_show(rows, check),
+                instances=len(rows),
             )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tumorlens.auditing.findings import Clue
 from tumorlens.data.rows import Row
 from tumorlens.evaluation.cases import Cases, Ratio, ratio_family
 from tumorlens.evaluation.intervals import Estimate, measure
@@ -22,7 +23,13 @@ from tumorlens.evaluation.ranking import ranking_family
 from tumorlens.evaluation.scores import UNKNOWN, Scores, as_text
 from tumorlens.optional import load
 
-__all__ = ["LEAST_GROUPS", "MOST_ROWS", "measure_label_shortcut", "measure_source_shortcut"]
+__all__ = [
+    "LEAST_GROUPS",
+    "MOST_ROWS",
+    "find_clues",
+    "measure_label_shortcut",
+    "measure_source_shortcut",
+]
 
 FloatArray = npt.NDArray[np.float64]
 Array = npt.NDArray[np.float32]
@@ -81,6 +88,29 @@ def measure_source_shortcut(
     cases = Cases.of(_as_scores(rows, groups, predicted[:, 0]))
     family = ratio_family(cases, [Ratio("source_accuracy", right, np.ones(len(rows)))])
     return measure([family], cases.names)[0]
+
+
+def find_clues(
+    rows: Sequence[Row], features: Array, names: Sequence[str], place: str
+) -> list[Clue]:
+    """How well each trait alone tells the label, the most telling first.
+
+    Args:
+        rows: n, all with a label.
+        features: (n, F).
+        names: F, of the traits.
+        place: what they were measured on, as `Clue` has it.
+    """
+    tumor = np.array([row.label == "tumor" for row in rows], bool)
+    if not tumor.any() or tumor.all():
+        return []
+    rank = load("sklearn.metrics", "shortcuts").roc_auc_score
+    areas = [float(rank(tumor, column)) for column in features.T]
+    clues = [
+        Clue(place, name, max(area, 1 - area), area > 0.5)
+        for name, area in zip(names, areas, strict=True)
+    ]
+    return sorted(clues, key=lambda clue: -clue.auc)
 
 
 def _cross_validate(

@@ -46,6 +46,7 @@ __all__ = ["command"]
 @map_option
 @groups_option
 @words.output_option
+@words.report_option
 @words.overwrite_option
 @words.threads_option
 @words.device_option
@@ -59,6 +60,7 @@ def command(
     data: tuple[Path, ...],
     output: Path | None,
     marked: Path | None,
+    report: Path | None,
     overwrite: bool,
     run_log: Path | None,
     quiet: bool,
@@ -68,13 +70,13 @@ def command(
     """Audit the slices of DATA...: copies, label conflicts, leaks, misfits and shortcuts.
 
     Findings are ranked by how much they would change a result, each with what to do. The summary
-    goes to standard output, everything to --output (JSON). Where --marked says "audit: leave out"
-    in a note, evaluate leaves the row out; train does with
+    goes to standard output, everything to --output (JSON), pictures and plots to --report. Where
+    --marked says "audit: leave out" in a note, evaluate leaves the row out; train does with
     --set 'data.exclude_notes=["audit: leave out"]'.
     """
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
     kinds = _read_kinds(options["fail_on"])
-    for file in filter(None, (output, marked, run_log)):
+    for file in filter(None, (output, marked, report, run_log)):
         check_writable(file, overwrite=overwrite)
     session = None if options["no_model"] else _open_session(options)
     manifest, other = _read(data, options)
@@ -83,6 +85,8 @@ def command(
         audit.mark(manifest).write(marked, overwrite=overwrite)
     if output is not None:
         write_text(output, audit.to_json(), overwrite=overwrite)
+    if report is not None:
+        _write_page(report, audit, ctx, overwrite)
     if not quiet:
         _show(audit)
     if run_log is not None:
@@ -152,6 +156,15 @@ def _show(audit: Audit) -> None:
     from tumorlens.report.tables import open_console
 
     print_audit(open_console(), audit)
+
+
+def _write_page(path: Path, audit: Audit, ctx: click.Context, overwrite: bool) -> None:
+    from tumorlens.report.audit_pages import build_audit_page
+    from tumorlens.report.pages import write_page
+
+    command, versions = words.repeat_command(ctx), words.list_versions()
+    page = build_audit_page(audit, command=command, versions=versions)
+    write_page(path, page, overwrite=overwrite)
 
 
 def _fail(audit: Audit, kinds: set[str], voice: words.Voice) -> int:

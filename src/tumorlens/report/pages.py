@@ -25,6 +25,8 @@ __all__ = [
     "Fact",
     "Facts",
     "Gallery",
+    "Notice",
+    "Notices",
     "Page",
     "Picture",
     "Plot",
@@ -140,7 +142,35 @@ class Gallery:
     tiles: tuple[Tile, ...]
 
 
-Block = Text | Facts | Table | Plot | Gallery
+@dataclass(frozen=True)
+class Notice:
+    """One thing to act on.
+
+    Attributes:
+        level: how bad it is: critical, serious, notable or minor.
+        title: what it is called.
+        kind: what sort of thing it is.
+        words: what was found.
+        advice: what to do.
+        weight: 0 to 1, drawn as a bar.
+    """
+
+    level: str
+    title: str
+    kind: str
+    words: str
+    advice: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class Notices:
+    """Things to act on, the worst first."""
+
+    items: tuple[Notice, ...]
+
+
+Block = Text | Facts | Table | Plot | Gallery | Notices
 
 
 @dataclass(frozen=True)
@@ -262,6 +292,12 @@ def _write_block(block: Block) -> str:
             )
         case Table():
             return _write_table(block)
+        case Notices():
+            return "\n".join(
+                f"{n}. **{_mark(one.title)}** ({_mark(one.level)}, {_mark(one.kind)}): "
+                f"{_mark(one.words)}. {_mark(one.advice)}"
+                for n, one in enumerate(block.items, 1)
+            )
         case Plot():
             return ""
         case Gallery():

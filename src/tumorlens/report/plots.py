@@ -27,6 +27,10 @@ from tumorlens.report.pages import Plot
 from tumorlens.writing import replace_when_done
 
 __all__ = [
+    "FAINT",
+    "HUES",
+    "INK",
+    "Drawing",
     "Interval",
     "plot_confusion",
     "plot_curves",
@@ -36,6 +40,7 @@ __all__ = [
     "plot_precision_recall",
     "plot_reliability",
     "plot_roc",
+    "shorten_label",
 ]
 
 TRAINING, VALIDATION = "#3b6fb6", "#d1603d"
@@ -92,7 +97,7 @@ def plot_roc(scores: Scores) -> Plot | None:
     whole = trace_roc(scores)
     if whole is None:
         return None
-    with _Drawing(4.6, 4.4) as sheet:
+    with Drawing(4.6, 4.4) as sheet:
         axes = sheet.axes()
         axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=":")
         for hue, (name, part) in zip(HUES[1:], _split_sources(scores), strict=False):
@@ -100,7 +105,7 @@ def plot_roc(scores: Scores) -> Plot | None:
             if curve is not None:
                 axes.plot(
                     curve.x, curve.y, color=hue, linewidth=1.1,
-                    label=f"{_brief(name)} {curve.area:.3f}",
+                    label=f"{shorten_label(name)} {curve.area:.3f}",
                 )  # fmt: skip
         axes.plot(whole.x, whole.y, color=HUES[0], label=f"all slices {whole.area:.3f}")
         called, known, tumor = scores.called, scores.labelled, scores.tumor
@@ -124,7 +129,7 @@ def plot_precision_recall(scores: Scores) -> Plot | None:
     if whole is None:
         return None
     share = float(scores.tumor.sum() / scores.labelled.sum())
-    with _Drawing(4.6, 4.4) as sheet:
+    with Drawing(4.6, 4.4) as sheet:
         axes = sheet.axes()
         axes.axhline(share, color=FAINT, linewidth=1, linestyle=":", label=f"guessing {share:.3f}")
         axes.plot(whole.x, whole.y, color=HUES[0], label=f"all slices {whole.area:.3f}")
@@ -142,7 +147,7 @@ def plot_reliability(bins: Sequence[ReliabilityBin]) -> Plot | None:
     if not bins:
         return None
     names = list(dict.fromkeys(one.source for one in bins))
-    with _Drawing(4.6, 4.4) as sheet:
+    with Drawing(4.6, 4.4) as sheet:
         axes = sheet.axes()
         axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=":", label="perfect")
         for hue, name in zip(HUES, names[: len(HUES)], strict=False):
@@ -151,7 +156,9 @@ def plot_reliability(bins: Sequence[ReliabilityBin]) -> Plot | None:
                 if one.low is not None and one.high is not None:
                     axes.plot([one.predicted] * 2, [one.low, one.high], color=hue, linewidth=1.2)
             across, up = [one.predicted for one in mine], [one.observed for one in mine]
-            axes.plot(across, up, "o-", color=hue, markersize=5, linewidth=1, label=_brief(name))
+            axes.plot(
+                across, up, "o-", color=hue, markersize=5, linewidth=1, label=shorten_label(name)
+            )
         _frame_square(axes, "predicted tumor probability", "observed share of tumors")
         axes.legend(loc="upper left")
         gap = max(abs(one.predicted - one.observed) for one in bins)
@@ -172,7 +179,7 @@ def plot_confusion(confusion: Mapping[str, Mapping[str, int]]) -> Plot | None:
     names = list(confusion)
     counts = np.array([[confusion[row][column] for column in names] for row in names], float)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    with _Drawing(4.6, 4.4) as sheet:
+    with Drawing(4.6, 4.4) as sheet:
         axes = sheet.axes()
         axes.grid(visible=False)
         rectangle = load("matplotlib.patches", "plots").Rectangle
@@ -187,7 +194,7 @@ def plot_confusion(confusion: Mapping[str, Mapping[str, int]]) -> Plot | None:
                 ha="center", va="center",
             )  # fmt: skip
         axes.set(xlim=(0, len(names)), ylim=(len(names), 0), xlabel="called", ylabel="true")
-        shown = [_brief(name.replace("_", " "), 14) for name in names]
+        shown = [shorten_label(name.replace("_", " "), 14) for name in names]
         middles = np.arange(len(names)) + 0.5
         axes.set_xticks(middles, shown)
         axes.set_yticks(middles, shown, rotation=90, va="center")
@@ -206,7 +213,7 @@ def plot_histogram(scores: Scores) -> Plot | None:
         ("no label", FAINT, ~scores.labelled),
     ]
     kinds = [kind for kind in kinds if kind[2].any()]
-    with _Drawing(9.6, 3.2) as sheet:
+    with Drawing(9.6, 3.2) as sheet:
         axes = sheet.axes()
         edges = np.linspace(0, 1, 41)
         for name, hue, rows in kinds:
@@ -245,7 +252,7 @@ def plot_forest(panels: Mapping[str, Sequence[Interval]]) -> Plot | None:
     shown = labels[:MOST_LINES]
     if not shown:
         return None
-    with _Drawing(9.6, 0.95 + 0.31 * len(shown)) as sheet:
+    with Drawing(9.6, 0.95 + 0.31 * len(shown)) as sheet:
         many = sheet.axes(len(panels))
         sheet.figure.get_layout_engine().set(wspace=0.06)
         for axes, (name, lines) in zip(many, panels.items(), strict=True):
@@ -257,7 +264,9 @@ def plot_forest(panels: Mapping[str, Sequence[Interval]]) -> Plot | None:
             axes.spines["left"].set_visible(False)
             axes.tick_params(axis="y", length=0)
             axes.grid(visible=False, axis="y")
-        many[0].set_yticks(range(len(shown)), [_brief(label, 34) for label in shown], color=INK)
+        many[0].set_yticks(
+            range(len(shown)), [shorten_label(label, 34) for label in shown], color=INK
+        )
         caption = "95 % intervals; a ring has none (under 20 groups)"
         if len(labels) > len(shown):
             caption += f"; {len(shown)} of {len(labels)} parts are drawn"
@@ -275,7 +284,7 @@ def plot_learning(curves: Path, caption: str) -> Plot:
         caption: what run it is.
     """
     rows = _read_curves(curves)
-    with _Drawing(9.6, 4.4) as sheet:
+    with Drawing(9.6, 4.4) as sheet:
         above, below = sheet.figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         _draw_curves(above, below, rows, (HUES[0], HUES[1], FAINT))
         last = _column(rows, "validation_total")[-1] if rows else float("nan")
@@ -346,14 +355,14 @@ def _mark_phases(axes: Any, rows: list[dict[str, str]], hue: str) -> None:
             )  # fmt: skip
 
 
-class _Drawing:
+class Drawing:
     """A figure in the page's style, from its first line to its SVG."""
 
     def __init__(self, width: float, height: float) -> None:
         self._style = load("matplotlib", "plots").rc_context(_STYLE)
         self._size = (width, height)
 
-    def __enter__(self) -> _Drawing:
+    def __enter__(self) -> Drawing:
         self._style.__enter__()
         self.figure = load("matplotlib.figure", "plots").Figure(
             figsize=self._size, layout="constrained"
@@ -370,6 +379,7 @@ class _Drawing:
         return self.figure.subplots(1, count, sharey=True, squeeze=False)[0]
 
     def finish(self, alt: str, caption: str, *, wide: bool = False) -> Plot:
+        """The drawing as a block of a page."""
         stream = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         # Names of parts must differ between the drawings of a page, and not from run to run.
@@ -426,7 +436,7 @@ def _common_thresholds(scores: Scores) -> list[float]:
     return first.tolist() if bool((scores.thresholds == first).all()) else []
 
 
-def _brief(name: str, most: int = 24) -> str:
+def shorten_label(name: str, most: int = 24) -> str:
     """A name as a label: printable, and short."""
     clean = "".join(letter if letter.isprintable() else "�" for letter in name) or "(none)"
     return clean if len(clean) <= most else clean[: most - 1] + "…"
