@@ -48,13 +48,50 @@ def test_a_new_model_with_history(site, model, tmp_path, capsys):
     assert card.operating_points["balanced"].low <= card.operating_points["balanced"].middle
     # Figures of order hold after a calibration; a sensitivity does not.
     assert [one.split for one in card.figures if one.name == "sensitivity"] == [
-        "the cases that chose the thresholds"
+        "crosswise: judged with numbers fitted on other groups"
     ]
     assert any(one.name == "AUC" for one in card.figures)
     before, after = (onnx.load(path).graph for path in (model, new))
     assert [node.SerializeToString() for node in before.node] == [
         node.SerializeToString() for node in after.node
     ]
+
+
+def test_found_alarm_and_coverage_are_told_before_and_after(site, model, tmp_path, capsys):
+    new = tmp_path / "new.onnx"
+    assert calibrate(model, site, "--output", new, "--sensitivity", "0.9") == 0
+    shown = capsys.readouterr().out
+    entry = Detector(new).card.history[0]
+    for figures in (entry.before, entry.after):
+        told = {one.name: one for one in figures}
+        for name in ("found", "alarm", "coverage", "sensitivity", "ece"):
+            one = told[name]
+            assert one.low <= one.value <= one.high
+            assert f"{one.value:.3f}" in shown
+        assert told["coverage"].groups == 30
+    assert [one.value for one in entry.before] != [one.value for one in entry.after]
+    # The model as it was: what evaluate says of it on the same pictures.
+    found = [
+        one.verdict == "tumor" for one in Detector(model).predict(sorted(site.glob("*-0.png")))
+    ]
+    assert next(one for one in entry.before if one.name == "found").value == np.mean(found)
+
+
+def test_a_model_that_cannot_tell_is_warned_of(tmp_path, model, capsys):
+    manifest = write_site(tmp_path / "hospital", patients=30)
+    lines = manifest.read_text().splitlines()
+    # Half of the patients have their labels swapped: nothing can be learned from brightness.
+    swap = {",tumor,": ",no_tumor,", ",no_tumor,": ",tumor,"}
+    for i in range(1, len(lines), 4):
+        for j in (i, i + 1):
+            word = next(one for one in swap if one in lines[j])
+            lines[j] = lines[j].replace(word, swap[word])
+    manifest.write_text("\n".join(lines) + "\n")
+    new = tmp_path / "new.onnx"
+    assert calibrate(model, manifest, "--output", new, "--sensitivity", "0.9") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Warning: with sensitivity 0.9 at the middle the specificity is only 0." in said
+    assert Detector(new).card.history[0].notes[0].startswith("with sensitivity 0.9")
 
 
 def test_the_wanted_sensitivity_is_reached_by_the_file(site, model, tmp_path):
@@ -104,6 +141,7 @@ def test_calibrations_compose(site, model, tmp_path):
         ),
         (["--sensitivity", "0.9", "--specificity", "0.9"], "not both"),
         (["--sensitivity", "1.5"], "1.5 is not in the range"),
+        (["--coverage", "1.5"], "1.5 is not in the range"),
     ],
 )
 def test_what_cannot_be_is_said_and_nothing_is_written(

@@ -1,11 +1,14 @@
 """Scale, offset, thresholds and familiarity: recovered where known, refused where too few."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
+from models import make_card
 from score_tables import draw_scores, make_rows, make_scores
 from tumorlens.errors import DataError, UsageError
-from tumorlens.evaluation.adoption import recalibrate_crosswise
+from tumorlens.evaluation.adoption import adopt_model, recalibrate_crosswise
 from tumorlens.evaluation.calibration import (
     apply_point,
     carry_point,
@@ -85,10 +88,50 @@ def test_a_wanted_rate_is_reached_and_no_more_than_needed(rate):
 
 def test_without_a_wish_both_rates_are_nearly_equal():
     scores = draw_scores(groups=200)
-    chosen = choose_thresholds(scores)
-    sensitivity, specificity = chosen.estimates
-    assert sensitivity.value == pytest.approx(specificity.value, abs=0.03)
-    assert sensitivity.low < sensitivity.value < sensitivity.high
+    called = scores.tumor_probability >= choose_thresholds(scores).point.middle
+    assert called[scores.tumor].mean() == pytest.approx((~called)[~scores.tumor].mean(), abs=0.03)
+
+
+def draw_separated(odd=0, seed=0, slices=200):
+    """Well separated labels, and ``odd`` normals that look like the surest of tumors."""
+    rng = np.random.default_rng(seed)
+    tumor = np.arange(slices) % 2 == 0
+    logit = np.where(tumor, 2.5, -2.5) + rng.normal(0, 1.3, slices)
+    logit[np.flatnonzero(~tumor)[:odd]] = 9
+    rows = make_rows([f"p{i}" for i in range(slices)], tumor)
+    return make_scores(rows, 1 / (1 + np.exp(-logit)))
+
+
+def cover(scores, point):
+    after = apply_point(scores, point)
+    return np.mean([word in ("tumor", "no_tumor") for word in after.verdict])
+
+
+@pytest.mark.parametrize("wish", [{}, {"sensitivity": 0.95}, {"specificity": 0.95}])
+@pytest.mark.parametrize("odd", [0, 3, 12])
+def test_a_few_odd_normals_do_not_silence_the_model(wish, odd):
+    scores = draw_separated(odd=odd)
+    chosen = choose_thresholds(scores, **wish)
+    assert cover(scores, chosen.point) >= 0.9
+    assert "at least 90% of slices answered" in chosen.point.meaning or odd == 0
+
+
+def test_a_poor_model_still_answers_what_was_asked():
+    scores = draw_scores(groups=80, shift=0.2)
+    chosen = choose_thresholds(scores, sensitivity=0.9, coverage=0.7)
+    assert 0.7 <= cover(scores, chosen.point) < 0.75
+    assert chosen.confident < 0.98
+
+
+def test_slices_that_are_unfamiliar_do_not_count_for_coverage():
+    scores = draw_separated(odd=6)
+    strange = make_scores(
+        scores.rows,
+        scores.tumor_probability,
+        unfamiliarity=np.where(np.arange(200) < 60, 2.0, 0.5),
+    )
+    known = strange.take(strange.unfamiliarity <= 1)
+    assert cover(known, choose_thresholds(strange).point) >= 0.9
 
 
 def test_separated_labels_get_a_threshold_between_them():
@@ -130,3 +173,20 @@ def test_crosswise_fits_mend_an_overconfident_model():
     # No single map of the logit explains the result: folds were fitted apart.
     slope = (to_logit(after.tumor_probability) - 0)[scores.tumor_probability == 0.9]
     assert len(np.unique(np.round(slope, 9))) > 1
+
+
+def test_crosswise_verdicts_are_those_of_thresholds_fitted_on_others():
+    scores = draw_scores(groups=80)
+    after = recalibrate_crosswise(scores, partial(choose_thresholds, sensitivity=0.8))
+    assert [row.path for row in after.rows] == [row.path for row in scores.rows]
+    assert len(np.unique(after.thresholds[:, 1])) == 5
+    # Thresholds keep about the wanted rate on groups that did not choose them.
+    assert after.called[after.tumor].mean() == pytest.approx(0.8, abs=0.06)
+
+
+def test_a_point_that_hardly_answers_is_warned_of():
+    scores = draw_scores(groups=60)
+    assert adopt_model(make_card(), scores).warnings == []
+    adoption = adopt_model(make_card(), scores, coverage=0.3)
+    assert "of the slices would get an answer" in adoption.warnings[0]
+    assert adoption.card.history[0].notes == adoption.warnings

@@ -65,3 +65,21 @@ def test_a_test_drawn_by_picture_claims_no_separation(card):
     (level,) = [item for item in CLAIM if item.number == "20"]
     assert answer(level, card).startswith("group")
     assert answer(level, by_picture) == "picture, not patient"
+
+
+def test_a_recalibration_tells_what_it_did():
+    def state(value):
+        return Figure(name="found", data="x", split="y", value=value, slices=9, groups=9)
+
+    entry = HistoryEntry(
+        date="2026-11-25",
+        change="recalibrated",
+        slices=60,
+        groups=50,
+        before=[state(0.92)],
+        after=[state(0.88)],
+        notes=["Seen pictures were left out."],
+    )
+    page = render_markdown(build_card_page(make_card(history=[entry]), drawn=False))
+    assert "| found | 0.920 | 0.880 |" in page
+    assert "Seen pictures were left out." in page

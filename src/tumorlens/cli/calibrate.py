@@ -34,6 +34,13 @@ RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
 @click.option("--sensitivity", type=RATE, help="Wanted at the middle threshold.")
 @click.option("--specificity", type=RATE, help="Wanted at the middle threshold.")
 @click.option(
+    "--coverage",
+    type=RATE,
+    default=0.9,
+    show_default=True,
+    help="Share of familiar slices that must get an answer, tumor or no tumor.",
+)
+@click.option(
     "--name",
     "point",
     default="balanced",
@@ -67,10 +74,12 @@ def command(
 ) -> int:
     """Refit MODEL on the labelled slices of DATA... and write it to --output NEW.onnx.
 
-    Set anew are scale and offset of the tumor logit, the thresholds of one operating point (for
-    a wanted sensitivity or specificity; equal ones without a wish), and the limit of what counts
-    as familiar. The network stays as it is. At least 20 patients with and 20 without tumor are
-    needed, more for a rate near 1. The cases must not have been in training.
+    Set anew are scale and offset of the tumor logit, the thresholds of one operating point (the
+    middle for a wanted sensitivity or specificity, equal ones without a wish; low and high as far
+    apart as --coverage allows), and the limit of what counts as familiar. The network stays as it
+    is. What that does to found, alarm and coverage is shown, each patient judged with numbers
+    fitted on others. At least 20 patients with and 20 without tumor are needed, more for a rate
+    near 1. The cases must not have been in training.
     """
     from tumorlens.evaluation.adoption import adopt_model
 
@@ -89,6 +98,7 @@ def command(
         point=options["point"],
         sensitivity=options["sensitivity"],
         specificity=options["specificity"],
+        coverage=options["coverage"],
     )
     adoption.write(detector.session.path, output, overwrite=overwrite)
     if not quiet:

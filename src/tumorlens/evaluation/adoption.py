@@ -6,8 +6,10 @@ the other groups, so that no case speaks for its own calibration.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -15,7 +17,9 @@ import numpy as np
 
 from tumorlens.evaluation.assessment import drop_unfit
 from tumorlens.evaluation.calibration import (
+    COVERAGE,
     ChosenPoint,
+    apply_point,
     carry_point,
     check_enough,
     choose_thresholds,
@@ -25,17 +29,50 @@ from tumorlens.evaluation.calibration import (
 )
 from tumorlens.evaluation.cases import Cases
 from tumorlens.evaluation.comparison import Difference, compare_cases
-from tumorlens.evaluation.scores import Scores
-from tumorlens.model.card import Card, Figure, HistoryEntry
+from tumorlens.evaluation.families import build_families
+from tumorlens.evaluation.intervals import Estimate, measure
+from tumorlens.evaluation.scores import Scores, join_scores
+from tumorlens.model.card import Card, Figure, HistoryEntry, OperatingPoint
 from tumorlens.model.contract import Calibration
 from tumorlens.model.graph import read_calibration, write_model
 
-__all__ = ["Adoption", "adopt_model", "recalibrate_crosswise"]
+__all__ = ["Adoption", "Change", "adopt_model", "recalibrate_crosswise"]
 
 FOLDS = 5
-SHOWN = ("ece", "brier", "loss")
+SHOWN = (
+    "found",
+    "alarm",
+    "coverage",
+    "error_among_answered",
+    "sensitivity",
+    "specificity",
+    "auc",
+    "ece",
+    "brier",
+    "loss",
+)
 RANK_FIGURES = ("auc", "average", "pointing")
 """Figures of a card that a new calibration leaves as they are: those of order and of place."""
+CROSSWISE = "crosswise: judged with numbers fitted on other groups"
+LEAST_COVERAGE = 0.8
+"""With fewer answers than this the person is warned."""
+LEAST_RATE = 0.7
+"""So is who gets a lower sensitivity or specificity at the middle than this."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One figure of the same cases before and after.
+
+    Attributes:
+        before: of the model as it was.
+        after: of new numbers, each group judged with those fitted on other groups.
+        difference: after minus before, paired.
+    """
+
+    before: Estimate
+    after: Estimate
+    difference: Difference
 
 
 @dataclass(frozen=True)
@@ -45,14 +82,16 @@ class Adoption:
     Attributes:
         card: the new card.
         fitted: to be applied after the calibration that the model has.
-        chosen: thresholds, with sensitivity and specificity on the cases that chose them.
-        differences: ECE, Brier and loss of the crosswise calibration minus those before.
+        chosen: the thresholds.
+        changes: what that does to the figures.
+        warnings: what speaks against using the result, a sentence each.
     """
 
     card: Card
     fitted: Calibration
     chosen: ChosenPoint
-    differences: list[Difference]
+    changes: list[Change]
+    warnings: list[str]
 
     def write(self, source: Path, output: Path, *, overwrite: bool = False) -> None:
         """Write the new model file: numbers and card; the network stays as it is.
@@ -77,6 +116,7 @@ def adopt_model(
     point: str = "balanced",
     sensitivity: float | None = None,
     specificity: float | None = None,
+    coverage: float = COVERAGE,
 ) -> Adoption:
     """Fit calibration, thresholds and familiarity limit on labelled scores.
 
@@ -85,6 +125,7 @@ def adopt_model(
         scores: of a site's own cases; rows without a label or noted as unfit are ignored.
         point: operating point to set; others keep their decisions.
         sensitivity, specificity: wanted at the middle threshold, one of them at most.
+        coverage: share of familiar slices that get an answer at least.
 
     Raises:
         DataError: too few cases; gives the number that would do.
@@ -92,31 +133,87 @@ def adopt_model(
     """
     labelled = drop_unfit(scores.take(scores.labelled))[0]
     check_enough(labelled, sensitivity=sensitivity, specificity=specificity)
-    fitted = _fit(labelled)
-    after = recalibrate(labelled, fitted)
-    chosen = choose_thresholds(after, sensitivity=sensitivity, specificity=specificity)
-    crosswise = Cases.of(recalibrate_crosswise(labelled))
-    differences = compare_cases(crosswise, Cases.of(labelled))
-    return Adoption(
-        _renew(card, labelled, fitted, point, chosen),
-        fitted,
-        chosen,
-        [one for one in differences if one.name in SHOWN],
+    choose = partial(
+        choose_thresholds, sensitivity=sensitivity, specificity=specificity, coverage=coverage
     )
+    fitted = _fit(labelled)
+    chosen = choose(recalibrate(labelled, fitted))
+    # A point of a new name is compared with the balanced one, which the model has for certain.
+    now = card.operating_points.get(point, card.operating_points["balanced"])
+    changes = _compare(recalibrate_crosswise(labelled, choose), apply_point(labelled, now))
+    warnings = list(_warn({one.after.name: one for one in changes}, chosen.wish))
+    entry = _enter(card, labelled, fitted, f"operating point {point}: {chosen.point.meaning}")
+    entry = msgspec.structs.replace(
+        entry,
+        before=_state([one.before for one in changes], labelled.name, "as it was"),
+        after=_state([one.after for one in changes], labelled.name, CROSSWISE),
+        notes=warnings,
+    )
+    new = _renew(card, fitted, {point: chosen.point}, entry)
+    return Adoption(new, fitted, chosen, changes, warnings)
 
 
-def recalibrate_crosswise(scores: Scores, *, folds: int = FOLDS, seed: int = 0) -> Scores:
-    """The scores with each group recalibrated by a fit on the groups of other folds."""
+def recalibrate_crosswise(
+    scores: Scores,
+    choose: Callable[[Scores], ChosenPoint] = choose_thresholds,
+    *,
+    folds: int = FOLDS,
+    seed: int = 0,
+) -> Scores:
+    """The scores, each group recalibrated and judged by a fit on the groups of other folds.
+
+    Args:
+        scores: labelled, with enough groups of both labels (see `check_enough`).
+        choose: gives the thresholds for recalibrated scores.
+        folds: how many fits.
+        seed: of the lot that deals groups to folds.
+
+    Returns:
+        The same rows in the same order, with new probabilities, thresholds and verdicts.
+    """
     cases = Cases.of(scores)
     fold = np.random.default_rng(seed).permutation(len(cases.names)) % folds
-    chance = scores.tumor_probability.copy()
-    chances = scores.probabilities.copy()
+    judged, places = [], []
     for one in range(folds):
         held = fold[cases.codes] == one
-        if held.any() and not held.all():
-            fresh = recalibrate(scores.take(held), _fit(scores.take(~held)))
-            chance[held], chances[held] = fresh.tumor_probability, fresh.probabilities
-    return replace(scores, tumor_probability=chance, probabilities=chances)
+        if held.any():
+            rest = scores.take(~held)
+            fitted = _fit(rest)
+            point = choose(recalibrate(rest, fitted)).point
+            judged.append(apply_point(recalibrate(scores.take(held), fitted), point))
+            places.append(np.flatnonzero(held))
+    return join_scores(judged).take(np.argsort(np.concatenate(places)))
+
+
+def _compare(after: Scores, before: Scores) -> list[Change]:
+    new, old = Cases.of(after), Cases.of(before)
+    estimates = [
+        {one.name: one for one in measure(build_families(cases), cases.names)}
+        for cases in (old, new)
+    ]
+    differences = {one.name: one for one in compare_cases(new, old)}
+    return [
+        Change(estimates[0][name], estimates[1][name], differences[name])
+        for name in SHOWN
+        if name in differences
+    ]
+
+
+def _warn(changes: Mapping[str, Change], wish: str) -> Iterator[str]:
+    coverage, auc = (changes[name] for name in ("coverage", "auc"))
+    if coverage.difference.value < LEAST_COVERAGE:
+        yield (
+            f"only {coverage.difference.value:.0%} of the slices would get an answer (verdict "
+            f"tumor or no tumor), less than {LEAST_COVERAGE:.0%}: ask for less, or use another "
+            "model"
+        )
+    for name in ("sensitivity", "specificity"):
+        rate = changes[name].difference.value
+        if rate < LEAST_RATE:
+            yield (
+                f"with {wish} the {name} is only {rate:.2f} there: the model tells these cases "
+                f"apart too poorly (AUC {auc.difference.other:.2f}), and no threshold mends that"
+            )
 
 
 def _fit(scores: Scores) -> Calibration:
@@ -128,42 +225,40 @@ def _fit(scores: Scores) -> Calibration:
     )
 
 
-def _renew(
-    card: Card, scores: Scores, fitted: Calibration, point: str, chosen: ChosenPoint
-) -> Card:
-    today = datetime.now(UTC).date().isoformat()
-    points = {name: carry_point(one, fitted) for name, one in card.operating_points.items()}
-    groups = len(set(scores.group))
-    entry = HistoryEntry(
-        date=today,
+def _enter(card: Card, scores: Scores, fitted: Calibration, what: str) -> HistoryEntry:
+    return HistoryEntry(
+        date=datetime.now(UTC).date().isoformat(),
         change=(
             f"scale x {fitted.scale:.4g}, offset {fitted.offset:+.4g}, unfamiliarity x "
-            f"{fitted.unfamiliarity:.4g}; operating point {point}: {chosen.point.meaning}"
+            f"{fitted.unfamiliarity:.4g}; {what}"
         ),
         slices=len(scores),
-        groups=groups,
+        groups=len(set(scores.group)),
         data=scores.name,
     )
+
+
+def _renew(
+    card: Card, fitted: Calibration, chosen: dict[str, OperatingPoint], entry: HistoryEntry
+) -> Card:
+    points = {name: carry_point(one, fitted) for name, one in card.operating_points.items()}
+    kept = [one for one in card.figures if one.name.lower().startswith(RANK_FIGURES)]
     return msgspec.structs.replace(
         card,
         version=f"{card.version.partition('+')[0]}+calibrated.{len(card.history) + 1}",
-        created=today,
-        operating_points=points | {point: chosen.point},
-        figures=[*_keep_figures(card), *_state_figures(scores, chosen)],
+        created=entry.date,
+        operating_points=points | chosen,
+        figures=[*kept, *entry.after],
         history=[*card.history, entry],
     )
 
 
-def _keep_figures(card: Card) -> list[Figure]:
-    return [one for one in card.figures if one.name.lower().startswith(RANK_FIGURES)]
-
-
-def _state_figures(scores: Scores, chosen: ChosenPoint) -> list[Figure]:
+def _state(estimates: Iterable[Estimate], data: str, split: str) -> list[Figure]:
     return [
         Figure(
             name=one.name,
-            data=scores.name,
-            split="the cases that chose the thresholds",
+            data=data,
+            split=split,
             value=one.value,
             low=one.low,
             high=one.high,
@@ -171,6 +266,6 @@ def _state_figures(scores: Scores, chosen: ChosenPoint) -> list[Figure]:
             groups=one.groups,
             command="tumorlens calibrate",
         )
-        for one in chosen.estimates
+        for one in estimates
         if one.value is not None
     ]

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.errors import DataError, UsageError
-from tumorlens.evaluation.cases import Cases, Ratio, ratio_family
-from tumorlens.evaluation.intervals import FEW_GROUPS, Estimate, measure
+from tumorlens.evaluation.cases import Cases
+from tumorlens.evaluation.intervals import FEW_GROUPS
 from tumorlens.evaluation.reliability import to_logit
 from tumorlens.evaluation.scores import Scores, as_text
 from tumorlens.model.card import OperatingPoint
@@ -22,6 +22,7 @@ from tumorlens.model.contract import Calibration
 from tumorlens.optional import load
 
 __all__ = [
+    "COVERAGE",
     "ChosenPoint",
     "apply_point",
     "carry_point",
@@ -37,7 +38,11 @@ BoolArray = npt.NDArray[np.bool_]
 
 CONFIDENT = 0.98
 """A slice is cleared below the threshold of this sensitivity, called from that of this
-specificity on."""
+specificity on; of lower ones where that would leave too many slices without an answer."""
+COVERAGE = 0.9
+"""Share of familiar slices that must get an answer, tumor or no tumor."""
+STEP = 0.002
+"""By which the confident rates are lowered until enough slices get an answer."""
 FAMILIAR = 0.99
 """Share of one's own cases that must count as familiar."""
 SCALE_SPREAD = 0.7
@@ -49,15 +54,18 @@ SMALLEST, LARGEST = 1e-6, 1 - 1e-6
 
 @dataclass(frozen=True)
 class ChosenPoint:
-    """Thresholds, and how sure their number of cases makes them.
+    """Thresholds, and how sure an answer they ask for.
 
     Attributes:
         point: low, middle, high.
-        estimates: sensitivity and specificity at the middle, with their intervals.
+        confident: the sensitivity at ``low`` and the specificity at ``high``, on the cases that
+            chose them (where the middle allows).
+        wish: what the middle was chosen for, in words.
     """
 
     point: OperatingPoint
-    estimates: list[Estimate]
+    confident: float
+    wish: str
 
 
 def fit_logit(chance: FloatArray, tumor: BoolArray, group: npt.NDArray[np.generic]) -> Calibration:
@@ -111,8 +119,12 @@ def choose_thresholds(
     sensitivity: float | None = None,
     specificity: float | None = None,
     confident: float = CONFIDENT,
+    coverage: float = COVERAGE,
 ) -> ChosenPoint:
     """Thresholds for an operating point.
+
+    A few odd cases must not widen the band of uncertainty at will: the confident rates are lowered
+    together until enough slices get an answer.
 
     Args:
         scores: labelled, calibrated; rows without a label are ignored.
@@ -120,7 +132,8 @@ def choose_thresholds(
         specificity: wanted at the middle threshold, which is then the lowest that reaches it.
             Without either, sensitivity and specificity are made equal.
         confident: a slice is cleared below the threshold with this sensitivity and called a
-            tumor from the one with this specificity.
+            tumor from the one with this specificity, or less as far as ``coverage`` asks.
+        coverage: share of the familiar slices that get an answer at least.
 
     Raises:
         DataError: one of the labels is missing.
@@ -134,12 +147,17 @@ def choose_thresholds(
         middle = _reach_sensitivity(ill, sensitivity)
     else:
         middle = _balance(ill, well)
-    low = min(middle, _reach_sensitivity(ill, confident))
-    high = max(middle, _reach_specificity(well, confident))
+    judged = np.sort(scores.tumor_probability[scores.labelled & ~(scores.unfamiliarity > 1)])
+    low, high, reached = _widen(ill, well, judged, middle=middle, most=confident, floor=coverage)
     wish = _word_wish(sensitivity, specificity)
-    n = f"{len(ill)} tumor and {len(well)} other slices"
-    point = OperatingPoint(low=low, middle=middle, high=high, meaning=f"{wish}, on {n}")
-    return ChosenPoint(point, _estimate_at(scores, middle))
+    lowered = f", at least {coverage:.0%} of slices answered" if reached < confident else ""
+    meaning = (
+        f"{wish}, cleared at sensitivity {np.mean(ill >= low):.3f} "
+        f"and called at specificity {np.mean(well < high):.3f}{lowered}, "
+        f"on {len(ill)} tumor and {len(well)} other slices"
+    )
+    point = OperatingPoint(low=low, middle=middle, high=high, meaning=meaning)
+    return ChosenPoint(point, reached, wish)
 
 
 def check_enough(
@@ -254,6 +272,25 @@ def _reach_specificity(well: FloatArray, rate: float) -> float:
     return _between(cleared, alarms[0] if len(alarms) else 1.0)
 
 
+def _widen(
+    ill: FloatArray,
+    well: FloatArray,
+    judged: FloatArray,
+    *,
+    middle: float,
+    most: float,
+    floor: float,
+) -> tuple[float, float, float]:
+    """The widest band around the middle that leaves the floor of answers, and its rate."""
+    for rate in np.arange(most, 0, -STEP).tolist():
+        low = min(middle, _reach_sensitivity(ill, rate))
+        high = max(middle, _reach_specificity(well, rate))
+        silent = np.searchsorted(judged, high) - np.searchsorted(judged, low)
+        if silent <= (1 - floor) * len(judged) + 1e-9:
+            return low, high, rate
+    return middle, middle, 0.0
+
+
 def _between(below: float, above: float) -> float:
     """Halfway, but never on ``below``: what equals a threshold is over it."""
     middle = (below + above) / 2
@@ -268,14 +305,3 @@ def _balance(ill: FloatArray, well: FloatArray) -> float:
     cross = np.flatnonzero(missed + cleared >= 1)
     k = int(cross[0]) if len(cross) else len(levels) - 1
     return _between(levels[max(k - 1, 0)], levels[k])
-
-
-def _estimate_at(scores: Scores, middle: float) -> list[Estimate]:
-    cases = Cases.of(scores)
-    called, y = scores.tumor_probability >= middle, scores.tumor
-    normal = scores.labelled & ~y
-    ratios = [
-        Ratio("sensitivity", y & called, y),
-        Ratio("specificity", normal & ~called, normal),
-    ]
-    return measure([ratio_family(cases, ratios)], cases.names)

@@ -129,13 +129,26 @@ class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class HistoryEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One recalibration: when, what was rewritten, on how many cases."""
+    """One recalibration: when, what was rewritten, on how many cases.
+
+    Attributes:
+        date: ISO 8601.
+        change: what was rewritten.
+        slices, groups: how many it was fitted on.
+        data: name of the set.
+        before, after: figures on these cases with the old numbers, and with new ones that were
+            fitted on other groups than those judged.
+        notes: what to know about it, a sentence each.
+    """
 
     date: str
     change: str
     slices: int
     groups: int
     data: str = ""
+    before: list[Figure] = []
+    after: list[Figure] = []
+    notes: list[str] = []
 
 
 class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tumorlens.evaluation.adoption import Adoption
+from tumorlens.evaluation.adoption import Adoption, Change
 from tumorlens.evaluation.assessment import Evaluation, Part
 from tumorlens.evaluation.comparison import Difference
 from tumorlens.evaluation.intervals import Estimate
@@ -94,14 +94,30 @@ def print_adoption(console: Console, adoption: Adoption, point: str) -> None:
             f"({chosen.meaning})"
         )
     )
-    title = "At the middle threshold, on the cases that chose it"
-    print_estimates(console, title, adoption.chosen.estimates)
-    console.print(
-        _tabulate_differences(
-            "the model as it was (fitted on other patients)", adoption.differences
-        )
-    )
+    console.print(_tabulate_changes(adoption.changes))
+    for warning in adoption.warnings:
+        console.print(Text(f"Warning: {warning}"))
     console.print(Text(RESEARCH_USE))
+
+
+def _tabulate_changes(changes: Sequence[Change]) -> Table:
+    rows = [
+        (
+            name_figure(one.after.name).split(" (")[0],
+            _brief(one.before, digits=3),
+            _brief(one.after, digits=3),
+            _write_difference(one.difference),
+        )
+        for one in changes
+    ]
+    columns = ("figure", "before", "after", "difference")
+    return make_table("On these cases, each judged with numbers fitted on others", columns, rows)
+
+
+def _write_difference(one: Difference) -> str:
+    if one.low is None or one.high is None:
+        return f"{one.difference:+.3f}"
+    return f"{one.difference:+.3f}\n{one.low:+.3f} to {one.high:+.3f}"
 
 
 def _print_whole(console: Console, evaluation: Evaluation, part: Part) -> None:
@@ -229,10 +245,10 @@ def _show(one: Estimate) -> tuple[str, str]:
     return f"{one.value:.3f}", write_span(one.low, one.high)
 
 
-def _brief(one: Estimate | None) -> str:
+def _brief(one: Estimate | None, *, digits: int = 2) -> str:
     if one is None or one.value is None:
         return "–"
-    span = write_span(one.low, one.high, digits=2)
+    span = write_span(one.low, one.high, digits=digits)
     return f"{one.value:.3f}\n{span}" if span else f"{one.value:.3f}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from tumorlens.model.card import Card, Figure
+from tumorlens.model.card import Card, Figure, HistoryEntry
 from tumorlens.report.checklists import CLAIM, NOT_ANSWERED, TRIPOD_AI, Item, answer
 from tumorlens.report.evaluation_tables import name_figure, write_span
 from tumorlens.report.pages import Block, Page, Plot, Section, Table, Text, limit_rows
@@ -146,6 +146,27 @@ def _show_history(card: Card) -> Iterator[Block]:
     if rows:
         columns = ("date", "change", "slices", "groups", "data")
         yield Table("Recalibrations", columns, rows)
+    for one in card.history:
+        if one.before:
+            yield _tabulate_change(one)
+        if one.notes:
+            yield Text(tuple(one.notes), listed=True)
+
+
+def _tabulate_change(entry: HistoryEntry) -> Table:
+    after = {one.name: one for one in entry.after}
+    rows = tuple(
+        (name_figure(one.name).split(" (")[0], *map(_value_with_span, (one, after[one.name])))
+        for one in entry.before
+        if one.name in after
+    )
+    caption = f"{entry.date}: the same cases before and after, after with numbers fitted on others"
+    return Table(caption, ("figure", "before", "after"), rows)
+
+
+def _value_with_span(one: Figure) -> str:
+    span = write_span(one.low, one.high)
+    return f"{one.value:.3f} ({span})" if span else f"{one.value:.3f}"
 
 
 def _check(name: str, items: tuple[Item, ...], card: Card) -> Section:
