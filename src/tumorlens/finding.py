@@ -208,6 +208,8 @@ class SeriesFinding:
         longest_run: longest run of neighbouring ``tumor`` slices.
         operating_point: name of the operating point in use.
         model: name and version of the model.
+        seconds: time that its slices took together.
+        error: why no slice got a verdict, in a sentence; None if one did.
     """
 
     path: str
@@ -218,6 +220,8 @@ class SeriesFinding:
     longest_run: int
     operating_point: str | None = None
     model: str | None = None
+    seconds: float | None = None
+    error: str | None = None
 
     @classmethod
     def of(cls, findings: Sequence[Finding], path: str | None = None) -> SeriesFinding:
@@ -241,14 +245,17 @@ class SeriesFinding:
             longest_run=longest,
             operating_point=first.operating_point,
             model=first.model,
+            seconds=sum(finding.seconds or 0.0 for finding in answered) if answered else None,
+            error=first.error,
         )
 
     def to_record(self) -> dict[str, Any]:
-        """The record of kind ``series``."""
+        """The record of kind ``series``: the keys of a slice's, with counts for the outputs."""
         return {
             "schema": RECORD_SCHEMA,
             "kind": "series",
             "path": self.path,
+            "frame": None,
             "slices": self.slices,
             "tumor_slices": self.tumor_slices,
             "largest_probability": _rounded(self.largest_probability),
@@ -256,6 +263,9 @@ class SeriesFinding:
             "operating_point": self.operating_point,
             "model": self.model,
             "series_instance_uid": self.series_instance_uid,
+            "position_mm": None,
+            "seconds": _rounded(self.seconds, 5),
+            "error": self.error,
         }
 
 

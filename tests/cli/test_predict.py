@@ -27,6 +27,11 @@ KEYS = [
     *("unfamiliarity", "peak_xy", "boxes", "operating_point", "model"),
     *("series_instance_uid", "position_mm", "seconds", "error"),
 ]
+SERIES_KEYS = [
+    *("schema", "kind", "path", "frame"),
+    *("slices", "tumor_slices", "largest_probability", "longest_run"),
+    *("operating_point", "model", "series_instance_uid", "position_mm", "seconds", "error"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +144,7 @@ def test_run_log(predict, folder, tmp_path):
     predict(folder, "--run-log", tmp_path / "log.json")
     log = json.loads((tmp_path / "log.json").read_text())
     assert log["counts"] == {"no_tumor": 3, "tumor": 3, "skipped": 1}
+    assert (log["device"], log["threads"]) == ("cpu", detector.available_cores())
     assert log["options"]["paths"] == [str(folder)]
     assert log["options"]["batch_size"] == 8
     assert log["model"]["name"] == "tiny 0"
@@ -257,7 +263,10 @@ def test_summary_adds_a_record_a_series(predict, tmp_path):
     assert series["tumor_slices"] == series["longest_run"] == 6
     assert series["largest_probability"] == max(one["tumor_probability"] for one in slices)
     assert series["path"] == str(tmp_path / "v.nii.gz")
-    assert "verdict" not in series
+    assert list(series) == SERIES_KEYS
+    assert [series[key] for key in ("frame", "position_mm", "error")] == [None] * 3
+    spent = sum(one["seconds"] for one in slices)
+    assert series["seconds"] == pytest.approx(spent, abs=1e-3)
 
 
 def test_summary_keeps_series_of_one_folder_apart_and_survives_a_bad_file(predict, tmp_path):

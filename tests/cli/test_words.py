@@ -9,9 +9,12 @@ import sys
 import click
 import pytest
 
+from models import write_tiny_model
 from tumorlens.cli import words
 from tumorlens.cli.words import Stopwatch, Voice, hold_interrupts, make_printable, open_bar
+from tumorlens.detector import available_cores
 from tumorlens.errors import UsageError
+from tumorlens.model.session import Session
 
 
 def test_voice_speaks_on_standard_error(capsys):
@@ -126,9 +129,21 @@ def test_run_log(tmp_path):
     log = json.loads(path.read_text())
     assert log["verb"] == "predict"
     assert log["options"] == {"paths": [str(path)], "threads": None}
+    assert (log["device"], log["threads"]) == ("cpu", available_cores())  # what was used
     assert log["counts"] == {"tumor": 2}
     assert log["seconds"] >= 0
     assert {"tumorlens", "python"} <= set(log["versions"])
+
+
+def test_run_log_says_the_device_and_threads_that_were_used(tmp_path):
+    session = Session(write_tiny_model(tmp_path / "m.onnx"))
+    path = tmp_path / "log.json"
+    options = {"threads": 3, "device": "cuda"}  # the runtime fell back to the CPU
+    Stopwatch().write_log(path, "predict", options, counts={}, session=session)
+    log = json.loads(path.read_text())
+    assert (log["device"], log["threads"]) == ("cpu", 3)
+    Stopwatch().write_log(path, "train", options, counts={})
+    assert json.loads(path.read_text())["device"] == "cuda"
 
 
 def test_words_are_handed_over_under_their_names():

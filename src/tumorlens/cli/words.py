@@ -279,7 +279,16 @@ class Stopwatch:
         counts: Mapping[str, int],
         session: Session | None = None,
     ) -> None:
-        """Write versions, model, device, options as used, counts and seconds as JSON."""
+        """Write versions, model, device, options as used, counts and seconds as JSON.
+
+        Args:
+            path: where to.
+            verb: of the command line.
+            options: as given; ``device`` and ``threads`` are written as they came out, too.
+            counts: what was done.
+            session: the model that ran, if one did.
+        """
+        from tumorlens.detector import available_cores
         from tumorlens.writing import write_text
 
         log = {
@@ -289,6 +298,8 @@ class Stopwatch:
             "seconds": round(perf_counter() - self.begin, 3),
             "versions": list_versions(),
             "model": None if session is None else _describe(session),
+            "device": _device_of(session) if session else options.get("device", "cpu"),
+            "threads": options.get("threads") or available_cores(),
             "options": {name: _plain(value) for name, value in options.items()},
             "counts": dict(counts),
         }
@@ -317,6 +328,12 @@ def _describe(session: Session) -> dict[str, Any]:
         "sha256": session.sha256,
         "providers": session.providers,
     }
+
+
+def _device_of(session: Session) -> str:
+    """The word of ``--device`` for the provider that runs the network."""
+    used = session.providers[0]
+    return next((device for device, names in PROVIDERS.items() if names[0] == used), used)
 
 
 def _plain(value: Any) -> Any:
