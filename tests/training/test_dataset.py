@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,7 @@ from tumorlens.imaging.preprocess import PreprocessSpec, prepare
 from tumorlens.imaging.readers import read_slice
 from tumorlens.training.dataset import Draws, _open_plane, prepare_rows
 from tumorlens.training.pairs import MARK_BOX, MARK_MASK, MARK_NONE, MARK_UNKNOWN
+from tumorlens.training.store import PreparedRow, Store
 
 SPEC = PreprocessSpec(size=64)
 STILL = {
@@ -37,7 +40,13 @@ def prepared(tmp_path_factory):
 
 
 def make_draws(prepared, draws=0, **changes):
-    return Draws(prepared, np.arange(len(prepared)), make_recipe(**changes), draws)
+    return Draws(prepared, np.arange(len(prepared)), make_recipe(**changes, **drawing(draws)), 0)
+
+
+def drawing(draws, **more):
+    return {
+        "phases": [{"name": "only", "epochs": 1, "learning_rate": 1e-3, "draws": draws, **more}]
+    }
 
 
 def test_pictures_are_those_of_predict(prepared):
@@ -190,7 +199,7 @@ def test_edits_without_a_donor_leave_the_picture(tmp_path):
 
 def test_donors_come_from_the_rows_that_may_be_drawn(prepared):
     allowed = np.arange(0, 6)
-    draws = Draws(prepared, allowed, make_recipe(), 0)
+    draws = Draws(prepared, allowed, make_recipe(**drawing(0)), 0)
     donors = {draws._pick_donor("FLAIR", np.random.default_rng(seed)) for seed in range(40)}
     assert donors == {index for index in allowed.tolist() if prepared.tumor[index]}
     assert draws._pick_donor("T1c", np.random.default_rng(0)) is None
@@ -198,9 +207,82 @@ def test_donors_come_from_the_rows_that_may_be_drawn(prepared):
 
 def test_class_weights_make_the_classes_weigh_the_same(prepared):
     chosen = np.flatnonzero((prepared.tumor == 0) | (np.arange(16) < 4))
-    recipe = make_recipe(data={"sampling": "plain", "class_weights": True}, **STILL)
+    recipe = make_recipe(data={"sampling": "plain", "class_weights": True}, **STILL, **drawing(0))
     batches = list(Draws(prepared, chosen, recipe, 0))
     tumor = torch.cat([batch.tumor for batch in batches])
     weights = torch.cat([batch.weights for batch in batches])
     assert weights[tumor == 1].sum().item() == pytest.approx(weights[tumor == 0].sum().item())
     assert weights.mean().item() == pytest.approx(1)
+
+
+def test_a_phase_draws_pictures_of_its_size(prepared):
+    half = SPEC.size // 2
+    side = half - half % 32 or 32
+    recipe = make_recipe(**STILL, **drawing(8, size=side))
+    batch = next(iter(Draws(prepared, np.arange(len(prepared)), recipe, 0)))
+    assert batch.images.shape[2:] == batch.marks.shape[2:] == (side, side)
+
+
+def test_phases_draw_anew(prepared):
+    two = [{"name": name, "epochs": 1, "learning_rate": 1e-3, "draws": 16} for name in "ab"]
+    recipe = make_recipe(phases=two)
+    first, second = (Draws(prepared, np.arange(len(prepared)), recipe, phase) for phase in (0, 1))
+    assert not torch.equal(next(iter(first)).images, next(iter(second)).images)
+    assert torch.equal(next(iter(first)).images, next(iter(first)).images)
+
+
+def test_a_source_with_one_label_is_edited_as_often_as_lone_says(prepared):
+    labels = {"no_tumor": 0.0, "tumor": 1.0}
+    rows = [
+        replace(row, source="tumors" if row.label == "tumor" else "normals")
+        for row in prepared.rows
+    ]
+    parted = replace(prepared, rows=tuple(rows))
+    for source, lone, changed in (
+        (prepared, 1.0, False),
+        (parted, 1.0, True),
+        (parted, 0.0, False),
+    ):
+        draws = make_draws(source, **{**STILL, "edits": {**STILL["edits"], "lone": lone}})
+        flipped = [
+            draws._edit(index, np.random.default_rng(index))[2] != labels[row.label]
+            for index, row in enumerate(source.rows)
+        ]
+        assert any(flipped) == changed
+
+
+def test_rows_prepared_before_are_taken_from_the_store(tmp_path):
+    file = write_manifest(tmp_path / "data", 4)
+    kept = tmp_path / "store"
+    made = {}
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        store = Store(kept, SPEC)
+        made[name], _ = prepare_rows(
+            read_data(file), SPEC, tmp_path / name, types=("tumor",), store=store
+        )
+        if name == "first":
+            files = sorted(kept.iterdir())
+            assert len(files) == len(made[name])
+            content = bytearray(files[0].read_bytes())
+            content[0] ^= 255  # a trace that only the store can have left
+            files[0].write_bytes(content)
+    different = [
+        not np.array_equal(a, b)
+        for a, b in zip(made["first"].images, made["second"].images, strict=True)
+    ]
+    assert sum(different) == 1
+    assert made["first"].fingerprints == made["second"].fingerprints
+
+
+def test_the_store_makes_anew_what_was_cut_short_or_changed(tmp_path):
+    row = read_data(write_manifest(tmp_path / "data", 1)).rows[0]
+    store = Store(tmp_path / "store", SPEC)
+    plane = np.zeros((SPEC.size, SPEC.size), np.uint8)
+    store.put(row, PreparedRow(plane, plane, b"abc"))
+    found = store.get(row)
+    assert found is not None and found.fingerprint == b"abc"
+    assert store.get(replace(row, label="")) is None
+    (file,) = store.folder.iterdir()
+    file.write_bytes(file.read_bytes()[:-2])
+    assert store.get(row) is None

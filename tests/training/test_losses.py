@@ -31,6 +31,7 @@ def make_raw(picture, cells=None, types=None):
         torch.zeros(count, 2, 2) if cells is None else cells,
         torch.tensor(picture),
         torch.zeros(count, 1) if types is None else types,
+        torch.tensor(2.0),
     )
 
 
@@ -143,3 +144,22 @@ def test_what_a_cell_is_known_to_be(code, rows, columns, positive, negative):
     found = targets_of(code, rows, columns)
     assert found[0] == [[positive, 0.0], [0.0, 0.0]]
     assert found[1] == [[negative, 1.0], [1.0, 1.0]]
+
+
+def test_the_rest_of_a_tumor_picture_by_hand():
+    cells = torch.zeros(2, 4, 4)
+    cells[0, 3, 3] = 1.0
+    negative = torch.ones(2, 4, 4)
+    negative[0, 0, 0] = 0  # the tumor: its neighbours do not lie apart from it
+    targets = CellTargets(1 - negative, negative)
+    batch = make_batch([1, 0], [-1, -1])
+    losses = sum_losses(make_raw([0.0, 0.0], cells), batch, targets, LossChoice(rest=1.0))
+    evidence = math.log((math.exp(2 * 1.0) + 11) / 12) / 2
+    assert losses.rest.item() == pytest.approx(softplus(evidence) / 2, rel=1e-5)
+    assert losses.total.item() == pytest.approx((losses.picture + losses.rest).item())
+    assert sum_losses(make_raw([0.0, 0.0], cells), batch, targets, LossChoice()).rest == 0
+
+
+def test_no_rest_where_the_tumor_is_not_known_cell_by_cell():
+    batch = make_batch([1, 1], [-1, -1])
+    assert sum_losses(make_raw([0.0, 0.0]), batch, NOTHING, LossChoice(rest=1.0)).rest == 0

@@ -56,6 +56,10 @@ __all__ = ["command"]
 @map_option
 @twins_option
 @groups_option
+@click.option(
+    "--store", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
+    help="Keep prepared pictures here, for further trainings on the same data.",
+)  # fmt: skip
 @click.option("--skip-unreadable", is_flag=True, help="Go on without pictures that cannot be read.")
 @click.option("--drop-conflicts", is_flag=True, help="Go on without pictures with two labels.")
 @words.device_option
@@ -119,6 +123,7 @@ def _make_job(
         held_out=held_out,
         folder=output,
         weights=options["weights"],
+        store=options["store"],
         skip_unreadable=options["skip_unreadable"],
         drop_conflicts=options["drop_conflicts"],
         left_out=counts,

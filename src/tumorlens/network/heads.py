@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from tumorlens.network.mobilenet import channels_at
 
-__all__ = ["CellHead", "PictureHead", "Raw"]
+__all__ = ["CellHead", "PictureHead", "Raw", "pool_evidence"]
 
 Pyramid = tuple[Tensor, Tensor, Tensor]
 
@@ -23,11 +23,31 @@ class Raw:
         cells: (N, h, w) tumor logit of each cell.
         picture: (N,) tumor logit of the picture.
         types: (N, T) logits of the types of tumor, given that there is one.
+        sharpness: scalar, of `pool_evidence`.
     """
 
     cells: Tensor
     picture: Tensor
     types: Tensor
+    sharpness: Tensor
+
+
+def pool_evidence(cells: Tensor, sharpness: Tensor, where: Tensor | None = None) -> Tensor:
+    """log(mean(exp(t * cells))) / t (Pinheiro & Collobert 2015, arXiv:1411.6228).
+
+    Args:
+        cells: (N, h, w) logits.
+        sharpness: t > 0; small: the mean, large: the largest.
+        where: (N, h, w) bool, the cells that count, at least one a picture; None: all.
+
+    Returns:
+        (N,) logit of the picture.
+    """
+    flat = sharpness * cells.flatten(1)
+    if where is None:
+        return (torch.logsumexp(flat, 1) - _log_of(flat.shape[1])) / sharpness
+    flat = flat.masked_fill(~where.flatten(1), -torch.inf)
+    return (torch.logsumexp(flat, 1) - where.flatten(1).sum(1).log()) / sharpness
 
 
 class PictureHead(nn.Module):
@@ -49,19 +69,17 @@ class PictureHead(nn.Module):
         last = pyramid[2]
         pooled = self.dropout(functional.relu(self.hidden(last.mean(dim=(2, 3)))))
         cells = self.tumor(functional.relu(self.hidden(last.permute(0, 2, 3, 1))))
-        return Raw(cells.squeeze(-1), self.tumor(pooled).squeeze(-1), self.types(pooled))
+        tumor = self.tumor(pooled).squeeze(-1)
+        return Raw(cells.squeeze(-1), tumor, self.types(pooled), tumor.new_ones(()))
 
 
 class CellHead(nn.Module):
     """Evidence per cell at stride 8, pooled by log-sum-exp with a learned temperature.
 
     A feature pyramid (Lin et al. 2017, arXiv:1612.03144) brings what the coarse layers know to
-    the fine cells. The picture's logit is
-
-        log(mean(exp(t * cells))) / t  (Pinheiro & Collobert 2015, arXiv:1411.6228),
-
-    so a picture is called a tumor only because of a place. The types are decided on the features
-    of the cells that hold the evidence.
+    the fine cells. The picture's logit is `pool_evidence` of its cells, so a picture is called a
+    tumor only because of a place. The types are decided on the features of the cells that hold
+    the evidence.
     """
 
     def __init__(self, width: float, hidden: int, types: int, dropout: float) -> None:
@@ -85,11 +103,11 @@ class CellHead(nn.Module):
         fine = self.dropout(self.mix_fine(self.fine(pyramid[0]) + _double(middle)))
         cells = self.tumor(fine).squeeze(1)
         sharpness = functional.softplus(self.sharpness) + 0.5
-        flat = cells.flatten(1)
-        picture = (torch.logsumexp(sharpness * flat, 1) - _log_of(flat.shape[1])) / sharpness
-        attention = torch.softmax(flat, 1).unsqueeze(2)
+        picture = pool_evidence(cells, sharpness)
+        attention = torch.softmax(cells.flatten(1), 1).unsqueeze(2)
         where = torch.bmm(fine.flatten(2), attention).squeeze(2)
-        return Raw(cells, picture, self.types(torch.cat([where, coarse.mean(dim=(2, 3))], 1)))
+        types = self.types(torch.cat([where, coarse.mean(dim=(2, 3))], 1))
+        return Raw(cells, picture, types, sharpness)
 
 
 def _mix(channels: int) -> nn.Sequential:

@@ -112,6 +112,19 @@ class MobileNetV2(nn.Module):
                 layers.append(InvertedResidual(inputs, channels, step, expansion, padding))
         layers.append(ConvBnRelu(channels, last_channels(width), padding=padding))
         self.features = nn.Sequential(*layers)
+        self.frozen = 0
+
+    def freeze(self, layers: int) -> None:
+        """Keep the first ``layers`` as they are for good: no gradient, no new statistics."""
+        self.frozen = layers
+        self.features[:layers].requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> MobileNetV2:
+        """As of any module; frozen layers stay in evaluation."""
+        super().train(mode)
+        self.features[: self.frozen].eval()
+        return self
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, S, S) -> (N, 1280, S / 32, S / 32)."""
@@ -120,7 +133,9 @@ class MobileNetV2(nn.Module):
     def pyramid(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Features at strides 8, 16 and 32: 32, 96 and 1,280 channels at width 1."""
         kept = []
-        for index, layer in enumerate(self.features):
+        with torch.no_grad():
+            x = self.features[: self.frozen](x)
+        for index, layer in enumerate(self.features[self.frozen :], self.frozen):
             x = layer(x)
             if index in PYRAMID_LAYERS:
                 kept.append(x)

@@ -68,7 +68,7 @@ def draw_change(rng: np.random.Generator, choice: AugmentationChoice) -> Change:
 
 
 def apply_changes(
-    images: Tensor, marks: Tensor, changes: Sequence[Change]
+    images: Tensor, marks: Tensor, changes: Sequence[Change], size: int | None = None
 ) -> tuple[Tensor, Tensor]:
     """Apply one change a picture.
 
@@ -76,12 +76,14 @@ def apply_changes(
         images: (N, 1, S, S) float32 in [0, 1].
         marks: (N, 1, S, S) float32, codes of the annotation; moved, never mixed.
         changes: N draws.
+        size: side of the pictures made; None: as they are.
 
     Returns:
-        Changed images in [0, 1], and marks.
+        Changed images in [0, 1] and marks, (N, 1, size, size).
     """
     theta = torch.from_numpy(np.stack([change.affine for change in changes]))
-    grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
+    size = size or images.shape[-1]
+    grid = functional.affine_grid(theta, [len(images), 1, size, size], align_corners=False)
     images = functional.grid_sample(images, grid, mode="bilinear", align_corners=False)
     marks = functional.grid_sample(marks, grid, mode="nearest", align_corners=False)
     images = images.clamp(0, 1)

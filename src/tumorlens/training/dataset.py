@@ -38,6 +38,7 @@ from tumorlens.training.pairs import (
     paste,
 )
 from tumorlens.training.recipe import Recipe
+from tumorlens.training.store import PreparedRow, Store
 
 __all__ = ["Batch", "Draws", "PreparedRows", "Unreadable", "prepare_rows"]
 
@@ -98,6 +99,7 @@ def prepare_rows(
     folder: Path,
     *,
     types: Sequence[str],
+    store: Store | None = None,
     progress: Progress | None = None,
 ) -> tuple[PreparedRows, list[Unreadable]]:
     """Prepare every row of a manifest into ``folder``; rows that cannot be read are listed.
@@ -107,6 +109,7 @@ def prepare_rows(
         spec: how to prepare.
         folder: for the memory-mapped files.
         types: of tumor, in the order of the network's classes.
+        store: of rows prepared before, and for those prepared now.
         progress: called with (done, all).
 
     Raises:
@@ -120,13 +123,13 @@ def prepare_rows(
         images, marks = (_open_plane(folder / name, shape) for name in ("images.npy", "marks.npy"))
         for done, row in enumerate(manifest.rows, 1):
             try:
-                image, mark, fingerprint = _prepare_row(row, spec)
+                one = _prepare_row(row, spec, store)
             except InputError as error:
                 unreadable.append(Unreadable(row, str(error)))
             else:
-                images[len(rows)], marks[len(rows)] = image, mark
+                images[len(rows)], marks[len(rows)] = one.image, one.marks
                 rows.append(row)
-                fingerprints.append(fingerprint)
+                fingerprints.append(one.fingerprint)
             if progress is not None:
                 progress(done, len(manifest))
     except OSError as error:
@@ -159,12 +162,17 @@ def _open_plane(path: Path, shape: tuple[int, ...]) -> Picture:
     return plane
 
 
-def _prepare_row(row: Row, spec: PreprocessSpec) -> tuple[Picture, Picture, bytes]:
+def _prepare_row(row: Row, spec: PreprocessSpec, store: Store | None) -> PreparedRow:
+    if store is not None and (known := store.get(row)) is not None:
+        return known
     slice_ = read_slice(row.path, row.frame or 0)
     prepared = prepare(slice_, spec)
     image = np.rint(prepared.image[0] * 255).astype(np.uint8)
     marks = place(_read_marks(row, slice_.pixels.shape), prepared)
-    return image, marks, fingerprint_slice(slice_)
+    made = PreparedRow(image, marks, fingerprint_slice(slice_))
+    if store is not None:
+        store.put(row, made)
+    return made
 
 
 def _read_marks(row: Row, shape: tuple[int, ...]) -> Picture:
@@ -220,7 +228,7 @@ class Draws(IterableDataset[Batch]):
         prepared: all rows.
         indices: those that may be drawn.
         recipe: how they are drawn, edited and changed.
-        draws: pictures an epoch.
+        phase: its number in the recipe.
     """
 
     def __init__(
@@ -228,13 +236,16 @@ class Draws(IterableDataset[Batch]):
         prepared: PreparedRows,
         indices: npt.NDArray[np.intp],
         recipe: Recipe,
-        draws: int,
+        phase: int,
     ) -> None:
         self.prepared = prepared
         self.indices = indices
         self.recipe = recipe
-        self.draws = draws or len(indices)
+        self.phase = phase
+        self.draws = recipe.phases[phase].draws or len(indices)
+        self.size = recipe.phases[phase].size or recipe.input.size
         self.epoch = 0
+        self._lone = _find_lone(prepared.rows, indices)
         self._strata = _sort_into_strata(prepared.rows, indices)
         self._donors = _find_donors(prepared, indices)
         self._weights = _weigh_classes(prepared.tumor[indices], recipe.data.class_weights)
@@ -243,7 +254,7 @@ class Draws(IterableDataset[Batch]):
         return ceil(self.draws / self.recipe.batch)
 
     def __iter__(self) -> Iterator[Batch]:
-        order = self._choose(np.random.default_rng((self.recipe.seed, self.epoch)))
+        order = self._choose(np.random.default_rng((self.recipe.seed, self.phase, self.epoch)))
         for start in range(0, len(order), self.recipe.batch):
             yield self._make_batch(order[start : start + self.recipe.batch], start)
 
@@ -256,14 +267,14 @@ class Draws(IterableDataset[Batch]):
 
     def _make_batch(self, order: npt.NDArray[np.intp], start: int) -> Batch:
         generators = [
-            np.random.default_rng((self.recipe.seed, self.epoch, start + place, 1))
+            np.random.default_rng((self.recipe.seed, self.phase, self.epoch, start + place, 1))
             for place in range(len(order))
         ]
         edited = [self._edit(int(index), rng) for index, rng in zip(order, generators, strict=True)]
         images = torch.from_numpy(np.stack([one[0] for one in edited])).unsqueeze(1).float() / 255
         marks = torch.from_numpy(np.stack([one[1] for one in edited])).unsqueeze(1).float()
         changes = [draw_change(rng, self.recipe.augmentation) for rng in generators]
-        images, marks = apply_changes(images, marks, changes)
+        images, marks = apply_changes(images, marks, changes, self.size)
         tumor = torch.tensor([one[2] for one in edited], dtype=torch.float32)
         return Batch(
             images=images,
@@ -278,20 +289,23 @@ class Draws(IterableDataset[Batch]):
         rows, edits = self.prepared, self.recipe.edits
         image, marks = np.asarray(rows.images[index]), np.asarray(rows.marks[index])
         kind, dice = int(rows.kinds[index]), rng.random()
+        lone = edits.lone if _name_stratum(rows.rows[index]) in self._lone else 0.0
         if rows.tumor[index]:
-            if dice < edits.heal:
+            chance = lone or edits.heal
+            if dice < chance:
                 healed = heal(image, marks, rng)
                 if healed is not None:
                     return healed, np.zeros_like(marks), 0.0, -1
-            elif dice < edits.heal + edits.decoy and not (marks == MARK_UNKNOWN).any():
+            elif dice < chance + edits.decoy and not (marks == MARK_UNKNOWN).any():
                 return self._decoy(index, image, marks, rng), marks, 1.0, kind
             return image, marks, 1.0, kind
-        if dice < edits.paste:
+        chance = lone or edits.paste
+        if dice < chance:
             donor = self._pick_donor(rows.rows[index].sequence, rng)
             pasted = donor is not None and paste(image, rows.images[donor], rows.marks[donor], rng)
             if pasted:
                 return *pasted, 1.0, int(rows.kinds[donor])
-        elif dice < edits.paste + edits.decoy:
+        elif dice < chance + edits.decoy:
             return self._decoy(index, image, marks, rng), marks, 0.0, -1
         return image, marks, 0.0, -1
 
@@ -313,6 +327,18 @@ class Draws(IterableDataset[Batch]):
             return None
         slices = groups[int(rng.integers(len(groups)))]
         return int(slices[int(rng.integers(len(slices)))])
+
+
+def _name_stratum(row: Row) -> tuple[str, str]:
+    return row.source, row.sequence
+
+
+def _find_lone(rows: Sequence[Row], indices: npt.NDArray[np.intp]) -> set[tuple[str, str]]:
+    """Sources and sequences that hold one label only."""
+    labels: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for index in indices.tolist():
+        labels[_name_stratum(rows[index])].add(rows[index].label)
+    return {stratum for stratum, found in labels.items() if len(found) == 1}
 
 
 Strata = dict[bool, list[tuple[float, list[list[int]]]]]

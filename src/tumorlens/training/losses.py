@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tumorlens.network.heads import Raw
+from tumorlens.network.heads import Raw, pool_evidence
 from tumorlens.training.dataset import Batch
 from tumorlens.training.pairs import MARK_BOX, MARK_MASK, MARK_NONE, MARK_UNKNOWN
 from tumorlens.training.recipe import LossChoice
@@ -16,6 +16,7 @@ from tumorlens.training.recipe import LossChoice
 __all__ = ["CellTargets", "Losses", "find_cell_targets", "sum_losses"]
 
 _POSITIVE = 0.3  # share of a cell that tumor must cover to make it one
+_APART = 3  # cells of a square around a cell that must be clear for it to lie apart from a tumor
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Losses:
     total: Tensor
     picture: Tensor
     cells: Tensor
+    rest: Tensor
     types: Tensor
 
 
@@ -67,12 +69,28 @@ def sum_losses(raw: Raw, batch: Batch, targets: CellTargets, choice: LossChoice)
     smooth = batch.tumor * (1 - choice.label_smoothing) + choice.label_smoothing / 2
     picture = functional.binary_cross_entropy_with_logits(raw.picture, smooth, weight=batch.weights)
     cells = _average_apart(raw.cells, targets) if choice.cells else picture.new_zeros(())
+    rest = _judge_rest(raw, batch, targets) if choice.rest else picture.new_zeros(())
     known = batch.kinds >= 0
     types = picture.new_zeros(())
     if choice.types and bool(known.any()):
         types = functional.cross_entropy(raw.types[known], batch.kinds[known], label_smoothing=0.05)
-    total = picture + choice.cells * cells + choice.types * types
-    return Losses(total, picture, cells, types)
+    total = picture + choice.cells * cells + choice.rest * rest + choice.types * types
+    return Losses(total, picture, cells, rest, types)
+
+
+def _judge_rest(raw: Raw, batch: Batch, targets: CellTargets) -> Tensor:
+    """Loss of calling the rest of a picture, away from its tumor, a tumor.
+
+    A slice whose tumor is known cell by cell is a slice without tumor beside it, of the same
+    hospital and sequence.
+    """
+    clear = -functional.max_pool2d(-targets.negative.unsqueeze(1), _APART, 1, _APART // 2)
+    apart = clear.squeeze(1) > 0
+    usable = (batch.tumor > 0) & (apart.flatten(1).float().mean(1) > 0.25)
+    if not bool(usable.any()):
+        return raw.picture.new_zeros(())
+    evidence = pool_evidence(raw.cells[usable], raw.sharpness, apart[usable])
+    return functional.softplus(evidence).sum() / len(batch.tumor)
 
 
 def _average_apart(cells: Tensor, targets: CellTargets) -> Tensor:

@@ -52,12 +52,14 @@ class TumorModule(lightning.LightningModule):  # type: ignore[misc]
         self.draws = draws
         self.frozen = phase.backbone_learning_rate == 0
         self.network.backbone.requires_grad_(not self.frozen)
+        self.network.backbone.freeze(recipe.network.frozen)
         past = recipe.phases[: recipe.phases.index(phase) + 1]
         self.still = any(one.backbone_learning_rate == 0 for one in past)
 
     def on_train_epoch_start(self) -> None:
-        """Everything random in an epoch depends on the seed and its number."""
-        torch.manual_seed(self.recipe.seed * 1_000_003 + self.current_epoch)
+        """Everything random in an epoch depends on the seed, the phase and the epoch's number."""
+        phase = self.recipe.phases.index(self.phase)
+        torch.manual_seed(self.recipe.seed * 1_000_003 + phase * 10_007 + self.current_epoch)
         self.network.train()
         if self.still:
             self.network.backbone.eval()
@@ -69,7 +71,7 @@ class TumorModule(lightning.LightningModule):  # type: ignore[misc]
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """The loss of a batch."""
         losses = self._lose(batch)
-        for name in ("total", "picture", "cells", "types"):
+        for name in ("total", "picture", "cells", "rest", "types"):
             self.log(
                 f"train_{name}", getattr(losses, name), on_step=False, on_epoch=True,
                 batch_size=len(batch.tumor), prog_bar=name == "total",
@@ -121,9 +123,8 @@ class TumorModule(lightning.LightningModule):  # type: ignore[misc]
     def _lose(self, batch: Batch) -> Losses:
         images = batch.images.contiguous(memory_format=torch.channels_last)
         raw = self.network(images)
-        targets = find_cell_targets(
-            batch.marks, (raw.cells.shape[1], raw.cells.shape[2]), self.recipe.loss.boxes
-        )
+        cells = (raw.cells.shape[1], raw.cells.shape[2])
+        targets = find_cell_targets(batch.marks, cells, self.recipe.loss.boxes)
         return sum_losses(raw, batch, targets, self.recipe.loss)
 
 
@@ -156,8 +157,8 @@ class _Epochs:
 
 
 def _matrices(part: nn.Module) -> Iterator[nn.Parameter]:
-    return (value for value in part.parameters() if value.ndim > 1)
+    return (value for value in part.parameters() if value.ndim > 1 and value.requires_grad)
 
 
 def _vectors(part: nn.Module) -> Iterator[nn.Parameter]:
-    return (value for value in part.parameters() if value.ndim <= 1)
+    return (value for value in part.parameters() if value.ndim <= 1 and value.requires_grad)

@@ -41,6 +41,7 @@ _COLUMNS = (
     "train_total",
     "train_picture",
     "train_cells",
+    "train_rest",
     "train_types",
     "validation_total",
     "validation_picture",
@@ -108,7 +109,7 @@ def run_phases(
         if done.exists():
             network.load_state_dict(torch.load(done, weights_only=True))
             continue
-        draws = Draws(prepared, training, recipe, phase.draws)
+        draws = Draws(prepared, training, recipe, number)
         module = TumorModule(network, recipe, phase, draws)
         resume = checkpoints / f"{number}.ckpt"
         with _quiet(), _explain_full_disk(checkpoints), _pass_interrupts_on():

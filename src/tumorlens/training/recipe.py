@@ -42,6 +42,9 @@ class NetworkChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         hidden: channels of the head.
         dropout: share of the head's features dropped in training.
         stochastic_depth: share of residual branches dropped at the last block.
+        frozen: so many of the backbone's first layers (of 19) keep their initial weights and batch
+            statistics for good. Edges and blobs are known from photographs, and these layers cost
+            the most: 4 reach stride 4 and leave a third of the time away.
         normalization: what the initial weights expect: ``tensorflow`` x * 2 - 1, ``torchvision``
             ImageNet mean and deviation.
         padding: how the initial weights pad at stride 2: ``same`` (TensorFlow) or ``symmetric``.
@@ -53,6 +56,7 @@ class NetworkChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     hidden: int = 96
     dropout: float = 0.2
     stochastic_depth: float = 0.0
+    frozen: int = 0
     normalization: Literal["tensorflow", "torchvision"] = "torchvision"
     padding: Literal["same", "symmetric"] = "symmetric"
 
@@ -65,6 +69,8 @@ class NetworkChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         _check_share("network.stochastic_depth", self.stochastic_depth)
         if not 0.1 <= self.width <= 2:
             raise ValueError(f"network.width must lie in [0.1, 2], got {self.width}")
+        if not 0 <= self.frozen <= 6:
+            raise ValueError(f"network.frozen must lie in [0, 6], got {self.frozen}")
         if self.hidden < 1:
             raise ValueError(f"network.hidden must be at least 1, got {self.hidden}")
 
@@ -155,16 +161,19 @@ class EditChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         heal: chance that a lateral tumor is covered by the mirrored other side: no tumor.
         paste: chance that a slice without tumor is given one of another patient: tumor.
         decoy: chance that a slice keeps its label under the same marks of editing.
+        lone: chance of ``heal`` or ``paste`` in place of the two above for slices of a source and
+            sequence that hold one label only, where else the source would tell the label.
     """
 
     heal: float = 0.0
     paste: float = 0.0
     decoy: float = 0.0
+    lone: float = 0.0
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             _check_share(f"edits.{name}", getattr(self, name))
-        for name in ("paste", "heal"):
+        for name in ("paste", "heal", "lone"):
             if getattr(self, name) + self.decoy > 1:
                 raise ValueError(f"edits.{name} + edits.decoy must not exceed 1")
 
@@ -175,18 +184,21 @@ class LossChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     Attributes:
         cells: weight of the loss over cells.
         boxes: weight of cells known from boxes, beside 1 for cells known from masks.
+        rest: weight of the loss over pictures of a tumor without their tumor: the evidence pooled
+            over the cells that lie apart from it must say that there is none.
         types: weight of the loss over types of tumor.
         label_smoothing: share taken from the label and given to the other.
     """
 
     cells: float = 0.0
     boxes: float = 0.5
+    rest: float = 0.0
     types: float = 0.0
     label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         _check_share("loss.label_smoothing", self.label_smoothing)
-        for name in ("cells", "boxes", "types"):
+        for name in ("cells", "boxes", "rest", "types"):
             _check_positive(f"loss.{name}", getattr(self, name))
 
 
@@ -197,6 +209,8 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         name: e.g. ``"frozen"``.
         epochs: the most epochs that it takes.
         draws: pictures an epoch; 0: as many as there are rows.
+        size: side in pixels that pictures are drawn at; 0: the side of the input. Small pictures
+            first cost less (Tan & Le 2021, arXiv:2104.00298).
         learning_rate: of the head.
         backbone_learning_rate: of the backbone; 0 freezes it. After a phase that freezes it, its
             batch statistics and dropped branches stay off to the end of the training: few
@@ -211,6 +225,7 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     name: str
     epochs: int
     draws: int = 0
+    size: int = 0
     learning_rate: float
     backbone_learning_rate: float = 0.0
     schedule: Literal["constant", "plateau", "one_cycle"] = "constant"
@@ -221,6 +236,8 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.draws < 0:
             raise ValueError(f"phase {self.name!r}: epochs must be positive and draws not negative")
+        if self.size and (self.size < 32 or self.size % 32):
+            raise ValueError(f"phase {self.name!r}: size must be a multiple of 32, got {self.size}")
         if not self.learning_rate > 0 or self.backbone_learning_rate < 0:
             raise ValueError(f"phase {self.name!r}: learning_rate must be positive")
         if self.patience < 0 or self.plateau_patience < 0 or not 0 < self.plateau_factor < 1:
@@ -286,8 +303,11 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             raise ValueError(f"batch must be at least 2, got {self.batch}")
         if not 0 <= self.average < 1:
             raise ValueError(f"average must lie in [0, 1), got {self.average}")
-        if self.network.head == "picture" and self.loss.cells:
-            raise ValueError("loss.cells contradicts network.head = 'picture', which has no cells")
+        if self.network.head == "picture" and (self.loss.cells or self.loss.rest):
+            name = "cells" if self.loss.cells else "rest"
+            raise ValueError(
+                f"loss.{name} contradicts network.head = 'picture', which has no cells"
+            )
         if self.loss.types and len(self.network.classes) < 3:
             raise ValueError("loss.types contradicts network.classes, which knows one type only")
 

@@ -47,6 +47,7 @@ from tumorlens.training.selection import (
     hold_out_test,
     select_rows,
 )
+from tumorlens.training.store import Store
 from tumorlens.version import __version__
 from tumorlens.writing import write_text
 
@@ -68,6 +69,7 @@ class Job:
         held_out: further rows that are scored only.
         folder: of the run; made if missing, resumed if it holds the same job.
         weights: file of initial weights; None: as `find_weights` says.
+        store: folder of prepared pictures that trainings share; None: each prepares its own.
         skip_unreadable: go on without pictures that cannot be read.
         drop_conflicts: go on without pictures that carry two labels.
         left_out: name -> rows kept out on request, for the card.
@@ -81,6 +83,7 @@ class Job:
     folder: Path
     held_out: Manifest | None = None
     weights: str | Path | None = None
+    store: Path | None = None
     skip_unreadable: bool = False
     drop_conflicts: bool = False
     left_out: dict[str, int] = field(default_factory=dict)
@@ -199,7 +202,12 @@ def _prepare(job: Job, selection: Selection) -> PreparedRows:
     folder.mkdir(exist_ok=True)
     types = job.recipe.network.classes[1:]
     prepared, unreadable = prepare_rows(
-        selection.manifest, job.recipe.input, folder, types=types, progress=job.progress
+        selection.manifest,
+        job.recipe.input,
+        folder,
+        types=types,
+        store=Store(job.store, job.recipe.input) if job.store else None,
+        progress=job.progress,
     )
     if unreadable and not job.skip_unreadable:
         raise DataError(_list_unreadable(unreadable))

@@ -1,0 +1,120 @@
+"""What does a change of the recipe gain on a hospital that was left out?
+
+    python benchmarks/compare_recipes.py DATA... --leave-out NAME... --output FOLDER \\
+        --variant "plain" --variant "rest loss.rest=0.5"
+
+Trains the recipe once a variant (a name, then changes as for ``tumorlens train --set``) without the
+sources named, and judges it on half of their groups only, so that the other half stays untouched
+by the choice; every second slice of a series will do. A broken comparison resumes. The table goes to
+FOLDER/comparison.md, with intervals over groups.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+from tumorlens.cli.measuring import read_whole
+from tumorlens.data.rows import Manifest, Row
+from tumorlens.data.splits import leave_out
+from tumorlens.evaluation.assessment import Evaluation, Part, evaluate_scores
+from tumorlens.evaluation.score_files import read_scores
+
+FIGURES = ("level_matched_auc", "within_patient_auc", "sensitivity", "specificity", "pointing")
+
+
+def main() -> None:
+    """Parse, train what is missing, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, nargs="+")
+    parser.add_argument("--leave-out", action="append", required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--recipe", default="release")
+    parser.add_argument("--variant", action="append", required=True)
+    parser.add_argument("--weights", type=Path)
+    asked = parser.parse_args()
+    file = asked.output / "data" / "manifest.csv"
+    if not file.exists():
+        file.parent.mkdir(parents=True)
+        merged = read_whole(asked.data, classes=(), shared_groups=True)
+        choose(merged, asked.leave_out).write(file)
+    measured = {}
+    for variant in asked.variant:
+        name, *changes = variant.split()
+        measured[name] = evaluate(train(asked, file, name, changes))
+        table = tabulate(measured)
+        (asked.output / "comparison.md").write_text(table, encoding="utf-8")
+    print(table)
+
+
+def choose(merged: Manifest, names: list[str]) -> Manifest:
+    """Everything that may be trained on, and of what is left out the half that serves to choose."""
+    kept, held_out, _ = leave_out(merged, names)
+    return merged.with_rows([*kept.rows, *_thin(held_out.where(serves_to_choose))])
+
+
+def serves_to_choose(row: Row) -> bool:
+    """Whether a row's group belongs to the half on which recipes are compared."""
+    return hashlib.blake2b(row.group_key.encode(), digest_size=1).digest()[0] % 2 == 0
+
+
+def _thin(manifest: Manifest) -> list[Row]:
+    return [row for number, row in enumerate(manifest.rows) if number % 2 == 0]
+
+
+def train(asked: argparse.Namespace, file: Path, name: str, changes: list[str]) -> Path:
+    """The run's scores of what was left out."""
+    folder = asked.output / name
+    if not (folder / "scores.csv").exists():
+        command = [sys.executable, "-m", "tumorlens", "train", str(file), "--recipe", asked.recipe]
+        command += ["--output", str(folder), "--drop-conflicts", "--skip-unreadable", "--quiet"]
+        command += ["--store", str(asked.output / "store")]
+        command += [part for left in asked.leave_out for part in ("--leave-out", left)]
+        command += [part for change in changes for part in ("--set", change)]
+        command += ["--weights", str(asked.weights)] if asked.weights else []
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return folder / "scores.csv"
+
+
+def evaluate(file: Path) -> Evaluation:
+    """Figures by source and sequence."""
+    return evaluate_scores(read_scores(file), by=["source,sequence"], replicates=300)
+
+
+def tabulate(measured: dict[str, Evaluation]) -> str:
+    """One line a source, sequence and figure, one column a variant."""
+    lines = [
+        "| source, sequence | figure | groups | " + " | ".join(measured) + " |",
+        "|---" * (3 + len(measured)) + "|",
+    ]
+    first = next(iter(measured.values()))
+    for part in first.parts:
+        key = ", ".join(part.by.values()) or "all"
+        for figure in FIGURES:
+            cells = [_word(_find(one, part), figure) for one in measured.values()]
+            if any(cells):
+                lines.append(f"| {key} | {figure} | {part.groups} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _find(evaluation: Evaluation, part: Part) -> Part:
+    return next(one for one in evaluation.parts if (one.by, one.seen) == (part.by, part.seen))
+
+
+def _word(part: Part, figure: str) -> str:
+    try:
+        found = part.find(figure)
+    except KeyError:
+        return ""
+    if found.value is None:
+        return ""
+    if found.low is None or found.high is None:
+        return f"{found.value:.3f}"
+    return f"{found.value:.3f} ({found.low:.3f}–{found.high:.3f})"
+
+
+if __name__ == "__main__":
+    main()
