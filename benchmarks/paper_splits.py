@@ -96,15 +96,26 @@ def _plot(drawn: np.ndarray, splits: list[float], picture: Path) -> None:
     axes = figure.subplots()
     edges = (np.arange(PICTURES + 2) - 0.5) / PICTURES
     axes.hist(drawn, edges, color="#9bb8de", label=f"{DRAWS:,} draws of {PICTURES} pictures")
+    values, counts = np.unique(splits, return_counts=True)
+    dots = [
+        (value, 5 + 11 * place)
+        for value, n in zip(values, counts, strict=True)
+        for place in range(n)
+    ]
     axes.plot(
-        splits, np.full(len(splits), 6.0), "|", color="#1f3a63", ms=14, label="grouped splits"
+        *zip(*dots),
+        "o",
+        color="#1f3a63",
+        ms=5,
+        label=f"one of {len(splits)} grouped splits",
+        zorder=3,
     )
     axes.axvline(PUBLISHED, color="#d1603d", label="published: 29 of 32")
     axes.set_xlim(min(0.5, drawn.min() - 0.02), 1.01)
     axes.set_xlabel("accuracy")
     axes.set_ylabel("draws")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="upper left")
+    axes.legend(frameon=False, loc="upper left", fontsize=9)
     figure.savefig(picture, dpi=130)
 
 
