@@ -3,10 +3,10 @@
     python benchmarks/compare_recipes.py DATA... --leave-out NAME... --output FOLDER \\
         --variant "plain" --variant "rest loss.rest=0.5"
 
-Trains the recipe once a variant (a name, then changes as for ``tumorlens train --set``) without the
-sources named, and judges it on half of their groups only, so that the other half stays untouched
-by the choice; every second slice of a series will do. A broken comparison resumes. The table goes to
-FOLDER/comparison.md, with intervals over groups.
+Trains the recipe once a variant (a name, then changes as for ``tumorlens train --set``) without
+the sources named, and judges it on half of their groups only, so that the other half stays
+untouched by the choice; every second slice of a series will do. A broken comparison resumes. The
+table goes to FOLDER/comparison.md, with intervals over groups.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _thin(manifest: Manifest) -> list[Row]:
 
 def train(asked: argparse.Namespace, file: Path, name: str, changes: list[str]) -> Path:
     """The run's scores of what was left out."""
-    folder = asked.output / name
+    folder: Path = asked.output / name
     if not (folder / "scores.csv").exists():
         command = [sys.executable, "-m", "tumorlens", "train", str(file), "--recipe", asked.recipe]
         command += ["--output", str(folder), "--drop-conflicts", "--skip-unreadable", "--quiet"]

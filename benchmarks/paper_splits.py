@@ -103,7 +103,7 @@ def _plot(drawn: np.ndarray, splits: list[float], picture: Path) -> None:
         for place in range(n)
     ]
     axes.plot(
-        *zip(*dots),
+        *zip(*dots, strict=True),
         "o",
         color="#1f3a63",
         ms=5,

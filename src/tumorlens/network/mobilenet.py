@@ -135,8 +135,8 @@ class MobileNetV2(nn.Module):
         kept = []
         with torch.no_grad():
             x = self.features[: self.frozen](x)
-        for index, layer in enumerate(self.features[self.frozen :], self.frozen):
-            x = layer(x)
+        for index in range(self.frozen, len(self.features)):
+            x = self.features[index](x)
             if index in PYRAMID_LAYERS:
                 kept.append(x)
         return kept[0], kept[1], x
