@@ -9,6 +9,9 @@ from models import make_card, write_tiny_model
 from sites import write_site
 from tumorlens.cli.main import run
 from tumorlens.detector import Detector
+from tumorlens.evaluation.memory import encode_memory
+from tumorlens.imaging.fingerprint import fingerprint_slice
+from tumorlens.imaging.readers import read_slice
 from tumorlens.model.card import Figure, OperatingPoint
 from tumorlens.model.graph import read_calibration
 
@@ -91,7 +94,7 @@ def test_a_model_that_cannot_tell_is_warned_of(tmp_path, model, capsys):
     assert calibrate(model, manifest, "--output", new, "--sensitivity", "0.9") == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "Warning: with sensitivity 0.9 at the middle the specificity is only 0." in said
-    assert Detector(new).card.history[0].notes[0].startswith("with sensitivity 0.9")
+    assert Detector(new).card.history[0].notes[-1].startswith("with sensitivity 0.9")
 
 
 def test_the_wanted_sensitivity_is_reached_by_the_file(site, model, tmp_path):
@@ -151,6 +154,54 @@ def test_what_cannot_be_is_said_and_nothing_is_written(
     assert calibrate(model, site, "--output", new, *words) == 2
     assert message in " ".join(capsys.readouterr().err.split())
     assert not list(tmp_path.glob("new*"))
+
+
+@pytest.fixture
+def remembering(site, tmp_path):
+    """A model that was trained on one picture of each of four patients."""
+    slices = [read_slice(site / f"{patient}-1.png") for patient in range(4)]
+    memory = encode_memory(fingerprint_slice(one) for one in slices)
+    return write_tiny_model(tmp_path / "remembering.onnx", seen=memory)
+
+
+def test_patients_that_were_in_training_are_left_out_and_counted(
+    site, remembering, tmp_path, capsys
+):
+    new = tmp_path / "new.onnx"
+    assert calibrate(remembering, site, "--output", new) == 0
+    entry = Detector(new).card.history[0]
+    # With the picture goes the patient: the other slice shows the same head.
+    assert (entry.slices, entry.groups) == (52, 26)
+    words = "8 slices of 4 groups left out, since the model has seen pictures of them in training"
+    assert words in entry.notes[0]
+    assert words in " ".join(capsys.readouterr().out.split())
+
+
+def test_seen_patients_count_only_where_that_is_asked_and_said(site, remembering, tmp_path, capsys):
+    new = tmp_path / "new.onnx"
+    assert calibrate(remembering, site, "--output", new, "--with-seen") == 0
+    entry = Detector(new).card.history[0]
+    assert entry.groups == 30
+    assert "4 slices of 4 groups that the model has seen in training are counted" in entry.notes[0]
+    assert "Note: 4 slices of 4 groups" in " ".join(capsys.readouterr().out.split())
+
+
+def test_too_few_unseen_patients_are_refused(tmp_path, capsys):
+    site = write_site(tmp_path / "clinic", patients=22).parent
+    slices = [read_slice(site / f"{patient}-1.png") for patient in range(5)]
+    memory = encode_memory(fingerprint_slice(one) for one in slices)
+    model = write_tiny_model(tmp_path / "m.onnx", seen=memory)
+    assert calibrate(model, site, "--output", tmp_path / "new.onnx") == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "17 groups (patients) with slices labelled tumor" in said
+    assert "10 slices of 5 groups left out" in said
+    assert not (tmp_path / "new.onnx").exists()
+
+
+def test_a_model_without_a_memory_cannot_tell_and_it_says_so(site, model, tmp_path):
+    new = tmp_path / "new.onnx"
+    assert calibrate(model, site, "--output", new, "--quiet") == 0
+    assert "does not say which pictures it was trained on" in Detector(new).card.history[0].notes[0]
 
 
 def test_a_model_needs_a_place_to_go(site, model, capsys):

@@ -189,4 +189,4 @@ def test_a_point_that_hardly_answers_is_warned_of():
     assert adopt_model(make_card(), scores).warnings == []
     adoption = adopt_model(make_card(), scores, coverage=0.3)
     assert "of the slices would get an answer" in adoption.warnings[0]
-    assert adoption.card.history[0].notes == adoption.warnings
+    assert adoption.card.history[0].notes == [*adoption.notes, *adoption.warnings]

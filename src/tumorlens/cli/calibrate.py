@@ -48,6 +48,11 @@ RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
     metavar="POINT",
     help="Operating point to set; the others keep their decisions.",
 )
+@click.option(
+    "--with-seen",
+    is_flag=True,
+    help="Also fit on cases that the model has seen in training, and say so in its card.",
+)
 @split_option
 @map_option
 @twins_option
@@ -79,7 +84,7 @@ def command(
     apart as --coverage allows), and the limit of what counts as familiar. The network stays as it
     is. What that does to found, alarm and coverage is shown, each patient judged with numbers
     fitted on others. At least 20 patients with and 20 without tumor are needed, more for a rate
-    near 1. The cases must not have been in training.
+    near 1. Cases that the model has seen in training are left out, and counted.
     """
     from tumorlens.evaluation.adoption import adopt_model
 
@@ -99,6 +104,7 @@ def command(
         sensitivity=options["sensitivity"],
         specificity=options["specificity"],
         coverage=options["coverage"],
+        with_seen=options["with_seen"],
     )
     adoption.write(detector.session.path, output, overwrite=overwrite)
     if not quiet:

@@ -58,6 +58,9 @@ LEAST_COVERAGE = 0.8
 """With fewer answers than this the person is warned."""
 LEAST_RATE = 0.7
 """So is who gets a lower sensitivity or specificity at the middle than this."""
+SEEN_SHARE = 0.1
+"""A group goes with its seen slices if at least so many of its slices were seen: about 2 in 1,000
+pictures are taken for seen that were not, and one of them must not cost a patient of 100 slices."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ class Adoption:
         chosen: the thresholds.
         changes: what that does to the figures.
         warnings: what speaks against using the result, a sentence each.
+        notes: what was done about cases that the model has seen in training.
     """
 
     card: Card
@@ -92,6 +96,7 @@ class Adoption:
     chosen: ChosenPoint
     changes: list[Change]
     warnings: list[str]
+    notes: list[str]
 
     def write(self, source: Path, output: Path, *, overwrite: bool = False) -> None:
         """Write the new model file: numbers and card; the network stays as it is.
@@ -117,6 +122,7 @@ def adopt_model(
     sensitivity: float | None = None,
     specificity: float | None = None,
     coverage: float = COVERAGE,
+    with_seen: bool = False,
 ) -> Adoption:
     """Fit calibration, thresholds and familiarity limit on labelled scores.
 
@@ -126,13 +132,14 @@ def adopt_model(
         point: operating point to set; others keep their decisions.
         sensitivity, specificity: wanted at the middle threshold, one of them at most.
         coverage: share of familiar slices that get an answer at least.
+        with_seen: also fit on cases that the model has seen in training, which it knows too well.
 
     Raises:
-        DataError: too few cases; gives the number that would do.
+        DataError: too few cases that the model has not seen; gives the number that would do.
         UsageError: a wish that contradicts itself.
     """
-    labelled = drop_unfit(scores.take(scores.labelled))[0]
-    check_enough(labelled, sensitivity=sensitivity, specificity=specificity)
+    labelled, notes = _set_seen_aside(drop_unfit(scores.take(scores.labelled))[0], with_seen)
+    check_enough(labelled, sensitivity=sensitivity, specificity=specificity, notes=notes)
     choose = partial(
         choose_thresholds, sensitivity=sensitivity, specificity=specificity, coverage=coverage
     )
@@ -147,10 +154,10 @@ def adopt_model(
         entry,
         before=_state([one.before for one in changes], labelled.name, "as it was"),
         after=_state([one.after for one in changes], labelled.name, CROSSWISE),
-        notes=warnings,
+        notes=[*notes, *warnings],
     )
     new = _renew(card, fitted, {point: chosen.point}, entry)
-    return Adoption(new, fitted, chosen, changes, warnings)
+    return Adoption(new, fitted, chosen, changes, warnings, notes)
 
 
 def recalibrate_crosswise(
@@ -183,6 +190,31 @@ def recalibrate_crosswise(
             judged.append(apply_point(recalibrate(scores.take(held), fitted), point))
             places.append(np.flatnonzero(held))
     return join_scores(judged).take(np.argsort(np.concatenate(places)))
+
+
+def _set_seen_aside(scores: Scores, with_seen: bool) -> tuple[Scores, list[str]]:
+    """The cases to fit on, and what was done about those that were seen in training."""
+    seen = np.asarray(scores.seen == 1, bool)
+    notes = []
+    if len(scores) and np.isnan(scores.seen).all():
+        notes.append(
+            "the model does not say which pictures it was trained on (exports do not): that these "
+            "cases were not among them could not be checked"
+        )
+    if not seen.any():
+        return scores, notes
+    cases = Cases.of(scores)
+    if with_seen:
+        return scores, [
+            f"{seen.sum()} slices of {cases.count_groups(seen)} groups that the model has seen in "
+            "training are counted: every figure here is too good"
+        ]
+    share = cases.total(seen) / cases.total(np.ones(len(scores)))
+    gone = seen | (share >= SEEN_SHARE)[cases.codes]
+    return scores.take(~gone), [
+        f"{gone.sum()} slices of {cases.count_groups(gone)} groups left out, since the model has "
+        "seen pictures of them in training"
+    ]
 
 
 def _compare(after: Scores, before: Scores) -> list[Change]:

@@ -6,6 +6,7 @@ training, or a site's own labelled cases. Neither needs torch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
@@ -161,12 +162,21 @@ def choose_thresholds(
 
 
 def check_enough(
-    scores: Scores, *, sensitivity: float | None = None, specificity: float | None = None
+    scores: Scores,
+    *,
+    sensitivity: float | None = None,
+    specificity: float | None = None,
+    notes: Sequence[str] = (),
 ) -> None:
     """Refuse to calibrate on too few cases.
 
     At least 20 groups with and 20 without tumor, as for an interval; for a wanted rate r, as many
     as leave one group on the other side of the threshold: 1 / (1 - r).
+
+    Args:
+        scores: to calibrate on.
+        sensitivity, specificity: wanted.
+        notes: why there are no more of them, for the message.
 
     Raises:
         DataError: gives the number of groups that would do.
@@ -180,7 +190,7 @@ def check_enough(
             raise DataError(
                 f"{scores.name}: too few cases to calibrate on: {have} groups (patients) with "
                 f"slices labelled {label}; expected at least {need}{wish}: "
-                f"add {need - have} more"
+                f"add {need - have} more" + "".join(f" ({note})" for note in notes)
             )
 
 

@@ -95,6 +95,8 @@ def print_adoption(console: Console, adoption: Adoption, point: str) -> None:
         )
     )
     console.print(_tabulate_changes(adoption.changes))
+    for note in adoption.notes:
+        console.print(Text(f"Note: {note}"))
     for warning in adoption.warnings:
         console.print(Text(f"Warning: {warning}"))
     console.print(Text(RESEARCH_USE))
