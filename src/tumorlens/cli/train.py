@@ -44,7 +44,8 @@ __all__ = ["command"]
 )  # fmt: skip
 @click.option(
     "--weights", type=click.Path(path_type=Path), metavar="FILE",
-    help="ImageNet weights.  [default: TUMORLENS_WEIGHTS, else torchvision's published file]",
+    help="ImageNet weights, or a model of tumorlens to go on from (.onnx).  "
+    "[default: TUMORLENS_WEIGHTS, else torchvision's published file]",
 )  # fmt: skip
 @click.option(
     "--leave-out", "left_out", multiple=True, metavar="NAME",
@@ -63,6 +64,10 @@ __all__ = ["command"]
 @click.option("--skip-unreadable", is_flag=True, help="Go on without pictures that cannot be read.")
 @click.option("--drop-conflicts", is_flag=True, help="Go on without pictures with two labels.")
 @words.device_option
+@click.option(
+    "--devices", type=click.IntRange(min=1), default=1, show_default=True,
+    help="How many of them train together.",
+)  # fmt: skip
 @words.threads_option
 @words.report_option
 @words.run_log_option
@@ -129,6 +134,7 @@ def _make_job(
         left_out=counts,
         hardware=Hardware(
             device=options["device"],
+            devices=options["devices"],
             threads=options["threads"],
             progress=not voice.quiet and sys.stderr.isatty(),
         ),

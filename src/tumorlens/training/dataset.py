@@ -35,6 +35,7 @@ from tumorlens.training.pairs import (
     MARK_UNKNOWN,
     heal,
     leave_decoy,
+    paint,
     paste,
 )
 from tumorlens.training.recipe import Recipe
@@ -54,6 +55,7 @@ _DONORS = {
     "other": ("other",),
 }
 """Sequence of a slice -> sequences whose tumors look at home in it."""
+_ANY = "any"
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +309,21 @@ class Draws(IterableDataset[Batch]):
                 return *pasted, 1.0, int(rows.kinds[donor])
         elif dice < chance + edits.decoy:
             return self._decoy(index, image, marks, rng), marks, 0.0, -1
+        elif dice < chance + edits.decoy + edits.paint:
+            painted = self._paint(index, image, rng)
+            if painted is not None:
+                return *painted, 1.0, -1
         return image, marks, 0.0, -1
+
+    def _paint(
+        self, index: int, image: Picture, rng: np.random.Generator
+    ) -> tuple[Picture, Picture] | None:
+        sequence = self.prepared.rows[index].sequence
+        donor = self._pick_donor(_ANY, rng)
+        if donor is None:
+            return None
+        dark = sequence in ("T1", "T1c") or (sequence in ("", "other") and rng.random() < 0.5)
+        return paint(image, self.prepared.marks[donor] == MARK_MASK, dark, rng)
 
     def _decoy(
         self, index: int, image: Picture, marks: Picture, rng: np.random.Generator
@@ -318,11 +334,8 @@ class Draws(IterableDataset[Batch]):
         return leave_decoy(image, marks, self.prepared.marks[donor] == MARK_MASK, rng)
 
     def _pick_donor(self, sequence: str, rng: np.random.Generator) -> int | None:
-        groups = [
-            group
-            for name in _DONORS.get(sequence, (sequence,))
-            for group in self._donors.get(name, ())
-        ]
+        names = self._donors if sequence == _ANY else _DONORS.get(sequence, (sequence,))
+        groups = [group for name in names for group in self._donors.get(name, ())]
         if not groups:
             return None
         slices = groups[int(rng.integers(len(groups)))]

@@ -1,8 +1,8 @@
 """Counterfactual pairs: pictures edited inside one source, so that label and source part ways.
 
 A lateral tumor is covered by the mirrored other side and becomes a picture without tumor; a
-tumor is copied into a picture without one; and a decoy leaves the same marks of editing without
-changing the label. All work on prepared pictures, whose heads are centred alike.
+tumor is copied into a picture without one, or painted where a tumor of another patient stood; and a
+decoy leaves the same marks of editing without changing the label. All work on prepared pictures, whose heads are centred alike.
 """
 
 from __future__ import annotations
@@ -11,7 +11,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
-__all__ = ["MARK_BOX", "MARK_MASK", "MARK_NONE", "MARK_UNKNOWN", "heal", "leave_decoy", "paste"]
+__all__ = [
+    "MARK_BOX",
+    "MARK_MASK",
+    "MARK_NONE",
+    "MARK_UNKNOWN",
+    "heal",
+    "leave_decoy",
+    "paint",
+    "paste",
+]
 
 MARK_NONE, MARK_MASK, MARK_BOX, MARK_UNKNOWN = 0, 1, 2, 3
 """Codes of the annotation of a pixel: no tumor, tumor by mask, inside a box, not known."""
@@ -62,6 +71,40 @@ def paste(
     if not 0 < area < 0.2 * tumor.size or np.mean(image[tumor] > _HEAD) < 0.9:
         return None
     edited = _blend(image, moved, _feather(tumor, grow=int(rng.integers(1, 5))))
+    return edited, np.where(tumor, MARK_MASK, MARK_NONE).astype(np.uint8)
+
+
+def paint(
+    image: Picture, shape: npt.NDArray[np.bool_], dark: bool, rng: np.random.Generator
+) -> tuple[Picture, Picture] | None:
+    """Paint a lesion into a picture without one, in the shape of another picture's tumor.
+
+    Few tumors without enhancement stand in public T1 slices: a patch of smoothly uneven tissue,
+    darker or brighter than what it replaces, stands for them; a third has a bright rim.
+
+    Args:
+        image: (S, S), 0 to 255.
+        shape: (S, S), outline of the tumor.
+        dark: whether the lesion is darker than tissue, as on T1, or brighter, as on FLAIR.
+        rng: chooses place, level, unevenness and rim.
+
+    Returns:
+        The picture with the lesion, and its marks; None where the place lies outside the head.
+    """
+    tumor = _move(shape.astype(np.uint8), rng.integers(-12, 13, 2), bool(rng.random() < 0.5)) > 0
+    area = np.count_nonzero(tumor)
+    if not 0 < area < 0.15 * tumor.size or np.mean(image[tumor] > _HEAD) < 0.95:
+        return None
+    weights = _feather(tumor, grow=1)
+    level = float(np.median(image[tumor])) * rng.uniform(*((0.4, 0.85) if dark else (1.25, 2.0)))
+    uneven = Image.fromarray(rng.uniform(0.8, 1.2, (7, 7)).astype(np.float32))
+    texture = np.asarray(uneven.resize(image.shape[::-1], Image.Resampling.BICUBIC))
+    target = image.astype(np.float32)
+    target += rng.uniform(0.55, 0.95) * weights * (level * texture - target)
+    if rng.random() < 1 / 3:
+        rim = np.clip(weights * (1 - weights) * 4, 0, 1)
+        target += rng.uniform(0.3, 1.0) * rim * (255 - target) * 0.7
+    edited = np.clip(np.rint(target), 0, 255).astype(np.uint8)
     return edited, np.where(tumor, MARK_MASK, MARK_NONE).astype(np.uint8)
 
 

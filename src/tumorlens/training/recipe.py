@@ -161,6 +161,7 @@ class EditChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         heal: chance that a lateral tumor is covered by the mirrored other side: no tumor.
         paste: chance that a slice without tumor is given one of another patient: tumor.
         decoy: chance that a slice keeps its label under the same marks of editing.
+        paint: chance that a slice without tumor is given one made by hand, of no known type.
         lone: chance of ``heal`` or ``paste`` in place of the two above for slices of a source and
             sequence that hold one label only, where else the source would tell the label.
     """
@@ -168,14 +169,15 @@ class EditChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     heal: float = 0.0
     paste: float = 0.0
     decoy: float = 0.0
+    paint: float = 0.0
     lone: float = 0.0
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             _check_share(f"edits.{name}", getattr(self, name))
         for name in ("paste", "heal", "lone"):
-            if getattr(self, name) + self.decoy > 1:
-                raise ValueError(f"edits.{name} + edits.decoy must not exceed 1")
+            if getattr(self, name) + self.decoy + self.paint > 1:
+                raise ValueError(f"edits.{name} + edits.decoy + edits.paint must not exceed 1")
 
 
 class LossChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

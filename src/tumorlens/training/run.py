@@ -32,6 +32,7 @@ from tumorlens.model.card import Card, DataTerms, OperatingPoint, Training
 from tumorlens.model.contract import Calibration
 from tumorlens.model.graph import write_model
 from tumorlens.network.assembly import Deployed, Familiarity, TumorNetwork
+from tumorlens.network.inheritance import load_model
 from tumorlens.network.onnx_export import export_onnx
 from tumorlens.network.weights import find_weights, load_backbone
 from tumorlens.training.dataset import PreparedRows, Unreadable, prepare_rows
@@ -54,6 +55,7 @@ from tumorlens.writing import write_text
 __all__ = ["Job", "Notice", "Outcome", "open_run", "read_run", "train_model"]
 
 Notice = Callable[[str], None]
+Indices = npt.NDArray[np.intp]
 Progress = Callable[[int, int], None]
 
 _EMBEDDED = 6000  # pictures that familiarity is fitted on
@@ -120,13 +122,17 @@ def train_model(job: Job) -> Outcome:
     started = time.perf_counter()
     recipe = job.recipe
     weights = find_weights(job.weights, recipe.network.width)
-    selection, test = open_run(job)
     torch.manual_seed(recipe.seed)  # before the head gets its random weights
     network = build_network(recipe)
-    origin = load_backbone(network.backbone, weights)
+    inherits = weights is not None and weights.suffix == ".onnx"
+    origin = "" if inherits else load_backbone(network.backbone, weights)
+    selection, test = open_run(job)
+    prepared, unreadable = _prepare(job, selection)
+    kept, validation, dropped = _part(job, prepared)
+    if weights is not None and inherits:
+        origin = load_model(network, weights, prepared.take(kept[:: max(1, len(kept) // 64)])[0])
     job.notice(f"initial weights: {origin}")
-    prepared = _prepare(job, selection)
-    kept, validation = _part(job, prepared)
+    removed = {**selection.removed, **unreadable, **dropped}
     _describe_sides(job, prepared, kept, validation)
     run_phases(
         network,
@@ -139,7 +145,7 @@ def train_model(job: Job) -> Outcome:
     )
     network.eval().cpu()
     familiarity = _fit_familiarity(network, prepared, kept, recipe.seed)
-    card = _write_card(job, selection, prepared, kept)
+    card = _write_card(job, selection, prepared, kept, removed)
     held_out = job.manifest.with_rows(prepared.rows[index] for index in validation)
     # Validation pictures shape thresholds and calibration: they count as seen, too.
     used = np.concatenate([kept, validation])
@@ -180,6 +186,9 @@ def _open_folder(job: Job, selection: Selection) -> None:
             "removed": selection.removed,
             "left_out": job.left_out,
         },
+        "weights": Path(job.weights).name if job.weights else None,
+        "skip_unreadable": job.skip_unreadable,
+        "drop_conflicts": job.drop_conflicts,
     }
     text = json.dumps(description, indent=1) + "\n"
     file = job.folder / "run.json"
@@ -197,7 +206,8 @@ def _open_folder(job: Job, selection: Selection) -> None:
         raise DataError(f"{job.folder}: cannot be written ({error.strerror})") from None
 
 
-def _prepare(job: Job, selection: Selection) -> PreparedRows:
+def _prepare(job: Job, selection: Selection) -> tuple[PreparedRows, dict[str, int]]:
+    """The rows as the network takes them, and how many could not be read."""
     folder = job.folder / "prepared"
     folder.mkdir(exist_ok=True)
     types = job.recipe.network.classes[1:]
@@ -213,7 +223,7 @@ def _prepare(job: Job, selection: Selection) -> PreparedRows:
         raise DataError(_list_unreadable(unreadable))
     for one in unreadable:
         job.notice(f"skipped: {one.reason}")
-    return prepared
+    return prepared, {"cannot be read": len(unreadable)} if unreadable else {}
 
 
 def _list_unreadable(unreadable: list[Unreadable]) -> str:
@@ -225,16 +235,25 @@ def _list_unreadable(unreadable: list[Unreadable]) -> str:
     )
 
 
-def _part(job: Job, prepared: PreparedRows) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Indices to train on and to validate on: as the manifest says, else by groups."""
-    usable = drop_conflicts(prepared, drop=job.drop_conflicts)
-    usable = usable[find_large_enough(prepared, job.recipe.data.ignore_below)[usable]]
+def _part(job: Job, prepared: PreparedRows) -> tuple[Indices, Indices, dict[str, int]]:
+    """Indices to train on and to validate on: as the manifest says, else by groups.
+
+    Returns:
+        Both, and reason -> number of rows that serve neither.
+    """
+    single = drop_conflicts(prepared, drop=job.drop_conflicts)
+    usable = single[find_large_enough(prepared, job.recipe.data.ignore_below)[single]]
+    counts = {
+        "two labels on one picture": len(prepared) - len(single),
+        "tumor too small": len(single) - len(usable),
+    }
+    dropped = {reason: count for reason, count in counts.items() if count}
     named = np.array([prepared.rows[index].split == "validation" for index in usable])
     if named.any():
-        return usable[~named], usable[named]
+        return usable[~named], usable[named], dropped
     rows = tuple(prepared.rows[index] for index in usable)
     kept, held = hold_out_groups(rows, job.recipe.data.validation, job.recipe.seed)
-    return usable[kept], usable[held]
+    return usable[kept], usable[held], dropped
 
 
 def _count_copies(test: Manifest, prepared: PreparedRows, kept: npt.NDArray[np.intp]) -> int:
@@ -275,6 +294,7 @@ def _write_card(
     selection: Selection,
     prepared: PreparedRows,
     kept: npt.NDArray[np.intp],
+    removed: dict[str, int],
 ) -> Card:
     classes = job.recipe.network.classes
     sources = Counter(prepared.rows[index].source for index in kept)
@@ -295,7 +315,7 @@ def _write_card(
             sources=dict(sources),
             groups=len({prepared.rows[index].group_key for index in kept}),
             left_out=job.left_out,
-            removed=selection.removed,
+            removed=removed,
             seconds=round(count_seconds(job.folder), 1),
             versions={"tumorlens": __version__, "torch": str(torch.__version__)},
         ),

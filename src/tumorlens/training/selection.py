@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -170,12 +171,24 @@ def find_large_enough(prepared: PreparedRows, least: int) -> npt.NDArray[np.bool
 
 
 def fingerprint_rows(rows: tuple[Row, ...]) -> str:
-    """SHA-256 over what was trained on: file names, frames, groups and labels, in order."""
+    """SHA-256 over what was trained on: content, frames, groups, labels and marks, in order."""
     digest = hashlib.sha256()
+    contents: dict[Path, str] = {}
     for row in rows:
-        line = f"{row.source}\t{row.path.name}\t{row.frame}\t{row.group_key}\t{row.class_name}\n"
-        digest.update(line.encode())
+        files = [_digest_file(file, contents) for file in (row.path, row.mask) if file]
+        facts = (row.source, files, row.frame, row.group_key, row.class_name, row.boxes)
+        digest.update(repr(facts).encode())
     return digest.hexdigest()
+
+
+def _digest_file(file: Path, known: dict[Path, str]) -> str:
+    """Of a file's content, read once; of its name alone where it cannot be read."""
+    if file not in known:
+        try:
+            known[file] = hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
+        except OSError:
+            known[file] = file.name
+    return known[file]
 
 
 def _find_reason(row: Row, choice: DataChoice) -> str:

@@ -1,0 +1,116 @@
+"""Initial weights from a model file: an ONNX graph back into a network that can be trained.
+
+In the file each batch norm is folded into its convolution. A network with folded norms would be
+destroyed by its first batch in training, so the norms are unfolded again: with the statistics of
+some pictures, and with the scale and shift that leave the function as it was.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tumorlens.errors import DataError
+from tumorlens.network.assembly import TumorNetwork
+from tumorlens.optional import load
+
+__all__ = ["load_model"]
+
+_ROOT = "network."
+
+
+def load_model(network: TumorNetwork, path: Path, images: Tensor) -> str:
+    """Fill backbone and head with what a model of tumorlens has learned.
+
+    The sharpness of the pooling starts anew: the file holds no more of it than what became of it.
+
+    Args:
+        network: of the same width and head.
+        path: of the model file.
+        images: (N, 1, S, S) in [0, 1], some dozens, typical of what will be trained on.
+
+    Returns:
+        Where the weights came from, for the record.
+
+    Raises:
+        DataError: the file is no such model, or its network has another shape.
+    """
+    weights, biases = _read(path)
+    norms = _pair_norms(network)
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            _fill(module.weight, weights.get(_ROOT + name), name, path)
+            bias = biases.get(_ROOT + name)
+            if module in norms:
+                _fill(norms[module].bias, bias, name, path)
+            elif module.bias is not None:
+                _fill(module.bias, bias, name, path)
+    _unfold(network, list(norms.values()), images)
+    return path.name
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Name of a layer -> its weight, and its bias with the norm folded in."""
+    onnx, helper = load("onnx", "initial weights"), load("onnx.numpy_helper", "initial weights")
+    try:
+        graph = onnx.load(str(path)).graph
+    except Exception as error:  # protobuf has errors of its own
+        raise DataError(f"{path}: cannot be read as a model ({error})") from None
+    values = {one.name: torch.from_numpy(helper.to_array(one).copy()) for one in graph.initializer}
+    weights, biases = dict[str, Tensor](), dict[str, Tensor]()
+    for name, value in values.items():
+        weights[name.removesuffix(".weight")] = value
+    for node in graph.node:
+        if len(node.input) > 1 and node.input[1].endswith(".weight"):
+            name = node.input[1].removesuffix(".weight")
+            if len(node.input) > 2 and node.input[2] in values:
+                biases[name] = values[node.input[2]]
+    return weights, biases
+
+
+def _pair_norms(network: nn.Module) -> dict[nn.Module, nn.BatchNorm2d]:
+    """Convolution -> the batch norm that follows it."""
+    norms: dict[nn.Module, nn.BatchNorm2d] = {}
+    for module in network.modules():
+        if isinstance(module, nn.Sequential):
+            for first, second in pairwise(module):
+                if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                    norms[first] = second
+    return norms
+
+
+@torch.no_grad()
+def _fill(target: Tensor, value: Tensor | None, name: str, path: Path) -> None:
+    if value is None or value.shape != target.shape:
+        found = "is missing" if value is None else f"has the shape {tuple(value.shape)}"
+        raise DataError(
+            f"{path}: {name} {found}, expected {tuple(target.shape)}; start from a model with the "
+            "recipe's network.width, network.head, network.hidden and network.classes"
+        )
+    target.copy_(value)
+
+
+@torch.no_grad()
+def _unfold(network: TumorNetwork, norms: list[nn.BatchNorm2d], images: Tensor) -> None:
+    """Give each norm the statistics of what reaches it, and undo them in its scale and shift."""
+
+    def settle(norm: nn.Module, inputs: tuple[Any, ...]) -> None:
+        assert isinstance(norm, nn.BatchNorm2d)
+        assert norm.running_mean is not None and norm.running_var is not None
+        mean, variance = inputs[0].mean((0, 2, 3)), inputs[0].var((0, 2, 3))
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
+        norm.weight.copy_((variance + norm.eps).sqrt())
+        norm.bias.add_(mean)
+
+    hooks = [norm.register_forward_pre_hook(settle) for norm in norms]
+    was_training = network.training
+    network.eval()
+    network(images)
+    network.train(was_training)
+    for hook in hooks:
+        hook.remove()
