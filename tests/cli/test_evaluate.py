@@ -47,6 +47,18 @@ def test_summary_json_scores_and_run_log(site, model, tmp_path, capsys):
     assert figures(again)["pointing"] == found["pointing"]
 
 
+def test_a_box_outside_its_picture_is_a_failure_with_its_line(site, model, capsys):
+    manifest = site / "manifest.csv"
+    lines = manifest.read_text().splitlines()
+    lines[3] = lines[3].replace("26 30 42 46", "26 30 42 460")
+    manifest.write_text("\n".join(lines) + "\n")
+    assert evaluate(model, site) == 1
+    said = capsys.readouterr()
+    assert "manifest.csv, line 4, column box: expected boxes inside" in said.err
+    assert "1 of 48 slices could not be read" in said.err
+    assert "47 slices (23 tumor" in said.out
+
+
 def test_two_sets_are_measured_apart(site, model, tmp_path, capsys):
     other = write_site(tmp_path / "clinic", patients=3, seed=1).parent
     output = tmp_path / "e.json"

@@ -84,3 +84,12 @@ def test_groups_of_two_sets_are_asked_for(tmp_path, capsys):
     assert run([*words, "--separate-groups"]) == 2  # the file exists
     assert run([*words, "--separate-groups", "--overwrite"]) == 0
     assert len({row["group"] for row in read(tmp_path / "s.csv")}) == 8
+
+
+def test_broken_volumes_are_said(site, tmp_path, capsys):
+    (site / "yes/broken.nii.gz").write_bytes(b"nothing like it")
+    output = tmp_path / "folds.csv"
+    assert run(["split", str(site), "--folds", "3", "-o", str(output)]) == 0
+    assert "1 slice cannot be read; its note says why" in capsys.readouterr().err
+    notes = [row["note"] for row in read(output) if row["path"].endswith("broken.nii.gz")]
+    assert notes[0].startswith("unreadable: ")

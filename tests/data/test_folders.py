@@ -1,12 +1,19 @@
 """Manifests built from class folders and from trees of DICOM and NIfTI files."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from builders import paint_head, write_nifti, write_picture, write_series
+from tumorlens.data import folders, volumes
 from tumorlens.data.class_names import ClassNames, parse_map
 from tumorlens.data.manifest import read_data
+from tumorlens.data.pictures import read_row
 from tumorlens.errors import DataError, InputError, UsageError
+from tumorlens.finding import SliceInfo
+from tumorlens.imaging.parts import Part, Source
+from tumorlens.imaging.slices import Slice
 
 PIXELS = np.arange(64, dtype=np.uint8).reshape(8, 8)
 
@@ -166,8 +173,55 @@ def test_a_dicom_tree_is_grouped_by_the_hashed_patient(tmp_path):
     assert {row.position for row in rows} >= {0.0, 1.0}
 
 
-def test_a_broken_volume_is_named(tmp_path):
-    (tmp_path / "yes").mkdir()
-    (tmp_path / "yes" / "broken.nii.gz").write_bytes(b"nothing like it")
-    with pytest.raises(InputError, match=r"broken\.nii\.gz"):
+def test_broken_files_of_a_tree_keep_their_rows(tmp_path):
+    """They are told of where slices are read, all at once, as broken pictures are."""
+    whole, affine = paint_head((24, 28, 20)), np.diag([3.0, 3.0, 3.0, 1.0])
+    for name in ("yes", "no"):
+        (tmp_path / name).mkdir()
+        write_nifti(tmp_path / name / "case_1_flair.nii.gz", whole, affine)
+    (tmp_path / "yes" / "case_2_flair.nii.gz").write_bytes(b"nothing like it")
+    (tmp_path / "no" / "case_3.nii").write_bytes(b"")
+    broken = read_data(tmp_path).unreadable
+    assert {(row.path.name, row.frame, row.label, row.group) for row in broken} == {
+        ("case_2_flair.nii.gz", None, "tumor", "case_2"),
+        ("case_3.nii", None, "no_tumor", "case_3"),
+    }
+    assert all(row.note.startswith("unreadable: ") for row in broken)
+    for row in broken:
+        with pytest.raises(InputError, match=row.path.name):
+            read_row(row)
+
+
+def test_a_broken_slice_of_a_series_costs_no_other(tmp_path):
+    volume = paint_head((24, 28, 9)).transpose(2, 1, 0)
+    affine = np.array([[0, 0, 2.0, 0], [0, 2.0, 0, 0], [6.0, 0, 0, 0], [0, 0, 0, 1.0]])
+    files = write_series(tmp_path / "yes", volume, affine)
+    files[4].write_bytes(files[4].read_bytes()[:-500])
+    manifest = read_data(tmp_path)
+    (broken,) = manifest.unreadable
+    assert (broken.path, broken.frame) == (files[4], None)
+    assert len(manifest.groups) == 1
+    assert len(manifest) == 7  # the first and the last slice are blank
+    with pytest.raises(InputError, match="IM0005"):
+        read_row(broken)
+
+
+def test_a_broken_frame_of_a_file_is_not_taken_for_another(monkeypatch):
+    path, pixels = "/data/case_1.dcm", np.eye(8, dtype=np.float32)
+    items = [Slice(pixels, SliceInfo(path, 2)), InputError(path, "is torn")]
+    items.append(Slice(pixels, SliceInfo(path, 7)))
+    monkeypatch.setattr(volumes, "iterate_slices", lambda _: items)
+    rows = volumes.describe_volume(Source(path, (Part(path, Path(path)),), "dicom"), "")
+    found = [(row.frame, row.note, row.group) for row in rows]
+    # The torn frame is 3, or a later one behind blank ones: 3 is none that can be seen.
+    case = "case_1.dcm"
+    assert found == [(2, "", case), (7, "", case), (3, "unreadable: is torn", case)]
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path, monkeypatch):
+    write_nifti(tmp_path / "a.nii", paint_head((16, 16, 8)), np.diag([4.0, 4, 4, 1]))
+    monkeypatch.setattr(
+        folders, "find_sources", lambda _: [InputError(str(tmp_path), "cannot be listed")]
+    )
+    with pytest.raises(InputError, match="cannot be listed"):
         read_data(tmp_path)

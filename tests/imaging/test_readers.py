@@ -197,3 +197,12 @@ def test_what_is_masked_is_not_looked_at() -> None:
     assert one.info.notes
     with pytest.raises(InputError, match="no voxel is finite"):
         list(read_object(np.ma.masked_all((32, 32))))
+
+
+def test_one_slice_is_asked_of_one_file(tmp_path):
+    """A folder's or a pattern's first picture would be a slice that nobody named."""
+    builders.write_picture(tmp_path / "a.png", GREY)
+    with pytest.raises(InputError, match="is no regular file"):
+        read_slice(tmp_path)
+    with pytest.raises(InputError, match="no such file"):
+        read_slice(tmp_path / "*.png")

@@ -86,6 +86,9 @@ def command(
     parted.write(output, overwrite=overwrite)
     for line in _summary(parted):
         voice.say(line)
+    if broken := len(parted.unreadable):
+        many = f"{broken} slices cannot be read; their notes say why"
+        voice.say("1 slice cannot be read; its note says why" if broken == 1 else many)
     for note in notes:
         voice.say(f"note: {note}")
     if run_log is not None:

@@ -9,12 +9,14 @@ from pathlib import Path
 
 from tumorlens.data.class_names import SKIP, ClassNames, find_split
 from tumorlens.data.rows import Manifest, Row, absolute_path
-from tumorlens.data.volumes import describe_volume, is_mask
+from tumorlens.data.volumes import describe_broken, describe_volume, is_mask
 from tumorlens.errors import DataError, InputError
 from tumorlens.imaging.sequences import guess_sequence
 from tumorlens.imaging.sources import Skipped, Source, find_sources
 
 __all__ = ["read_folder"]
+
+Found = Source | InputError
 
 _SHOWN = 6
 
@@ -24,7 +26,8 @@ def read_folder(place: Path, *, classes: Mapping[str, str] | None = None) -> Man
 
     The nearest folder with a known name gives the class, one named train, validation or test the
     split. Where the files of a class lie in folders of their own, each such folder is a group.
-    Without any class folder, DICOM and NIfTI files become rows without label.
+    Without any class folder, DICOM and NIfTI files become rows without label. A file that cannot
+    be read keeps its row (`Manifest.unreadable`): whoever reads the slices tells of all of them.
 
     Args:
         place: the folder, absolute.
@@ -32,7 +35,7 @@ def read_folder(place: Path, *, classes: Mapping[str, str] | None = None) -> Man
 
     Raises:
         DataError: nothing readable, or folders whose names say no class.
-        InputError: a DICOM or NIfTI file that cannot be read.
+        InputError: a folder that cannot be listed, or an archive that points outside itself.
     """
     names = ClassNames(classes or {})
     sources = list(_sources(place))
@@ -51,20 +54,27 @@ def read_folder(place: Path, *, classes: Mapping[str, str] | None = None) -> Man
     return Manifest(_drop_lone_groups(rows), place.name, place)
 
 
-def _sources(place: Path) -> Iterator[Source]:
+def _sources(place: Path) -> Iterator[Found]:
     for found in find_sources([place]):
         if isinstance(found, InputError):
-            raise found
-        if not isinstance(found, Skipped) and not is_mask(found):
+            path = Path(found.path)
+            if path.is_dir() or ".." in path.parts:
+                raise found
+            yield found
+        elif not isinstance(found, Skipped) and not is_mask(found):
             yield found
 
 
-def _folders(place: Path, source: Source) -> tuple[str, ...]:
+def _file(source: Found) -> Path:
+    return Path(source.path) if isinstance(source, InputError) else source.files[0]
+
+
+def _folders(place: Path, source: Found) -> tuple[str, ...]:
     """Names of the folders between ``place`` and the first file, outermost first."""
-    return absolute_path(source.files[0]).relative_to(place).parts[:-1]
+    return absolute_path(_file(source)).relative_to(place).parts[:-1]
 
 
-def _meaning(place: Path, source: Source, names: ClassNames) -> str | None:
+def _meaning(place: Path, source: Found, names: ClassNames) -> str | None:
     """The meaning of the innermost folder that has one; but what lies in a skipped one, is."""
     found = [names.find(name) for name in _folders(place, source)]
     known = [meaning for meaning in found if meaning is not None]
@@ -74,7 +84,7 @@ def _meaning(place: Path, source: Source, names: ClassNames) -> str | None:
 
 
 def _label(
-    place: Path, sources: Sequence[Source], meanings: Sequence[str | None], names: ClassNames
+    place: Path, sources: Sequence[Found], meanings: Sequence[str | None], names: ClassNames
 ) -> list[Row]:
     pairs = list(zip(sources, meanings, strict=True))
     _refuse_nameless(place, [source for source, meaning in pairs if meaning is None])
@@ -90,7 +100,7 @@ def _label(
     return rows
 
 
-def _refuse_nameless(place: Path, sources: Iterable[Source]) -> None:
+def _refuse_nameless(place: Path, sources: Iterable[Found]) -> None:
     folders = {"/".join(_folders(place, source)) or "." for source in sources}
     if folders:
         shown = ", ".join(sorted(folders)[:_SHOWN]) + (", …" if len(folders) > _SHOWN else "")
@@ -102,16 +112,18 @@ def _refuse_nameless(place: Path, sources: Iterable[Source]) -> None:
         )
 
 
-def _unlabelled(place: Path, sources: Sequence[Source]) -> list[Row]:
-    pictures = [source for source in sources if source.kind == "raster"]
+def _unlabelled(place: Path, sources: Sequence[Found]) -> list[Row]:
+    pictures = [
+        source for source in sources if isinstance(source, Source) and source.kind == "raster"
+    ]
     _refuse_nameless(place, pictures)
     return [row for source in sources for row in _rows(place, source, group="")]
 
 
-def _rows(place: Path, source: Source, *, group: str) -> Iterator[Row]:
+def _rows(place: Path, source: Found, *, group: str) -> Iterator[Row]:
     folders = _folders(place, source)
     splits = [split for split in map(find_split, folders) if split is not None]
-    words = " ".join([*folders, source.files[0].name])
+    words = " ".join([*folders, _file(source).name])
     for row in _slices(source, words):
         yield replace(
             row,
@@ -122,15 +134,17 @@ def _rows(place: Path, source: Source, *, group: str) -> Iterator[Row]:
         )
 
 
-def _slices(source: Source, words: str) -> Iterator[Row]:
-    if source.kind == "raster":
+def _slices(source: Found, words: str) -> Iterator[Row]:
+    if isinstance(source, InputError):
+        yield describe_broken(source)
+    elif source.kind == "raster":
         subject = re.search(r"(?<![a-z0-9])sub-[a-z0-9]+", words, re.IGNORECASE)
         yield Row(absolute_path(source.path), group=subject.group() if subject else "")
     else:
         yield from describe_volume(source, words)
 
 
-def _subfolder(place: Path, source: Source, names: ClassNames) -> str:
+def _subfolder(place: Path, source: Found, names: ClassNames) -> str:
     """The folder of the file, if it lies under its class folder and tells nothing else."""
     folders = _folders(place, source)
     last = max(number for number, name in enumerate(folders) if names.find(name) is not None)

@@ -244,7 +244,7 @@ def _parse_row(cells: dict[str, str], folder: Path, name: str, where: str) -> Ro
     values.setdefault("source", name)
     extra = tuple((key, value) for key, value in cells.items() if key not in COLUMNS)
     try:
-        return Row(**values, extra=extra)
+        return Row(**values, extra=extra, origin=where)
     except ValueError as error:
         raise DataError(f"{where}, column {error}") from None
 
@@ -254,7 +254,10 @@ def _text(text: str, _folder: Path) -> str:
 
 
 def _file(text: str, folder: Path) -> Path:
-    return absolute_path(folder / text)
+    path = absolute_path(folder / text)
+    if path.is_dir():  # its first picture would be a slice that nobody named
+        raise ValueError(f"expected a file, got a folder: {text!r}; give each of its files a row")
+    return path
 
 
 def _frame(text: str, _folder: Path) -> int:

@@ -16,6 +16,7 @@ __all__ = [
     "COLUMNS",
     "LABELS",
     "SEQUENCES",
+    "UNREADABLE",
     "Edges",
     "Manifest",
     "Row",
@@ -41,6 +42,9 @@ COLUMNS = (
 
 LABELS = ("tumor", "no_tumor")
 SEQUENCES = ("FLAIR", "T1", "T1c", "T2", "other")
+
+UNREADABLE = "unreadable: "
+"""How the note of a slice begins that could not be read when its folder was; the reason follows."""
 
 _PICTURES = (".png", ".bmp", ".gif", ".jpg", ".jpeg", ".webp")
 """Endings of files that hold one slice."""
@@ -68,6 +72,7 @@ class Row:
         position: 0 at the lowest slice of the head in its series, 1 at the highest.
         note: free text.
         extra: (column, value) of the columns that tumorlens does not know.
+        origin: file and line that the row was read from, for messages; no part of its value.
 
     Raises:
         ValueError: a value that contradicts the above; the message gives expected and got.
@@ -86,6 +91,7 @@ class Row:
     position: float | None = None
     note: str = ""
     extra: tuple[tuple[str, str], ...] = ()
+    origin: str = field(default="", compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.label not in ("", *LABELS):
@@ -176,6 +182,11 @@ class Manifest:
     def groups(self) -> tuple[str, ...]:
         """The group keys, sorted: as many as there are independent cases."""
         return tuple(sorted({row.group_key for row in self.rows}))
+
+    @property
+    def unreadable(self) -> tuple[Row, ...]:
+        """Slices that could not be read when their folder was; their notes say why."""
+        return tuple(row for row in self.rows if row.note.startswith(UNREADABLE))
 
     def where(self, predicate: Callable[[Row], bool]) -> Manifest:
         """The rows for which ``predicate`` holds, in their order; may be none."""

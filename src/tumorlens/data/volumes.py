@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from tumorlens.data.rows import SEQUENCES, Row, absolute_path
+from tumorlens.data.rows import SEQUENCES, UNREADABLE, Row, absolute_path
+from tumorlens.errors import InputError
+from tumorlens.finding import SliceInfo
 from tumorlens.imaging.parts import Source
-from tumorlens.imaging.readers import read_slices
+from tumorlens.imaging.readers import iterate_slices
 from tumorlens.imaging.slices import Slice
 
-__all__ = ["describe_volume", "is_mask"]
+__all__ = ["describe_broken", "describe_volume", "is_mask"]
 
 _MASK = re.compile(r"[_-](seg|dseg|probseg|mask|roi|lesions?|labels?)\.nii(\.gz)?$", re.IGNORECASE)
 _SUBJECT = re.compile(r"(?<![a-z0-9])sub-[a-z0-9]+", re.IGNORECASE)
@@ -31,17 +34,45 @@ def is_mask(source: Source) -> bool:
 def describe_volume(source: Source, words: str) -> Iterator[Row]:
     """One row for each slice of a DICOM or NIfTI source; labels are not known.
 
+    What cannot be read has its row, too, behind the others, with the reason as note.
+
     Args:
         source: the file or series.
         words: names of its folders and file, which may name the subject.
-
-    Raises:
-        InputError: a file that cannot be read.
     """
-    slices, heads = [], []
-    for one in read_slices(source):
-        slices.append(one.info)
-        heads.append(_levels(one))
+    slices: list[SliceInfo] = []
+    heads: list[tuple[float, float, float]] = []
+    broken: list[Row] = []
+    for one in iterate_slices(source):
+        if isinstance(one, InputError):
+            broken.append(describe_broken(one, slices[-1] if slices else None))
+        else:
+            slices.append(one.info)
+            heads.append(_levels(one))
+    yield from _describe(slices, heads, words, source)
+    patient = next((info.patient for info in slices if info.patient), None)
+    group = _patient(words) or patient or _case(source)
+    yield from (replace(row, group=group) for row in broken)
+
+
+def describe_broken(error: InputError, before: SliceInfo | None = None) -> Row:
+    """The row of a slice that cannot be read.
+
+    Args:
+        error: why.
+        before: the slice before it, if one could be read. The next frame of that file is the
+            broken one, or a blank one before it; neither is a slice of any other row.
+    """
+    frame = before.frame + 1 if before is not None and before.path == error.path else None
+    return Row(absolute_path(error.path), frame, note=f"{UNREADABLE}{error.reason}")
+
+
+def _describe(
+    slices: Sequence[SliceInfo],
+    heads: Sequence[tuple[float, float, float]],
+    words: str,
+    source: Source,
+) -> Iterator[Row]:
     positions = _positions([info.position_mm for info in slices], heads)
     for info, position in zip(slices, positions, strict=True):
         yield Row(

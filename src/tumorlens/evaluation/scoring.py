@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tumorlens.data.pictures import read_row
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.detector import Detector
 from tumorlens.errors import DataError, InputError
 from tumorlens.evaluation.localization import judge_pointing
 from tumorlens.evaluation.scores import Scores
 from tumorlens.finding import Finding
-from tumorlens.imaging.readers import read_slice
 from tumorlens.imaging.slices import Slice
 
 __all__ = ["Progress", "Scored", "score_manifest"]
@@ -92,7 +92,7 @@ class _Reading:
     def __iter__(self) -> Iterator[Slice]:
         for row in self._all:
             try:
-                slice_ = read_slice(row.path, row.frame or 0, limits=self._limits)
+                slice_ = read_row(row, limits=self._limits)
             except InputError as error:
                 self.failures.append(error)
                 continue

@@ -7,7 +7,7 @@ them; a file in which nothing is to be seen is an error.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,11 +21,11 @@ from tumorlens.finding import SliceInfo
 from tumorlens.imaging.contents import HEAD_BYTES, describe, is_file, open_file, sniff
 from tumorlens.imaging.filemeta import DIRECTORY, read_file_meta
 from tumorlens.imaging.limits import DEFAULT_LIMITS, Limits
-from tumorlens.imaging.parts import Opener, Skipped, Source
+from tumorlens.imaging.parts import Found, Opener, Skipped, Source
 from tumorlens.imaging.raster import convert_picture, read_picture, read_pictures
 from tumorlens.imaging.series import keep_visible
 from tumorlens.imaging.slices import Slice
-from tumorlens.imaging.sources import find_sources
+from tumorlens.imaging.sources import find_sources, name_file
 from tumorlens.imaging.voxels import clean_pixels, to_luminance
 
 __all__ = ["iterate_slices", "read_object", "read_slice", "read_slices"]
@@ -57,22 +57,26 @@ def iterate_slices(
     """
     if isinstance(source, Source):
         yield from _guard(_read_source(source, limits), source.path)
-        return
+    else:
+        yield from _read_all(find_sources([source], limits=limits), fspath(source), limits)
+
+
+def _read_all(sources: Iterable[Found], name: str, limits: Limits) -> Iterator[Item]:
     empty = True
-    for found in find_sources([source], limits=limits):
+    for found in sources:
         if isinstance(found, Source):
             yield from iterate_slices(found, limits=limits)
         elif isinstance(found, InputError):
             yield found
         empty = empty and isinstance(found, Skipped)
     if empty:
-        yield InputError(fspath(source), "holds no image", _FORMATS)
+        yield InputError(name, "holds no image", _FORMATS)
 
 
 def read_slice(
     path: str | PathLike[str], frame: int = 0, *, limits: Limits = DEFAULT_LIMITS
 ) -> Slice:
-    """One slice: ``frame`` of ``path``, as `read_slices` counts them.
+    """One slice: ``frame`` of the file ``path``, as `read_slices` counts them.
 
     A volume is read anew at each call: for many slices of one file use `read_slices`.
 
@@ -84,9 +88,11 @@ def read_slice(
         with open_file(Path(name), name) as stream:
             if sniff(_peek(stream)) == "raster":
                 return read_picture(stream, name, frame, limits)
-    for slice_ in read_slices(name, limits=limits):
-        if slice_.info.frame == frame:
-            return slice_
+    for item in _read_all(name_file(Path(name), name, limits), name, limits):
+        if isinstance(item, InputError):
+            raise item
+        if item.info.frame == frame:
+            return item
     raise InputError(name, f"has no frame {frame} with anything to see", "count frames from 0")
 
 

@@ -26,7 +26,7 @@ from tumorlens.imaging.limits import DEFAULT_LIMITS, Limits
 from tumorlens.imaging.parts import Found, Part, Skipped, Source
 from tumorlens.imaging.raster import RASTER_SUFFIXES
 
-__all__ = ["Found", "Skipped", "Source", "find_sources"]
+__all__ = ["Found", "Skipped", "Source", "find_sources", "name_file"]
 
 _NIFTI_ENDINGS = (".nii", ".nii.gz", ".img", ".hdr", ".img.gz", ".hdr.gz")
 _DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
@@ -64,7 +64,7 @@ def _find(name: str, limits: Limits) -> Iterator[Found]:
         elif not os.path.lexists(path) and glob.has_magic(name):
             yield from _expand(name, limits)
         else:
-            yield from _name_file(path, name, limits)
+            yield from name_file(path, name, limits)
     except ValueError as error:  # a null byte in the name
         yield InputError(name, f"is no possible file name ({error})")
 
@@ -77,8 +77,14 @@ def _expand(pattern: str, limits: Limits) -> Iterator[Found]:
         yield from _find(match, limits)
 
 
-def _name_file(path: Path, name: str, limits: Limits) -> Iterator[Found]:
-    """A file on the line: one source, or those that a DICOMDIR or an archive stands for."""
+def name_file(path: Path, name: str, limits: Limits) -> Iterator[Found]:
+    """A file named by the caller: one source, or those that a DICOMDIR or an archive stands for.
+
+    Args:
+        path: no folder, and no pattern.
+        name: how the caller named it.
+        limits: for headers that are read.
+    """
     try:
         part = _find_part(path, name)
         kind = None if part.member or _is_picture(name) else _look(part.file, name)
