@@ -1,5 +1,7 @@
 """A model knows its training pictures again, and copies of them."""
 
+import base64
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,14 +18,46 @@ from tumorlens.imaging.readers import read_slice
 from tumorlens.model.session import Session
 
 
-def test_entry_round_trip():
-    rng = np.random.default_rng(0)
-    prints = [rng.bytes(FINGERPRINT_BYTES) for _ in range(5)]
-    memory = decode_memory(encode_memory([*prints, prints[0]]), "x.onnx")
-    assert [row.tobytes() for row in memory] == sorted(prints)
+def make_prints(count, seed=0):
+    """Fingerprints like those of neighbouring slices: 24 of 256 bits differ from the one before."""
+    rng = np.random.default_rng(seed)
+    bits = np.zeros((count, 8 * FINGERPRINT_BYTES), np.uint8)
+    for line in range(1, count):
+        bits[line] = bits[line - 1]
+        bits[line, rng.permutation(bits.shape[1])[:24]] ^= 1
+    return [one.tobytes() for one in np.packbits(bits, axis=1)]
 
 
-@pytest.mark.parametrize("text", ["no base64!", "QUJD"])
+@pytest.mark.parametrize("count", [0, 1, 2, 300])
+def test_entry_round_trip(count):
+    prints = make_prints(count)
+    memory = decode_memory(encode_memory([*prints, *prints[:1]]), "x.onnx")
+    assert memory.shape == (count, FINGERPRINT_BYTES)
+    assert sorted(row.tobytes() for row in memory) == sorted(prints)
+
+
+def test_the_order_of_pictures_makes_no_difference():
+    prints = make_prints(50)
+    assert encode_memory(prints) == encode_memory(reversed(prints))
+
+
+def test_pictures_that_resemble_each_other_take_little_room():
+    prints = make_prints(2000)
+    order = np.random.default_rng(1).permutation(len(prints))
+    entry = encode_memory(prints[index] for index in order)
+    assert len(entry) < 0.75 * len(base64.b64encode(b"".join(prints)))
+
+
+def test_the_plain_form_is_still_read():
+    prints = make_prints(5)
+    memory = decode_memory(base64.b64encode(b"".join(prints)).decode(), "x.onnx")
+    assert [row.tobytes() for row in memory] == prints
+
+
+DAMAGED = ["no base64!", "QUJD", "chain:", "chain:x y", "chain:" + "0" * 40]
+
+
+@pytest.mark.parametrize("text", [*DAMAGED, encode_memory(make_prints(40))[:-9]])
 def test_a_damaged_entry_names_the_file(text):
     with pytest.raises(ModelFileError, match=r"x\.onnx: its list of training pictures"):
         decode_memory(text, "x.onnx")

@@ -1,13 +1,19 @@
 """What a model remembers of its training: the metadata entry ``tumorlens.seen``.
 
-It holds the fingerprints of all training pictures, one after the other, in base64: text, because
-ONNX metadata is text. From a fingerprint no picture can be drawn.
+It holds the fingerprints of all training pictures. From a fingerprint no picture can be drawn.
+
+Slices of one head resemble each other, and so do their fingerprints. They are put into an order in
+which each follows one that is near to it, written as the bits that differ from the one before,
+deflated (zlib), and as base85 behind the word ``chain:``, since ONNX metadata is text. The bundled
+model's entry takes 0.76 of what the plain form takes: the fingerprints one after the other in
+base64, which is still read.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import zlib
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -20,13 +26,22 @@ from tumorlens.model.session import Session
 
 __all__ = ["decode_memory", "encode_memory", "recall"]
 
+_CHAIN = "chain:"  # a colon stands in no base64
+_LOOKED_AT = 20_000  # fingerprints among which the next is sought: time grows no faster than that
+
+Prints = npt.NDArray[np.uint8]
+
 
 def encode_memory(fingerprints: Iterable[bytes]) -> str:
     """The entry for a model file; a fingerprint that stands twice is kept once."""
-    return base64.b64encode(b"".join(sorted(set(fingerprints)))).decode("ascii")
+    data = b"".join(sorted(set(fingerprints)))
+    prints = _order(np.frombuffer(data, np.uint8).reshape(-1, FINGERPRINT_BYTES))
+    steps = prints.copy()
+    steps[1:] ^= prints[:-1]
+    return _CHAIN + base64.b85encode(zlib.compress(steps.tobytes(), 9)).decode("ascii")
 
 
-def decode_memory(text: str, path: str) -> npt.NDArray[np.uint8]:
+def decode_memory(text: str, path: str) -> Prints:
     """The (N, `FINGERPRINT_BYTES`) fingerprints of an entry.
 
     Args:
@@ -37,15 +52,12 @@ def decode_memory(text: str, path: str) -> npt.NDArray[np.uint8]:
         ModelFileError: the entry is damaged.
     """
     try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        data = b"?"
-    if len(data) % FINGERPRINT_BYTES:
+        return _decode(text)
+    except (binascii.Error, ValueError, zlib.error):
         raise ModelFileError(
-            f"{path}: its list of training pictures (tumorlens.seen) is damaged: expected base64 "
-            f"of {FINGERPRINT_BYTES} bytes a picture; get the model again"
-        )
-    return np.frombuffer(data, np.uint8).reshape(-1, FINGERPRINT_BYTES)
+            f"{path}: its list of training pictures (tumorlens.seen) is damaged: expected "
+            f"{FINGERPRINT_BYTES} bytes a picture; get the model again"
+        ) from None
 
 
 def recall(session: Session) -> Callable[[Slice], bool] | None:
@@ -58,3 +70,29 @@ def recall(session: Session) -> Callable[[Slice], bool] | None:
         return None
     memory = decode_memory(session.seen, str(session.path))
     return lambda slice_: is_seen(slice_, memory)
+
+
+def _decode(text: str) -> Prints:
+    plain = not text.startswith(_CHAIN)
+    if plain:
+        data = base64.b64decode(text, validate=True)
+    else:
+        data = zlib.decompress(base64.b85decode(text.removeprefix(_CHAIN)))
+    prints = np.frombuffer(data, np.uint8).reshape(-1, FINGERPRINT_BYTES)
+    return prints if plain else np.bitwise_xor.accumulate(prints, axis=0)
+
+
+def _order(prints: Prints) -> Prints:
+    """The rows from the first on, each followed by that which differs from it in the fewest bits.
+
+    The nearest is sought among `_LOOKED_AT` of those that are left.
+    """
+    left = prints.copy().view(np.uint64)
+    ordered = np.empty_like(left)
+    nearest = 0
+    for place, many in enumerate(range(len(left), 0, -1)):
+        ordered[place] = left[nearest]
+        left[nearest] = left[many - 1]
+        differing = np.bitwise_count(left[: min(many - 1, _LOOKED_AT)] ^ ordered[place])
+        nearest = int(differing.sum(1, dtype=np.uint16).argmin()) if many > 1 else 0
+    return ordered.view(np.uint8)
