@@ -5,6 +5,7 @@ import pytest
 
 from score_tables import draw_scores, make_rows, make_scores
 from tumorlens.evaluation.cases import Cases, Ratio, ratio_family
+from tumorlens.evaluation.families import build_families
 from tumorlens.evaluation.intervals import bound_exactly, bound_replicates, draw_weights, measure
 
 
@@ -76,6 +77,27 @@ def test_the_bias_that_replicates_show_is_taken_off():
     low, high = bound_replicates(drawn, 1000, value=0.04, biased=True)
     assert (low + high) / 2 == pytest.approx(0.03, abs=1e-3)
     assert bound_replicates(drawn, 1000, value=0.01, biased=True)[0] == 0
+
+
+def test_a_positive_figure_never_falls_below_zero_and_is_symmetric_in_the_log():
+    drawn = np.random.default_rng(0).exponential(0.1, 1000)
+    low, high = bound_replicates(drawn, 30, value=0.1, positive=True)
+    assert 0 < low < 0.1 < high
+    assert 0.1 / low == pytest.approx(high / 0.1)
+    assert bound_replicates(np.zeros(100), 30, value=0.0, positive=True) == (0, 0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_loss_brier_and_ece_have_no_negative_bounds(seed):
+    """Hardly an error, so that a few groups carry all of the loss."""
+    rng = np.random.default_rng(seed)
+    tumor = np.arange(60) % 2 == 0
+    chance = np.where(tumor, 0.999, 0.001)
+    chance[rng.permutation(60)[:2]] = 0.5
+    cases = Cases.of(make_scores(make_rows(range(60), tumor), chance))
+    found = {one.name: one for one in measure(build_families(cases), cases.names)}
+    for name in ("loss", "brier", "ece"):
+        assert 0 <= found[name].low <= found[name].high
 
 
 def test_an_interval_needs_draws_that_can_tell():

@@ -67,7 +67,7 @@ class Ratio:
         name: of the figure.
         part: (n,) or, where ``by_group``, (G,).
         whole: like ``part``.
-        share: the part never exceeds the whole.
+        share: the part never exceeds the whole; else it is any number from 0 up.
         by_group: part and whole are given group by group.
         both: needs both labels; its groups are those of the rarer one.
         value: what scikit-learn says, where it has the figure; else part over whole.
@@ -116,5 +116,6 @@ def _describe(cases: Cases, ratio: Ratio, part: FloatArray, whole: FloatArray) -
         groups=cases.groups_of_both if ratio.both else int(np.count_nonzero(whole)),
         parts=np.stack([part, whole], axis=1),
         share=ratio.share,
+        positive=not ratio.share,
         note=ratio.note if size else "nothing to count",
     )

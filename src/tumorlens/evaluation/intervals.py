@@ -36,7 +36,7 @@ FEW_GROUPS = 20
 """With fewer groups no interval is given; the counts per group are listed instead."""
 
 LARGEST_STEP = np.log(20.0)
-"""On the logit scale: how far a replicate may lie from the figure."""
+"""On the logit or logarithmic scale: how far a replicate may lie from the figure."""
 
 CELLS_AT_ONCE = 4_000_000
 """Weights that are held as floats at one time: about 32 MB."""
@@ -83,6 +83,8 @@ class Statistic:
         share: True if it lies in [0, 1] and its ends mean "no error" and "nothing but errors":
             there a bootstrap sees no spread, and an exact bound on groups takes its place. Its
             interval is symmetric in the logit.
+        positive: True for figures from 0 up without an upper end, such as the loss: the interval is
+            symmetric in the logarithm, and never reaches below 0.
         biased: True for figures such as the ECE, which noise pushes up: the interval is centred
             at the value less the bias that the replicates show, and ends at 0.
         note: what to know about it.
@@ -94,6 +96,7 @@ class Statistic:
     groups: int
     parts: FloatArray | None = None
     share: bool = False
+    positive: bool = False
     biased: bool = False
     note: str = ""
 
@@ -156,6 +159,7 @@ def bound_replicates(
     *,
     value: float,
     share: bool = False,
+    positive: bool = False,
     biased: bool = False,
 ) -> tuple[float, float]:
     """Ends of the 95 % interval: the value, and the spread of its replicates times Student's t.
@@ -163,14 +167,14 @@ def bound_replicates(
     With tens of groups, percentiles of the replicates cover too little: they are too narrow by
     sqrt((G - 1) / G) and by the normal in place of t (Hesterberg, What teachers should know about
     the bootstrap, 2015, section 5.4), and skewed figures such as an AUC near 1 are missed on one
-    side. Shares are therefore spread on the logit scale, where they are nearly symmetric
-    (benchmarks/coverage.py compares).
+    side. Shares are therefore spread on the logit scale, where they are nearly symmetric, and
+    losses on the logarithmic one (benchmarks/coverage.py compares).
 
     Args:
         values: (B,) replicates; those that are NaN could not tell.
         groups: that carry the figure.
         value: of the figure itself.
-        share, biased: as in `Statistic`.
+        share, positive, biased: as in `Statistic`.
 
     Returns:
         Low and high; NaN where more than half of the replicates are.
@@ -182,6 +186,8 @@ def bound_replicates(
     reach = float(student * np.sqrt(groups / (groups - 1)))
     if share:
         return _bound_share(known, value, reach)
+    if positive:
+        return _bound_positive(known, value, reach)
     spread = reach * float(known.std())
     if biased:
         center = max(0.0, 2 * value - float(known.mean()))
@@ -195,6 +201,14 @@ def _bound_share(known: FloatArray, value: float, reach: float) -> tuple[float, 
     drawn = np.clip(_logit(known), center - LARGEST_STEP, center + LARGEST_STEP)
     low, high = 1 / (1 + np.exp(-(center + np.array([-reach, reach]) * drawn.std())))
     return float(low), float(high)
+
+
+def _bound_positive(known: FloatArray, value: float, reach: float) -> tuple[float, float]:
+    if value <= 0:
+        return 0.0, float(known.max())
+    floor = value * np.exp(-LARGEST_STEP)
+    spread = float(np.log(np.maximum(known, floor)).std())
+    return value * float(np.exp(-reach * spread)), value * float(np.exp(reach * spread))
 
 
 def bound_exactly(right: int, groups: int) -> tuple[float, float]:
@@ -226,6 +240,7 @@ def _finish(statistic: Statistic, values: FloatArray, group_names: Sequence[str]
         statistic.groups,
         value=statistic.value,
         share=statistic.share,
+        positive=statistic.positive,
         biased=statistic.biased,
     )
     if np.isnan(low):
