@@ -7,6 +7,9 @@ import pytest
 from models import write_tiny_model
 from sites import write_site
 from tumorlens.cli.main import run
+from tumorlens.evaluation.memory import encode_memory
+from tumorlens.imaging.fingerprint import fingerprint_slice
+from tumorlens.imaging.readers import read_slice
 
 
 @pytest.fixture
@@ -86,8 +89,19 @@ def test_a_group_on_both_sides_of_the_split_was_seen(tmp_path, model, capsys):
     output = tmp_path / "e.json"
     assert evaluate(model, manifest, "--split", "test", "--output", output) == 0
     parts = json.loads(output.read_text())["parts"]
-    assert [(part["seen"], part["slices"]) for part in parts] == [("as_is", 7), ("without_seen", 4)]
-    assert "without pictures seen in training" in capsys.readouterr().out
+    assert [(part["seen"], part["slices"]) for part in parts] == [("without_seen", 4), ("as_is", 7)]
+    shown = " ".join(capsys.readouterr().out.split())
+    unseen = shown.index("hospital, not seen in training: 4 slices")
+    assert unseen < shown.index("hospital, 3 of 7 SEEN in training, so too good: 7 slices")
+
+
+def test_all_seen_is_said_plainly_and_is_no_error(tmp_path, site, capsys):
+    memory = encode_memory(fingerprint_slice(read_slice(path)) for path in site.glob("*.png"))
+    model = write_tiny_model(tmp_path / "m.onnx", seen=memory)
+    assert evaluate(model, site) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "hospital, all 48 SEEN in training, so too good: 48 slices" in shown
+    assert "hospital, not seen in training: no slice is left" in shown
 
 
 def test_class_folders_are_grouped_by_twins(site, model, tmp_path, capsys):

@@ -40,11 +40,26 @@ def test_seen_pictures_are_measured_with_and_without():
     seen = np.zeros(300)
     seen[:100] = 1
     found = evaluate_scores(draw_scores(seen=seen), replicates=100)
-    assert [(p.seen, p.slices) for p in found.parts] == [("as_is", 300), ("without_seen", 200)]
+    told = [(p.seen, p.slices, p.slices_seen) for p in found.parts]
+    assert told == [("without_seen", 200, 0), ("as_is", 300, 100)]
+    assert found.leading.slices == 200
+
+
+def test_each_part_leads_with_what_was_not_seen():
+    source = ["here", "there"] * 150
+    scores = draw_scores(seen=np.array([1.0, 0, 0, 0] * 75))
+    rows = tuple(replace(r, source=s) for r, s in zip(scores.rows, source, strict=True))
+    found = evaluate_scores(replace(scores, rows=rows), by=["source"], replicates=100)
+    told = [(part.by.get("source", ""), part.seen) for part in found.parts]
+    assert told == [
+        ("", "without_seen"), ("", "as_is"), ("here", "without_seen"), ("here", "as_is"),
+        ("there", "as_is"),
+    ]  # fmt: skip
 
 
 def test_where_all_was_seen_it_says_so():
     found = evaluate_scores(draw_scores(seen=np.ones(300)), replicates=100)
+    assert (found.leading.seen, found.leading.slices_seen) == ("as_is", 300)
     assert (found.parts[1].seen, found.parts[1].note) == ("without_seen", "all seen")
     assert found.parts[1].estimates == []
 

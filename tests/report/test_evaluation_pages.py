@@ -45,6 +45,16 @@ def test_hostile_sources_stand_as_text_in_plots_and_tables():
     assert "\u202e" not in page.text
 
 
+def test_a_page_leads_with_what_was_not_seen():
+    seen = np.zeros(300)
+    seen[:100] = 1
+    text = PageReader(make_html(draw_scores(seen=seen))).text
+    assert text.index("Not seen in training: 200 slices") < text.index(
+        "100 of 300 SEEN in training"
+    )
+    assert "Curves and bins are of the 200 slices that were not seen in training." in text
+
+
 def test_ten_thousand_slices_make_a_small_page():
     html = make_html(draw_scores(groups=500, slices=20))
     assert len(html) < 400_000

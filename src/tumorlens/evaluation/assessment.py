@@ -1,7 +1,7 @@
 """`Evaluation`: every figure of a table of scores, as a whole and part by part.
 
 A part is what one value of a column holds (a source, a sequence). Where pictures of the test were
-seen in training, each part is measured twice: as it is, and without them.
+seen in training, each part is measured twice: without them, which comes first, and as it is.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
         by: column -> value that the rows share; empty for all rows.
         seen: ``as_is``, or ``without_seen``: without pictures that were seen in training.
         slices, tumor, no_tumor, groups: how many.
+        slices_seen: slices among these that were seen in training.
         estimates: the figures, each with its interval.
         confusion: true class -> called class -> slices.
         reliability: predicted against observed, bin by bin.
@@ -68,6 +69,7 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
     tumor: int = 0
     no_tumor: int = 0
     groups: int = 0
+    slices_seen: int = 0
     estimates: list[Estimate] = []
     confusion: dict[str, dict[str, int]] = {}
     reliability: list[ReliabilityBin] = []
@@ -97,7 +99,8 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
         replicates, seed: of the bootstrap.
         left_out: reason -> slices that no figure counts.
         notes: what to know before believing a figure.
-        parts: all rows first, then one a value of each column.
+        parts: all rows first, then one a value of each column; each of them without the pictures
+            seen in training before it as it is.
     """
 
     schema: int = EVALUATION_SCHEMA
@@ -114,6 +117,11 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     left_out: dict[str, int] = {}
     notes: list[str] = []
     parts: list[Part] = []
+
+    @property
+    def leading(self) -> Part:
+        """The whole, as it is to be believed: without what was seen, where anything is left."""
+        return self.parts[0]
 
     def to_json(self) -> str:
         """Readable JSON, keys in the order of the schema."""
@@ -200,14 +208,12 @@ class _Measuring:
         self.seed = seed
 
     def measure_twice(self, by: dict[str, str], rows: BoolArray) -> Iterator[Part]:
-        yield self.measure(by, rows, "as_is")
-        seen = rows & (self.scores.seen == 1)
-        if not seen.any():
-            return
-        unseen = rows & ~seen
-        if unseen.any():
+        unseen = rows & ~(self.scores.seen == 1)
+        some_seen = bool(unseen.sum() < rows.sum())
+        if some_seen and unseen.any():
             yield self.measure(by, unseen, "without_seen")
-        else:
+        yield self.measure(by, rows, "as_is")
+        if not unseen.any():
             yield Part(by, "without_seen", 0, note="all seen")
 
     def measure(self, by: dict[str, str], rows: BoolArray, seen: str) -> Part:
@@ -220,6 +226,7 @@ class _Measuring:
             tumor=int(cases.scores.tumor.sum()),
             no_tumor=int((cases.scores.labelled & ~cases.scores.tumor).sum()),
             groups=len(cases.names),
+            slices_seen=int((cases.scores.seen == 1).sum()),
             estimates=measure(build_families(cases, self.prevalence), cases.names, **draws),
             confusion=count_classes(cases.scores),
             reliability=tabulate_reliability(cases, **draws),

@@ -11,10 +11,12 @@ from tumorlens.evaluation.scores import Scores
 from tumorlens.report.evaluation_tables import (
     IN_PARTS,
     LISTED,
+    label_part,
     list_notes,
     name_figure,
     remark_on,
     shorten_group,
+    word_seen,
     write_span,
 )
 from tumorlens.report.pages import Block, Fact, Facts, Page, Section, Table, Text, limit_rows
@@ -51,7 +53,7 @@ def build_evaluation_page(
         mistakes: galleries, of `galleries.show_mistakes`.
         command, versions: for the end of the page.
     """
-    whole = evaluation.parts[0]
+    whole = next(part for part in evaluation.parts if not part.by and part.seen == "as_is")
     point = f" at the operating point {evaluation.operating_point}"
     lead = (
         f"{evaluation.model or 'Scores'}{point if evaluation.operating_point else ''}: "
@@ -71,13 +73,15 @@ def build_evaluation_sections(
     mistakes: Sequence[Block] = (),
 ) -> list[Section]:
     """The sections of an evaluation, for its own page and for that of a training."""
-    whole = evaluation.parts[0]
+    whole = evaluation.leading
+    if whole.seen == "without_seen":
+        scores = scores.take(scores.seen != 1)
     parts = [part for part in evaluation.parts if part.by]
     rankings = (plot_roc(scores), plot_precision_recall(scores), plot_histogram(scores))
     calls = (plot_reliability(whole.reliability), plot_confusion(whole.confusion))
     return [
         Section("At a glance", tuple(_list_first(evaluation))),
-        Section("Telling tumor from none", tuple(filter(None, rankings))),
+        Section("Telling tumor from none", (*_say_which(whole), *filter(None, rankings))),
         Section("Probabilities and calls", tuple(filter(None, calls))),
         Section("Part by part", tuple(_show_parts(parts))),
         Section("Worst mistakes", tuple(mistakes)),
@@ -89,8 +93,9 @@ def _list_first(evaluation: Evaluation) -> Iterator[Block]:
     for part in evaluation.parts:
         if part.by:
             continue
-        if part.seen != "as_is":
-            yield Text((f"Without pictures seen in training: {part.slices:,} slices.",))
+        seen = word_seen(part)
+        if seen:
+            yield Text((f"{seen[0].upper()}{seen[1:]}: {part.slices:,} slices.",))
         facts = [_state(one) for name in FIRST if (one := _find(part, name)) is not None]
         if facts:
             yield Facts(tuple(facts))
@@ -99,6 +104,14 @@ def _list_first(evaluation: Evaluation) -> Iterator[Block]:
     notes = tuple(list_notes(evaluation))
     if notes:
         yield Text(notes, listed=True)
+
+
+def _say_which(whole: Part) -> Iterator[Block]:
+    if whole.seen == "without_seen":
+        words = (
+            f"Curves and bins are of the {whole.slices:,} slices that were not seen in training."
+        )
+        yield Text((words,))
 
 
 def _state(one: Estimate) -> Fact:
@@ -132,26 +145,22 @@ def _list_part(part: Part, names: Sequence[str]) -> tuple[str, ...]:
     cells = [_show(_find(part, name)) for name in names]
     if not part.estimates and cells:
         cells[0] = part.note
-    return (_label(part), f"{part.slices:,}", f"{part.groups:,}", *cells)
+    return (label_part(part), f"{part.slices:,}", f"{part.groups:,}", *cells)
 
 
 def _draw_line(part: Part, name: str) -> Interval | None:
     one = _find(part, name)
     if one is None or one.value is None:
         return None
-    return Interval(_label(part), one.value, one.low, one.high)
-
-
-def _label(part: Part) -> str:
-    words = " ".join(value or "(none)" for value in part.by.values())
-    return words if part.seen == "as_is" else f"{words}, unseen"
+    return Interval(label_part(part), one.value, one.low, one.high)
 
 
 def _tabulate_all(evaluation: Evaluation) -> Iterator[Block]:
     for part in evaluation.parts:
         if part.by or not part.estimates:
             continue
-        caption = "All slices" if part.seen == "as_is" else "Without pictures seen in training"
+        seen = word_seen(part)
+        caption = f"{seen[0].upper()}{seen[1:]}" if seen else "All slices"
         yield Table(caption, _COLUMNS, tuple(_list_estimate(one) for one in part.estimates))
         if part.confusion:
             names = tuple(next(iter(part.confusion.values())))

@@ -18,6 +18,7 @@ from tumorlens.report.tables import make_table
 
 __all__ = [
     "FIGURE_WORDS",
+    "label_part",
     "list_notes",
     "name_figure",
     "print_adoption",
@@ -26,6 +27,7 @@ __all__ = [
     "remark_on",
     "shorten_group",
     "tabulate_confusion",
+    "word_seen",
     "write_span",
 ]
 
@@ -123,14 +125,15 @@ def _write_difference(one: Difference) -> str:
 
 
 def _print_whole(console: Console, evaluation: Evaluation, part: Part) -> None:
-    seen = "" if part.seen == "as_is" else ", without pictures seen in training"
-    title = (
-        f"{evaluation.data}{seen}: {part.slices:,} slices ({part.tumor:,} tumor, "
-        f"{part.no_tumor:,} no tumor), {part.groups:,} groups; {evaluation.model or 'scores'}"
-    )
+    seen = word_seen(part)
+    name = f"{evaluation.data}, {seen}" if seen else evaluation.data
     if not part.estimates:
-        console.print(Text(f"{evaluation.data}{seen}: {part.note}"))
+        console.print(Text(f"{name}: {part.note}" if part.slices else f"{name}: no slice is left"))
         return
+    title = (
+        f"{name}: {part.slices:,} slices ({part.tumor:,} tumor, {part.no_tumor:,} no tumor), "
+        f"{part.groups:,} groups; {evaluation.model or 'scores'}"
+    )
     print_estimates(console, title, part.estimates)
     for table in (tabulate_confusion(part), _tabulate_reliability(part), _tabulate_counts(part)):
         if table is not None:
@@ -139,16 +142,32 @@ def _print_whole(console: Console, evaluation: Evaluation, part: Part) -> None:
         console.print(_tabulate_differences(evaluation.other, part.differences))
 
 
+def word_seen(part: Part) -> str:
+    """Which of a part's pictures were in training; empty where none was, or nobody knows."""
+    if part.seen == "without_seen":
+        return "not seen in training"
+    if not part.slices_seen:
+        return ""
+    share = "all" if part.slices_seen == part.slices else f"{part.slices_seen:,} of"
+    return f"{share} {part.slices:,} SEEN in training, so too good"
+
+
+def label_part(part: Part) -> str:
+    """A part's values, and whether its pictures were in training."""
+    words = " ".join(value or "(none)" for value in part.by.values())
+    if part.seen == "without_seen":
+        return f"{words}, not seen"
+    return f"{words}, {part.slices_seen:,} SEEN" if part.slices_seen else words
+
+
 def _tabulate_parts(parts: Sequence[Part]) -> Table:
     names = [name for name in IN_PARTS if any(_get(part, name) for part in parts)]
     columns = ("part", "slices", "groups", *(name_figure(name).split(" (")[0] for name in names))
     rows = []
     for part in parts:
-        label = " ".join(value or "(none)" for value in part.by.values())
-        label += "" if part.seen == "as_is" else ", unseen"
         cells = [_brief(_get(part, name)) for name in names] if part.estimates else [part.note]
         cells += [""] * (len(names) - len(cells))
-        rows.append((label, f"{part.slices:,}", f"{part.groups:,}", *cells))
+        rows.append((label_part(part), f"{part.slices:,}", f"{part.groups:,}", *cells))
     return make_table("Part by part", columns, rows)
 
 
@@ -223,10 +242,8 @@ def list_notes(evaluation: Evaluation) -> Iterator[str]:
     if evaluation.left_out:
         counts = "; ".join(f"{why}: {n:,}" for why, n in evaluation.left_out.items())
         yield f"Left out of every figure: {counts}"
-    yield from (f"Note: {note}" for note in evaluation.notes)
-    for part in evaluation.parts:
-        if not part.by and part.note and part.estimates:
-            yield f"Note: {part.note}"
+    lacking = [part.note for part in evaluation.parts if not part.by and part.estimates]
+    yield from (f"Note: {note}" for note in dict.fromkeys([*evaluation.notes, *lacking]) if note)
 
 
 def _get(part: Part, name: str) -> Estimate | None:
