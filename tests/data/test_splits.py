@@ -1,5 +1,7 @@
 """Splits: no group on two sides, alike parts, the same again for the same seed."""
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from tumorlens.data.balance import deal_groups
 from tumorlens.data.rows import Manifest, Row
-from tumorlens.data.splits import leave_out, split_manifest
+from tumorlens.data.splits import fold_manifest, hold_out_groups, leave_out, split_manifest
 from tumorlens.errors import DataError, UsageError
 
 
@@ -118,6 +120,83 @@ def unevenness(counts, dealt):
     """Standard deviation over five folds of their shares of each class, and of the groups."""
     held = np.stack([counts[dealt == fold].sum(0) for fold in range(5)]) / counts.sum(0)
     return held.std(0).mean(), np.bincount(dealt).std() / len(dealt)
+
+
+@given(CASES, st.sampled_from([0.05, 0.1, 0.15, 0.3, 0.4, 0.6, 0.85]), st.integers(0, 3))
+def test_a_held_out_share_is_met_within_a_group(cases, share, seed):
+    rows = make(cases).rows
+    sizes = Counter(row.group_key for row in rows)
+    if len(sizes) < max(2, round(1 / share)):
+        with pytest.raises(DataError, match="too few to hold out"):
+            hold_out_groups(rows, share, seed)
+        return
+    kept, held = hold_out_groups(rows, share, seed)
+    assert sorted([*kept, *held]) == list(range(len(rows)))
+    assert not {rows[i].group_key for i in kept} & {rows[i].group_key for i in held}
+    assert len(kept) and len(held)
+    assert abs(len(held) - share * len(rows)) <= max(sizes.values())
+    again = hold_out_groups(rows, share, seed)
+    np.testing.assert_array_equal(again[1], held)
+
+
+def test_a_held_out_share_is_no_rounded_fraction_and_alike_in_source_and_label():
+    cases = [(f"{s}{n}", label, s) for s in "ab" for n in range(100) for label in "ttn"]
+    rows = make(cases).rows
+    for share in (0.15, 0.3, 0.4):
+        _, held = hold_out_groups(rows, share, 0)
+        kinds = Counter((rows[index].source, rows[index].label) for index in held)
+        assert kinds == {
+            (source, label): pytest.approx(share * 100 * count, abs=2 * count)
+            for source in "ab"
+            for label, count in (("tumor", 2), ("no_tumor", 1))
+        }
+    first, second = (hold_out_groups(rows, 0.3, seed)[1].tolist() for seed in (0, 1))
+    assert first != second
+
+
+# Folds that a manifest brings
+
+
+def with_splits(manifest, *splits):
+    return manifest.with_rows(
+        replace(row, split=splits[number % len(splits)]) for number, row in enumerate(manifest.rows)
+    )
+
+
+TEN = make([(f"p{number}", "tn"[number // 5], "a") for number in range(10)])
+
+
+def test_folds_of_the_manifest_are_kept():
+    given = with_splits(TEN, "0", "1", "2")
+    parted, notes = fold_manifest(given, folds=3, seed=5)
+    assert parted == given
+    assert notes == ["the folds of the column split are kept"]
+
+
+@pytest.mark.parametrize(
+    ("splits", "note"),
+    [
+        (("",), None),
+        (("train", "test"), None),
+        (("0", "1", "2", ""), "8 of 10 rows name a fold in the column split; dealt anew"),
+    ],
+)
+def test_without_a_fold_for_every_row_they_are_dealt(splits, note):
+    given = with_splits(TEN, *splits)
+    parted, notes = fold_manifest(given, folds=3)
+    assert parted == split_manifest(given, folds=3)[0]
+    assert any(note in line for line in notes) if note else notes == split_manifest(TEN, folds=3)[1]
+
+
+def test_other_folds_than_asked_for_are_refused():
+    with pytest.raises(DataError, match=r"set: .* the folds 0, 1, 2; expected 0 to 4.*--folds 3"):
+        fold_manifest(with_splits(TEN, "0", "1", "2"), folds=5)
+
+
+def test_folds_that_part_a_group_are_refused():
+    given = with_splits(make([("p", "t", "a"), ("p", "n", "a"), ("q", "n", "a")]), "0", "1")
+    with pytest.raises(DataError, match=r"1 group stands in two folds, 'p' in 0 and 1"):
+        fold_manifest(given, folds=2)
 
 
 @pytest.mark.parametrize("fractions", [(0.5, 0.5), (0.5, 0.2, 0.2), (1.2, -0.1, -0.1)])

@@ -14,7 +14,14 @@ from tumorlens.data.rows import Manifest, Row
 from tumorlens.errors import DataError, UsageError
 from tumorlens.optional import load
 
-__all__ = ["PARTS", "hold_out_groups", "hold_out_pictures", "leave_out", "split_manifest"]
+__all__ = [
+    "PARTS",
+    "fold_manifest",
+    "hold_out_groups",
+    "hold_out_pictures",
+    "leave_out",
+    "split_manifest",
+]
 
 PARTS = ("train", "validation", "test")
 """The parts of a split by fractions, in their order."""
@@ -56,10 +63,57 @@ def split_manifest(
             f"({', '.join(names)}); expected at least one group a part: "
             "ask for fewer parts or add patients"
         )
-    kinds, counts = _count(manifest, groups)
+    kinds, counts = _count(manifest.rows, groups)
     dealt = deal_groups(counts, shares, seed)
     rows = (replace(row, split=names[dealt[groups[row.group_key]]]) for row in manifest.rows)
     return manifest.with_rows(rows), _tell_uneven(kinds, counts, dealt, names, shares)
+
+
+def fold_manifest(manifest: Manifest, *, folds: int, seed: int = 0) -> tuple[Manifest, list[str]]:
+    """The folds that a manifest names itself, or else K folds by groups as `split_manifest` deals.
+
+    Args:
+        manifest: its own folds are kept if every row's split is a fold number.
+        folds: K >= 2; the manifest's own must be ``0`` to ``K - 1``.
+        seed: settles ties between groups.
+
+    Returns:
+        The manifest with its folds, and notes: in a sentence each.
+
+    Raises:
+        UsageError: fewer than two folds.
+        DataError: the manifest names other folds than asked for, or a group stands in two of
+            them; or there are fewer groups than folds.
+    """
+    named = sum(row.split.isdecimal() for row in manifest.rows)
+    if 0 < named == len(manifest):
+        _check_folds(manifest, folds)
+        return manifest, ["the folds of the column split are kept"]
+    parted, notes = split_manifest(manifest, folds=folds, seed=seed)
+    if named:
+        told = f"{named} of {len(manifest)} rows name a fold in the column split; dealt anew"
+        notes = [told, *notes]
+    return parted, notes
+
+
+def _check_folds(manifest: Manifest, folds: int) -> None:
+    names = sorted({row.split for row in manifest.rows}, key=int)
+    if names != [str(number) for number in range(folds)]:
+        raise DataError(
+            f"{manifest.name}: its column split names the folds {', '.join(names)}; expected 0 to "
+            f"{folds - 1}: give --folds {len(names)}, or empty the column to have them dealt anew"
+        )
+    sides: dict[str, set[str]] = {}
+    for row in manifest.rows:
+        sides.setdefault(row.group_key, set()).add(row.split)
+    crossing = [(key, sorted(names)) for key, names in sides.items() if len(names) > 1]
+    if crossing:
+        key, names = crossing[0]
+        many = f"{len(crossing)} groups stand" if len(crossing) > 1 else "1 group stands"
+        raise DataError(
+            f"{manifest.name}: {many} in two folds, {key!r} in {' and '.join(names)}; "
+            "split it anew with tumorlens split --folds"
+        )
 
 
 def _parts(
@@ -81,14 +135,14 @@ def _parts(
 
 
 def _count(
-    manifest: Manifest, groups: Mapping[str, int]
+    rows: Sequence[Row], groups: Mapping[str, int]
 ) -> tuple[list[str], npt.NDArray[np.int64]]:
     """The kinds of slices, and (G, S) how many of each every group holds."""
-    kind_of = [_kind(row) for row in manifest.rows]
+    kind_of = [_kind(row) for row in rows]
     kinds = sorted(set(kind_of))
     numbers = {kind: number for number, kind in enumerate(kinds)}
     counts = np.zeros((len(groups), len(kinds)), np.int64)
-    for row, kind in zip(manifest.rows, kind_of, strict=True):
+    for row, kind in zip(rows, kind_of, strict=True):
         counts[groups[row.group_key], numbers[kind]] += 1
     return kinds, counts
 
@@ -123,29 +177,30 @@ def _tell_uneven(
 def hold_out_groups(
     rows: tuple[Row, ...], share: float, seed: int
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Part rows into two sides by groups, alike in source, sequence and label.
+    """Part rows into two sides by groups, alike in source, sequence and class.
 
     Args:
         rows: to part.
-        share: of the groups held out.
+        share: of the rows held out, to be met as nearly as whole groups allow.
         seed: of the choice.
 
     Returns:
         Indices kept, indices held out.
+
+    Raises:
+        DataError: so few groups that one of them is more than the share.
     """
-    folds = max(2, round(1 / share))
-    groups = [row.group_key for row in rows]
-    if len(set(groups)) < folds:
+    least = max(2, round(1 / share))
+    groups = {key: number for number, key in enumerate(sorted({row.group_key for row in rows}))}
+    if len(groups) < least:
         raise DataError(
-            f"{len(set(groups))} groups are too few to hold out {share:.0%} of them; "
-            f"at least {folds} are needed"
+            f"{len(groups)} groups are too few to hold out {share:.0%} of them; "
+            f"at least {least} are needed"
         )
-    strata = [f"{row.source}|{row.sequence}|{row.label}" for row in rows]
-    splitter = load("sklearn.model_selection", "a split by groups").StratifiedGroupKFold(
-        folds, shuffle=True, random_state=seed
-    )
-    kept, held = next(iter(splitter.split(np.zeros(len(rows)), strata, groups)))
-    return np.asarray(kept, np.intp), np.asarray(held, np.intp)
+    _, counts = _count(rows, groups)
+    dealt = deal_groups(counts, np.array([1 - share, share]), seed)
+    held = np.array([dealt[groups[row.group_key]] == 1 for row in rows])
+    return np.flatnonzero(~held), np.flatnonzero(held)
 
 
 def hold_out_pictures(
