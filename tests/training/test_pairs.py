@@ -15,6 +15,7 @@ from tumorlens.training.pairs import (
     leave_decoy,
     paste,
 )
+from tumorlens.training.pairs import paint as paint_lesion
 
 
 def paint(seed, *, tumor=True, place=0.45):
@@ -122,3 +123,31 @@ def test_edits_repeat_with_their_generator_and_keep_what_they_are_given():
     paste(pixels, pixels, marks, rng(5))
     np.testing.assert_array_equal(pixels, before[0])
     np.testing.assert_array_equal(marks, before[1])
+
+
+@pytest.mark.parametrize("dark", [True, False])
+def test_a_painted_lesion_is_darker_or_brighter_where_its_marks_are(dark):
+    image, _ = paint(3, tumor=False)
+    _, marks = paint(4)
+    found = [paint_lesion(image, marks == MARK_MASK, dark, rng(seed)) for seed in range(12)]
+    painted = [one for one in found if one is not None]
+    assert painted
+    for edited, made in painted:
+        inside = made == MARK_MASK
+        assert inside.any()
+        np.testing.assert_array_equal(edited[~_near(inside)], image[~_near(inside)])
+        assert (np.median(edited[inside]) < np.median(image[inside])) == dark
+
+
+def test_no_lesion_is_painted_outside_of_the_head():
+    image = np.zeros((64, 64), np.uint8)
+    shape = np.zeros((64, 64), bool)
+    shape[20:30, 20:30] = True
+    assert paint_lesion(image, shape, True, rng()) is None
+
+
+def _near(inside):
+    """Inside, or within the reach of the feather."""
+    padded = np.pad(inside, 8)
+    shifted = [np.roll(padded, (y, x), (0, 1)) for y in range(-8, 9) for x in range(-8, 9)]
+    return np.any(shifted, axis=0)[8:-8, 8:-8]

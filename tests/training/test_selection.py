@@ -172,3 +172,13 @@ def test_the_fingerprint_tells_rows_apart():
     assert first != fingerprint_rows(manifest.rows[1:])
     assert first != fingerprint_rows(change_rows(manifest, {0}, group="other").rows)
     assert first != fingerprint_rows(change_rows(manifest, {0}, tumor_class="glioma").rows)
+
+
+def test_the_fingerprint_tells_contents_apart(tmp_path):
+    row = replace(make_manifest().rows[0], path=tmp_path / "a.png")
+    row.path.write_bytes(b"one")
+    first = fingerprint_rows((row,))
+    row.path.write_bytes(b"two")
+    assert fingerprint_rows((row,)) != first
+    row.path.write_bytes(b"one")
+    assert fingerprint_rows((row,)) == first
