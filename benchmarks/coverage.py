@@ -24,7 +24,8 @@ from tumorlens.evaluation.intervals import measure
 from tumorlens.evaluation.scores import Scores, as_text
 
 FIGURES = ("auc", "average_precision", "balanced_accuracy", "sensitivity", "specificity", "mcc",
-           "loss", "brier", "ece", "found", "alarm", "level_matched_auc", "within_patient_auc")  # fmt: skip
+           "loss", "brier", "ece", "found", "alarm", "level_matched_auc",
+           "within_patient_auc")  # fmt: skip
 LARGE = 4000
 
 

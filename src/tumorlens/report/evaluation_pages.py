@@ -9,13 +9,13 @@ from tumorlens.evaluation.comparison import Difference
 from tumorlens.evaluation.intervals import Estimate
 from tumorlens.evaluation.scores import Scores
 from tumorlens.report.evaluation_tables import (
+    COUNTS,
     IN_PARTS,
-    LISTED,
     label_part,
+    list_counts,
     list_notes,
     name_figure,
     remark_on,
-    shorten_group,
     word_seen,
     write_span,
 )
@@ -169,9 +169,9 @@ def _tabulate_all(evaluation: Evaluation) -> Iterator[Block]:
                 for truth, called in part.confusion.items()
             ]
             yield Table("True class (rows), called class", ("true", *names), tuple(counts))
-        counted = _tabulate_counts(part)
-        if counted is not None:
-            yield counted
+        few = list_counts(part)
+        if few is not None:
+            yield Table(COUNTS, few[0], limit_rows(few[1], more=ELSEWHERE))
         if part.differences:
             yield _tabulate_differences(evaluation.other, part.differences)
 
@@ -181,25 +181,8 @@ _COLUMNS = ("figure", "value", "95 % interval", "n", "groups", "remark")
 
 def _list_estimate(one: Estimate) -> tuple[str, ...]:
     value = "–" if one.value is None else f"{one.value:.3f}"
-    remark = one.note if one.value is None else remark_on(one)
     span = write_span(one.low, one.high)
-    return name_figure(one.name), value, span, f"{one.n:,}", f"{one.groups:,}", remark
-
-
-def _tabulate_counts(part: Part) -> Table | None:
-    few = {name: one for name in LISTED if (one := _find(part, name)) and one.counts}
-    if not few:
-        return None
-    cells = {
-        name: {group: f"{a:g} of {b:g}" for group, a, b in one.counts} for name, one in few.items()
-    }
-    groups = sorted({group for counts in cells.values() for group in counts})
-    rows = [
-        (shorten_group(group), *(counts.get(group, "") for counts in cells.values()))
-        for group in groups
-    ]
-    caption = "Under 20 groups there is no interval; the counts per group"
-    return Table(caption, ("group", *few), limit_rows(rows, more=ELSEWHERE))
+    return name_figure(one.name), value, span, f"{one.n:,}", f"{one.groups:,}", remark_on(one)
 
 
 def _tabulate_differences(other: str, differences: Sequence[Difference]) -> Table:

@@ -17,8 +17,10 @@ from tumorlens.finding import RESEARCH_USE
 from tumorlens.report.tables import make_table
 
 __all__ = [
+    "COUNTS",
     "FIGURE_WORDS",
     "label_part",
+    "list_counts",
     "list_notes",
     "name_figure",
     "print_adoption",
@@ -61,14 +63,20 @@ IN_PARTS = ("auc", "balanced_accuracy", "sensitivity", "specificity", "found", "
 LISTED = ("sensitivity", "specificity", "found", "alarm")
 
 
+COUNTS = "Under 20 groups there is no interval; the counts per group"
+WIDTH_OF_FIGURE = 11
+"""Of a figure in the table of parts: its interval with two digits, and room between."""
+WIDEST_LABEL = 26
+
+
 def print_evaluation(console: Console, evaluation: Evaluation) -> None:
     """Print all figures of the whole, a line for each part, and the notes."""
     for part in evaluation.parts:
         if not part.by:
             _print_whole(console, evaluation, part)
     parts = [part for part in evaluation.parts if part.by]
-    if parts:
-        console.print(_tabulate_parts(parts))
+    for table in _tabulate_parts(parts, console.width):
+        console.print(table)
     for words in list_notes(evaluation):
         console.print(Text(words))
     console.print(Text(RESEARCH_USE))
@@ -77,12 +85,20 @@ def print_evaluation(console: Console, evaluation: Evaluation) -> None:
 def print_estimates(console: Console, title: str, estimates: Iterable[Estimate]) -> None:
     """Print figures with interval, number and groups, one a line."""
     rows = [
-        (name_figure(one.name), *_show(one), f"{one.n:,}", f"{one.groups:,}", remark_on(one))
-        for one in estimates
+        (_name_with_remark(one), *_show(one), f"{one.n:,}", f"{one.groups:,}") for one in estimates
     ]
-    columns = ("figure", "value", "95 % interval", "n", "groups", "")
-    if any(rows):
-        console.print(make_table(title, columns, rows))
+    if rows:
+        table = make_table(title, ("figure", "value", "95 % interval", "n", "groups"), rows)
+        for column in table.columns[1:]:
+            column.no_wrap = True
+        console.print(table)
+
+
+def _name_with_remark(one: Estimate) -> str:
+    """What a figure counts, and what to know of it, below its name: words there have the room."""
+    name, _, counts = name_figure(one.name).partition(" (")
+    below = "; ".join(filter(None, (counts.removesuffix(")"), remark_on(one))))
+    return f"{name}\n  {below}" if below else name
 
 
 def print_adoption(console: Console, adoption: Adoption, point: str) -> None:
@@ -135,9 +151,12 @@ def _print_whole(console: Console, evaluation: Evaluation, part: Part) -> None:
         f"{part.groups:,} groups; {evaluation.model or 'scores'}"
     )
     print_estimates(console, title, part.estimates)
-    for table in (tabulate_confusion(part), _tabulate_reliability(part), _tabulate_counts(part)):
+    for table in (tabulate_confusion(part), _tabulate_reliability(part)):
         if table is not None:
             console.print(table)
+    counts = list_counts(part)
+    if counts is not None:
+        console.print(make_table(COUNTS, *counts))
     if part.differences:
         console.print(_tabulate_differences(evaluation.other, part.differences))
 
@@ -160,15 +179,25 @@ def label_part(part: Part) -> str:
     return f"{words}, {part.slices_seen:,} SEEN" if part.slices_seen else words
 
 
-def _tabulate_parts(parts: Sequence[Part]) -> Table:
+def _tabulate_parts(parts: Sequence[Part], width: int) -> Iterator[Table]:
+    """As many tables side by side in thought as the width asks for, so that no word is broken."""
     names = [name for name in IN_PARTS if any(_get(part, name) for part in parts)]
-    columns = ("part", "slices", "groups", *(name_figure(name).split(" (")[0] for name in names))
-    rows = []
-    for part in parts:
-        cells = [_brief(_get(part, name)) for name in names] if part.estimates else [part.note]
-        cells += [""] * (len(names) - len(cells))
-        rows.append((label_part(part), f"{part.slices:,}", f"{part.groups:,}", *cells))
-    return make_table("Part by part", columns, rows)
+    at_once = max(1, (width - WIDEST_LABEL - 4) // WIDTH_OF_FIGURE)
+    for start in range(0, len(names), at_once):
+        shown = names[start : start + at_once]
+        rows = [_list_part(part, shown) for part in parts if part.estimates or not start]
+        heads = (name_figure(name).split(" (")[0].replace(" ", "\n", 1) for name in shown)
+        table = make_table("Part by part", ("part", *heads), rows)
+        table.columns[0].max_width = WIDEST_LABEL
+        for column in table.columns[1:]:
+            column.no_wrap = True
+        yield table
+
+
+def _list_part(part: Part, names: Sequence[str]) -> tuple[str, ...]:
+    plural = "" if part.groups == 1 else "s"
+    size = f"{part.slices:,} in {part.groups:,} group{plural}" if part.slices else part.note
+    return (f"{label_part(part)}\n{size}", *(_brief(_get(part, name)) for name in names))
 
 
 def tabulate_confusion(part: Part) -> Table | None:
@@ -201,20 +230,24 @@ def _tabulate_reliability(part: Part) -> Table | None:
     )
 
 
-def _tabulate_counts(part: Part) -> Table | None:
-    few = {name: one for name in LISTED if (one := _get(part, name)) and one.counts}
+def list_counts(part: Part) -> tuple[tuple[str, ...], list[tuple[str, ...]]] | None:
+    """Columns and rows of the counts per group, which stand where groups are too few."""
+    few = {
+        name: counts
+        for name in LISTED
+        if (one := _get(part, name)) is not None and (counts := one.counts)
+    }
     if not few:
         return None
     cells = {
-        name: {group: f"{a:g} of {b:g}" for group, a, b in one.counts} for name, one in few.items()
+        name: {group: f"{a:g} of {b:g}" for group, a, b in counts} for name, counts in few.items()
     }
     groups = sorted({group for counts in cells.values() for group in counts})
     rows = [
         (shorten_group(group), *(counts.get(group, "") for counts in cells.values()))
         for group in groups
     ]
-    title = "Under 20 groups there is no interval; the counts per group"
-    return make_table(title, ("group", *few), rows)
+    return ("group", *few), rows
 
 
 def shorten_group(group: str) -> str:
@@ -260,7 +293,7 @@ def name_figure(name: str) -> str:
 
 def _show(one: Estimate) -> tuple[str, str]:
     if one.value is None:
-        return "–", one.note
+        return "–", ""
     return f"{one.value:.3f}", write_span(one.low, one.high)
 
 
@@ -279,6 +312,6 @@ def write_span(low: float | None, high: float | None, *, digits: int = 3) -> str
 def remark_on(one: Estimate) -> str:
     """How the interval came about, and what to know about the figure."""
     if one.value is None:
-        return ""
+        return one.note
     words = {"exact": "exact, on groups", "counts": "under 20 groups"}.get(one.method, "")
     return "; ".join(filter(None, (words, one.note)))
