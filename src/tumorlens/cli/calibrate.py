@@ -10,12 +10,9 @@ import click
 from tumorlens.cli import words
 from tumorlens.cli.measuring import (
     choose_data,
-    groups_option,
-    map_option,
+    choosing_options,
     open_detector,
     score,
-    split_option,
-    twins_option,
 )
 from tumorlens.errors import UsageError
 from tumorlens.writing import check_writable
@@ -53,16 +50,9 @@ RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
     is_flag=True,
     help="Also fit on cases that the model has seen in training, and say so in its card.",
 )
-@split_option
-@map_option
-@twins_option
-@groups_option
+@choosing_options
 @words.output_option
-@words.overwrite_option
-@words.threads_option
-@words.device_option
-@words.run_log_option
-@words.voice_options
+@words.work_options
 @click.pass_context
 def command(
     ctx: click.Context,

@@ -11,13 +11,10 @@ from tumorlens.cli import words
 from tumorlens.cli.measuring import (
     Scoring,
     choose_data,
-    groups_option,
-    map_option,
+    choosing_options,
     open_detector,
     operating_point_option,
     score,
-    split_option,
-    twins_option,
 )
 from tumorlens.errors import UsageError
 from tumorlens.writing import check_writable, write_text
@@ -51,15 +48,12 @@ __all__ = ["command"]
     metavar="COLUMN",
     help="Also measure each value of a column; a,b: of both at once.  [default: source, sequence]",
 )
-@split_option
+@choosing_options
 @click.option(
     "--prevalence",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Share of slices with a tumor where the model is used; adds PPV and NPV.",
 )
-@map_option
-@twins_option
-@groups_option
 @operating_point_option
 @click.option("--keep-all", is_flag=True, help="Also count rows noted as CT or doubtful.")
 @click.option(
@@ -78,11 +72,7 @@ __all__ = ["command"]
 )
 @words.output_option
 @words.report_option
-@words.overwrite_option
-@words.threads_option
-@words.device_option
-@words.run_log_option
-@words.voice_options
+@words.work_options
 @click.pass_context
 def command(
     ctx: click.Context,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Scoring",
     "choose_data",
+    "choosing_options",
     "group_by_twins",
     "groups_option",
     "map_option",
@@ -69,6 +70,11 @@ def groups_option(command: words.Command) -> words.Command:
         default=None,
         help="Whether a group's name means the same patient in all of DATA....",
     )(command)
+
+
+def choosing_options(command: words.Command) -> words.Command:
+    """Which rows of DATA... are taken, and how they are grouped."""
+    return words.stack_options(split_option, map_option, twins_option, groups_option)(command)
 
 
 def operating_point_option(command: words.Command) -> words.Command:

@@ -42,8 +42,10 @@ __all__ = [
     "repeat_command",
     "report_option",
     "run_log_option",
+    "stack_options",
     "threads_option",
     "voice_options",
+    "work_options",
 ]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -129,6 +131,24 @@ def voice_options(command: Command) -> Command:
     """``-v`` and ``--quiet``, handed to the command as ``verbose`` and ``quiet``."""
     command = click.option("--quiet", is_flag=True, help="Say nothing but errors.")(command)
     return click.option("--verbose", "-v", is_flag=True, help="Say more of what is done.")(command)
+
+
+def stack_options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Several options as one decorator, in that order."""
+
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+def work_options(command: Command) -> Command:
+    """What every verb that judges many slices takes: --overwrite to --quiet."""
+    return stack_options(
+        overwrite_option, threads_option, device_option, run_log_option, voice_options
+    )(command)
 
 
 @dataclass(frozen=True, slots=True)
