@@ -1,8 +1,11 @@
 """``tumorlens evaluate`` from end to end: real pictures, a real model file, a real JSON."""
 
+import csv
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from models import write_tiny_model
 from sites import write_site
@@ -138,14 +141,62 @@ def test_an_unreadable_picture_does_not_stop_the_search_for_twins(site, model, t
     assert "1 of 10 slices could not be read" in capsys.readouterr().err
 
 
+def forget_hits(scores, folder, masks=None):
+    """A scores.csv of another program: peaks, but nobody has judged where they lie."""
+    with scores.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    for row in rows:
+        for name in ("peak_hit", "center_hit", "grid_hit"):
+            del row[name]
+        if masks and row["box"]:
+            row["box"], row["mask"] = "", masks.pop(0)
+    target = scores.with_name("forgotten.csv")
+    with target.open("w", newline="") as stream:
+        table = csv.DictWriter(stream, rows[0])
+        table.writeheader()
+        table.writerows(rows)
+    return target
+
+
+def test_pointing_is_judged_from_the_boxes_of_a_scores_file(site, model, tmp_path):
+    scores, output, again = (tmp_path / name for name in ("s.csv", "e.json", "again.json"))
+    assert evaluate(model, site, "--save-scores", scores, "--output", output) == 0
+    assert evaluate("--scores", forget_hits(scores, tmp_path), "--output", again) == 0
+    assert figures(again)["pointing"] == figures(output)["pointing"]
+
+
+def test_masks_that_cannot_be_read_are_counted(site, model, tmp_path, capsys):
+    scores, output = tmp_path / "s.csv", tmp_path / "e.json"
+    assert evaluate(model, site, "--save-scores", scores) == 0
+    mask = np.zeros((96, 96), np.uint8)
+    mask[30:46, 26:42] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    file = forget_hits(scores, tmp_path, ["mask.png"] * 22 + ["gone.png"] * 2)
+    assert evaluate("--scores", file, "--output", output) == 0
+    assert figures(output)["pointing"]["n"] == 22
+    note = json.loads(output.read_text())["notes"][0]
+    assert "the masks of 2 slices could not be read, and stand in no pointing game" in note
+    assert "gone.png" in note
+    assert "the masks of 2 slices" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize("kept", ["tumor", "no_tumor"])
-def test_one_label_only_says_what_still_holds(site, model, capsys, kept):
+def test_one_label_only_says_what_still_holds(site, model, tmp_path, capsys, kept):
     manifest = site / "manifest.csv"
     header, *lines = manifest.read_text().splitlines()
     rows = [line for line in lines if f",{kept}," in line]
     manifest.write_text("\n".join([header, *rows]) + "\n")
-    assert evaluate(model, site) == 0
-    assert f"one label only ({kept})" in capsys.readouterr().out
+    output = tmp_path / "e.json"
+    assert evaluate(model, site, "--output", output) == 0
+    shown = capsys.readouterr().out
+    assert f"one label only ({kept})" in " ".join(shown.split())
+    found = figures(output)
+    for name in ("sensitivity", "found") if kept == "tumor" else ("specificity", "cleared"):
+        assert found[name]["low"] < found[name]["value"] <= found[name]["high"]
+    # The JSON says of each figure what it needs; the table shows those that there are.
+    assert found["auc"]["value"] is None
+    assert found["auc"]["note"] == "needs slices of both labels"
+    assert "balanced accuracy  " not in shown
 
 
 @pytest.mark.parametrize(

@@ -89,4 +89,14 @@ def test_hits_become_figures():
 def test_unknown_hits_are_judged_from_boxes():
     rows = [replace(row, boxes=((0, 0, 10, 10),)) for row in make_rows("ab", [True, True])]
     peaks = np.array([[5.0, 5.0], [20.0, 5.0]])
-    assert fill_hits(rows, peaks, np.full((2, 3), np.nan))[:, 0].tolist() == [1, 0]
+    filled, failures = fill_hits(rows, peaks, np.full((2, 3), np.nan))
+    assert filled[:, 0].tolist() == [1, 0]
+    assert failures == []
+
+
+def test_hits_whose_mask_is_gone_stay_unknown_and_are_named(tmp_path):
+    rows = [replace(row, mask=tmp_path / "gone.png") for row in make_rows("ab", [True, False])]
+    filled, failures = fill_hits(rows, np.zeros((2, 2)), np.full((2, 3), np.nan))
+    assert np.isnan(filled).all()
+    assert len(failures) == 1
+    assert "gone.png" in str(failures[0])

@@ -12,6 +12,7 @@ from tumorlens.cli.measuring import (
     Scoring,
     choose_data,
     choosing_options,
+    fill_pointing,
     open_detector,
     operating_point_option,
     score,
@@ -112,6 +113,7 @@ def command(
         keep_all=options["keep_all"],
         replicates=options["replicates"],
         seed=options["seed"],
+        notes=scoring.notes,
     )
     if save_scores is not None:
         _save(save_scores, scoring.scores, overwrite)
@@ -183,7 +185,7 @@ class _Asking:
                 known = ", ".join(sorted(set(scores.column("split")) - {""})) or "none"
                 raise UsageError(f"{file}: no row has the split {split!r}; its splits are {known}")
             scores = scores.take(chosen)
-        return Scoring(scores)
+        return fill_pointing(scores, self.voice)
 
 
 def _save(path: Path, scores: Scores, overwrite: bool) -> None:

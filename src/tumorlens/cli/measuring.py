@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ __all__ = [
     "choosing_options",
     "group_by_twins",
     "groups_option",
+    "fill_pointing",
     "map_option",
     "open_detector",
     "operating_point_option",
@@ -95,11 +96,13 @@ class Scoring:
         scores: one row a slice.
         failures: slices that could not be read.
         session: the model; None for scores from a file.
+        notes: what to know about the scores.
     """
 
     scores: Scores
     failures: tuple[InputError, ...] = ()
     session: Session | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -222,3 +225,18 @@ def score(
         )
     scores = mark_twins(scored.scores, twins)
     return Scoring(scores, scored.failures, detector.session)
+
+
+def fill_pointing(scores: Scores, voice: words.Voice) -> Scoring:
+    """Scores of a file with the pointing game judged, where boxes and masks can be read."""
+    from tumorlens.evaluation.localization import fill_hits
+
+    with words.open_bar(voice, "pointing", lambda: len(scores), unit="slices") as bar:
+        hits, failures = fill_hits(scores.rows, scores.peak_xy, scores.hits, progress=bar.advance)
+    notes: tuple[str, ...] = ()
+    if failures:
+        notes = (
+            f"the masks of {len(failures)} slices could not be read, and stand in no pointing "
+            f"game; the first: {failures[0]}",
+        )
+    return Scoring(replace(scores, hits=hits), notes=notes)

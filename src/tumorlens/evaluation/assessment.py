@@ -137,6 +137,7 @@ def evaluate_scores(
     keep_all: bool = False,
     replicates: int = REPLICATES,
     seed: int = 0,
+    notes: Sequence[str] = (),
 ) -> Evaluation:
     """Measure a table of scores.
 
@@ -148,6 +149,7 @@ def evaluate_scores(
         other: scores of another model on the same rows, for paired differences.
         keep_all: also count rows whose notes call them unfit (CT, doubtful).
         replicates, seed: of the bootstrap.
+        notes: what else to know about the scores.
 
     Raises:
         DataError: no rows, an unknown column, or other scores of other rows.
@@ -167,7 +169,7 @@ def evaluate_scores(
         replicates=replicates,
         seed=seed,
         left_out=left_out,
-        notes=_collect_notes(kept),
+        notes=[*notes, *_collect_notes(kept)],
         parts=[part for named in _cut(kept, by) for part in measuring.measure_twice(*named)],
     )
 
@@ -293,8 +295,9 @@ def _say_what_lacks(scores: Scores) -> str:
         )
     if not scores.tumor.any():
         return (
-            "one label only (no_tumor): specificity, alarm, loss and series without alarm "
-            "hold; AUC, balanced accuracy, F1, MCC, ECE and the like need tumor slices"
+            "one label only (no_tumor): specificity, alarm, cleared, loss and series without alarm "
+            "hold; AUC, balanced accuracy, F1, MCC, ECE and every other figure of both labels need "
+            "tumor slices"
         )
     return ""
 

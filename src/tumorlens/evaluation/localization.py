@@ -6,7 +6,7 @@ margin: for a box inside it, for a mask in it or within 15 pixels at 256 x 256.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from tumorlens.finding import Finding
 from tumorlens.imaging.readers import read_slice
 from tumorlens.optional import load
 
-__all__ = ["Lesion", "judge_pointing", "pointing_family", "read_lesion"]
+__all__ = ["Lesion", "fill_hits", "judge_pointing", "pointing_family", "read_lesion"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -105,15 +105,38 @@ def pointing_family(cases: Cases) -> Family | None:
     return ratio_family(cases, [_hit_ratio(name, hits[:, k]) for k, name in enumerate(names)])
 
 
-def fill_hits(rows: Sequence[Row], peaks: FloatArray, hits: FloatArray) -> FloatArray:
-    """Judge the peaks of rows whose hits are not known yet, from their boxes and masks."""
-    filled = hits.copy()
+def fill_hits(
+    rows: Sequence[Row],
+    peaks: FloatArray,
+    hits: FloatArray,
+    *,
+    progress: Callable[[int], None] = lambda count: None,
+) -> tuple[FloatArray, list[DataError]]:
+    """Judge the peaks of rows whose hits are not known yet, from their boxes and masks.
+
+    Args:
+        rows: n slices.
+        peaks: (n, 2) pixels of the slice; NaN where unknown.
+        hits: (n, 3) as in `Scores`.
+        progress: told how many more rows were looked at.
+
+    Returns:
+        Hits with the first column filled where a lesion is drawn (what center and grid would do
+        needs the picture), and an error for each mask that cannot be read.
+    """
+    filled, failures = hits.copy(), []
     open_ = np.isnan(hits[:, 0]) & np.isfinite(peaks[:, 0])
     for index in np.flatnonzero(open_).tolist():
-        lesion = read_lesion(rows[index])
+        try:
+            lesion = read_lesion(rows[index])
+        except DataError as error:
+            failures.append(error)
+            continue
+        finally:
+            progress(1)
         if lesion is not None:
             filled[index, 0] = float(lesion.contains(peaks[index : index + 1])[0])
-    return filled
+    return filled, failures
 
 
 def _hit_ratio(name: str, hit: FloatArray) -> Ratio:
