@@ -150,7 +150,8 @@ def _print_whole(console: Console, evaluation: Evaluation, part: Part) -> None:
         f"{name}: {part.slices:,} slices ({part.tumor:,} tumor, {part.no_tumor:,} no tumor), "
         f"{part.groups:,} groups; {evaluation.model or 'scores'}"
     )
-    print_estimates(console, title, part.estimates)
+    # What one label cannot tell is said once, in a note.
+    print_estimates(console, title, [one for one in part.estimates if one.value is not None])
     for table in (tabulate_confusion(part), _tabulate_reliability(part)):
         if table is not None:
             console.print(table)
