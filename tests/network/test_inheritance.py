@@ -2,13 +2,12 @@ import pytest
 import torch
 from torch import nn
 
+from models import make_card
 from tumorlens.errors import DataError
 from tumorlens.model.contract import Calibration
 from tumorlens.network.assembly import Deployed, Familiarity, TumorNetwork
 from tumorlens.network.inheritance import load_model
 from tumorlens.network.onnx_export import export_onnx
-
-from models import make_card
 
 
 def make_network(seed, **changes):

@@ -30,9 +30,7 @@ def make_deployed(head, classes, padding="same", calibration=CALIBRATION):
     network = TumorNetwork(
         types=len(classes) - 1, head=head, width=0.35, hidden=16, dropout=0.3, padding=padding
     )
-    familiarity = Familiarity(
-        torch.rand(network.embedding), torch.randn(network.embedding, 4), torch.randn(3, 4)
-    )
+    familiarity = Familiarity(torch.rand(network.embedding), torch.randn(network.embedding, 4))
     return Deployed(network, familiarity, calibration)
 
 
@@ -115,7 +113,15 @@ def test_everything_is_typical_to_an_empty_familiarity():
     assert (Familiarity.empty(network.embedding)(torch.rand(3, network.embedding)) == 0).all()
 
 
-def test_familiarity_is_the_distance_to_the_nearest_centre():
-    mean, centers = torch.tensor([1.0, 2.0]), torch.tensor([[0.0, 0.0], [10.0, 0.0]])
-    found = Familiarity(mean, torch.eye(2), centers)(torch.tensor([[1.0, 2.0], [8.0, 6.0]]))
-    torch.testing.assert_close(found, torch.tensor([0.0, (25 / 2) ** 0.5]))
+def test_familiarity_is_the_distance_from_the_mean():
+    found = Familiarity(torch.tensor([1.0, 2.0]), torch.diag(torch.tensor([1.0, 0.5])))(
+        torch.tensor([[1.0, 2.0], [4.0, 10.0]])
+    )
+    torch.testing.assert_close(found, torch.tensor([0.0, ((9 + 16) / 2) ** 0.5]))
+
+
+def test_embeddings_are_means_and_deviations_by_hand():
+    middle = torch.rand(2, 3, 4, 4)
+    found = TumorNetwork.embed((torch.zeros(2), middle, torch.zeros(2)))
+    expected = torch.cat([middle.mean((2, 3)), middle.std((2, 3), correction=0)], 1)
+    torch.testing.assert_close(found, expected)

@@ -1,8 +1,9 @@
 """How far a picture lies from what a model was trained on, and where its limit should be.
 
-Embeddings are projected on a few whitened principal components; the distance to the nearest of a
-few cluster centres says how unfamiliar a picture is. The limit is set by leaving sources out: what
-a new hospital looks like to a model that never saw it must still count as familiar.
+The distance is Mahalanobis' on simple features, means and deviations of the network's channels at
+stride 16: each direction counts by how much it varies among the training pictures, the quietest
+ones most. The limit is set by leaving sources out: what a new hospital looks like to a model that
+never saw it must still count as familiar.
 """
 
 from __future__ import annotations
@@ -12,14 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tumorlens.optional import load
-
 __all__ = ["FamiliarityFit", "fit_projection", "measure_distances"]
 
 Array = npt.NDArray[np.float32]
 
-COMPONENTS = 32
-CENTERS = 48
+FLOOR = 0.03
+"""Added to each variance, of features scaled to 1: what varies less counts no more."""
 QUANTILE = 0.98
 """Share of a left-out source that must lie below the limit."""
 FEW = 20
@@ -32,59 +31,46 @@ class FamiliarityFit:
 
     Attributes:
         mean: (E,) of the embeddings.
-        projection: (E, P) to whitened principal components.
-        centers: (C, P).
+        projection: (E, E) to whitened principal components.
         limit: distance that counts as the limit.
         limits: source -> distance below which `QUANTILE` of it lies when it is left out.
     """
 
     mean: Array
     projection: Array
-    centers: Array
     limit: float
     limits: dict[str, float]
 
 
-def fit_projection(
-    embeddings: Array, sources: npt.NDArray[np.object_], *, seed: int = 0
-) -> FamiliarityFit:
-    """Fit projection, centres and limit.
+def fit_projection(embeddings: Array, sources: npt.NDArray[np.object_]) -> FamiliarityFit:
+    """Fit projection and limit.
 
     Args:
         embeddings: (n, E) of training pictures.
         sources: (n,) where each comes from.
-        seed: of the clustering.
     """
-    mean = embeddings.mean(axis=0)
-    _, spread, axes = np.linalg.svd(embeddings - mean, full_matrices=False)
-    kept = min(COMPONENTS, int(np.count_nonzero(spread > 1e-4 * spread[0])))
-    projection = (axes[:kept].T / (spread[:kept] / np.sqrt(len(embeddings)))).astype(np.float32)
-    projected = (embeddings - mean) @ projection
     limits = {}
     for source in sorted(set(sources)):
         own = np.asarray(sources == source)
         if np.count_nonzero(own) >= FEW and np.count_nonzero(~own) >= FEW:
-            centers = _cluster(projected[~own], seed)
-            limits[source] = float(
-                np.quantile(measure_distances(projected[own], centers), QUANTILE)
-            )
-    centers = _cluster(projected, seed)
+            distances = measure_distances(embeddings[own], *_whiten(embeddings[~own]))
+            limits[source] = float(np.quantile(distances, QUANTILE))
+    mean, projection = _whiten(embeddings)
     limit = max(limits.values(), default=0.0) or float(
-        np.quantile(measure_distances(projected, centers), 0.995)
+        np.quantile(measure_distances(embeddings, mean, projection), 0.995)
     )
-    return FamiliarityFit(mean, projection, centers, limit, limits)
+    return FamiliarityFit(mean, projection, limit, limits)
 
 
-def measure_distances(projected: Array, centers: Array) -> Array:
-    """(n, P), (C, P) -> (n,) root mean square distance a component to the nearest centre."""
-    squared = (projected**2).sum(1)[:, None] - 2 * projected @ centers.T + (centers**2).sum(1)
-    nearest: Array = np.sqrt(np.maximum(squared.min(axis=1), 0) / projected.shape[1])
-    return nearest
+def measure_distances(embeddings: Array, mean: Array, projection: Array) -> Array:
+    """(n, E) -> (n,) root mean square distance a component."""
+    distances: Array = np.sqrt((((embeddings - mean) @ projection) ** 2).mean(axis=1))
+    return distances
 
 
-def _cluster(projected: Array, seed: int) -> Array:
-    kmeans = load("sklearn.cluster", "familiarity").KMeans(
-        min(CENTERS, len(projected)), n_init=1, random_state=seed
-    )
-    centers: Array = kmeans.fit(projected).cluster_centers_.astype(np.float32)
-    return centers
+def _whiten(embeddings: Array) -> tuple[Array, Array]:
+    """Mean, and projection to components whose variances are 1, or less where they hardly vary."""
+    mean, scale = embeddings.mean(axis=0), embeddings.std(axis=0) + 1e-6
+    spread, axes = np.linalg.eigh(np.cov((embeddings - mean) / scale, rowvar=False))
+    projection = axes / np.sqrt(np.maximum(spread, 0) + FLOOR) / scale[:, None]
+    return mean.astype(np.float32), projection.astype(np.float32)

@@ -56,7 +56,7 @@ class TumorNetwork(nn.Module):
         # No buffers: a moving average of the weights takes buffers along, and rounds them.
         self.mean = torch.tensor(mean).view(1, 3, 1, 1)
         self.deviation = torch.tensor(deviation).view(1, 3, 1, 1)
-        self.embedding = channels_at(width)[1] + channels_at(width)[2]
+        self.embedding = 2 * channels_at(width)[1]
 
     def forward(self, image: Tensor) -> Raw:
         """(N, 1, S, S) in [0, 1] -> logits."""
@@ -69,40 +69,41 @@ class TumorNetwork(nn.Module):
 
     @staticmethod
     def embed(pyramid: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        """(N, E) features that familiarity is judged by: means at strides 16 and 32."""
-        return torch.cat([pyramid[1].mean(dim=(2, 3)), pyramid[2].mean(dim=(2, 3))], 1)
+        """(N, E) features that familiarity is judged by: means and deviations at stride 16.
+
+        Deeper features are blind to what is no brain: they were trained to see tumors alone.
+        """
+        mean = pyramid[1].mean(dim=(2, 3))
+        square = (pyramid[1] * pyramid[1]).mean(dim=(2, 3))
+        return torch.cat([mean, (square - mean * mean).clamp(min=0).sqrt()], 1)
 
 
 class Familiarity(nn.Module):
-    """Distance to the nearest of a few centres, in a whitened projection.
+    """Distance from the training pictures, in a whitened projection (Mahalanobis 1936).
 
     Args:
         mean: (E,) of the training embeddings.
         projection: (E, P) to whitened principal components.
-        centers: (C, P) of the training embeddings' clusters.
     """
 
     mean: Tensor
     projection: Tensor
-    centers: Tensor
 
-    def __init__(self, mean: Tensor, projection: Tensor, centers: Tensor) -> None:
+    def __init__(self, mean: Tensor, projection: Tensor) -> None:
         super().__init__()
         self.register_buffer("mean", mean)
         self.register_buffer("projection", projection)
-        self.register_buffer("centers", centers)
 
     @classmethod
     def empty(cls, embedding: int) -> Familiarity:
         """One that finds everything typical."""
-        return cls(torch.zeros(embedding), torch.zeros(embedding, 1), torch.zeros(1, 1))
+        return cls(torch.zeros(embedding), torch.zeros(embedding, 1))
 
     def forward(self, embedding: Tensor) -> Tensor:
         """(N, E) -> (N,) root mean square distance a component, before scaling."""
         projected = (embedding - self.mean) @ self.projection
-        apart = projected.unsqueeze(1) - self.centers.unsqueeze(0)
-        squared: Tensor = (apart * apart).mean(dim=2)
-        return squared.amin(dim=1).sqrt()
+        distance: Tensor = (projected * projected).mean(dim=1).sqrt()
+        return distance
 
 
 class Deployed(nn.Module):

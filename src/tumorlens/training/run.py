@@ -286,7 +286,7 @@ def _fit_familiarity(
         for part in np.array_split(chosen, max(1, len(chosen) // 64))
     ]
     sources = np.array([prepared.rows[index].source for index in chosen], dtype=object)
-    return fit_projection(torch.cat(embedded).numpy(), sources, seed=seed)
+    return fit_projection(torch.cat(embedded).numpy(), sources)
 
 
 def _write_card(
@@ -337,9 +337,7 @@ def _export(
     validation: Manifest,
 ) -> tuple[Path, Scores]:
     """Write the model, judge the validation rows with it, and write what they teach back."""
-    familiarity = Familiarity(
-        *(torch.from_numpy(part) for part in (fit.mean, fit.projection, fit.centers))
-    )
+    familiarity = Familiarity(torch.from_numpy(fit.mean), torch.from_numpy(fit.projection))
     raw, model = job.folder / "uncalibrated.onnx", job.folder / "model.onnx"
     calibration = Calibration(unfamiliarity=1 / fit.limit)
     deployed = Deployed(network, familiarity, calibration)
