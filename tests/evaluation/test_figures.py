@@ -7,7 +7,13 @@ from sklearn import metrics
 from score_tables import CLASSES, draw_scores, make_rows, make_scores
 from tumorlens.evaluation.cases import Cases
 from tumorlens.evaluation.families import build_families
-from tumorlens.evaluation.figures import count_classes, predict_classes, predictive_values
+from tumorlens.evaluation.figures import (
+    class_families,
+    count_classes,
+    predict_classes,
+    predictive_values,
+    verdict_family,
+)
 from tumorlens.evaluation.intervals import draw_weights, replicate_family
 
 
@@ -20,6 +26,10 @@ def everything(scores, weights=None):
         for k, one in enumerate(family.statistics):
             found[one.name] = one.value if drawn is None else drawn[:, k]
     return found
+
+
+def measure_all(families):
+    return {one.name: one for family in families for one in family.statistics}
 
 
 def by_sklearn(y, p, called, weight=None):
@@ -139,3 +149,37 @@ def test_types_that_nobody_named_give_a_two_way_matrix():
         "no_tumor": {"no_tumor": 1, "tumor": 0},
         "tumor": {"no_tumor": 1, "tumor": 1},
     }
+
+
+def test_cleared_is_also_averaged_over_people():
+    # One person with four clear slices, one with a false alarm in one of two: 5 of 6 slices.
+    rows = make_rows("aaaabbc", [False] * 6 + [True])
+    scores = make_scores(rows, np.array([0.1, 0.1, 0.1, 0.5, 0.9, 0.1, 0.9]))
+    found = measure_all([verdict_family(Cases.of(scores))])
+    assert found["cleared"].value == pytest.approx(5 / 6)
+    assert found["cleared_mean_of_groups"].value == pytest.approx((1 + 1 / 2) / 2)
+    assert (found["cleared_mean_of_groups"].n, found["cleared_mean_of_groups"].groups) == (2, 2)
+
+
+def test_found_is_told_by_tumor_class():
+    classes = ["glioma", "glioma", "schwannoma", "", ""]
+    rows = make_rows("abcde", [True] * 4 + [False], tumor_class=classes)
+    scores = make_scores(rows, np.array([0.9, 0.1, 0.9, 0.9, 0.9]), classes=CLASSES)
+    found = measure_all([verdict_family(Cases.of(scores))])
+    told = {name: (one.value, one.n) for name, one in found.items() if name.startswith("found_")}
+    assert told == {"found_glioma": (0.5, 2), "found_schwannoma": (1.0, 1)}
+
+
+def test_types_are_told_apart_whatever_the_verdict():
+    truth = ["glioma", "glioma", "meningioma", "pituitary", ""]
+    rows = make_rows("abcde", [True] * 4 + [False], tumor_class=truth)
+    scores = make_scores(rows, np.array([0.1, 0.9, 0.9, 0.9, 0.1]), classes=CLASSES)
+    # make_scores gives glioma the largest share; the third row is turned to its own class.
+    scores.probabilities[2, 1:3] = scores.probabilities[2, 2:0:-1].copy()
+    found = measure_all(class_families(Cases.of(scores)))
+    assert found["type_accuracy"].value == pytest.approx(3 / 4)
+    assert found["type_accuracy_glioma"].value == 1
+    assert found["type_accuracy_meningioma"].value == 1
+    assert found["type_accuracy_pituitary"].value == 0
+    # With no_tumor as a fourth class the first glioma is missed, too.
+    assert found["class_accuracy"].value == pytest.approx(3 / 5)

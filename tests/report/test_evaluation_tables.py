@@ -10,7 +10,7 @@ from rich.console import Console
 from score_tables import draw_scores, make_rows, make_scores
 from tumorlens.evaluation.assessment import evaluate_scores
 from tumorlens.report.evaluation_pages import build_evaluation_page
-from tumorlens.report.evaluation_tables import print_evaluation
+from tumorlens.report.evaluation_tables import name_figure, print_evaluation
 from tumorlens.report.pages import render_html
 
 
@@ -58,3 +58,9 @@ def test_counts_per_group_stand_on_terminal_and_page():
     assert title in " ".join(show(evaluation, 80).split())
     assert title in render_html(build_evaluation_page(evaluation, scores))
     assert "0 of 1" in show(evaluation, 80)
+
+
+def test_figures_have_names_that_read_well():
+    assert name_figure("f1_glioma") == "F1 glioma"
+    assert name_figure("found_meningioma") == "found meningioma"
+    assert name_figure("specificity_at_sensitivity_95") == "specificity at sensitivity 95 %"

@@ -21,6 +21,7 @@ __all__ = [
     "class_families",
     "count_classes",
     "predict_classes",
+    "predict_types",
     "predictive_values",
     "true_classes",
     "two_way_families",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
 TextArray = npt.NDArray[np.object_]
 
 ONE_LABEL = "needs slices of both labels"
@@ -60,10 +62,22 @@ def verdict_family(cases: Cases) -> Family:
         Ratio("unfamiliar_among_no_tumor", normal & says["unfamiliar"], normal),
         Ratio("coverage", s.labelled & answered, s.labelled),
         Ratio("error_among_answered", s.labelled & wrong, s.labelled & answered),
+        _clear_by_group(cases, normal & ~says["tumor"], normal),
     ]
+    kind = s.column("tumor_class")
+    for word in sorted(set(kind[s.tumor]) - {""}):
+        is_it = s.tumor & (kind == word)
+        ratios.append(Ratio(f"found_{word}", is_it & says["tumor"], is_it))
     if not s.labelled.all():
         ratios += [Ratio(f"{w}_among_unlabelled", ~s.labelled & says[w], ~s.labelled) for w in says]
     return ratio_family(cases, ratios)
+
+
+def _clear_by_group(cases: Cases, cleared: BoolArray, normal: BoolArray) -> Ratio:
+    """Each group's share of cleared slices, then the mean: a person with many slices is one."""
+    parts, wholes = cases.total(cleared), cases.total(normal)
+    share = parts / np.maximum(wholes, 1)
+    return Ratio("cleared_mean_of_groups", share, wholes > 0, by_group=True)
 
 
 def predictive_values(
@@ -86,10 +100,14 @@ def true_classes(scores: Scores) -> TextArray:
 
 def predict_classes(scores: Scores) -> TextArray:
     """(n,) no_tumor below the middle threshold, else the most probable tumor class."""
+    return np.asarray(np.where(scores.called, predict_types(scores), "no_tumor"), object)
+
+
+def predict_types(scores: Scores) -> TextArray:
+    """(n,) the most probable tumor class, whatever the tumor probability."""
     is_tumor = np.array([name != "no_tumor" for name in scores.classes])
     best = np.where(is_tumor, scores.probabilities, -np.inf).argmax(axis=1)
-    words = np.array(scores.classes, object)[best]
-    return np.asarray(np.where(scores.called, words, "no_tumor"), object)
+    return np.asarray(np.array(scores.classes, object)[best], object)
 
 
 def count_classes(scores: Scores) -> dict[str, dict[str, int]]:
@@ -110,7 +128,7 @@ def count_classes(scores: Scores) -> dict[str, dict[str, int]]:
 
 
 def class_families(cases: Cases) -> list[Family]:
-    """Accuracy, loss, F1 and MCC of the tumor classes, on slices whose class the model has."""
+    """Accuracy, loss, F1 and MCC over classes, on slices whose class the model has."""
     s = cases.scores
     truth = true_classes(s)
     if len(s.classes) < 3 or not np.any((truth != "") & (truth != "no_tumor")):
@@ -122,7 +140,21 @@ def class_families(cases: Cases) -> list[Family]:
         Ratio("class_accuracy", known & (truth == guess), known),
         Ratio("class_loss", np.where(known, _surprise(chance), 0), known, share=False),
     ]
+    ratios += _tell_types(s, truth)
     return [ratio_family(cases, ratios), _class_family(cases, truth, guess, known)]
+
+
+def _tell_types(scores: Scores, truth: TextArray) -> list[Ratio]:
+    """How often the most probable type is the true one, on tumor slices alone, and by type."""
+    right, typed = predict_types(scores) == truth, (truth != "") & (truth != "no_tumor")
+    kinds = [word for word in scores.classes if np.any(typed & (truth == word))]
+    return [
+        Ratio("type_accuracy", typed & right, typed),
+        *(
+            Ratio(f"type_accuracy_{word}", typed & right & (truth == word), typed & (truth == word))
+            for word in kinds
+        ),
+    ]
 
 
 _WORDS = ("tumor", "no_tumor", "uncertain", "unfamiliar")

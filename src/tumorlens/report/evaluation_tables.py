@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
+from textwrap import fill
 
 from rich.console import Console
 from rich.table import Table
@@ -49,6 +50,8 @@ FIGURE_WORDS = {
     "found": "found (verdict tumor, of tumor slices)",
     "alarm": "alarm (verdict tumor, of other slices)",
     "cleared": "cleared (any other verdict, of other slices)",
+    "cleared_mean_of_groups": "cleared, mean over groups (each group's share)",
+    "type_accuracy": "type accuracy (most probable type, of tumor slices)",
     "coverage": "coverage (verdict tumor or no tumor)",
     "level_matched_auc": "level-matched AUC",
     "within_patient_auc": "within-patient AUC",
@@ -59,7 +62,19 @@ FIGURE_WORDS = {
 }
 """Names that do not read well as they are."""
 
-IN_PARTS = ("auc", "balanced_accuracy", "sensitivity", "specificity", "found", "alarm", "ece")
+IN_PARTS = (
+    "auc",
+    "balanced_accuracy",
+    "sensitivity",
+    "specificity",
+    "found",
+    "alarm",
+    "cleared_mean_of_groups",
+    "series_without_alarm",
+    "class_accuracy",
+    "type_accuracy",
+    "ece",
+)
 LISTED = ("sensitivity", "specificity", "found", "alarm")
 
 
@@ -187,7 +202,7 @@ def _tabulate_parts(parts: Sequence[Part], width: int) -> Iterator[Table]:
     for start in range(0, len(names), at_once):
         shown = names[start : start + at_once]
         rows = [_list_part(part, shown) for part in parts if part.estimates or not start]
-        heads = (name_figure(name).split(" (")[0].replace(" ", "\n", 1) for name in shown)
+        heads = (fill(name_figure(name).split(" (")[0], WIDTH_OF_FIGURE) for name in shown)
         table = make_table("Part by part", ("part", *heads), rows)
         table.columns[0].max_width = WIDEST_LABEL
         for column in table.columns[1:]:
@@ -288,6 +303,8 @@ def _get(part: Part, name: str) -> Estimate | None:
 def name_figure(name: str) -> str:
     """A figure's name as people read it."""
     words = FIGURE_WORDS.get(name, name.replace("_", " "))
+    for prefix in ("f1 ", "mcc "):
+        words = words.replace(prefix, prefix.upper(), 1) if words.startswith(prefix) else words
     head, _, percent = words.rpartition(" ")
     return f"{head} {percent} %" if percent.isdecimal() else words
 
