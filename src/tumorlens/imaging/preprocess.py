@@ -341,5 +341,5 @@ def _fit_axis(low: float, high: float, step: float, limit: int, size: int) -> _A
     start = (low + high) / 2 - step * size / 2
     first = min(max(ceil(-start / step - 1e-9), 0), size - 1)
     last = min(max(floor((limit - start) / step + 1e-9), first + 1), size)
-    inner = (start + first * step, start + last * step)
-    return _Axis(start, *(min(max(edge, 0.0), float(limit)) for edge in inner), first, last)
+    low, high = (min(max(start + edge * step, 0.0), float(limit)) for edge in (first, last))
+    return _Axis(start, low, high, first, last)
