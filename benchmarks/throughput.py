@@ -30,9 +30,9 @@ import numpy as np
 from PIL import Image
 
 from tumorlens.cli.main import run
-from tumorlens.detector import available_cores
 from tumorlens.model.registry import find_model
 from tumorlens.model.session import Session
+from tumorlens.workers import available_cores
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 BATCH = 8

@@ -1,7 +1,6 @@
 """The detector on real files and objects: order, batches, errors, where the evidence lies."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import nibabel as nib
 import numpy as np
@@ -12,7 +11,7 @@ import tumorlens
 from builders import make_dataset, write_nifti
 from heads import paint_slice, write_folder
 from models import make_card, write_tiny_model
-from tumorlens.detector import Detector, find_boxes, find_peak, open_workers, run_ahead
+from tumorlens.detector import Detector
 from tumorlens.errors import InputError, ModelFileError, UsageError
 from tumorlens.finding import Finding, SliceInfo
 from tumorlens.imaging.limits import Limits
@@ -20,8 +19,6 @@ from tumorlens.imaging.preprocess import PreprocessSpec
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.sources import find_sources
 from tumorlens.model.card import OperatingPoint
-
-IDENTITY = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
 
 @pytest.fixture(scope="module")
@@ -161,26 +158,6 @@ def test_large_slices_are_not_heaped_up(model, monkeypatch):
     assert sizes == [1] * 20
 
 
-def test_run_ahead_is_bounded_and_keeps_order():
-    started = []
-    with ThreadPoolExecutor(2) as pool:
-        results = run_ahead(pool, lambda x: started.append(x) or x, iter(range(100)), 5)
-        assert [next(results) for _ in range(3)] == [0, 1, 2]
-        assert len(started) <= 8
-        results.close()
-
-
-def test_open_workers_drops_what_has_not_begun():
-    gate = threading.Event()
-    done = []
-    with open_workers(1) as pool:
-        pool.submit(gate.wait, 5)
-        for index in range(5):
-            pool.submit(done.append, index)
-        threading.Timer(0.05, gate.set).start()
-    assert done == []
-
-
 def test_judge_takes_slices_from_any_reader(detector):
     slices = [Slice(paint_slice().astype(np.float32), SliceInfo(f"s{i}")) for i in range(7)]
     judged = list(detector.judge(iter(slices)))
@@ -269,42 +246,6 @@ def test_several_tumor_classes_are_added_up(tmp_path):
     (finding,) = Detector(write_tiny_model(tmp_path / "m.onnx", card)).predict(paint_slice())
     shares = finding.probabilities
     assert finding.tumor_probability == pytest.approx(shares["glioma"] + shares["meningioma"])
-
-
-# Where the evidence lies
-
-
-def test_peak_is_the_centre_of_the_strongest_cell():
-    activation = np.zeros((4, 8), np.float32)
-    activation[1, 6] = 0.9
-    assert find_peak(activation, IDENTITY, size=32, shape=(32, 32)) == (26.0, 12.0)
-    stretched = np.array([[2.0, 0.0, 10.0], [0.0, 3.0, -5.0]])
-    assert find_peak(activation, stretched, size=32, shape=(99, 99)) == (62.0, 31.0)
-
-
-def test_peak_is_clipped_into_the_slice():
-    activation = np.zeros((4, 4), np.float32)
-    activation[3, 3] = 1
-    assert find_peak(activation, IDENTITY, size=32, shape=(20, 10)) == (9.5, 19.5)
-
-
-def test_boxes_are_regions_of_eight_neighbours_strongest_first():
-    activation = np.zeros((5, 5), np.float32)
-    activation[0, 0], activation[1, 1] = 0.6, 0.7  # touch at a corner
-    activation[3, 4], activation[4, 4] = 0.95, 0.5
-    boxes = find_boxes(activation, 0.5, IDENTITY, size=50, shape=(50, 50))
-    assert [box.to_list() for box in boxes] == [[40, 30, 50, 50, 0.95], [0, 0, 20, 20, 0.7]]
-
-
-def test_boxes_are_clipped_and_dropped_outside():
-    activation = np.zeros((4, 4), np.float32)
-    activation[0, 0] = activation[0, 3] = 1
-    boxes = find_boxes(activation, 0.5, IDENTITY, size=40, shape=(5, 20))
-    assert [box.to_list() for box in boxes] == [[0, 0, 10, 5, 1]]
-
-
-def test_no_cell_over_the_threshold_has_no_box():
-    assert find_boxes(np.full((3, 3), 0.4), 0.5, IDENTITY, size=9, shape=(9, 9)) == ()
 
 
 def test_finding_keeps_what_drawing_needs(detector):

@@ -12,44 +12,31 @@ from __future__ import annotations
 
 import io
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby, islice
 from pathlib import Path
 from threading import Lock
 from time import perf_counter
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from tumorlens.errors import InputError, UsageError
-from tumorlens.finding import Box, Finding, SliceInfo
+from tumorlens.finding import Finding, SliceInfo
 from tumorlens.imaging.limits import DEFAULT_LIMITS, Limits
 from tumorlens.imaging.preprocess import Prepared, prepare
 from tumorlens.imaging.readers import iterate_slices, read_object
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.sources import Skipped, Source, find_sources
+from tumorlens.model.regions import find_boxes, find_peak
 from tumorlens.model.registry import find_entry, find_model
 from tumorlens.model.session import Outputs, Session
+from tumorlens.workers import available_cores, open_workers, run_ahead
 
-__all__ = [
-    "Detector",
-    "available_cores",
-    "find_boxes",
-    "find_peak",
-    "open_workers",
-    "predict",
-    "run_ahead",
-]
+__all__ = ["Detector", "predict"]
 
-Array = npt.NDArray[np.float32]
-Affine = npt.NDArray[np.float64]
 Item = Slice | InputError
-Result = TypeVar("Result")
-Work = TypeVar("Work")
 
 _SHELF_BYTES = 256 * 2**20  # pixels read ahead of the network
 _BATCH_BYTES = 64 * 2**20  # pixels of one batch, whatever its number of slices
@@ -243,71 +230,6 @@ def predict(
     return Detector(model, operating_point=operating_point).predict(x)
 
 
-def find_peak(
-    activation: Array, to_pixels: Affine, *, size: int, shape: tuple[int, ...]
-) -> tuple[float, float]:
-    """Centre of the strongest cell, in pixels of the slice.
-
-    Args:
-        activation: (h, w), evidence of each cell.
-        to_pixels: (2, 3), from the prepared image to pixels of the slice.
-        size: side of the prepared image.
-        shape: (H, W) of the slice, into which the point is clipped.
-    """
-    height, width = activation.shape
-    row, column = divmod(int(activation.argmax()), width)
-    x, y = to_pixels @ ((column + 0.5) * size / width, (row + 0.5) * size / height, 1.0)
-    # A pixel covers [i, i + 1), so the last point of the slice lies just below its width.
-    return min(max(float(x), 0.0), shape[1] - 0.5), min(max(float(y), 0.0), shape[0] - 0.5)
-
-
-def find_boxes(
-    activation: Array, threshold: float, to_pixels: Affine, *, size: int, shape: tuple[int, ...]
-) -> tuple[Box, ...]:
-    """Connected regions (eight neighbours) of cells at or over ``threshold``, strongest first.
-
-    Args:
-        activation: (h, w), evidence of each cell, 0 to 1.
-        threshold: the card's ``cell_threshold``.
-        to_pixels: (2, 3), from the prepared image to pixels of the slice.
-        size: side of the prepared image.
-        shape: (H, W) of the slice; boxes are clipped to it, and dropped if nothing is left.
-    """
-    if activation.max() < threshold:
-        return ()
-    cell = np.array([size / activation.shape[1], size / activation.shape[0]])
-    boxes = []
-    for rows, columns in _regions(activation >= threshold):
-        corners = np.array([[columns.min(), rows.min()], [columns.max() + 1, rows.max() + 1]])
-        placed = (corners * cell) @ to_pixels[:, :2].T + to_pixels[:, 2]
-        (x0, y0), (x1, y1) = np.clip(np.sort(placed, axis=0), 0, (shape[1], shape[0])).tolist()
-        if x1 > x0 and y1 > y0:
-            boxes.append(Box(x0, y0, x1, y1, min(1.0, float(activation[rows, columns].max()))))
-    return tuple(sorted(boxes, key=lambda box: -box.score))
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _regions(mask: npt.NDArray[np.bool_]) -> Iterator[tuple[npt.NDArray[np.intp], ...]]:
-    """Rows and columns of each connected region; grids are small, so a walk is cheap."""
-    left = {(int(row), int(column)) for row, column in np.argwhere(mask)}
-    while left:
-        edge = [left.pop()]
-        region = []
-        while edge:
-            row, column = edge.pop()
-            region.append((row, column))
-            around = {(row + dy, column + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)} & left
-            left -= around
-            edge.extend(around)
-        yield tuple(np.array(region).T)
-
-
 def _find_inputs(inputs: Any, limits: Limits) -> Iterator[Any]:
     """Sources, or the errors of finding them, for runs of paths; anything else as it is."""
     # An open file is an iterator, too: over its lines, which are no inputs.
@@ -384,29 +306,6 @@ class _Shelf:
 
 def _size(item: Item) -> int:
     return item.pixels.nbytes if isinstance(item, Slice) else 0
-
-
-@contextmanager
-def open_workers(threads: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool that is left at once: what has not begun is dropped."""
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="tumorlens")
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def run_ahead(
-    pool: ThreadPoolExecutor, work: Callable[[Work], Result], items: Iterable[Work], ahead: int
-) -> Iterator[Result]:
-    """``work`` on each item in the pool, results in order, at most ``ahead`` of them unread."""
-    waiting: deque[Future[Result]] = deque()
-    for item in items:
-        waiting.append(pool.submit(work, item))
-        if len(waiting) > ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
 
 
 def _at_least_one(name: str, value: int) -> int:

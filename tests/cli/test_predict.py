@@ -21,6 +21,7 @@ from models import make_card, write_tiny_model
 from tumorlens import detector
 from tumorlens.cli.main import run
 from tumorlens.model.card import OperatingPoint
+from tumorlens.workers import available_cores
 
 KEYS = [
     *("schema", "kind", "path", "frame", "verdict", "tumor_probability", "probabilities"),
@@ -144,7 +145,7 @@ def test_run_log(predict, folder, tmp_path):
     predict(folder, "--run-log", tmp_path / "log.json")
     log = json.loads((tmp_path / "log.json").read_text())
     assert log["counts"] == {"no_tumor": 3, "tumor": 3, "skipped": 1}
-    assert (log["device"], log["threads"]) == ("cpu", detector.available_cores())
+    assert (log["device"], log["threads"]) == ("cpu", available_cores())
     assert log["options"]["paths"] == [str(folder)]
     assert log["options"]["batch_size"] == 8
     assert log["model"]["name"] == "tiny 0"

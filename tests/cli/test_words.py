@@ -12,9 +12,9 @@ import pytest
 from models import write_tiny_model
 from tumorlens.cli import words
 from tumorlens.cli.words import Stopwatch, Voice, hold_interrupts, make_printable, open_bar
-from tumorlens.detector import available_cores
 from tumorlens.errors import UsageError
 from tumorlens.model.session import Session
+from tumorlens.workers import available_cores
 
 
 def test_voice_speaks_on_standard_error(capsys):

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.auditing.annotations import check_annotations
+from tumorlens.auditing.appearance import Appearance, look_at
 from tumorlens.data.rows import Row
-from tumorlens.detector import open_workers, run_ahead
 from tumorlens.errors import InputError
 from tumorlens.imaging.encoding import FORMATS, Encoding, read_encoding
 from tumorlens.imaging.marks import find_marks, locate_head
@@ -20,6 +20,7 @@ from tumorlens.imaging.preprocess import Head, PreprocessSpec, prepare
 from tumorlens.imaging.readers import iterate_slices, read_slice
 from tumorlens.imaging.slices import Slice
 from tumorlens.model.session import Session
+from tumorlens.workers import open_workers, run_ahead
 
 __all__ = ["FILE_FEATURES", "PREPARED_FEATURES", "Traits", "measure_rows", "read_frames"]
 
@@ -56,6 +57,7 @@ class Traits:
         marks: letters outside the head.
         misfits: what is wrong with mask and boxes.
         unfamiliarity: of the model, over 1 for what is unlike its training; NaN without a model.
+        appearance: plane, way up, CT or no head, as far as it can be told.
         on_file: (F,) nuisance features, as `FILE_FEATURES`.
         on_prepared: (P,) the same of the prepared image, as `PREPARED_FEATURES`.
     """
@@ -68,6 +70,7 @@ class Traits:
     marks: int = 0
     misfits: tuple[str, ...] = ()
     unfamiliarity: float = np.nan
+    appearance: Appearance | None = None
     on_file: Array | None = None
     on_prepared: Array | None = None
 
@@ -151,6 +154,7 @@ def _measure(
         marks=marks,
         misfits=check_annotations(row, slice_, head),
         unfamiliarity=unfamiliarity,
+        appearance=look_at(prepared[0]),
         on_file=_describe_file(pixels, head, encoding, levels, marks),
         on_prepared=_describe_surface(prepared[0]),
     )

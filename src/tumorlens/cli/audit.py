@@ -138,7 +138,7 @@ def _audit(
     voice: words.Voice,
 ) -> Audit:
     from tumorlens.auditing.checks import PASSES, audit_manifest
-    from tumorlens.detector import available_cores
+    from tumorlens.workers import available_cores
 
     total = PASSES * (len(manifest) + (0 if other is None else len(other)))
     with words.open_bar(voice, "auditing", lambda: total, unit="steps") as bar:

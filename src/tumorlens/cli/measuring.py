@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -121,7 +120,7 @@ class Scoring:
 
 
 def open_detector(
-    model: str, *, operating_point: str, threads: int | None, device: str
+    model: str, *, operating_point: str, threads: int | None, device: str, batch_size: int = 8
 ) -> Detector:
     """The model that MODEL names, on the device."""
     from tumorlens.detector import Detector
@@ -132,6 +131,7 @@ def open_detector(
             operating_point=operating_point,
             threads=threads,
             providers=words.PROVIDERS[device],
+            batch_size=batch_size,
         )
 
 
@@ -164,11 +164,12 @@ def group_by_twins(
     if wanted is False or (wanted is None and not missing):
         return manifest
     from tumorlens.data.twins import group_manifest
+    from tumorlens.workers import available_cores
 
     total = 2 * len(manifest)  # each picture is described, then compared
     with words.open_bar(voice, "looking for twins", lambda: total, unit="steps") as bar:
         grouped, twins = group_manifest(
-            manifest, threads=threads or os.cpu_count() or 1, progress=bar.advance
+            manifest, threads=threads or available_cores(), progress=bar.advance
         )
     voice.say(
         f"{missing} of {len(manifest)} slices had no group; "

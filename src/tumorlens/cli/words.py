@@ -308,7 +308,7 @@ class Stopwatch:
             counts: what was done.
             session: the model that ran, if one did.
         """
-        from tumorlens.detector import available_cores
+        from tumorlens.workers import available_cores
         from tumorlens.writing import write_text
 
         log = {

@@ -20,16 +20,20 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.data.alignment import correlate_aligned
+from tumorlens.data.candidates import (
+    BLOCK,
+    STRETCHES,
+    VIEWS,
+    Candidates,
+    Search,
+    cut_blocks,
+    lay_pairs,
+    take_best,
+)
+from tumorlens.data.chains import Chains
 from tumorlens.data.rows import Manifest
 from tumorlens.errors import DataError, InputError
-from tumorlens.imaging.fingerprint import (
-    ORIENTATIONS,
-    TERMS,
-    cosine_basis,
-    describe_frame,
-    describe_head,
-    turn_descriptors,
-)
+from tumorlens.imaging.fingerprint import ORIENTATIONS, TERMS, describe_frame, describe_head
 from tumorlens.imaging.readers import iterate_slices, read_slice
 from tumorlens.imaging.slices import Slice
 from tumorlens.optional import load
@@ -50,14 +54,7 @@ Picture = Slice | str | os.PathLike[str] | tuple[str | os.PathLike[str], int]
 Array = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
 
-_VIEWS, _FRAME = 2, 1  # head and frame
 _FRAMES_ALIKE = 0.94  # least correlation of two whole frames, which are not aligned
-_COARSE = 12.0  # radius of the coefficients that the index holds
-_CROPS = (0.0, 0.04, 0.08)  # of each side, cut off the head before asking
-_NEIGHBOURS = 6  # asked of the index, for each way of asking
-_CANDIDATES = 6  # aligned, for each picture
-_LEAST_COARSE = 0.5  # coarse correlation under which nothing is aligned
-_BLOCK = 512  # pictures at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +117,11 @@ def find_twins(
     index_of = load("usearch.index", "looking for twins").Index
     describe = _describe if on_error == "raise" else _describe_if_readable
     views = _describe_all(pictures, describe, threads, progress)
-    chains, pairs = _Chains(len(views)), list[Twin]()
+    chains, pairs = Chains(len(views)), list[Twin]()
     asking = indexed = np.arange(len(views))
     while asking.size:
-        search = _Search(index_of, views, indexed, threads)
-        for block in _blocks(asking):
+        search = Search(index_of, views, indexed, threads)
+        for block in cut_blocks(asking):
             pairs.extend(_compare(search, block, threshold, chains))
             if progress is not None and asking is indexed:
                 progress(len(block))
@@ -149,7 +146,7 @@ def group_manifest(
         The manifest with its groups, and the twins, numbered as its rows.
     """
     twins = find_twins(_pictures(manifest), threads=threads, progress=progress, on_error="ignore")
-    chains = _Chains(len(manifest))
+    chains = Chains(len(manifest))
     for labels in (twins.clusters.tolist(), [row.group_key for row in manifest.rows]):
         first: dict[Any, int] = {}
         for number, label in enumerate(labels):
@@ -197,7 +194,7 @@ def _describe_all(
     """(N, 2, 24, 24) float16: head and frame of each picture."""
     blocks, stream = [], iter(pictures)
     with ThreadPoolExecutor(threads) as pool:
-        while block := list(islice(stream, _BLOCK)):
+        while block := list(islice(stream, BLOCK)):
             blocks.append(np.stack(list(pool.map(describe, block))))
             if progress is not None:
                 progress(len(block))
@@ -215,7 +212,7 @@ def _describe_if_readable(picture: Picture) -> npt.NDArray[np.float16]:
     try:
         return _describe(picture)
     except InputError:
-        return np.zeros((_VIEWS, TERMS, TERMS), np.float16)
+        return np.zeros((VIEWS, TERMS, TERMS), np.float16)
 
 
 def _read(picture: str | os.PathLike[str] | tuple[str | os.PathLike[str], int]) -> Slice:
@@ -223,84 +220,9 @@ def _read(picture: str | os.PathLike[str] | tuple[str | os.PathLike[str], int]) 
     return read_slice(path, frame)
 
 
-class _Search:
-    """The descriptors (N, 2, 24, 24) of all pictures, and an index over some of them."""
-
-    def __init__(
-        self, index_of: Callable[..., Any], views: Array, held: Numbers, threads: int
-    ) -> None:
-        self._index = index_of(ndim=int(_COARSELY.sum()), metric="cos", dtype="f16")
-        self._threads = threads
-        self.views = views
-        for block in _blocks(held):
-            coarse = _coarse_part(views[block]).reshape(len(block) * _VIEWS, -1)
-            keys = (block[:, None] * _VIEWS + np.arange(_VIEWS)).ravel()
-            seen = np.abs(coarse).sum(1) > 0  # a picture of one value has no descriptor
-            self._index.add(keys[seen].astype(np.uint64), coarse[seen], threads=threads)
-
-    def ask(self, block: Numbers) -> _Candidates:
-        """Every neighbour that the index names, for every way of asking."""
-        return _join([self._ask(block, view, crop) for view, crop in _QUESTIONS])
-
-    def _ask(self, block: Numbers, view: int, crop: int) -> _Candidates:
-        whole = self.views[block, view].astype(np.float32)
-        queries = _coarse_part(turn_descriptors(_CROPPINGS[crop] @ whole @ _CROPPINGS[crop].T))
-        asked = np.ascontiguousarray(queries.reshape(-1, queries.shape[-1]))
-        matches = self._index.search(asked, _NEIGHBOURS, threads=self._threads)
-        keys = np.atleast_2d(matches.keys).astype(np.int64)
-        ways, numbers = np.divmod(np.arange(len(asked)), len(block))
-        counts = np.atleast_1d(matches.counts)
-        row, column = np.nonzero(np.arange(keys.shape[1]) < counts[:, None])
-        return _Candidates(
-            first=block[numbers[row]],
-            second=keys[row, column] // _VIEWS,
-            view=np.full(len(row), view),
-            other_view=keys[row, column] % _VIEWS,
-            way=ways[row],
-            crop=np.full(len(row), crop),
-            coarse=1 - np.atleast_2d(matches.distances)[row, column],
-        )
-
-
-def _blocks(numbers: Numbers) -> Iterator[Numbers]:
-    for start in range(0, len(numbers), _BLOCK):
-        yield numbers[start : start + _BLOCK]
-
-
-def _coarse_part(descriptors: Array) -> Array:
-    """(..., D) float32 of unit length."""
-    coarse = descriptors[..., _COARSELY].astype(np.float32)
-    lengths = np.linalg.norm(coarse, axis=-1, keepdims=True)
-    return np.asarray(coarse / np.maximum(lengths, 1e-6))
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidates:
-    """Pairs to look at: numbers, how the second is asked for, and the coarse correlation."""
-
-    first: Numbers
-    second: Numbers
-    view: Numbers  # of the first
-    other_view: Numbers
-    way: Numbers  # orientation
-    crop: Numbers
-    coarse: Array
-
-    @property
-    def framed(self) -> npt.NDArray[np.bool_]:
-        """Which pairs are of two whole frames."""
-        return np.asarray((self.view == _FRAME) & (self.other_view == _FRAME))
-
-    def take(self, chosen: npt.NDArray[Any]) -> _Candidates:
-        return _Candidates(*(getattr(self, name)[chosen] for name in self.__slots__))
-
-    def __len__(self) -> int:
-        return len(self.first)
-
-
-def _compare(search: _Search, block: Numbers, threshold: float, chains: _Chains) -> Iterator[Twin]:
-    found = _best(search.ask(block))
-    turned, other = _lay(search.views, found)
+def _compare(search: Search, block: Numbers, threshold: float, chains: Chains) -> Iterator[Twin]:
+    found = take_best(search.ask(block))
+    turned, other = lay_pairs(search.views, found)
     plain = (turned * other).sum((1, 2))
     framed = found.framed
     # Most copies agree at once; only the rest is aligned, and only if no chain joins them yet.
@@ -311,7 +233,7 @@ def _compare(search: _Search, block: Numbers, threshold: float, chains: _Chains)
     apart = chains.apart(found.first, found.second) & ~framed
     found, turned, other = found.take(apart), turned[apart], other[apart]
     aligned = np.empty(len(found), np.float32)
-    stretch = _STRETCHES[found.crop]
+    stretch = STRETCHES[found.crop]
     for start in range(0, len(found), 256):
         part = slice(start, start + 256)
         aligned[part] = correlate_aligned(turned[part], other[part], stretch[part])
@@ -319,7 +241,7 @@ def _compare(search: _Search, block: Numbers, threshold: float, chains: _Chains)
 
 
 def _accept(
-    found: _Candidates, correlation: Array, threshold: float, chains: _Chains
+    found: Candidates, correlation: Array, threshold: float, chains: Chains
 ) -> Iterator[Twin]:
     order = np.argsort(-correlation, kind="stable")
     for number in order[correlation[order] >= threshold].tolist():
@@ -332,82 +254,4 @@ def _accept(
         yield Twin(first, second, float(correlation[number]), ORIENTATIONS[way])
 
 
-def _join(parts: list[_Candidates]) -> _Candidates:
-    names = _Candidates.__slots__
-    return _Candidates(*(np.concatenate([getattr(one, name) for one in parts]) for name in names))
-
-
-def _best(found: _Candidates) -> _Candidates:
-    """The best way of each pair, by head and by frame, and the best few for each picture."""
-    found = found.take((found.first != found.second) & (found.coarse >= _LEAST_COARSE))
-    found = found.take(np.argsort(-found.coarse, kind="stable"))
-    pair = np.stack([found.first, found.second, found.framed], 1)
-    found = found.take(np.sort(np.unique(pair, axis=0, return_index=True)[1]))
-    order = np.argsort(found.first, kind="stable")
-    ordered = found.first[order]
-    rank = np.arange(len(order)) - np.searchsorted(ordered, ordered)
-    return found.take(order[rank < _CANDIDATES])
-
-
-def _lay(views: Array, found: _Candidates) -> tuple[Array, Array]:
-    """Descriptors of each pair, the first one turned as it was when it was asked for."""
-    first = views[found.first, found.view].astype(np.float32)
-    turned = turn_descriptors(first)[found.way, np.arange(len(found))]
-    return turned, views[found.second, found.other_view].astype(np.float32)
-
-
-class _Chains:
-    """Disjoint sets of pictures (union-find with path halving)."""
-
-    def __init__(self, count: int) -> None:
-        self._parent = list(range(count))
-
-    def join(self, first: int, second: int) -> bool:
-        """Whether the two were apart until now."""
-        a, b = self._root(first), self._root(second)
-        self._parent[max(a, b)] = min(a, b)
-        return a != b
-
-    def apart(self, first: Numbers, second: Numbers) -> npt.NDArray[np.bool_]:
-        pairs = zip(first.tolist(), second.tolist(), strict=True)
-        return np.array([self._root(a) != self._root(b) for a, b in pairs], np.bool_)
-
-    def first(self, numbers: Numbers) -> Numbers:
-        """The first picture of each set that ``numbers`` touch, sorted."""
-        return np.unique(np.array([self._root(number) for number in numbers.tolist()], np.int64))
-
-    def joined(self, numbers: Numbers) -> Numbers:
-        """The first pictures of those sets that hold two or more of ``numbers``."""
-        roots, counts = np.unique(
-            np.array([self._root(number) for number in numbers.tolist()], np.int64),
-            return_counts=True,
-        )
-        return np.asarray(roots[counts > 1])
-
-    def number(self) -> Numbers:
-        """(N,) number of each picture's set, from 0 in order of appearance."""
-        roots = np.array([self._root(number) for number in range(len(self._parent))], np.int64)
-        return np.asarray(np.unique(roots, return_inverse=True)[1], np.int64)
-
-    def _root(self, number: int) -> int:
-        parent = self._parent
-        while parent[number] != number:
-            parent[number] = parent[parent[number]]
-            number = parent[number]
-        return number
-
-
-def _cropping(share: float) -> Array:
-    """(24, 24): takes a descriptor's coefficients, along one axis, to those of its inside."""
-    side = 2 * TERMS
-    points = ((np.arange(side) + 0.5) / side).astype(np.float32)
-    inner = np.float32(share) + np.float32(1 - 2 * share) * points
-    return np.asarray(cosine_basis(points).T @ cosine_basis(inner), np.float32)
-
-
-_COARSELY = np.hypot(*np.mgrid[:TERMS, :TERMS]) <= _COARSE
-_COARSELY[0, 0] = False
-_CROPPINGS = [_cropping(share) for share in _CROPS]
-_STRETCHES = np.array([2 * share / (1 - 2 * share) for share in _CROPS], np.float32)
-_QUESTIONS = [(0, crop) for crop in range(len(_CROPS))] + [(_FRAME, 0)]  # (view, crop)
 _BACK = (0, 1, 2, 3, 4, 6, 5, 7)  # the orientation that undoes each

@@ -1,0 +1,109 @@
+"""Where the records of predict go: a file, a terminal or a pipe, from the start or resumed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from io import TextIOWrapper
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Literal
+
+from tumorlens.cli import words
+from tumorlens.errors import UsageError
+from tumorlens.report.records import (
+    ERROR_HANDLER,
+    CsvWriter,
+    JsonlWriter,
+    RecordWriter,
+    Written,
+    continue_file,
+    read_written,
+)
+from tumorlens.report.tables import RecordTable, open_console
+from tumorlens.writing import check_writable, open_when_done, partial_path
+
+if TYPE_CHECKING:
+    from tumorlens.detector import Detector
+
+__all__ = ["Form", "check_options", "guess_form", "open_writer", "take_up"]
+
+Form = Literal["table", "jsonl", "csv"]
+
+
+def guess_form(output: Path | None) -> Form:
+    if output is not None:
+        return "csv" if output.suffix.lower() == ".csv" else "jsonl"
+    return "table" if sys.stdout.isatty() else "jsonl"
+
+
+def check_options(output: Path | None, form: Form, *, overwrite: bool, resume: bool) -> None:
+    """Refuse what contradicts itself before a model is loaded."""
+    if output is None:
+        if resume or overwrite:
+            raise UsageError("--resume and --overwrite speak of a result file; name it: --output")
+        return
+    check_writable(output, overwrite=overwrite)
+    if resume and form == "table":
+        raise UsageError("a table cannot be resumed; use --format jsonl or csv")
+    if partial_path(output).exists() and not (resume or overwrite):
+        raise UsageError(
+            f"{partial_path(output)}: is left of a broken run; "
+            "go on with it by --resume, or begin anew with --overwrite"
+        )
+
+
+@contextmanager
+def open_writer(
+    form: Form, output: Path | None, written: Written, columns: tuple[str, ...], bar: words.Bar
+) -> Iterator[RecordWriter]:
+    with _open_stream(form, output, written, bar) as stream:
+        writer: RecordWriter
+        if form == "table":
+            writer = RecordTable(bar.console or open_console(stream))
+        elif form == "csv":
+            writer = CsvWriter(stream, columns, header=not written.columns)
+        else:
+            writer = JsonlWriter(stream)
+        try:
+            yield writer
+        finally:
+            writer.close()
+
+
+def _open_stream(
+    form: Form, output: Path | None, written: Written, bar: words.Bar
+) -> AbstractContextManager[IO[str]]:
+    if output is None:
+        errors = "replace" if form == "table" else ERROR_HANDLER[form]
+        return nullcontext(bar.stream or _open_stdout(errors))
+    if form == "table":
+        return open_when_done(output, overwrite=True)
+    return continue_file(output, form, written)
+
+
+def _open_stdout(errors: str) -> IO[str]:
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors=errors, newline="\n")
+    return sys.stdout
+
+
+def take_up(
+    output: Path | None, form: Form, detector: Detector, columns: tuple[str, ...]
+) -> Written:
+    """What the broken run has written, if it was a run with the same options.
+
+    Raises:
+        UsageError: it was made with another model, operating point or set of columns.
+    """
+    if output is None or form == "table" or not partial_path(output).exists():
+        return Written()
+    partial = partial_path(output)
+    written = read_written(partial, form)
+    settings = (detector.operating_point, detector.name)
+    if (written.settings or settings) != settings or (written.columns or columns) != columns:
+        raise UsageError(
+            f"{partial}: was written with other options (operating point and model "
+            f"{written.settings}, now {settings}); give the same, or begin anew with --overwrite"
+        )
+    return written

@@ -1,0 +1,26 @@
+"""Threads side by side: order, bounds, and that nobody waits for what has not begun."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from tumorlens.workers import open_workers, run_ahead
+
+
+def test_run_ahead_is_bounded_and_keeps_order():
+    started = []
+    with ThreadPoolExecutor(2) as pool:
+        results = run_ahead(pool, lambda x: started.append(x) or x, iter(range(100)), 5)
+        assert [next(results) for _ in range(3)] == [0, 1, 2]
+        assert len(started) <= 8
+        results.close()
+
+
+def test_open_workers_drops_what_has_not_begun():
+    gate = threading.Event()
+    done = []
+    with open_workers(1) as pool:
+        pool.submit(gate.wait, 5)
+        for index in range(5):
+            pool.submit(done.append, index)
+        threading.Timer(0.05, gate.set).start()
+    assert done == []
