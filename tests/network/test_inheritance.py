@@ -58,5 +58,5 @@ def test_another_shape_is_refused_in_words(file):
 def test_what_is_no_model_is_refused(tmp_path):
     path = tmp_path / "broken.onnx"
     path.write_bytes(b"no model")
-    with pytest.raises(DataError, match="cannot be read as a model"):
+    with pytest.raises(DataError, match="give initial weights"):
         load_model(make_network(2), path, torch.rand(2, 1, 64, 64))

@@ -16,8 +16,9 @@ from tumorlens.data.manifest import merge_manifests, read_data
 from tumorlens.errors import DataError
 from tumorlens.imaging.preprocess import PreprocessSpec, prepare
 from tumorlens.imaging.readers import read_slice
-from tumorlens.training.dataset import Draws, _open_plane, prepare_rows
+from tumorlens.training.dataset import Draws
 from tumorlens.training.pairs import MARK_BOX, MARK_MASK, MARK_NONE, MARK_UNKNOWN
+from tumorlens.training.preparing import _open_plane, prepare_rows
 from tumorlens.training.store import PreparedRow, Store
 
 SPEC = PreprocessSpec(size=64)
@@ -41,6 +42,11 @@ def prepared(tmp_path_factory):
 
 def make_draws(prepared, draws=0, **changes):
     return Draws(prepared, np.arange(len(prepared)), make_recipe(**changes, **drawing(draws)), 0)
+
+
+def edit(draws, index, rng):
+    edited = draws._editor.edit(index, rng)
+    return edited.image, edited.marks, edited.tumor, edited.kind
 
 
 def drawing(draws, **more):
@@ -167,7 +173,7 @@ def test_edits_change_label_and_marks_together(prepared):
     draws = make_draws(prepared, 200, edits={"heal": 1.0, "paste": 1.0, "decoy": 0.0})
     rng = np.random.default_rng(0)
     for index in range(len(prepared)):
-        image, marks, tumor, kind = draws._edit(index, rng)
+        image, marks, tumor, kind = edit(draws, index, rng)
         assert tumor == 1 - prepared.tumor[index]
         assert (image != prepared.images[index]).any()
         assert set(np.unique(marks)) == ({MARK_NONE, MARK_MASK} if tumor else {MARK_NONE})
@@ -179,7 +185,7 @@ def test_decoys_change_pictures_and_no_label(prepared):
     rng = np.random.default_rng(0)
     changed = 0
     for index in range(len(prepared)):
-        image, marks, tumor, _ = draws._edit(index, rng)
+        image, marks, tumor, _ = edit(draws, index, rng)
         assert tumor == prepared.tumor[index]
         np.testing.assert_array_equal(marks, prepared.marks[index])
         changed += (image != prepared.images[index]).any()
@@ -192,7 +198,7 @@ def test_edits_without_a_donor_leave_the_picture(tmp_path):
     )
     draws = make_draws(prepared, edits={"heal": 1.0, "paste": 1.0, "decoy": 0.0})
     for index in range(len(prepared)):
-        image, _, tumor, _ = draws._edit(index, np.random.default_rng(index))
+        image, _, tumor, _ = edit(draws, index, np.random.default_rng(index))
         np.testing.assert_array_equal(image, prepared.images[index])
         assert tumor == prepared.tumor[index]
 
@@ -200,9 +206,9 @@ def test_edits_without_a_donor_leave_the_picture(tmp_path):
 def test_donors_come_from_the_rows_that_may_be_drawn(prepared):
     allowed = np.arange(0, 6)
     draws = Draws(prepared, allowed, make_recipe(**drawing(0)), 0)
-    donors = {draws._pick_donor("FLAIR", np.random.default_rng(seed)) for seed in range(40)}
+    donors = {draws._editor._pick_donor("FLAIR", np.random.default_rng(seed)) for seed in range(40)}
     assert donors == {index for index in allowed.tolist() if prepared.tumor[index]}
-    assert draws._pick_donor("T1c", np.random.default_rng(0)) is None
+    assert draws._editor._pick_donor("T1c", np.random.default_rng(0)) is None
 
 
 def test_class_weights_make_the_classes_weigh_the_same(prepared):
@@ -245,7 +251,7 @@ def test_a_source_with_one_label_is_edited_as_often_as_lone_says(prepared):
     ):
         draws = make_draws(source, **{**STILL, "edits": {**STILL["edits"], "lone": lone}})
         flipped = [
-            draws._edit(index, np.random.default_rng(index))[2] != labels[row.label]
+            edit(draws, index, np.random.default_rng(index))[2] != labels[row.label]
             for index, row in enumerate(source.rows)
         ]
         assert any(flipped) == changed

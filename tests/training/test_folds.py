@@ -53,3 +53,10 @@ def test_folds_of_another_number_are_refused(job):
     end_folds(job)
     with pytest.raises(DataError, match="other data"):
         train_folds(job, 3)
+
+
+def test_the_folds_of_a_manifest_are_kept(job):
+    dealt, _ = split_manifest(job.manifest, folds=2, seed=job.recipe.seed + 5)
+    end_folds(job)
+    with pytest.raises(DataError, match="other data"):  # not those that the seed would deal
+        train_folds(replace(job, manifest=dealt), 2)

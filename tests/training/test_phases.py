@@ -15,9 +15,10 @@ from tiny_training import make_recipe
 from tumorlens.data.manifest import read_data
 from tumorlens.errors import DataError
 from tumorlens.training import phases
-from tumorlens.training.dataset import Draws, prepare_rows
+from tumorlens.training.dataset import Draws
 from tumorlens.training.module import build_network
 from tumorlens.training.phases import CURVES, Hardware, run_phases
+from tumorlens.training.preparing import prepare_rows
 
 HARDWARE = Hardware(threads=1)
 

@@ -11,7 +11,7 @@ import pytest
 from tiny_training import make_recipe
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.errors import DataError
-from tumorlens.training.dataset import PreparedRows
+from tumorlens.training.preparing import PreparedRows
 from tumorlens.training.selection import (
     check_groups,
     drop_conflicts,

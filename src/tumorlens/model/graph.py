@@ -1,4 +1,4 @@
-"""Reading and rewriting a model file's calibration, card and fingerprints; the door of onnx."""
+"""Reading and rewriting a model file: calibration, card, layers, fingerprints; door of onnx."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tumorlens.errors import ModelFileError
 from tumorlens.model.card import Card
@@ -20,7 +21,7 @@ from tumorlens.model.contract import (
 from tumorlens.optional import load
 from tumorlens.writing import replace_when_done
 
-__all__ = ["read_calibration", "write_model"]
+__all__ = ["read_calibration", "read_layers", "write_model"]
 
 
 def read_calibration(path: str | Path) -> Calibration:
@@ -37,6 +38,27 @@ def read_calibration(path: str | Path) -> Calibration:
         return Calibration(scale, offset, unfamiliarity)
     except ValueError as error:
         raise ModelFileError(f"{path}: {error}; get the model again") from None
+
+
+def read_layers(path: str | Path) -> dict[str, npt.NDArray[np.float32]]:
+    """Weights and biases of a model's layers, under the names that they have in training.
+
+    Returns:
+        ``NAME.weight`` and, where the graph adds one, ``NAME.bias``; a batch norm that followed a
+        convolution is folded into both.
+
+    Raises:
+        ModelFileError: the file is no ONNX model.
+    """
+    graph = _load(Path(path)).graph
+    to_array = load("onnx.numpy_helper").to_array
+    values = {one.name: to_array(one) for one in graph.initializer}
+    layers = {name: value for name, value in values.items() if name.endswith(".weight")}
+    for node in graph.node:
+        weight, bias = [*node.input, "", "", ""][1:3]
+        if weight in layers and bias in values:
+            layers[f"{weight.removesuffix('.weight')}.bias"] = values[bias]
+    return layers
 
 
 def write_model(

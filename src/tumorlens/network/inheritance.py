@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tumorlens.errors import DataError
+from tumorlens.errors import DataError, ModelFileError
+from tumorlens.model.graph import read_layers
 from tumorlens.network.assembly import TumorNetwork
-from tumorlens.optional import load
 
 __all__ = ["load_model"]
 
@@ -39,37 +39,19 @@ def load_model(network: TumorNetwork, path: Path, images: Tensor) -> str:
     Raises:
         DataError: the file is no such model, or its network has another shape.
     """
-    weights, biases = _read(path)
+    try:
+        layers = {name: torch.tensor(value) for name, value in read_layers(path).items()}
+    except ModelFileError as error:
+        raise DataError(f"{error}; give initial weights as .safetensors, .pth or .onnx") from None
     norms = _pair_norms(network)
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
-            _fill(module.weight, weights.get(_ROOT + name), name, path)
-            bias = biases.get(_ROOT + name)
-            if module in norms:
-                _fill(norms[module].bias, bias, name, path)
-            elif module.bias is not None:
-                _fill(module.bias, bias, name, path)
+            _fill(module.weight, layers.get(f"{_ROOT}{name}.weight"), name, path)
+            bias = norms[module].bias if module in norms else module.bias
+            if bias is not None:
+                _fill(bias, layers.get(f"{_ROOT}{name}.bias"), name, path)
     _unfold(network, list(norms.values()), images)
     return path.name
-
-
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Name of a layer -> its weight, and its bias with the norm folded in."""
-    onnx, helper = load("onnx", "initial weights"), load("onnx.numpy_helper", "initial weights")
-    try:
-        graph = onnx.load(str(path)).graph
-    except Exception as error:  # protobuf has errors of its own
-        raise DataError(f"{path}: cannot be read as a model ({error})") from None
-    values = {one.name: torch.from_numpy(helper.to_array(one).copy()) for one in graph.initializer}
-    weights, biases = dict[str, Tensor](), dict[str, Tensor]()
-    for name, value in values.items():
-        weights[name.removesuffix(".weight")] = value
-    for node in graph.node:
-        if len(node.input) > 1 and node.input[1].endswith(".weight"):
-            name = node.input[1].removesuffix(".weight")
-            if len(node.input) > 2 and node.input[2] in values:
-                biases[name] = values[node.input[2]]
-    return weights, biases
 
 
 def _pair_norms(network: nn.Module) -> dict[nn.Module, nn.BatchNorm2d]:

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from tumorlens.data.rows import Manifest
-from tumorlens.data.splits import split_manifest
+from tumorlens.data.splits import fold_manifest
 from tumorlens.evaluation.score_files import read_scores, write_scores
 from tumorlens.evaluation.scores import Scores, as_text, join_scores
 from tumorlens.training.recipe import Recipe
@@ -31,7 +31,7 @@ def train_folds(job: Job, folds: int) -> Scores:
     Returns:
         Held-out scores of every row, with the fold that held it out.
     """
-    parted, notes = split_manifest(job.manifest, folds=folds, seed=job.recipe.seed)
+    parted, notes = fold_manifest(job.manifest, folds=folds, seed=job.recipe.seed)
     for note in notes:
         job.notice(note)
     job.folder.mkdir(parents=True, exist_ok=True)

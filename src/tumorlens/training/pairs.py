@@ -1,8 +1,9 @@
 """Counterfactual pairs: pictures edited inside one source, so that label and source part ways.
 
 A lateral tumor is covered by the mirrored other side and becomes a picture without tumor; a
-tumor is copied into a picture without one, or painted where a tumor of another patient stood; and a
-decoy leaves the same marks of editing without changing the label. All work on prepared pictures, whose heads are centred alike.
+tumor is copied into a picture without one, or painted where a tumor of another patient stood; and
+a decoy leaves the same marks of editing without changing the label. All work on prepared pictures,
+whose heads are centred alike.
 """
 
 from __future__ import annotations

@@ -23,8 +23,9 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
 from tumorlens.errors import DataError
 from tumorlens.network.assembly import TumorNetwork
-from tumorlens.training.dataset import Batch, Draws, PreparedRows
+from tumorlens.training.dataset import Batch, Draws
 from tumorlens.training.module import MovingAverage, TumorModule
+from tumorlens.training.preparing import PreparedRows
 from tumorlens.training.recipe import Phase, Recipe
 from tumorlens.writing import open_when_done, replace_when_done
 

@@ -35,9 +35,9 @@ from tumorlens.network.assembly import Deployed, Familiarity, TumorNetwork
 from tumorlens.network.inheritance import load_model
 from tumorlens.network.onnx_export import export_onnx
 from tumorlens.network.weights import find_weights, load_backbone
-from tumorlens.training.dataset import PreparedRows, Unreadable, prepare_rows
 from tumorlens.training.module import build_network
 from tumorlens.training.phases import Hardware, count_seconds, run_phases
+from tumorlens.training.preparing import PreparedRows, Unreadable, prepare_rows
 from tumorlens.training.recipe import Recipe
 from tumorlens.training.selection import (
     Selection,

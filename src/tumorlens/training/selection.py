@@ -13,8 +13,8 @@ import numpy.typing as npt
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.data.splits import hold_out_groups, hold_out_pictures
 from tumorlens.errors import DataError
-from tumorlens.training.dataset import PreparedRows
 from tumorlens.training.pairs import MARK_MASK
+from tumorlens.training.preparing import PreparedRows
 from tumorlens.training.recipe import DataChoice, Recipe
 
 __all__ = [

@@ -1,0 +1,174 @@
+"""Rows become prepared pictures on disk.
+
+Each row goes once through the same `prepare` that `predict` uses; the result lies in memory-mapped
+files, so that memory does not grow with the number of pictures.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from tumorlens.data.pictures import read_row
+from tumorlens.data.rows import Manifest, Row
+from tumorlens.errors import DataError, InputError
+from tumorlens.imaging.fingerprint import fingerprint_slice
+from tumorlens.imaging.preprocess import PreprocessSpec, place, prepare
+from tumorlens.imaging.readers import read_slice
+from tumorlens.training.pairs import MARK_BOX, MARK_MASK, MARK_NONE, MARK_UNKNOWN
+from tumorlens.training.store import PreparedRow, Store
+
+__all__ = ["PreparedRows", "Unreadable", "prepare_rows"]
+
+Progress = Callable[[int, int], None]
+Picture = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A row whose picture or mask could not be read."""
+
+    row: Row
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedRows:
+    """Rows as the network takes them.
+
+    Attributes:
+        rows: N rows, in the order of the arrays.
+        images: (N, S, S) uint8, memory-mapped: `prepare` times 255.
+        marks: (N, S, S) uint8, memory-mapped: codes of the annotation a pixel.
+        tumor: (N,) float32, 0 or 1.
+        kinds: (N,) int64, index of the type of tumor; -1 where unknown or none.
+        fingerprints: one a row, for the model's memory of its training pictures.
+    """
+
+    rows: tuple[Row, ...]
+    images: Picture
+    marks: Picture
+    tumor: npt.NDArray[np.float32]
+    kinds: npt.NDArray[np.int64]
+    fingerprints: tuple[bytes, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, indices: npt.NDArray[np.intp]) -> tuple[Tensor, Tensor]:
+        """Unchanged images (n, 1, S, S) float32 and marks of these rows."""
+        images = torch.from_numpy(self.images[indices]).unsqueeze(1).float() / 255
+        return images, torch.from_numpy(self.marks[indices]).unsqueeze(1).float()
+
+
+def prepare_rows(
+    manifest: Manifest,
+    spec: PreprocessSpec,
+    folder: Path,
+    *,
+    types: Sequence[str],
+    store: Store | None = None,
+    progress: Progress | None = None,
+) -> tuple[PreparedRows, list[Unreadable]]:
+    """Prepare every row of a manifest into ``folder``; rows that cannot be read are listed.
+
+    Args:
+        manifest: labelled rows.
+        spec: how to prepare.
+        folder: for the memory-mapped files.
+        types: of tumor, in the order of the network's classes.
+        store: of rows prepared before, and for those prepared now.
+        progress: called with (done, all).
+
+    Raises:
+        DataError: the disk is full.
+    """
+    rows: list[Row] = []
+    unreadable: list[Unreadable] = []
+    fingerprints: list[bytes] = []
+    shape = (len(manifest), spec.size, spec.size)
+    try:
+        images, marks = (_open_plane(folder / name, shape) for name in ("images.npy", "marks.npy"))
+        for done, row in enumerate(manifest.rows, 1):
+            try:
+                one = _prepare_row(row, spec, store)
+            except InputError as error:
+                unreadable.append(Unreadable(row, str(error)))
+            else:
+                images[len(rows)], marks[len(rows)] = one.image, one.marks
+                rows.append(row)
+                fingerprints.append(one.fingerprint)
+            if progress is not None:
+                progress(done, len(manifest))
+    except OSError as error:
+        raise DataError(
+            f"{folder}: prepared pictures cannot be written ({error.strerror}); "
+            f"{2 * np.prod(shape) / 2**20:.0f} MiB are needed: free space or "
+            "choose another --output"
+        ) from None
+    index = {name: number for number, name in enumerate(types)}
+    prepared = PreparedRows(
+        rows=tuple(rows),
+        images=images[: len(rows)],
+        marks=marks[: len(rows)],
+        tumor=np.array([row.label == "tumor" for row in rows], np.float32),
+        kinds=np.array([index.get(row.tumor_class, -1) for row in rows], np.int64),
+        fingerprints=tuple(fingerprints),
+    )
+    return prepared, unreadable
+
+
+def _open_plane(path: Path, shape: tuple[int, ...]) -> Picture:
+    """A memory-mapped file of that shape, its space taken at once.
+
+    A write into a map for which the disk has no room would end the program without a word.
+    """
+    plane = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("rb+") as stream:
+            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+    return plane
+
+
+def _prepare_row(row: Row, spec: PreprocessSpec, store: Store | None) -> PreparedRow:
+    if store is not None and (known := store.get(row)) is not None:
+        return known
+    slice_ = read_row(row)
+    prepared = prepare(slice_, spec)
+    image = np.rint(prepared.image[0] * 255).astype(np.uint8)
+    marks = place(_read_marks(row, slice_.pixels.shape), prepared)
+    made = PreparedRow(image, marks, fingerprint_slice(slice_))
+    if store is not None:
+        store.put(row, made)
+    return made
+
+
+def _read_marks(row: Row, shape: tuple[int, ...]) -> Picture:
+    """Codes of the annotation in pixels of the slice."""
+    if row.label != "tumor":
+        return np.full(shape, MARK_NONE, np.uint8)
+    if row.mask is not None:
+        mask = read_slice(row.mask, row.mask_frame).pixels
+        if mask.shape != shape:
+            raise InputError(
+                str(row.mask),
+                f"mask of {mask.shape[1]} x {mask.shape[0]} pixels on a slice of "
+                f"{shape[1]} x {shape[0]}",
+                "give masks the size of their slices",
+            )
+        return np.where(mask > 0, MARK_MASK, MARK_NONE).astype(np.uint8)
+    if not row.boxes:
+        return np.full(shape, MARK_UNKNOWN, np.uint8)
+    picture = Image.new("L", (shape[1], shape[0]), MARK_NONE)
+    draw = ImageDraw.Draw(picture)
+    for x0, y0, x1, y1 in row.boxes:
+        draw.rectangle((x0, y0, x1 - 1, y1 - 1), fill=MARK_BOX)
+    return np.asarray(picture)
