@@ -3,14 +3,51 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from brains import paint_brain
+from tumorlens.auditing.findings import AuditFinding
 
 COLUMNS = ("path", "source", "group", "label", "split", "box", "mask", "note")
+
+
+def paint_ct(seed: int) -> Image.Image:
+    """A skull of bone around a flat brain."""
+    rng = np.random.default_rng(seed)
+    picture = Image.new("L", (200, 230))
+    pen = ImageDraw.Draw(picture)
+    for edges, value in (
+        ((20, 15, 180, 215), 60),
+        ((24, 19, 176, 211), 255),
+        ((36, 31, 164, 199), 105),
+        ((80, 80, 96, 140), 70),
+        ((104, 80, 120, 140), 70),
+    ):
+        pen.ellipse(edges, fill=value)
+    noisy = np.asarray(picture.filter(ImageFilter.GaussianBlur(1))) + rng.normal(0, 3, (230, 200))
+    return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
+
+
+def paint_page(words: str) -> Image.Image:
+    """A page of text."""
+    page = Image.new("L", (300, 200), 255)
+    pen = ImageDraw.Draw(page)
+    for line in range(12):
+        pen.text((5, 5 + 16 * line), f"{words} {line} the quick brown fox jumps", fill=0)
+    return page
+
+
+OF_REAL_HEADS = ("upside-down", "other planes", "plane tells the label", "way up tells the label")
+"""Checks that may say anything of painted heads, which have no front."""
+
+
+def list_checks(findings: Iterable[AuditFinding]) -> list[str]:
+    """The checks of findings, but for those that take a real head."""
+    return [one.check for one in findings if one.check not in OF_REAL_HEADS]
 
 
 class Site:
@@ -23,7 +60,7 @@ class Site:
         for patient in range(patients):
             for number in range(2):
                 name = f"p{patient:02}-{number}.png"
-                pixels = paint_brain(seed + 2 * patient + number)
+                pixels = paint_brain(seed + 2 * patient + number, skull=140)
                 Image.fromarray(pixels).save(folder / name)
                 row = dict.fromkeys(COLUMNS, "") | {
                     "path": name,
@@ -51,6 +88,11 @@ class Site:
         picture.point(lambda value: int(value * 0.8)).save(self.folder / name)
         plain = {"path": name, "mask": "", "box": ""}
         self.rows.append(row | plain | changes)
+
+    def replace(self, row: dict[str, str], picture: Image.Image) -> None:
+        """Another picture under the same name, without mask and box."""
+        picture.save(self.folder / row["path"])
+        row |= {"mask": "", "box": ""}
 
     def burn(self, row: dict[str, str], text: str = "AB 12") -> None:
         picture = self.open(row)

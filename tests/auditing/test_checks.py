@@ -1,14 +1,23 @@
 """Faults planted in a clean set are found, and nothing is found in the clean one."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from auditing.planting import Site
+from auditing.planting import Site, list_checks, paint_ct, paint_page
+from tumorlens.auditing.appearance import Appearance
 from tumorlens.auditing.checks import PASSES, audit_manifest
+from tumorlens.auditing.composition import find_ties
+from tumorlens.auditing.evidence import Evidence
+from tumorlens.auditing.oddities import find_other_planes
+from tumorlens.auditing.traits import Traits
 from tumorlens.data.manifest import read_manifest
+from tumorlens.data.rows import Row
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 @pytest.fixture
@@ -31,7 +40,7 @@ def names(audited, rows):
 def test_a_clean_set_is_clean_and_progress_is_whole(site):
     steps = []
     audited = audit(site, progress=steps.append)
-    assert [one.check for one in audited.findings] == []
+    assert list_checks(audited.findings) == []
     assert audited.distinct == audited.own == 48
     assert sum(steps) == PASSES * 48
     assert [one.name for one in audited.estimates] == ["label_from_file", "label_from_prepared"]
@@ -98,7 +107,7 @@ def test_neighbours_in_a_series_are_no_copies(tmp_path):
     manifest = read_manifest(site.write())
     assert find(audit_manifest(manifest), "two labels") is not None
     placed = manifest.with_rows(replace(one, position=0.5) for one in manifest.rows)
-    assert audit_manifest(placed).findings == ()
+    assert list_checks(audit_manifest(placed).findings) == []
 
 
 @pytest.mark.parametrize(
@@ -159,6 +168,43 @@ def test_unreadable_and_odd_files(tmp_path):
     assert unreadable.leave_out == unreadable.rows
     assert names(audited, find(audited, "odd size").rows) == {long["path"]}
     assert names(audited, find(audited, "extreme contrast").rows) == {flat["path"]}
+
+
+def test_cts_and_pages_among_heads(site):
+    cts, pages = site.of(split="train")[:5:2], site.of(split="test")[:5:2]
+    for seed, row in enumerate(cts):
+        site.replace(row, paint_ct(seed))
+    for row in pages:
+        site.replace(row, paint_page(row["path"]))
+    audited = audit(site)
+    assert names(audited, find(audited, "CT in place of MRI").rows) == {r["path"] for r in cts}
+    assert names(audited, find(audited, "no head").rows) == {row["path"] for row in pages}
+
+
+def test_heads_that_stand_upside_down(tmp_path):
+    site = Site(tmp_path / "site", patients=4)
+    turned = site.of(label="no_tumor")[:3]
+    for row, name in zip(
+        turned, ("t1_axial_normal", "t1c_axial_synthetic_lesion") * 2, strict=False
+    ):
+        site.replace(row, Image.open(EXAMPLES / f"{name}.png").rotate(180))
+    assert names(audit(site), find(audit(site), "upside-down").rows) == {r["path"] for r in turned}
+
+
+def test_planes_are_compared_with_the_usual_one():
+    def look(*views):
+        return Traits(appearance=Appearance(tuple(float(n in views) for n in range(7)), 0.0))
+
+    rows = tuple(Row(Path(f"/{n}.png"), label="tumor" if n > 2 else "no_tumor") for n in range(6))
+    traits = (look(0), look(0), look(3), look(1), look(2), look(6))
+    evidence = Evidence(rows, 6, traits, ())
+    (other,) = find_other_planes(evidence)
+    assert other.rows == (3, 4)
+    assert "3 axial, 1 coronal, 1 sagittal, 0 not told" in other.title
+    assert [one.words for one in other.examples] == ["coronal", "sagittal"]
+    ties = {one.check: one for one in find_ties(evidence)}
+    assert "coronal, sagittal" in ties["plane tells the label"].title
+    assert list(find_other_planes(Evidence(rows[:1], 1, traits[:1], ()))) == []
 
 
 def test_a_set_against_another(site, tmp_path):

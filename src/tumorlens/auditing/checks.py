@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -17,11 +18,12 @@ from tumorlens.auditing.copies import (
     find_leaks,
     find_shared,
 )
-from tumorlens.auditing.evidence import Evidence, gather_evidence
+from tumorlens.auditing.evidence import MOST_EXAMPLES, Evidence, gather_evidence
 from tumorlens.auditing.findings import Audit, AuditFinding, Clue
 from tumorlens.auditing.oddities import (
     find_misfits,
     find_oddities,
+    find_other_planes,
     find_telling_marks,
     find_unreadable,
 )
@@ -50,6 +52,7 @@ CHECKS: tuple[Callable[[Evidence], Iterator[AuditFinding]], ...] = (
     find_copies,
     find_unreadable,
     find_oddities,
+    find_other_planes,
     find_telling_marks,
     find_misfits,
     find_imbalance,
@@ -73,6 +76,7 @@ def audit_manifest(
     against: Manifest | None = None,
     session: Session | None = None,
     threads: int = 1,
+    most_examples: int = MOST_EXAMPLES,
     progress: Callable[[int], None] | None = None,
 ) -> Audit:
     """Say what is wrong with a set, the worst first.
@@ -82,6 +86,7 @@ def audit_manifest(
         against: another set that should share nothing with it.
         session: a model that says which pictures are unlike brain MRI; None: not looked at.
         threads: to work with.
+        most_examples: that a finding keeps to look at.
         progress: told `PASSES` times of every picture.
 
     Raises:
@@ -90,6 +95,7 @@ def audit_manifest(
     evidence = gather_evidence(
         manifest, against, session=session, threads=threads, progress=progress
     )
+    evidence = replace(evidence, most_examples=most_examples)
     findings = [finding for check in CHECKS for finding in check(evidence)]
     estimates, clues, notes = _measure_shortcuts(evidence)
     findings += _warn(evidence, estimates)

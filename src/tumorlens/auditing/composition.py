@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -32,13 +32,13 @@ def find_imbalance(evidence: Evidence) -> Iterator[AuditFinding]:
 
 
 def find_ties(evidence: Evidence) -> Iterator[AuditFinding]:
-    """Sources and sequences that tell the label by themselves."""
-    rows = [row for row in evidence.rows[: evidence.own] if row.label]
-    tumor = np.array([row.label == "tumor" for row in rows], bool)
+    """Sources, sequences, planes and ways up that tell the label by themselves."""
+    numbers = [n for n in range(evidence.own) if evidence.rows[n].label]
+    tumor = np.array([evidence.rows[n].label == "tumor" for n in numbers], bool)
     if not tumor.any() or tumor.all():
         return
-    for column in ("source", "sequence"):
-        values = np.array([getattr(row, column) for row in rows], object)
+    for column, read in _COLUMNS.items():
+        values = np.array([read(evidence, n) for n in numbers], object)
         names = sorted(set(values.tolist()))
         rates = {name: float(tumor[values == name].mean()) for name in names}
         auc = _area(tumor, np.array([rates[value] for value in values]))
@@ -51,10 +51,27 @@ def find_ties(evidence: Evidence) -> Iterator[AuditFinding]:
             "balance",
             f"{column} tells the label",
             f"the {column} alone tells tumor from none with AUC {auc:.2f}{told}",
-            f"measure each {column} by itself (evaluate --by {column}); add slices of the label "
-            "that it lacks",
+            f"measure each {column} by itself; add slices of the label that it lacks",
             impact=0.7 * 2 * (auc - 0.5),
         )
+
+
+def _read_plane(evidence: Evidence, number: int) -> str:
+    seen = evidence.traits[number].appearance
+    return "" if seen is None else seen.plane
+
+
+def _read_way_up(evidence: Evidence, number: int) -> str:
+    seen = evidence.traits[number].appearance
+    return "upside-down" if seen is not None and seen.upside_down else "upright"
+
+
+_COLUMNS: dict[str, Callable[[Evidence, int], str]] = {
+    "source": lambda evidence, number: evidence.rows[number].source,
+    "sequence": lambda evidence, number: evidence.rows[number].sequence,
+    "plane": _read_plane,
+    "way up": _read_way_up,
+}
 
 
 def _area(tumor: np.typing.NDArray[np.bool_], scores: np.typing.NDArray[np.float64]) -> float:

@@ -13,8 +13,6 @@ from tumorlens.data.twins import Twin
 
 __all__ = ["find_conflicts", "find_copies", "find_divided_groups", "find_leaks", "find_shared"]
 
-MOST_EXAMPLES = 24
-
 
 def find_copies(evidence: Evidence) -> Iterator[AuditFinding]:
     """Exact and near copies inside the set."""
@@ -98,7 +96,7 @@ def _tell_leak(
         impact=leaked / max(1, len(tested)),
         rows=tuple(concerned),
         leave_out=tuple(sorted(row for one in crossing for row in _weaker(evidence, one))),
-        examples=tuple(_show_crossing(evidence, one) for one in crossing[:MOST_EXAMPLES]),
+        examples=tuple(_show_crossing(evidence, one) for one in crossing[: evidence.most_examples]),
         instances=len(crossing),
     )
 
@@ -132,7 +130,7 @@ def find_shared(evidence: Evidence) -> Iterator[AuditFinding]:
             leave_out=own,
             examples=tuple(
                 Example((min(one), min(row for row in one if row >= evidence.own)), "in both sets")
-                for one in both[:MOST_EXAMPLES]
+                for one in both[: evidence.most_examples]
             ),
             instances=len(both),
         )
@@ -196,7 +194,7 @@ def _weaker(evidence: Evidence, rows: list[int]) -> list[int]:
 
 def _show(evidence: Evidence, twins: list[Twin]) -> tuple[Example, ...]:
     """The twins that are least alike first: an error would be among them."""
-    least = sorted(twins, key=lambda twin: twin.correlation)[:MOST_EXAMPLES]
+    least = sorted(twins, key=lambda twin: twin.correlation)[: evidence.most_examples]
     return tuple(
         Example(
             (twin.first, twin.second),

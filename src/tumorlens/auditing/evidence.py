@@ -18,7 +18,9 @@ from tumorlens.imaging.slices import Slice
 from tumorlens.model.session import Session
 from tumorlens.optional import load
 
-__all__ = ["Evidence", "gather_evidence"]
+__all__ = ["MOST_EXAMPLES", "Evidence", "gather_evidence"]
+
+MOST_EXAMPLES = 24
 
 Numbers = npt.NDArray[np.int64]
 
@@ -34,6 +36,7 @@ class Evidence:
         twins: pairs of copies, by numbers of rows; neighbouring slices of one series, which look
             alike, are not among them.
         threads: to compute with.
+        most_examples: that a finding keeps to look at.
     """
 
     rows: tuple[Row, ...]
@@ -41,6 +44,7 @@ class Evidence:
     traits: tuple[Traits, ...]
     twins: tuple[Twin, ...]
     threads: int = 1
+    most_examples: int = MOST_EXAMPLES
 
     @cached_property
     def readable(self) -> tuple[int, ...]:

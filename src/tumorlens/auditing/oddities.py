@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -12,9 +13,13 @@ from tumorlens.auditing.findings import AuditFinding, Example
 from tumorlens.auditing.traits import Traits
 from tumorlens.optional import load
 
-__all__ = ["find_misfits", "find_oddities", "find_telling_marks", "find_unreadable"]
-
-MOST_EXAMPLES = 24
+__all__ = [
+    "find_misfits",
+    "find_oddities",
+    "find_other_planes",
+    "find_telling_marks",
+    "find_unreadable",
+]
 
 SMALLEST_SIDE, LARGEST_SIDE, LONGEST_SHAPE = 64, 4096, 2.5
 FEWEST_LEVELS = 16
@@ -45,6 +50,24 @@ _ODD: dict[str, tuple[Callable[[Traits], bool], str, str, float]] = {
         "look at them: drawings, masks and overexposed pictures hold no slice",
         0.5,
     ),
+    "CT in place of MRI": (
+        lambda one: one.appearance is not None and one.appearance.is_ct,
+        "look like CTs of the head: a rim as white as bone around a flat inside",
+        "look at them, and leave out the CTs: one in three may be an MRI with a bright scalp",
+        0.5,
+    ),
+    "no head": (
+        lambda one: one.appearance is not None and one.appearance.no_head,
+        "show no slice of a head, as far as a thumbnail tells",
+        "look at them, and leave out what is no brain",
+        0.5,
+    ),
+    "upside-down": (
+        lambda one: one.appearance is not None and one.appearance.upside_down,
+        "seem to stand upside-down",
+        "turn them, or see that they stand with both labels alike",
+        0.1,
+    ),
     "unlike brain MRI": (
         lambda one: one.unfamiliarity > 1,
         "are unlike what the model learned from: no brain MRI, CT, or an unusual one",
@@ -66,7 +89,9 @@ def find_unreadable(evidence: Evidence) -> Iterator[AuditFinding]:
             impact=0.3 * len(rows) / evidence.own,
             rows=rows,
             leave_out=rows,
-            examples=tuple(Example((n,), evidence.traits[n].error) for n in rows[:MOST_EXAMPLES]),
+            examples=tuple(
+                Example((n,), evidence.traits[n].error) for n in rows[: evidence.most_examples]
+            ),
             instances=len(rows),
         )
 
@@ -85,9 +110,35 @@ def find_oddities(evidence: Evidence) -> Iterator[AuditFinding]:
                 advice,
                 impact=weight * len(rows) / evidence.own,
                 rows=tuple(sorted(rows)),
-                examples=_show(rows, check),
+                examples=_show(evidence, rows, check),
                 instances=len(rows),
             )
+
+
+def find_other_planes(evidence: Evidence) -> Iterator[AuditFinding]:
+    """Slices in another plane than most of the set; those that cannot be told are not counted."""
+    planes = {
+        n: look.plane
+        for n in evidence.readable
+        if (look := evidence.traits[n].appearance) is not None and not look.no_head
+    }
+    counts = Counter(filter(None, planes.values()))
+    if len(counts) < 2:
+        return
+    usual = counts.most_common(1)[0][0]
+    rows = [n for n, plane in planes.items() if plane not in ("", usual)]
+    known = ", ".join(f"{count:,} {plane}" for plane, count in counts.most_common())
+    unknown = len(planes) - sum(counts.values())
+    yield AuditFinding(
+        "suspicious",
+        "other planes",
+        f"{len(rows):,} pictures do not seem to be {usual}: {known}, {unknown:,} not told",
+        "measure each plane by itself, and see that planes stand with both labels alike",
+        impact=0.1 * len(rows) / evidence.own,
+        rows=tuple(rows),
+        examples=tuple(Example((n,), planes[n]) for n in rows[: evidence.most_examples]),
+        instances=len(rows),
+    )
 
 
 def find_telling_marks(evidence: Evidence) -> Iterator[AuditFinding]:
@@ -112,7 +163,7 @@ def find_telling_marks(evidence: Evidence) -> Iterator[AuditFinding]:
         "cut the marks away, or balance them over the labels",
         impact=min(1.0, abs(with_ - without)),
         rows=tuple(rows),
-        examples=_show(rows, "burnt-in marks"),
+        examples=_show(evidence, rows, "burnt-in marks"),
         instances=len(rows),
     )
 
@@ -133,10 +184,10 @@ def find_misfits(evidence: Evidence) -> Iterator[AuditFinding]:
                 impact=0.5 * len(rows) / max(1, annotated),
                 rows=tuple(rows),
                 leave_out=tuple(rows),
-                examples=_show(rows, check),
+                examples=_show(evidence, rows, check),
                 instances=len(rows),
             )
 
 
-def _show(rows: Sequence[int], words: str) -> tuple[Example, ...]:
-    return tuple(Example((row,), words) for row in rows[:MOST_EXAMPLES])
+def _show(evidence: Evidence, rows: Sequence[int], words: str) -> tuple[Example, ...]:
+    return tuple(Example((row,), words) for row in rows[: evidence.most_examples])

@@ -1,0 +1,318 @@
+"""Fit and measure what tells an audit plane, upside-down heads, CTs and pictures of no head.
+
+    python benchmarks/audit_views.py SETS --cache FOLDER [--write src/tumorlens/auditing/views.npz]
+
+SETS is the folder that holds the sets, each with its manifest. Thumbnails are kept in FOLDER.
+Fitted on cheng, healthy, ms_iran, tumors_elsewhere (planes), not_brain_mri (no head), br35h
+and nickparvar (CT); upside-down heads are made by flipping. Each figure is of pictures that the
+fit behind it did not see: sources or groups left out, for "no head" whole kinds left out. Which
+way up the web pictures stand is known from their copies in navoneel, and of oasis by eye: with the
+front below, all of them. CTs are known from their notes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+from sklearn.preprocessing import StandardScaler
+
+from tumorlens.auditing.appearance import CERTAIN, CONFIDENT, CT_TRAITS, VIEWS, describe_views
+from tumorlens.data.manifest import read_data
+from tumorlens.data.rows import Row
+from tumorlens.errors import InputError
+from tumorlens.imaging.fingerprint import describe_head, turn_descriptors
+from tumorlens.imaging.preprocess import PreprocessSpec, prepare
+from tumorlens.imaging.readers import read_slice
+
+FITTED = ("cheng", "healthy", "ms_iran", "tumors_elsewhere")
+APART = ("tcga_lgg", "look_alikes", "oasis")
+MOST = 12  # slices of a patient
+LEAST = 100  # slices of a source that is left out by itself
+# Rows of cheng's manifest that lie between two of one plane, as seen by eye on three slices a
+# patient: the set is sorted by patient and plane.
+CHENG = (
+    (4, "axial"), (56, ""), (60, "axial"), (204, ""), (218, "coronal"), (440, ""),
+    (445, "sagittal"), (707, ""), (710, "axial"), (734, ""), (748, "coronal"), (776, ""),
+    (784, "coronal"), (816, ""), (818, "sagittal"), (916, ""), (922, "axial"), (1030, ""),
+    (1033, "coronal"), (1164, ""), (1182, "sagittal"), (1280, ""), (1292, "axial"), (1452, ""),
+    (1455, "coronal"), (1625, ""), (1647, "sagittal"), (1839, ""), (1849, "axial"), (2229, ""),
+    (2245, "coronal"), (2341, ""), (2349, "axial"), (2387, ""), (2412, "coronal"), (2703, ""),
+    (2734, "sagittal"), (3053, ""),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Set:
+    """Prepared thumbnails (N, 32, 32) and their rows."""
+
+    name: str
+    images: np.ndarray
+    rows: list[Row]
+    numbers: np.ndarray  # of the manifest's rows
+
+    def take(self, chosen: np.ndarray) -> Set:
+        rows = [self.rows[n] for n in chosen]
+        return Set(self.name, self.images[chosen], rows, self.numbers[chosen])
+
+
+def read_set(sets: Path, cache: Path, name: str) -> Set:
+    rows = read_data(sets / name).rows
+    kept = cache / f"{name}.npz"
+    if not kept.is_file():
+        images, numbers = [], []
+        for number, row in enumerate(rows):
+            try:
+                image = prepare(read_slice(row.path, row.frame or 0), PreprocessSpec()).image[0]
+            except InputError:
+                continue
+            images.append(image.reshape(32, 5, 32, 5).mean((1, 3)).astype(np.float16))
+            numbers.append(number)
+        np.savez(kept, T=np.array(images), ok=np.array(numbers))
+    held = np.load(kept)
+    images, numbers = held["T"].astype(np.float32), held["ok"]
+    return Set(name, images, [rows[n] for n in numbers], numbers)
+
+
+def thin(one: Set, rng: np.random.Generator) -> Set:
+    """At most `MOST` slices of a patient, none at the ends of a head; two of an unknown patient."""
+    seen: dict[str, int] = defaultdict(int)
+    chosen = []
+    most = 2 if one.name == "oasis" else MOST
+    for number in rng.permutation(len(one.rows)):
+        row = one.rows[number]
+        if row.position is not None and not 0.08 <= row.position <= 0.95:
+            continue
+        if seen[row.group_key] < most:
+            seen[row.group_key] += 1
+            chosen.append(number)
+    return one.take(np.sort(chosen))
+
+
+def name_planes(one: Set) -> np.ndarray:
+    if one.name != "cheng":
+        return np.full(len(one.rows), "axial", object)
+    starts = [start for start, _ in CHENG]
+    places = np.searchsorted(starts, one.numbers, side="right") - 1
+    return np.array([CHENG[place][1] if place >= 0 else "" for place in places], object)
+
+
+def enlarge(
+    images: np.ndarray, names: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mirrored at random, re-contrasted, and all of it once more upside-down."""
+    power = np.exp(rng.normal(0, 0.3, (len(images), 1, 1))).astype(np.float32)
+    more = np.concatenate([images, images**power])
+    names = np.concatenate([names, names])
+    mirrored = rng.random(len(more)) < 0.5
+    more[mirrored] = more[mirrored][:, :, ::-1]
+    heads = names != "other"
+    below = np.array([f"{name}, upside-down" for name in names[heads]], object)
+    return np.concatenate([more, more[heads][:, ::-1]]), np.concatenate([names, below])
+
+
+class Views:
+    """The classifier of views, as it is fitted; `appearance.look_at` is how it is used."""
+
+    def __init__(self, images: np.ndarray, names: np.ndarray, seed: int = 0) -> None:
+        inputs, targets = enlarge(images, names, np.random.default_rng(seed))
+        self.scaler = StandardScaler().fit(values := describe_views(inputs))
+        self.scaler.scale_ = np.maximum(self.scaler.scale_, 0.05)
+        codes = np.array([VIEWS.index(name) for name in targets])
+        self.net = MLPClassifier((32,), alpha=1e-2, max_iter=15, batch_size=128, random_state=seed)
+        with np.errstate(all="ignore"):
+            self.net.fit(self.scaler.transform(values), codes)
+
+    def chances(self, images: np.ndarray) -> np.ndarray:
+        both = (images, images[:, :, ::-1])
+        parts = [self.net.predict_proba(self.scaler.transform(describe_views(x))) for x in both]
+        known = np.zeros((len(images), len(VIEWS)))
+        known[:, self.net.classes_] = (parts[0] + parts[1]) / 2
+        return known
+
+    def numbers(self) -> dict[str, np.ndarray]:
+        (first, second), (one, two) = self.net.coefs_, self.net.intercepts_
+        found = {"center": self.scaler.mean_, "scale": self.scaler.scale_, "first": first}
+        return found | {"first_bias": one, "second": second, "second_bias": two}
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Heads with their plane, and pictures of no head: what views are fitted on."""
+
+    images: np.ndarray
+    planes: np.ndarray
+    sources: np.ndarray
+    groups: np.ndarray
+    other: np.ndarray
+    kinds: np.ndarray
+
+    def fit(self, heads: np.ndarray, kinds: np.ndarray) -> Views:
+        names = np.concatenate([self.planes[heads], np.full(kinds.sum(), "other", object)])
+        return Views(np.concatenate([self.images[heads], self.other[kinds]]), names)
+
+
+def gather_examples(fitted: list[Set], other: Set) -> Examples:
+    planes = np.concatenate([name_planes(one) for one in fitted])
+    rows = [row for one in fitted for row in one.rows]
+    known = planes != ""
+    return Examples(
+        images=np.concatenate([one.images for one in fitted])[known],
+        planes=planes[known],
+        sources=np.array([row.source for row in rows])[known],
+        groups=np.array([row.group_key for row in rows])[known],
+        other=other.images,
+        kinds=np.array([row.source for row in other.rows]),
+    )
+
+
+def measure_views(examples: Examples, apart: list[Set]) -> Views:
+    """Figures of planes and of upside-down heads, each source left out in turn."""
+    sources, kinds = examples.sources, examples.kinds
+    heads, others = np.ones(len(sources), bool), np.ones(len(kinds), bool)
+    halves = np.unique(examples.groups, return_inverse=True)[1] % 2
+    parts = [(f"cheng, half {n + 1}", (sources == "cheng") & (halves == n)) for n in (0, 1)]
+    rest = sorted(set(sources) - {"cheng"})
+    parts += [(name, sources == name) for name in rest if (sources == name).sum() >= LEAST]
+    for name, held in parts:
+        show(name, examples.fit(~held, others), examples.images[held], examples.planes[held])
+    for third in range(3):
+        left = np.isin(kinds, sorted(set(kinds))[third::3])
+        views = examples.fit(heads, ~left)
+        for kind in sorted(set(kinds[left])):
+            chance = views.chances(examples.other[left & (kinds == kind)])[:, 6]
+            print(f"  no head: {kind.rpartition('/')[2]:32} {np.mean(chance > CONFIDENT):6.1%}")
+    final = examples.fit(heads, others)
+    for one in apart:
+        show(one.name, final, one.images, name_planes(one))
+    return final
+
+
+def below(chances: np.ndarray) -> np.ndarray:
+    return chances[:, 3:6].sum(1)
+
+
+def show(name: str, views: Views, images: np.ndarray, names: np.ndarray) -> None:
+    chances = views.chances(images)
+    planes = chances[:, :3] + chances[:, 3:6]
+    told = np.array(VIEWS[:3])[planes.argmax(1)]
+    sure = planes.max(1) > CERTAIN
+    for plane in sorted(set(names)):
+        mine = names == plane
+        print(
+            f"  {name:20} {plane:9} {mine.sum():5}: told {np.mean((told == plane)[mine]):6.1%}, "
+            f"surely {np.mean((sure & (told == plane))[mine]):6.1%}, surely another "
+            f"{np.mean((sure & (told != plane))[mine]):5.1%}, called upside-down "
+            f"{np.mean(below(chances)[mine] > CERTAIN):5.1%}, no head "
+            f"{np.mean(chances[mine, 6] > CONFIDENT):5.1%}",
+            flush=True,
+        )
+    turned = below(views.chances(images[:, ::-1])) > CERTAIN
+    print(f"  {name:20} flipped:  {len(turned):5}: called upside-down {np.mean(turned):6.1%}")
+
+
+def find_orientations(one: Set, known: Set) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that copy one of ``known``, and whether they stand upside-down against it."""
+    chosen = [n for n, row in enumerate(one.rows) if "picture of navoneel" in row.note]
+    mine = describe_all(one, chosen).reshape(len(chosen), -1)
+    theirs = turn_descriptors(describe_all(known, range(len(known.rows))))
+    alike = np.stack([mine @ way.reshape(len(way), -1).T for way in theirs[:4]])
+    best = alike.max(2)
+    sure = best.max(0) > 0.9
+    return np.array(chosen)[sure], best.argmax(0)[sure] >= 2  # upside-down, turned by 180 degrees
+
+
+def describe_all(one: Set, chosen: Iterable[int]) -> np.ndarray:
+    return np.array([describe_head(read_slice(one.rows[n].path)) for n in chosen])
+
+
+def measure_orientations(views: Views, web: list[Set], known: Set) -> None:
+    for one in web:
+        chosen, turned = find_orientations(one, known)
+        called = below(views.chances(one.images[chosen])) > CERTAIN
+        print(
+            f"  {one.name}: {turned.sum()} of {len(turned)} stand upside-down; found "
+            f"{np.mean(called[turned]):.1%}, falsely {np.mean(called[~turned]):.1%}, precision "
+            f"{np.mean(turned[called]):.1%}"
+        )
+
+
+def measure_ct(web: list[Set], others: list[Set]) -> dict[str, np.ndarray]:
+    """A line through five traits, cross-validated over groups."""
+    inputs, is_ct, groups, names = [], [], [], []
+    for one in (*web, *others):
+        seen: dict[tuple[str, bool], int] = defaultdict(int)
+        for row, image in zip(one.rows, one.images, strict=True):
+            bone = "CT head" in row.note
+            key = (row.group_key, bone)
+            unfit = "abdomen CT" in row.note or "doubtful" in row.note
+            if unfit or seen[key] >= (6 if bone else 2):
+                continue
+            seen[key] += 1
+            inputs.append(describe_views(image[None])[0, -18:][list(CT_TRAITS)])
+            is_ct.append(bone)
+            groups.append(row.group_key)
+            names.append(f"{one.name} {row.path.name}")
+    x, y = np.array(inputs), np.array(is_ct)
+    fold = np.unique(groups, return_inverse=True)[1] % 5
+    chance = np.zeros(len(y))
+    for part in range(5):
+        chance[fold == part] = fit_ct(x[fold != part], y[fold != part])[0](x[fold == part])
+    called = chance > CONFIDENT
+    keys = np.array(groups)
+    print(
+        f"  CT: {called[y].sum()} of {y.sum()} found, {len(set(keys[called & y]))} of "
+        f"{len(set(keys[y]))} groups; falsely {called[~y].sum()} of {(~y).sum()} pictures, "
+        f"{len(set(keys[called & ~y]))} of {len(set(keys[~y]))} groups"
+    )
+    wrong = np.flatnonzero(called & ~y)
+    print("  falsely:", ", ".join(names[n] for n in wrong[np.argsort(-chance[wrong])][:30]))
+    return fit_ct(x, y)[1]
+
+
+def fit_ct(
+    x: np.ndarray, y: np.ndarray
+) -> tuple[Callable[[np.ndarray], np.ndarray], dict[str, np.ndarray]]:
+    scaler = StandardScaler().fit(x)
+    line = LogisticRegression(class_weight="balanced", C=10).fit(scaler.transform(x), y)
+    weights = line.coef_[0] / scaler.scale_
+    bias = float(line.intercept_[0] - (weights * scaler.mean_).sum())
+    return (lambda z: 1 / (1 + np.exp(-(z @ weights + bias)))), {
+        "ct": weights,
+        "ct_bias": np.array(bias),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("sets", type=Path)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--write", type=Path)
+    asked = parser.parse_args()
+    rng = np.random.default_rng(0)
+    asked.cache.mkdir(parents=True, exist_ok=True)
+    names = (*FITTED, *APART, "not_brain_mri", "br35h", "nickparvar", "navoneel")
+    sets = {name: read_set(asked.sets, asked.cache, name) for name in names}
+    fitted = [thin(sets[name], rng) for name in FITTED]
+    apart = [thin(sets[name], rng) for name in APART]
+    views = measure_views(gather_examples(fitted, sets["not_brain_mri"]), apart)
+    measure_orientations(views, [sets["br35h"], sets["nickparvar"]], sets["navoneel"])
+    bone = measure_ct(
+        [sets["br35h"], sets["nickparvar"], sets["navoneel"]],
+        [*fitted, *apart],
+    )
+    if asked.write:
+        found = {name: np.asarray(value, np.float16) for name, value in views.numbers().items()}
+        np.savez_compressed(asked.write, **found, **{k: np.float32(v) for k, v in bone.items()})
+
+
+if __name__ == "__main__":
+    main()
