@@ -253,9 +253,9 @@ def measure(sets: Path, patients: int, seed: int) -> dict[str, tuple[int, int, i
             before = len(site.rows)
             planted = {site.rows[n].path for n in plant(site)}
             audit = site.audit()
-            found = named(audit, check) & planted
             known = {path.name for path in named(clean, check)}
-            others = {p for p in named(audit, check) - planted if p.name not in known}
+            new = {p for p in named(audit, check) if p.name not in known}
+            found, others = new & planted, new - planted
             if check in ("groups across splits", "copies across splits", "two labels"):
                 others = {p for p in others if not is_partner(audit, p, planted)}
             counts[name] = (len(planted), len(found), len(others))

@@ -1,12 +1,22 @@
-"""Learning curves as a picture."""
+"""Learning curves as a picture and on a page, and forests of intervals."""
 
 from __future__ import annotations
+
+import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tumorlens.report.plots import TRAINING, VALIDATION, plot_curves
+from tumorlens.report.plots import (
+    MOST_LINES,
+    TRAINING,
+    VALIDATION,
+    Interval,
+    plot_curves,
+    plot_forest,
+    plot_learning,
+)
 
 HEAD = "phase,epoch,learning_rate,train_total,validation_total,seconds\n"
 
@@ -49,3 +59,42 @@ def test_a_picture_is_replaced_and_the_same_numbers_give_the_same_picture(tmp_pa
 def test_short_and_broken_curves_are_drawn(tmp_path, losses):
     plot_curves(write_curves(tmp_path / "curves.csv", losses), tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size > 5000
+
+
+def test_curves_of_a_page_have_its_colors_its_words_and_their_phases(tmp_path):
+    plot = plot_learning(write_curves(tmp_path / "curves.csv"), "fold 1 of 5")
+    assert (plot.caption, plot.wide) == ("fold 1 of 5", True)
+    assert "3 epochs" in plot.alt
+    assert "0.800" in plot.alt
+    for word in ("training", "held-out groups", "frozen", "fine-tuned", "learning rate", "epoch"):
+        assert f">{word}<" in plot.svg
+    assert plot.svg.count("var(--accent)") >= 1
+    assert re.search(r"#0[0-9a-f]0", plot.svg) is None  # every stand-in has its variable
+
+
+@pytest.mark.parametrize(
+    ("losses", "words"),
+    [(((1.0, ""),), "held-out groups nan"), ((), "of 0 epochs")],
+    ids=["no validation", "no epoch"],
+)
+def test_curves_without_numbers_are_drawn(tmp_path, losses, words):
+    plot = plot_learning(write_curves(tmp_path / "curves.csv", losses), "run")
+    assert words in plot.alt
+    assert plot.svg.startswith("<svg")
+
+
+def test_two_drawings_of_one_page_share_no_names(tmp_path):
+    curves = write_curves(tmp_path / "curves.csv")
+    first, second = (plot_learning(curves, name) for name in ("fold 1", "fold 2"))
+    names = [set(re.findall(r' id="([^"]+)"', one.svg)) for one in (first, second)]
+    assert names[0]
+    assert not names[0] & names[1]
+
+
+def test_a_forest_draws_so_many_lines_and_says_of_how_many():
+    lines = [Interval(f"part {n}", 0.5, 0.4, 0.6) for n in range(MOST_LINES + 5)]
+    plot = plot_forest({"AUC": [*lines, Interval("lone", 0.9)]})
+    assert f"{MOST_LINES} of {MOST_LINES + 6} parts are drawn" in plot.caption
+    assert "part 0" in plot.svg
+    assert f"part {MOST_LINES}<" not in plot.svg
+    assert plot_forest({}) is None

@@ -30,16 +30,27 @@ _BINS = 16
 _RIM = 0.04  # of each side: what counts as border
 _AHEAD = 64
 
-_HISTOGRAM = tuple(f"histogram {number}" for number in range(_BINS))
+_HISTOGRAM = tuple(
+    f"pixels at {100 * n // _BINS}–{100 * (n + 1) // _BINS} % brightness" for n in range(_BINS)
+)
 _SURFACE = ("border mean", "border deviation", "sharpness", "blockiness")
 PREPARED_FEATURES = (*_HISTOGRAM, *_SURFACE)
 """Nuisance features of what `prepare` gives: intensity, border, sharpness; nothing of shape."""
 
 FILE_FEATURES = (
     *PREPARED_FEATURES,
-    *("width", "height", "aspect", "left", "top", "right", "bottom", "background"),
-    *("darkest", "brightest", "median", "grey levels", "marks"),
-    *("format", "bytes a pixel", "channels", "quantization"),
+    *(
+        "width",
+        "height",
+        "aspect",
+        "left margin",
+        "top margin",
+        "right margin",
+        "bottom margin",
+        "background",
+    ),
+    *("darkest value", "brightest value", "median value", "grey levels", "marks"),
+    *("file format", "bytes a pixel", "channels", "JPEG quantization"),
 )
 """Nuisance features of the file: those, and size, margins around the head, compression."""
 
