@@ -1,0 +1,137 @@
+"""``tumorlens export``: the same answers from a smaller file, or in another runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tumorlens.cli import words
+from tumorlens.cli.measuring import choose_data, choosing_options, open_detector
+from tumorlens.errors import UsageError
+from tumorlens.exporting.targets import TARGETS, Target, find_target
+from tumorlens.writing import check_writable
+
+if TYPE_CHECKING:
+    from tumorlens.exporting.conversion import Export
+    from tumorlens.exporting.samples import Samples
+
+__all__ = ["command"]
+
+COUNT = click.IntRange(min=20)
+
+
+@click.command(short_help="Write a model in another format, and compare it with the original.")
+@words.model_argument
+@click.option(
+    "--to",
+    "target",
+    required=True,
+    type=click.Choice(list(TARGETS)),
+    help="; ".join(f"{one.name}: {one.summary}" for one in TARGETS.values()) + ".",
+)
+@click.option(
+    "--data",
+    multiple=True,
+    type=words.DATA,
+    metavar="DATA",
+    help="Labelled slices to calibrate on, and others to compare on. Repeatable.",
+)
+@click.option(
+    "--calibration-slices",
+    type=COUNT,
+    default=200,
+    show_default=True,
+    help="Slices that ranges of values are seen on, balanced by source.",
+)
+@click.option(
+    "--parity-slices",
+    type=COUNT,
+    default=1000,
+    show_default=True,
+    help="Slices of other groups that export and original are compared on, at most.",
+)
+@click.option("--force", is_flag=True, help="Write it though it misses a bar; its card says so.")
+@choosing_options
+@words.output_option
+@words.overwrite_option
+@words.threads_option
+@words.run_log_option
+@words.voice_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    *,
+    model: str,
+    target: str,
+    data: tuple[Path, ...],
+    output: Path | None,
+    force: bool,
+    overwrite: bool,
+    run_log: Path | None,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
+) -> int:
+    """Write MODEL for another place to --output FILE.
+
+    The export is compared with MODEL on slices of --data. It is refused if too many answers
+    differ: float32 targets may differ by 1e-4 in a probability; onnx-fp16 and onnx-int8 must keep
+    99 % of the verdicts and the AUC within 0.003. The comparison stands in the export's card. The
+    list of training pictures (tumorlens seen) stays behind.
+    """
+    from tumorlens.exporting.conversion import export_model
+
+    watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
+    if output is None:
+        raise UsageError("--output FILE is missing: where should the export go?")
+    check_writable(output, overwrite=overwrite)
+    aim = find_target(target)
+    aim.find_convert()
+    detector = open_detector(
+        model, operating_point="balanced", threads=options["threads"], device="cpu"
+    )
+    samples = _draw(data, aim, voice, options) if data else None
+    with words.open_bar(voice, "exporting", lambda: _count(samples), unit="slices") as bar:
+        export = export_model(
+            detector,
+            aim,
+            output,
+            samples=samples,
+            force=force,
+            overwrite=overwrite,
+            progress=bar.advance,
+        )
+    if not quiet:
+        _show(export)
+    if run_log is not None:
+        counts = {"slices": 0 if samples is None else _count(samples)}
+        watch.write_log(run_log, "export", ctx.params, counts=counts, session=detector.session)
+    return 0
+
+
+def _draw(
+    data: tuple[Path, ...], target: Target, voice: words.Voice, options: dict[str, Any]
+) -> Samples:
+    from tumorlens.exporting.samples import draw_samples
+
+    manifest, _ = choose_data(data, voice, options)
+    calibration = options["calibration_slices"] if target.calibrated else 0
+    return draw_samples(manifest, calibration=calibration, parity=options["parity_slices"])
+
+
+def _count(samples: Samples | None) -> int:
+    return 0 if samples is None else len(samples.calibration) + 2 * len(samples.parity)
+
+
+def _show(export: Export) -> None:
+    from tumorlens.report.export_tables import print_parity
+    from tumorlens.report.tables import open_console
+
+    console = open_console()
+    if export.report is not None:
+        print_parity(console, export.report)
+    size = export.path.stat().st_size / 1e6
+    console.print(f"{export.path}: {export.card.full_name}, {size:.2f} MB", highlight=False)

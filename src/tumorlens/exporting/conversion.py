@@ -1,0 +1,138 @@
+"""From a model file to a file of another target: convert, compare on real slices, write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+
+from tumorlens.detector import Detector
+from tumorlens.errors import DataError, UsageError
+from tumorlens.evaluation.scores import Scores
+from tumorlens.evaluation.scoring import score_manifest
+from tumorlens.exporting.parity import ParityReport, compare_scores
+from tumorlens.exporting.samples import Samples, prepare_images
+from tumorlens.exporting.targets import Target
+from tumorlens.model.card import Card
+from tumorlens.model.graph import write_model
+from tumorlens.writing import check_writable
+
+__all__ = ["Export", "export_model"]
+
+Progress = Callable[[int], None]
+
+FEWEST = 20
+"""Slices that ranges of values are seen on, at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A written export.
+
+    Attributes:
+        path: of its file.
+        card: as it stands in there.
+        report: how it compares with the original; None if there were no slices to compare on.
+    """
+
+    path: Path
+    card: Card
+    report: ParityReport | None
+
+
+def export_model(
+    original: Detector,
+    target: Target,
+    output: Path,
+    *,
+    samples: Samples | None = None,
+    force: bool = False,
+    overwrite: bool = False,
+    progress: Progress = lambda count: None,
+) -> Export:
+    """Write a model for a target, if it says there what it said before.
+
+    Args:
+        original: the model.
+        target: what to write.
+        output: the file.
+        samples: slices to calibrate and to compare on.
+        force: write in spite of missed bars, or without slices; the card then says so.
+        overwrite: replace ``output``.
+        progress: told how many more slices were looked at.
+
+    Raises:
+        UsageError: the target cannot be written, or a bar was missed and ``force`` is not set.
+        DataError: the slices do not serve.
+    """
+    check_writable(output, overwrite=overwrite)
+    convert = target.find_convert()
+    _check_samples(target, samples, force)
+    with TemporaryDirectory(prefix="tumorlens-") as folder:
+        candidate = Path(folder) / f"candidate{target.suffix}"
+        images = [] if samples is None else _see(original, target, samples, progress)
+        convert(original.session.path, candidate, images)
+        report = (
+            None if samples is None else _compare(original, candidate, target, samples, progress)
+        )
+        misses = ["parity was never measured"] if report is None else report.misses
+        if misses and not force:
+            raise UsageError(
+                f"{output}: not written, since the export to {target.name} misses the bars of "
+                f"parity: {'; '.join(misses)}; give more slices of the kind that it will meet, or "
+                "--force to write it with the miss in its card"
+            )
+        card = _describe(original, target, report, misses)
+        write_model(candidate, output, card=card, overwrite=overwrite)
+    return Export(output, card, report)
+
+
+def _check_samples(target: Target, samples: Samples | None, force: bool) -> None:
+    if samples is None and target.calibrated:
+        raise UsageError(f"--to {target.name} needs --data: ranges of values are seen on slices")
+    if samples is None and not force:
+        raise UsageError(
+            f"without --data nobody can say whether the export to {target.name} gives the same "
+            "answers; give labelled slices, or --force to write it unmeasured"
+        )
+
+
+def _see(original: Detector, target: Target, samples: Samples, progress: Progress) -> list[Any]:
+    if not target.calibrated:
+        return []
+    images = list(prepare_images(samples.calibration, original.card.preprocess, progress))
+    if len(images) < FEWEST:
+        raise DataError(
+            f"{samples.calibration.name}: {len(images)} slices to calibrate on are too few; at "
+            f"least {FEWEST} that can be read are needed, 200 are well"
+        )
+    return images
+
+
+def _compare(
+    original: Detector, candidate: Path, target: Target, samples: Samples, progress: Progress
+) -> ParityReport:
+    def score(detector: Detector) -> Scores:
+        return score_manifest(detector, samples.parity, lambda done, total: progress(1)).scores
+
+    export = Detector(candidate, operating_point=original.operating_point, threads=original.threads)
+    return compare_scores(score(export), score(original), target.kind)
+
+
+def _describe(
+    original: Detector, target: Target, report: ParityReport | None, misses: list[str]
+) -> Card:
+    card = original.card
+    version = f"{card.version}{'.' if '+' in card.version else '+'}{target.name}"
+    told = [f"Exported to {target.name} by force: {miss}." for miss in misses]
+    return msgspec.structs.replace(
+        card,
+        version=version,
+        made_from=f"{card.full_name}, SHA-256 {original.session.sha256}",
+        parity=None if report is None else report.parity,
+        known_failures=[*card.known_failures, *told],
+    )

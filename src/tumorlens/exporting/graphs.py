@@ -1,0 +1,62 @@
+"""Which nodes of a model's graph may lose precision, and what its file keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tumorlens.errors import ModelFileError
+from tumorlens.model.contract import SEEN_KEY
+from tumorlens.optional import load
+
+__all__ = ["convolutions", "find_float_nodes", "load_graph", "save_graph"]
+
+
+def load_graph(path: Path) -> Any:
+    """The model, every node with a name.
+
+    Raises:
+        ModelFileError: the file is no ONNX model.
+    """
+    onnx = load("onnx", "an export")
+    try:
+        model = onnx.load_model(str(path))
+    except Exception as error:  # protobuf raises its own
+        raise ModelFileError(f"{path}: is no ONNX model ({error})") from None
+    for number, node in enumerate(model.graph.node):
+        node.name = node.name or f"{node.op_type}_{number}"
+    return model
+
+
+def save_graph(model: Any, like: Any, path: Path) -> None:
+    """Write ``model`` with the metadata of ``like``, but not the list of pictures it has seen."""
+    from onnxruntime.quantization.onnx_model import ONNXModel
+
+    ONNXModel(model).topological_sort()  # converters add nodes where they need them
+    kept = {entry.key: entry.value for entry in like.metadata_props if entry.key != SEEN_KEY}
+    load("onnx.helper").set_model_props(model, kept)
+    load("onnx").checker.check_model(model)
+    path.write_bytes(model.SerializeToString())
+
+
+def convolutions(model: Any) -> list[str]:
+    """Names of the convolutions, in the order in which they run."""
+    return [node.name for node in model.graph.node if node.op_type == "Conv"]
+
+
+def find_float_nodes(model: Any) -> list[str]:
+    """Nodes that stay in single precision: all that no convolution follows.
+
+    These are the last convolution, whose outputs are the cells' logits, the pooling of evidence,
+    the types, the calibration, and all of unfamiliarity: cheap to compute, and sums of
+    exponentials and distances bear no rounding.
+    """
+    maker = {output: node for node in model.graph.node for output in node.output}
+    before: set[str] = set()
+    open_ = [name for node in model.graph.node if node.op_type == "Conv" for name in node.input]
+    while open_:
+        node = maker.get(open_.pop())
+        if node is not None and node.name not in before:
+            before.add(node.name)
+            open_.extend(node.input)
+    return [node.name for node in model.graph.node if node.name not in before]

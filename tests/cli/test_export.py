@@ -1,0 +1,71 @@
+"""``tumorlens export``: what is said and written."""
+
+import json
+
+import pytest
+
+from convolved import write_convolved_model
+from sites import write_site
+from tumorlens.cli.main import run
+from tumorlens.detector import Detector
+from tumorlens.exporting.parity import BARS, Bars
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    return write_site(tmp_path_factory.mktemp("edge") / "hospital", patients=40)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return write_convolved_model(tmp_path_factory.mktemp("edge") / "model.onnx")
+
+
+def export(model, *words):
+    return run(["export", *map(str, (model, *words))])
+
+
+@pytest.mark.parametrize("target", ["onnx-fp16", "onnx-int8"])
+def test_an_export_is_written_and_shown(target, site, model, tmp_path, capsys):
+    output, log = tmp_path / "small.onnx", tmp_path / "log.json"
+    words = ["--to", target, "--data", site, "--calibration-slices", 30, "--parity-slices", 30]
+    assert export(model, *words, "--output", output, "--run-log", log) == 0
+    shown = capsys.readouterr().out
+    assert "Parity on 30 slices of" in shown
+    assert "verdicts equal" in shown
+    assert "hospital" in shown
+    assert f"tiny 0+{target}" in shown
+    assert Detector(output).card.parity.slices == 30
+    assert json.loads(log.read_text())["counts"] == {"slices": 60 if target == "onnx-fp16" else 90}
+
+
+def test_a_miss_is_told_and_forced(model, site, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(BARS, "int8", Bars(verdicts_equal=1.01))
+    output = tmp_path / "small.onnx"
+    words = ["--to", "onnx-int8", "--data", site, "--calibration-slices", 30]
+    assert export(model, *words, "--output", output) == 2
+    told = capsys.readouterr().err
+    assert "not written" in told
+    assert "of the verdicts are equal, at least 101% were expected" in told
+    assert not output.exists()
+    assert export(model, *words, "--output", output, "--force") == 0
+    assert "Missed: " in capsys.readouterr().out
+    assert "by force" in Detector(output).card.known_failures[0]
+
+
+def test_integers_without_data(model, tmp_path, capsys):
+    assert export(model, "--to", "onnx-int8", "--output", tmp_path / "x.onnx") == 2
+    assert "needs --data" in capsys.readouterr().err
+
+
+def test_an_existing_file_is_kept(model, site, tmp_path, capsys):
+    output = tmp_path / "x.onnx"
+    output.write_text("mine")
+    assert export(model, "--to", "onnx-fp16", "--data", site, "--output", output) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert output.read_text() == "mine"
+
+
+def test_a_target_of_another_environment(model, tmp_path, capsys):
+    assert export(model, "--to", "litert", "--output", tmp_path / "x.tflite") == 2
+    assert "pip install litert-torch" in capsys.readouterr().err
