@@ -68,7 +68,9 @@ def test_curves_of_a_page_have_its_colors_its_words_and_their_phases(tmp_path):
     assert "0.800" in plot.alt
     for word in ("training", "held-out groups", "frozen", "fine-tuned", "learning rate", "epoch"):
         assert f">{word}<" in plot.svg
-    assert plot.svg.count("var(--accent)") >= 1
+    assert "var(--accent)" in plot.svg
+    assert "mathdefault" not in plot.svg
+    assert ">0.001<" in plot.svg
     assert re.search(r"#0[0-9a-f]0", plot.svg) is None  # every stand-in has its variable
 
 

@@ -330,14 +330,22 @@ def _draw_curves(
         label="held-out groups",
     )  # fmt: skip
     above.set_ylabel("loss")
+    above.margins(y=0.12)  # room for the names of phases
     above.set_ylim(bottom=0)
     above.legend(frameon=False)
     below.plot(epochs, _column(rows, "learning_rate"), color=faint, marker=marker)
     below.set_yscale("log")
+    below.yaxis.set_major_formatter(_write_number)
+    below.yaxis.set_minor_formatter(lambda value, place: "")
     below.set_ylabel("learning rate")
     below.set_xlabel("epoch")
     below.xaxis.get_major_locator().set_params(integer=True)
     _mark_phases(above, rows, faint)
+
+
+def _write_number(value: float, place: int) -> str:
+    """As it is typed: powers of ten would be formulas, which a page does not set."""
+    return f"{value:g}"
 
 
 def _column(rows: list[dict[str, str]], name: str) -> list[float]:
