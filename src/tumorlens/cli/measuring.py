@@ -14,7 +14,7 @@ from tumorlens.cli import words
 if TYPE_CHECKING:
     from tumorlens.data.rows import Manifest
     from tumorlens.detector import Detector
-    from tumorlens.errors import InputError
+    from tumorlens.errors import DataError, InputError
     from tumorlens.evaluation.scores import Scores
     from tumorlens.model.session import Session
 
@@ -225,7 +225,7 @@ def score(
             is_seen=recall(detector.session),
         )
     scores = mark_twins(scored.scores, twins)
-    return Scoring(scores, scored.failures, detector.session)
+    return Scoring(scores, scored.failures, detector.session, _tell_masks(scored.lost_masks))
 
 
 def fill_pointing(scores: Scores, voice: words.Voice) -> Scoring:
@@ -234,10 +234,16 @@ def fill_pointing(scores: Scores, voice: words.Voice) -> Scoring:
 
     with words.open_bar(voice, "pointing", lambda: len(scores), unit="slices") as bar:
         hits, failures = fill_hits(scores.rows, scores.peak_xy, scores.hits, progress=bar.advance)
-    notes: tuple[str, ...] = ()
-    if failures:
-        notes = (
-            f"the masks of {len(failures)} slices could not be read, and stand in no pointing "
-            f"game; the first: {failures[0]}",
-        )
-    return Scoring(replace(scores, hits=hits), notes=notes)
+    return Scoring(replace(scores, hits=hits), notes=_tell_masks(failures))
+
+
+def _tell_masks(failures: Sequence[DataError]) -> tuple[str, ...]:
+    if not failures:
+        return ()
+    if len(failures) == 1:
+        told = "the mask of 1 slice could not be used, and stands in no pointing game"
+        return (f"{told}: {failures[0]}",)
+    return (
+        f"the masks of {len(failures)} slices could not be used, and stand in no pointing "
+        f"game; the first: {failures[0]}",
+    )

@@ -53,11 +53,15 @@ class Lesion:
         return np.asarray(distance[row, column] <= MARGIN * max(height, width))
 
 
-def read_lesion(row: Row) -> Lesion | None:
+def read_lesion(row: Row, shape: tuple[int, int] | None = None) -> Lesion | None:
     """The lesion of a tumor slice; None where nothing is drawn.
 
+    Args:
+        row: of the slice.
+        shape: (H, W) of its picture, where that is known: a mask must have it.
+
     Raises:
-        DataError: the mask cannot be read; names both files.
+        DataError: the mask cannot be read, or is of another size; names both files.
     """
     if row.label != "tumor":
         return None
@@ -69,15 +73,25 @@ def read_lesion(row: Row) -> Lesion | None:
         mask = read_slice(row.mask, row.mask_frame).pixels > 0
     except InputError as error:
         raise DataError(f"mask of {row.path}: {error}") from None
+    if shape is not None and mask.shape != shape:
+        size, wanted = (f"{width} x {height}" for height, width in (mask.shape, shape))
+        raise DataError(
+            f"mask of {row.path}: {row.mask}: expected {wanted} pixels as its picture, got {size}"
+        )
     return Lesion(mask=mask) if mask.any() else None
 
 
-def judge_pointing(row: Row, finding: Finding) -> tuple[float, float, float]:
+def judge_pointing(
+    row: Row, finding: Finding, shape: tuple[int, int] | None = None
+) -> tuple[float, float, float]:
     """Whether the peak, the center of the head and the best cell hit: 1, 0, or NaN if unknown.
 
     The center is that of the prepared image: the middle of the head's bounding box.
+
+    Raises:
+        DataError: as `read_lesion`.
     """
-    lesion = read_lesion(row)
+    lesion = read_lesion(row, shape)
     if lesion is None or finding.peak_xy is None:
         return np.nan, np.nan, np.nan
     points = [finding.peak_xy]

@@ -29,10 +29,13 @@ class Scored:
     Attributes:
         scores: of the slices that could be read.
         failures: one error for each that could not.
+        lost_masks: one error for each mask that could not be used; its slice is scored, but stands
+            in no pointing game.
     """
 
     scores: Scores
     failures: tuple[InputError, ...]
+    lost_masks: tuple[DataError, ...] = ()
 
 
 def score_manifest(
@@ -57,11 +60,16 @@ def score_manifest(
     findings: list[Finding] = []
     seen: list[float] = []
     hits: list[tuple[float, float, float]] = []
+    lost_masks: list[DataError] = []
     for slice_, finding in detector.judge(reading):
         row = reading.rows[len(findings)]
         findings.append(_shrink(finding))
         seen.append(np.nan if is_seen is None else float(is_seen(slice_)))
-        hits.append(judge_pointing(row, finding))
+        try:
+            hits.append(judge_pointing(row, finding, slice_.pixels.shape))
+        except DataError as error:
+            lost_masks.append(error)
+            hits.append((np.nan, np.nan, np.nan))
         if progress is not None:
             progress(len(findings) + len(reading.failures), len(manifest))
     if not findings:
@@ -77,7 +85,7 @@ def score_manifest(
         seen=np.array(seen),
         hits=np.array(hits),
     )
-    return Scored(scores, tuple(reading.failures))
+    return Scored(scores, tuple(reading.failures), tuple(lost_masks))
 
 
 class _Reading:
