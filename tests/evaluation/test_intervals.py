@@ -122,3 +122,15 @@ def test_intervals_cover(groups):
         low, high = bound_replicates(drawn, groups, value=value, share=True)
         hits += low <= truth <= high
     assert 0.91 <= hits / rounds <= 0.985
+
+
+def test_where_no_draw_differs_there_is_no_interval():
+    """A model that calls everything a tumor: its balanced accuracy is not known without error."""
+    rows = make_rows(range(50), [True, False] * 25)
+    cases = Cases.of(make_scores(rows, np.linspace(0.9, 0.99, 50)))
+    found = {one.name: one for one in measure(build_families(cases), cases.names)}
+    for name in ("balanced_accuracy", "mcc"):
+        assert (found[name].low, found[name].high) == (None, None)
+        assert "no draw of groups differs" in found[name].note
+    assert found["sensitivity"].method == "exact"
+    assert found["brier"].low < found["brier"].value < found["brier"].high

@@ -1,5 +1,7 @@
 """Level-matched and within-patient AUC against loops that spell the definitions out."""
 
+import warnings
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
@@ -127,3 +129,12 @@ def test_levels_compare_inside_one_sequence_only():
 def test_without_positions_there_are_no_such_figures():
     rows = make_rows("ab", [True, False])
     assert levels.level_families(Cases.of(make_scores(rows, np.array([0.9, 0.1])))) == []
+
+
+def test_the_rate_at_a_level_where_no_other_patient_lies_is_unknown():
+    position = np.array([0.0, 0.02, 0.96, 1.0])
+    tumor = np.array([True, False, True, False])
+    group, one = np.array([0, 0, 1, 1]), np.zeros(4, dtype=np.intp)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isnan(levels.score_positions(position, tumor, group, one)).all()

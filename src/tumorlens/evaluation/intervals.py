@@ -38,6 +38,9 @@ FEW_GROUPS = 20
 LARGEST_STEP = np.log(20.0)
 """On the logit or logarithmic scale: how far a replicate may lie from the figure."""
 
+NO_SPREAD = 1e-9
+"""An interval narrower than this is none: every draw gave the figure itself."""
+
 CELLS_AT_ONCE = 4_000_000
 """Weights that are held as floats at one time: about 32 MB."""
 
@@ -245,6 +248,9 @@ def _finish(statistic: Statistic, values: FloatArray, group_names: Sequence[str]
     )
     if np.isnan(low):
         return estimate
+    if high - low < NO_SPREAD:  # the draws see no error, which does not mean that there is none
+        note = "; ".join(filter(None, (estimate.note, "no draw of groups differs")))
+        return _with(estimate, note=note)
     return _with(estimate, low=low, high=high, method="bootstrap")
 
 

@@ -26,6 +26,8 @@ TOLERANCE = 0.05
 """Largest difference in position of two slices at one level."""
 KERNEL = 0.08
 """Standard deviation of the Gaussian that smooths the tumor rate along the head."""
+LEAST_WEIGHT = 1e-6
+"""Of all other patients' slices together: with less, none lies within five deviations."""
 STEPS = 1000
 """Positions are rounded to this share of the head for the tumor rate; the kernel is 80 steps."""
 MOST_CELLS = 2000
@@ -66,8 +68,8 @@ def score_positions(
         stratum: (n,) source and sequence; only slices of the same one count.
 
     Returns:
-        (n,) rates, smoothed with a Gaussian of standard deviation 0.08; NaN where a stratum has
-        no other group.
+        (n,) rates, smoothed with a Gaussian of standard deviation 0.08; NaN where no other group
+        of the stratum has a slice near.
     """
     step = np.round(position * STEPS).astype(np.intp)
     grid = np.arange(STEPS + 1)
@@ -91,7 +93,8 @@ def _rate_elsewhere(
             break
         own = kernel[np.ix_(step[rows], step[rows])]
         others = everyone[step[rows]] - own.sum(axis=1)
-        rate[rows] = (ill[step[rows]] - own @ tumor[rows]) / others
+        near = others > LEAST_WEIGHT  # the difference of two sums is never exactly 0
+        rate[rows[near]] = (ill[step[rows]] - own @ tumor[rows])[near] / others[near]
     return rate
 
 
