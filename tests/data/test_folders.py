@@ -1,5 +1,7 @@
 """Manifests built from class folders and from trees of DICOM and NIfTI files."""
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -225,3 +227,13 @@ def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path, monkeypatch):
     )
     with pytest.raises(InputError, match="cannot be listed"):
         read_data(tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names there are always text")
+def test_a_name_that_is_no_text_is_refused_since_no_manifest_can_hold_it(tmp_path):
+    (tmp_path / "yes").mkdir()
+    write_picture(tmp_path / "yes" / "a.png", PIXELS)
+    with suppress(OSError):  # some file systems take text only
+        (tmp_path / "yes" / "a.png").rename(tmp_path / "yes" / os.fsdecode(b"\xff.png"))
+        with pytest.raises(DataError, match=r"\\udcff.png.*not UTF-8.*rename"):
+            read_data(tmp_path)

@@ -60,9 +60,21 @@ def _sources(place: Path) -> Iterator[Found]:
             path = Path(found.path)
             if path.is_dir() or ".." in path.parts:
                 raise found
-            yield found
+            yield _with_text_names(found)
         elif not isinstance(found, Skipped) and not is_mask(found):
-            yield found
+            yield _with_text_names(found)
+
+
+def _with_text_names(source: Found) -> Found:
+    """Refuse what no manifest could name before its slices are judged for an hour."""
+    for path in {str(_file(source)), source.path}:
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            raise DataError(
+                f"{ascii(path)[1:-1]}: its name is not UTF-8, so no table can hold it; rename it"
+            ) from None
+    return source
 
 
 def _file(source: Found) -> Path:
