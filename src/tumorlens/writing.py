@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from tumorlens.errors import UsageError
 
-__all__ = ["check_writable", "open_when_done", "partial_path", "replace_when_done", "write_text"]
+__all__ = [
+    "check_results",
+    "check_writable",
+    "open_when_done",
+    "partial_path",
+    "replace_when_done",
+    "write_text",
+]
 
 
 def partial_path(path: Path) -> Path:
@@ -36,6 +43,21 @@ def check_writable(path: Path, *, overwrite: bool = False) -> None:
         raise UsageError(f"{path}: exists already; choose another name or give --overwrite")
     if not path.absolute().parent.is_dir():
         raise UsageError(f"{path}: its folder does not exist; create {path.parent} first")
+
+
+def check_results(paths: Iterable[Path | None], *, overwrite: bool = False) -> None:
+    """`check_writable` for each result file that is asked for; and no two are one file.
+
+    Raises:
+        UsageError: names the file and what to do.
+    """
+    known: set[str] = set()
+    for path in filter(None, paths):
+        place = os.path.realpath(path)
+        if place in known:
+            raise UsageError(f"{path}: is named for two results; give each a file of its own")
+        known.add(place)
+        check_writable(path, overwrite=overwrite)
 
 
 @contextmanager

@@ -214,3 +214,14 @@ def test_the_old_card_is_left_alone(site, model, tmp_path):
     assert calibrate(model, site, "--output", tmp_path / "new.onnx", "--quiet") == 0
     assert model.read_bytes() == before
     assert msgspec.json.decode(Detector(model).card.to_json())["history"] == []
+
+
+def test_bad_wishes_are_refused_before_the_cases_are_judged(site, model, tmp_path, capsys):
+    new = tmp_path / "new.onnx"
+    assert calibrate(model, site, "--output", new, "--name", " ") == 2
+    assert "an operating point needs a name" in capsys.readouterr().err
+    assert calibrate(model, site, "--output", new, "--run-log", new) == 2
+    assert "is named for two results" in capsys.readouterr().err
+    assert calibrate(model, site, "--output", new, "--run-log", tmp_path / "no" / "log.json") == 2
+    assert "its folder does not exist" in capsys.readouterr().err
+    assert not new.exists()

@@ -175,7 +175,7 @@ def test_masks_that_cannot_be_read_are_counted(site, model, tmp_path, capsys):
     assert evaluate("--scores", file, "--output", output) == 0
     assert figures(output)["pointing"]["n"] == 22
     note = json.loads(output.read_text())["notes"][0]
-    assert "the masks of 2 slices could not be read, and stand in no pointing game" in note
+    assert "the masks of 2 slices could not be used, and stand in no pointing game" in note
     assert "gone.png" in note
     assert "the masks of 2 slices" in " ".join(capsys.readouterr().out.split())
 
@@ -229,3 +229,37 @@ def test_an_existing_result_is_refused_before_the_work(site, model, tmp_path, ca
     assert output.read_text() == "kept"
     assert evaluate(model, site, "--output", output, "--overwrite", "--quiet") == 0
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("broken", ["missing", "blank", "small"])
+def test_a_mask_that_cannot_serve_is_told_and_stands_in_no_pointing_game(
+    site, model, tmp_path, capsys, broken
+):
+    Image.fromarray(np.zeros((64, 64), np.uint8)).save(site / "blank.png")
+    Image.fromarray(np.eye(9, dtype=np.uint8) * 255).save(site / "small.png")
+    manifest = site / "manifest.csv"
+    with manifest.open(encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    first = next(row for row in rows if row["label"] == "tumor")
+    first.update(box="", mask=f"{broken}.png")
+    with manifest.open("w", encoding="utf-8", newline="") as stream:
+        table = csv.DictWriter(stream, list(first))
+        table.writeheader()
+        table.writerows(rows)
+    output = tmp_path / "e.json"
+    assert evaluate(model, site, "-o", output) == 0
+    assert figures(output)["pointing"]["n"] == 23
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "the mask of 1 slice could not be used, and stands in no pointing game" in shown
+    assert f"{broken}.png" in shown.replace(" ", "")
+
+
+def test_a_negative_seed_and_one_file_for_two_results_are_refused(site, model, tmp_path, capsys):
+    output = tmp_path / "e.json"
+    assert evaluate(model, site, "--seed", "-1") == 2
+    assert "-1 is not in the range x>=0" in capsys.readouterr().err
+    assert evaluate(model, site, "--replicates", 10**9) == 2
+    assert "100<=x<=100000" in capsys.readouterr().err
+    assert evaluate(model, site, "-o", output, "--report", output) == 2
+    assert "is named for two results" in capsys.readouterr().err
+    assert not output.exists()

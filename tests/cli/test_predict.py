@@ -157,6 +157,15 @@ def test_run_log(predict, folder, tmp_path):
 # Errors and exit codes
 
 
+def test_records_and_run_log_are_two_files(predict, folder, tmp_path):
+    log = tmp_path / "log.json"
+    said = predict(folder, "--output", log, "--run-log", log, code=2).err
+    assert "is named for two results" in said
+    said = predict(folder, "--run-log", tmp_path / "no" / "log.json", code=2).err
+    assert "its folder does not exist" in said
+    assert not log.exists()
+
+
 def test_bad_files_get_their_record_and_the_run_goes_on(predict, folder):
     (folder / "n1.png").write_bytes(b"")
     shown = predict(folder, folder / "gone.png", "--format", "jsonl", code=1)

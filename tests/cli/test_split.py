@@ -59,7 +59,10 @@ def test_the_same_seed_gives_the_same_file(site, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--folds", "50"], "cannot be split into 50 parts"),
+        (["--folds", "50"], "cannot be split into 50 parts (0 to 49); expected"),
+        (["--folds", str(10**15)], "cannot be split into 1000000000000000 parts"),
+        (["--folds", "3", "--fractions", "0.5", "0.3", "0.2"], "either --folds or --fractions"),
+        (["--seed", "-1"], "-1 is not in the range x>=0"),
         (["--fractions", "0.5", "0.2", "0.2"], "add up to 1"),
         (["--map", "yes"], "--map yes: expected NAME=MEANING"),
     ],
@@ -93,3 +96,23 @@ def test_broken_volumes_are_said(site, tmp_path, capsys):
     assert "1 slice cannot be read; its note says why" in capsys.readouterr().err
     notes = [row["note"] for row in read(output) if row["path"].endswith("broken.nii.gz")]
     assert notes[0].startswith("unreadable: ")
+
+
+def test_two_results_may_not_be_one_file(site, tmp_path, capsys):
+    output = tmp_path / "split.csv"
+    again = f"{tmp_path}/../{tmp_path.name}/split.csv"
+    assert run(["split", str(site), "--no-twins", "-o", str(output), "--run-log", again]) == 2
+    assert "is named for two results" in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_parts_stand_in_their_order_and_unlabelled_slices_are_counted(tmp_path, capsys):
+    lines = [f"{n}.png,p{n},{'' if n % 2 else 'tumor'}" for n in range(8)]
+    (tmp_path / "set.csv").write_text("path,group,label\n" + "\n".join(lines) + "\n")
+    output = str(tmp_path / "split.csv")
+    fractions = ["--fractions", "0.5", "0.375", "0.125"]
+    assert run(["split", str(tmp_path / "set.csv"), "-o", output, *fractions]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in said[:3]] == ["train", "validation", "test"]
+    assert "4 slices of 4 groups, 2 with a tumor, 0 without, 2 unlabelled" in said[0]
+    assert "1 slice of 1 group" in said[2]

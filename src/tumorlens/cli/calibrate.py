@@ -15,7 +15,7 @@ from tumorlens.cli.measuring import (
     score,
 )
 from tumorlens.errors import UsageError
-from tumorlens.writing import check_writable
+from tumorlens.writing import check_results
 
 if TYPE_CHECKING:
     from tumorlens.evaluation.adoption import Adoption
@@ -81,7 +81,9 @@ def command(
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
     if output is None:
         raise UsageError("--output NEW.onnx is missing: where should the new model go?")
-    check_writable(output, overwrite=overwrite)
+    if not options["point"].strip():
+        raise UsageError("--name: an operating point needs a name")
+    check_results((output, run_log), overwrite=overwrite)
     detector = open_detector(
         model, operating_point="balanced", threads=options["threads"], device=options["device"]
     )

@@ -18,7 +18,7 @@ from tumorlens.cli.measuring import (
     score,
 )
 from tumorlens.errors import UsageError
-from tumorlens.writing import check_writable, write_text
+from tumorlens.writing import check_results, write_text
 
 if TYPE_CHECKING:
     from tumorlens.detector import Detector
@@ -59,12 +59,14 @@ __all__ = ["command"]
 @click.option("--keep-all", is_flag=True, help="Also count rows noted as CT or doubtful.")
 @click.option(
     "--replicates",
-    type=click.IntRange(min=100),
+    type=click.IntRange(100, 100_000),
     default=1000,
     show_default=True,
     help="Draws of groups behind an interval.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of these draws.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of these draws."
+)
 @click.option(
     "--save-scores",
     type=words.FILE,
@@ -100,8 +102,7 @@ def command(
     from tumorlens.evaluation.assessment import evaluate_scores
 
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
-    for file in filter(None, (output, save_scores, report, run_log)):
-        check_writable(file, overwrite=overwrite)
+    check_results((output, save_scores, report, run_log), overwrite=overwrite)
     asking = _Asking(inputs, scores_file, voice, options)
     scoring = asking.answer()
     other = None if compare is None else _Asking(inputs, None, voice, options).other(compare)

@@ -18,7 +18,7 @@ from tumorlens.cli.outputs import Form, check_options, guess_form, open_writer, 
 from tumorlens.errors import UsageError
 from tumorlens.report.records import Written, list_columns
 from tumorlens.report.tables import count_words
-from tumorlens.writing import partial_path
+from tumorlens.writing import check_results, partial_path
 
 if TYPE_CHECKING:
     from tumorlens.report.heatmaps import HeatmapFolder
@@ -86,6 +86,7 @@ def command(
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
     form = form or guess_form(output)
     check_options(output, form, overwrite=overwrite, resume=resume)
+    check_results((output, run_log), overwrite=True)
     detector = open_detector(**model)
     voice.detail(f"model {detector.name} ({detector.session.path}), {detector.threads} threads")
     columns = list_columns(detector.card.classes, summary=summary)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from tumorlens.cli import words
 from tumorlens.cli.measuring import (
@@ -15,7 +18,8 @@ from tumorlens.cli.measuring import (
     read_whole,
     twins_option,
 )
-from tumorlens.writing import check_writable
+from tumorlens.errors import UsageError
+from tumorlens.writing import check_results
 
 if TYPE_CHECKING:
     from tumorlens.data.rows import Manifest
@@ -35,7 +39,9 @@ __all__ = ["command"]
     metavar="TRAIN VALIDATION TEST",
     help="Shares of the parts, where no folds are asked for.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Settles ties.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Settles ties."
+)
 @map_option
 @twins_option
 @groups_option
@@ -72,9 +78,11 @@ def command(
     """
     from tumorlens.data.splits import split_manifest
 
+    given = ctx.get_parameter_source("fractions")
+    if options["folds"] is not None and given is ParameterSource.COMMANDLINE:
+        raise UsageError("give either --folds or --fractions, not both")
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
-    for file in filter(None, (output, run_log)):
-        check_writable(file, overwrite=overwrite)
+    check_results((output, run_log), overwrite=overwrite)
     whole = read_whole(data, classes=options["mapped"], shared_groups=options["shared_groups"])
     grouped = group_by_twins(whole, options["twins"], options["threads"], voice)
     parted, notes = split_manifest(
@@ -97,14 +105,23 @@ def command(
     return 0
 
 
-def _summary(manifest: Manifest) -> list[str]:
-    lines = []
-    for split in dict.fromkeys(sorted(row.split for row in manifest.rows)):
+def _summary(manifest: Manifest) -> Iterator[str]:
+    from tumorlens.data.splits import PARTS
+
+    parts = list(PARTS)
+    order = sorted(
+        {row.split for row in manifest.rows},
+        key=lambda name: parts.index(name) if name in parts else int(name),
+    )
+    for split in order:
         part = manifest.where(lambda row, split=split: row.split == split)  # type: ignore[misc]
-        tumors = sum(row.label == "tumor" for row in part.rows)
-        healthy = sum(row.label == "no_tumor" for row in part.rows)
-        lines.append(
-            f"{split}: {len(part)} slices of {len(part.groups)} groups, "
-            f"{tumors} with a tumor, {healthy} without"
+        labels = Counter(row.label for row in part.rows)
+        unlabelled = f", {labels['']} unlabelled" if labels[""] else ""
+        yield (
+            f"{split}: {_count(len(part), 'slice')} of {_count(len(part.groups), 'group')}, "
+            f"{labels['tumor']} with a tumor, {labels['no_tumor']} without{unlabelled}"
         )
-    return lines
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

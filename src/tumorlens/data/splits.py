@@ -54,19 +54,24 @@ def split_manifest(
         UsageError: fewer than two folds, or fractions that do not add up to 1.
         DataError: fewer groups than parts.
     """
-    names, shares = _parts(folds, fractions)
     groups = {key: number for number, key in enumerate(manifest.groups)}
-    if len(groups) < len(names):
-        what = "group" if len(groups) == 1 else "groups"
-        raise DataError(
-            f"{manifest.name}: {len(groups)} {what} cannot be split into {len(names)} parts "
-            f"({', '.join(names)}); expected at least one group a part: "
-            "ask for fewer parts or add patients"
-        )
+    if folds is not None:  # before a list of them is made
+        _require_groups(manifest, len(groups), folds, f"0 to {folds - 1}")
+    names, shares = _parts(folds, fractions)
+    _require_groups(manifest, len(groups), len(names), ", ".join(names))
     kinds, counts = _count(manifest.rows, groups)
     dealt = deal_groups(counts, shares, seed)
     rows = (replace(row, split=names[dealt[groups[row.group_key]]]) for row in manifest.rows)
     return manifest.with_rows(rows), _tell_uneven(kinds, counts, dealt, names, shares)
+
+
+def _require_groups(manifest: Manifest, groups: int, parts: int, names: str) -> None:
+    if groups < parts:
+        what = "1 group" if groups == 1 else f"{groups} groups"
+        raise DataError(
+            f"{manifest.name}: {what} cannot be split into {parts} parts ({names}); expected at "
+            "least one group a part: ask for fewer parts or add patients"
+        )
 
 
 def fold_manifest(manifest: Manifest, *, folds: int, seed: int = 0) -> tuple[Manifest, list[str]]:
