@@ -56,3 +56,16 @@ def test_get_says_where_a_set_lies(tmp_path, capsys):
     assert run(["data", "get", "navoneel", str(tmp_path / "new")]) == 2
     assert "kaggle.com" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+def test_the_list_is_no_wider_than_the_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "60")
+    assert run(["data", "list", "navoneel"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    address = [line for line in lines if "https://" in line]
+    assert max(len(line) for line in lines if line not in address) <= 60
+
+
+def test_help_breaks_off_in_no_sentence(capsys):
+    assert run(["data", "--help"]) == 0
+    assert "..." not in capsys.readouterr().out.split("Commands:")[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_WIDTH = 96
+_WIDEST = 96
 
 
 @click.group(short_help="Public sets: list, add, get.")
@@ -26,7 +27,7 @@ def command() -> None:
     """Public sets of brain MRI slices: what they are, their terms, and what is wrong with them."""
 
 
-@command.command("list")
+@command.command("list", short_help="Terms, citation and faults of each set.")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 def list_sets(names: tuple[str, ...]) -> None:
     """Say of each public set what it is, where it lies, its terms, how to cite it, its faults."""
@@ -37,7 +38,7 @@ def list_sets(names: tuple[str, ...]) -> None:
         click.echo("\n".join(_describe(name, find_set(name))) + "\n")
 
 
-@command.command("add")
+@command.command("add", short_help="Read a download into a manifest.")
 @click.argument("name")
 @click.argument("path", type=words.DATA)
 @twins_option
@@ -78,7 +79,7 @@ def add(
     voice.say(f"{target}: {len(grouped)} slices in {len(grouped.groups)} groups")
 
 
-@command.command("get")
+@command.command("get", short_help="Fetch a set that has a plain address.")
 @click.argument("name")
 @click.argument("folder", type=words.DATA)
 @words.voice_options
@@ -118,7 +119,7 @@ def _describe(name: str, known: PublicSet) -> Iterator[str]:
     for word, text in lines:
         yield textwrap.fill(
             text,
-            _WIDTH,
+            min(_WIDEST, shutil.get_terminal_size((_WIDEST, 0)).columns),
             initial_indent=f"  {word:8} ",
             subsequent_indent=" " * 11,
             break_long_words=False,
