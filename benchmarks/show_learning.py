@@ -373,12 +373,15 @@ def print_line(one: Line) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folds", type=Path, metavar="FILE")
-    parser.add_argument("--left-out", action="append", default=[], metavar="NAME=FILE")
+    parser.add_argument("--left-out", action="append", default=[], metavar="NAME=FILE[+FILE]")
     options = parser.parse_args()
     pairs = [one.partition("=")[::2] for one in options.left_out]
     files = Files(
         None if options.folds is None else read_scores(options.folds),
-        {name: read_scores(file) for name, file in pairs},
+        {
+            name: join_scores([read_scores(one) for one in str(file).split("+")])
+            for name, file in pairs
+        },
     )
     print("| figure | value (95 % interval) | aim | slices | groups | beside it |")
     print("|---|---|---|---|---|---|")

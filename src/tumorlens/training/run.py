@@ -58,7 +58,7 @@ Notice = Callable[[str], None]
 Indices = npt.NDArray[np.intp]
 Progress = Callable[[int, int], None]
 
-_EMBEDDED = 6000  # pictures that familiarity is fitted on
+_EMBEDDED = 200  # pictures of a source and sequence that familiarity is fitted on
 
 
 @dataclass(frozen=True)
@@ -279,14 +279,25 @@ def _describe_sides(
 def _fit_familiarity(
     network: TumorNetwork, prepared: PreparedRows, kept: npt.NDArray[np.intp], seed: int
 ) -> FamiliarityFit:
-    rng = np.random.default_rng(seed)
-    chosen = np.sort(rng.permutation(kept)[:_EMBEDDED])
+    chosen = _draw_alike(prepared, kept, seed)
     embedded = [
         network.embed(network.features(prepared.take(part)[0]))
         for part in np.array_split(chosen, max(1, len(chosen) // 64))
     ]
     sources = np.array([prepared.rows[index].source for index in chosen], dtype=object)
     return fit_projection(torch.cat(embedded).numpy(), sources)
+
+
+def _draw_alike(prepared: PreparedRows, kept: Indices, seed: int) -> Indices:
+    """The same number of each source and sequence, so that no large set alone says what is usual."""
+    taken: Counter[tuple[str, str]] = Counter()
+    chosen = []
+    for index in np.random.default_rng(seed).permutation(kept).tolist():
+        row = prepared.rows[index]
+        taken[row.source, row.sequence] += 1
+        if taken[row.source, row.sequence] <= _EMBEDDED:
+            chosen.append(index)
+    return np.sort(np.array(chosen, np.intp))
 
 
 def _write_card(
