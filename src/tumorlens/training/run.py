@@ -289,7 +289,7 @@ def _fit_familiarity(
 
 
 def _draw_alike(prepared: PreparedRows, kept: Indices, seed: int) -> Indices:
-    """The same number of each source and sequence, so that no large set alone says what is usual."""
+    """As many of each source and sequence: no large set alone shall say what is usual."""
     taken: Counter[tuple[str, str]] = Counter()
     chosen = []
     for index in np.random.default_rng(seed).permutation(kept).tolist():
