@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
-__all__ = ["FORMATS", "Encoding", "read_encoding"]
+__all__ = ["FORMATS", "Encoding", "decode_bare", "encode_jpeg", "read_encoding"]
 
 FORMATS = ("", "JPEG", "PNG", "WEBP", "TIFF", "BMP")
 """Picture formats by Pillow's names; anything else, such as DICOM, is the empty one."""
@@ -46,3 +49,16 @@ def read_encoding(path: str | os.PathLike[str]) -> Encoding:
             )
     except Exception:  # Pillow raises anything on damaged files; readers tell of them
         return Encoding("", size, 0, 0.0)
+
+
+def encode_jpeg(pixels: npt.NDArray[np.uint8], quality: int = 90) -> bytes:
+    """A grey picture (H, W) as the bytes of a JPEG file."""
+    stream = BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=quality)
+    return stream.getvalue()
+
+
+def decode_bare(data: bytes) -> npt.NDArray[np.uint8]:
+    """Grey pixels (H, W) by Pillow and nothing else: what a reader's time is compared with."""
+    with Image.open(BytesIO(data), formats=FORMATS[1:]) as picture:
+        return np.asarray(picture.convert("L"))

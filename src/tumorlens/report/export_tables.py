@@ -6,10 +6,11 @@ from rich.console import Console
 from rich.text import Text
 
 from tumorlens.evaluation.comparison import Difference
+from tumorlens.exporting.benchmarking import Benchmark, Result
 from tumorlens.exporting.parity import ParityReport, SourceParity
 from tumorlens.report.tables import make_table
 
-__all__ = ["print_parity"]
+__all__ = ["print_benchmark", "print_parity"]
 
 
 def print_parity(console: Console, report: ParityReport) -> None:
@@ -29,6 +30,61 @@ def print_parity(console: Console, report: ParityReport) -> None:
     console.print(make_table("By source", columns, map(_show_source, report.sources)))
     for miss in report.misses:
         console.print(Text(f"Missed: {miss}.", style="bold red"))
+
+
+def print_benchmark(console: Console, benchmark: Benchmark) -> None:
+    """Print the machine, what each model costs there, and how far the network is from the roof."""
+    machine = benchmark.machine
+    sets = ", ".join(machine.instructions) or "unknown instruction sets"
+    console.print(Text(f"{machine.processor}, {machine.cores} cores, {machine.system}: {sets}."))
+    console.print(Text(machine.integers))
+    for numbers, peaks in benchmark.peaks.items():
+        told = ", ".join(f"{peak / 1e9:.0f} on {number}" for number, peak in peaks.items())
+        console.print(Text(f"Peak of {numbers}: {told} thread(s), in 10⁹ multiply-adds a second."))
+    results = benchmark.results
+    network = (
+        "MB",
+        "load ms",
+        "network ms",
+        "p95",
+        "roofline ms",
+        "of roofline",
+        "slices/s",
+        "MB RAM",
+    )
+    title = "The network: one prepared slice; slices/s in batches of 8"
+    console.print(make_table(title, ("", *network), map(_show_network, results)))
+    title = "A slice in ONNX Runtime on one thread: from the bytes of a picture to a verdict"
+    models = {one.file: one for one in reversed(results)}
+    whole = ("prepare ms", "decode + network ms", "whole ms", "whole / (decode + network)", "mJ")
+    console.print(make_table(title, ("", *whole), map(_show_whole, reversed(models.values()))))
+
+
+def _show_network(one: Result) -> tuple[str, ...]:
+    measured, network = one.measured, one.measured.network
+    memory = "" if measured.memory is None else f"{measured.memory / 1e6:.0f}"
+    return (
+        _name(one),
+        f"{one.bytes / 1e6:.2f}",
+        f"{1e3 * measured.load:.0f}",
+        f"{1e3 * network.median:.2f}",
+        f"{1e3 * network.p95:.2f}",
+        f"{1e3 * one.roofline:.2f}",
+        f"{one.roofline / network.median:.0%}",
+        f"{measured.throughput:.0f}",
+        memory,
+    )
+
+
+def _show_whole(one: Result) -> tuple[str, ...]:
+    measured = one.measured
+    seconds = (measured.prepare, measured.bare, measured.whole)
+    energy = "" if measured.joules is None else f"{1e3 * measured.joules:.1f}"
+    return one.model, *(f"{1e3 * s.median:.2f}" for s in seconds), f"{one.overhead:.2f}", energy
+
+
+def _name(one: Result) -> str:
+    return f"{one.model}\n{one.runtime}, {one.threads} thread{'' if one.threads == 1 else 's'}"
 
 
 def _show(difference: Difference | None) -> str:

@@ -30,8 +30,11 @@ __all__ = [
     "FAINT",
     "HUES",
     "INK",
+    "TRAINING",
+    "VALIDATION",
     "Drawing",
     "Interval",
+    "open_picture",
     "plot_confusion",
     "plot_curves",
     "plot_forest",
@@ -40,6 +43,7 @@ __all__ = [
     "plot_precision_recall",
     "plot_reliability",
     "plot_roc",
+    "save_picture",
     "shorten_label",
 ]
 
@@ -300,14 +304,24 @@ def plot_curves(curves: Path, picture: Path) -> None:
         picture: PNG to write; replaced if there.
     """
     rows = _read_curves(curves)
-    figure = load("matplotlib.figure", "plots").Figure(figsize=(7, 5), layout="constrained")
+    figure = open_picture(7, 5)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     for one in (above, below):
         one.spines[["top", "right"]].set_visible(False)
         one.grid(alpha=0.25)
     _draw_curves(above, below, rows, (TRAINING, VALIDATION, "#555555"))
+    save_picture(figure, picture, overwrite=True)
+
+
+def open_picture(width: float, height: float) -> Any:
+    """An empty figure, in inches, that no page shall hold."""
+    return load("matplotlib.figure", "plots").Figure(figsize=(width, height), layout="constrained")
+
+
+def save_picture(figure: Any, picture: Path, *, overwrite: bool = False) -> None:
+    """Write a figure as PNG, with the sentence of research use."""
     figure.text(0.99, 0.01, RESEARCH_USE, ha="right", fontsize=7, color="#555555")
-    with replace_when_done(picture, overwrite=True) as partial:
+    with replace_when_done(picture, overwrite=overwrite) as partial:
         figure.savefig(partial, format="png", dpi=130)
 
 

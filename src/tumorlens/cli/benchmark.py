@@ -1,0 +1,120 @@
+"""``tumorlens benchmark``: how fast models run on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tumorlens.cli import words
+from tumorlens.errors import UsageError
+from tumorlens.exporting.runtimes import RUNTIMES, find_runtimes
+from tumorlens.writing import check_writable, write_text
+
+if TYPE_CHECKING:
+    from tumorlens.exporting.benchmarking import Benchmark
+
+__all__ = ["command"]
+
+
+@click.command(short_help="Measure how fast models run on this machine.")
+@click.argument("models", nargs=-1, metavar="[MODEL...]")
+@click.option(
+    "--runtime",
+    "runtimes",
+    multiple=True,
+    type=click.Choice(list(RUNTIMES)),
+    help="Only this one. Repeatable.  [default: every one that is installed]",
+)
+@click.option(
+    "--threads",
+    "threads",
+    multiple=True,
+    type=click.IntRange(min=1),
+    help="Threads of the network. Repeatable.  [default: one, and one for each core]",
+)
+@click.option(
+    "--picture",
+    type=words.FILE,
+    metavar="FILE",
+    help="A picture to judge.  [default: a painted JPEG of 512 x 512]",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0.05),
+    default=1.0,
+    show_default=True,
+    help="For each timing, about.",
+)
+@click.option("--plot", type=words.FILE, metavar="FILE.png", help="Also draw a picture.")
+@words.output_option
+@words.overwrite_option
+@words.voice_options
+def command(
+    *,
+    models: tuple[str, ...],
+    runtimes: tuple[str, ...],
+    threads: tuple[int, ...],
+    picture: Path | None,
+    seconds: float,
+    plot: Path | None,
+    output: Path | None,
+    overwrite: bool,
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """Measure MODEL... (the bundled one if none is named) on this machine, for each runtime.
+
+    Each is measured in a process of its own: size, time to load, latency of one slice (median and
+    95th percentile), slices a second in batches of 8, peak memory, and the whole way from the bytes
+    of a JPEG to a verdict against bare decoding and the network alone. "Roofline" is the time that
+    the network's multiply-adds would take at this machine's measured peak.
+    """
+    from tumorlens.exporting.benchmarking import benchmark_models, paint_picture
+    from tumorlens.model.registry import find_model
+    from tumorlens.workers import available_cores
+
+    voice = words.Voice(quiet, verbose)
+    for file in filter(None, (output, plot)):
+        check_writable(file, overwrite=overwrite)
+    paths = [find_model(one) for one in models or ("default",)]
+    names = runtimes or tuple(find_runtimes())
+    numbers = sorted(set(threads or (1, available_cores())))
+    total = len(paths) * len(names) * len(numbers)
+    with words.open_bar(voice, "measuring", lambda: total, unit="trials") as bar:
+        benchmark = benchmark_models(
+            paths,
+            runtimes=names,
+            threads=numbers,
+            picture=paint_picture() if picture is None else _read(picture),
+            seconds=seconds,
+            progress=bar.advance,
+        )
+    if output is not None:
+        write_text(output, benchmark.to_json(), overwrite=overwrite)
+    if plot is not None:
+        _draw(benchmark, plot, overwrite)
+    if not quiet:
+        _show(benchmark)
+    return 0
+
+
+def _read(picture: Path) -> bytes:
+    try:
+        return picture.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{picture}: cannot be read ({error.strerror})") from None
+
+
+def _draw(benchmark: Benchmark, plot: Path, overwrite: bool) -> None:
+    from tumorlens.report.speed_plots import plot_benchmark
+
+    plot_benchmark(benchmark, plot, overwrite=overwrite)
+
+
+def _show(benchmark: Benchmark) -> None:
+    from tumorlens.report.export_tables import print_benchmark
+    from tumorlens.report.tables import open_console
+
+    print_benchmark(open_console(), benchmark)

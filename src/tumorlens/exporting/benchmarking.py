@@ -1,0 +1,163 @@
+"""How fast models run on this machine, and how far that is from what it could do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from tumorlens.errors import UsageError
+from tumorlens.exporting.arithmetic import count_multiply_adds
+from tumorlens.exporting.processors import Machine, describe_machine, measure_peak
+from tumorlens.exporting.trial import Measured, Trial
+from tumorlens.imaging.encoding import encode_jpeg
+from tumorlens.imaging.sandbox import Sandbox
+from tumorlens.model.session import Session
+from tumorlens.version import __version__
+
+__all__ = ["Benchmark", "Result", "benchmark_models", "paint_picture"]
+
+BENCHMARK_SCHEMA = 1
+_HANG = 600.0  # seconds after which a trial counts as hanging
+
+
+class Result(msgspec.Struct, frozen=True):
+    """One model in one runtime with a number of threads.
+
+    Attributes:
+        model: its name and version.
+        file: that was measured.
+        sha256: of it.
+        runtime: that ran it.
+        threads: of the network.
+        bytes: size of the file.
+        multiply_adds: for one slice, by the numbers computed with.
+        roofline: seconds that these take at the measured peak of this machine.
+        measured: what was measured.
+    """
+
+    model: str
+    file: str
+    sha256: str
+    runtime: str
+    threads: int
+    bytes: int
+    multiply_adds: dict[str, int]
+    roofline: float
+    measured: Measured
+
+    @property
+    def overhead(self) -> float:
+        """The whole slice over bare decoding and the network alone."""
+        return self.measured.whole.median / self.measured.bare.median
+
+
+class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
+    """All results, and what they were measured on.
+
+    Attributes:
+        machine: where.
+        peaks: ``float32`` and ``int8`` -> threads -> multiply-adds a second.
+        results: in the order measured.
+    """
+
+    schema: int = BENCHMARK_SCHEMA
+    kind: str = "benchmark"
+    tumorlens: str = __version__
+    machine: Machine
+    peaks: dict[str, dict[int, float]]
+    results: list[Result]
+
+    def to_json(self) -> str:
+        """Readable JSON, keys in the order of the schema."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=1).decode() + "\n"
+
+
+def benchmark_models(
+    paths: Sequence[Path],
+    *,
+    runtimes: Sequence[str],
+    threads: Sequence[int],
+    picture: bytes,
+    seconds: float = 1.0,
+    progress: Callable[[int], None] = lambda count: None,
+) -> Benchmark:
+    """Measure models, each in each runtime with each number of threads, in fresh processes.
+
+    Args:
+        paths: model files.
+        runtimes: names of `RUNTIMES`.
+        threads: numbers of threads.
+        picture: bytes of an encoded picture, from which a whole slice is judged.
+        seconds: for each timing, about.
+        progress: told how many more trials are done.
+
+    Raises:
+        ModelFileError: a file is no model.
+        UsageError: a runtime failed on a model.
+    """
+    needs = {path: count_multiply_adds(path) for path in paths}
+    kinds = sorted(set().union(*needs.values()))
+    peaks = {kind: {number: measure_peak(kind, number) for number in threads} for kind in kinds}
+    trials = (
+        (path, Trial(str(path), runtime, number, picture, seconds))
+        for path in paths
+        for runtime in runtimes
+        for number in threads
+    )
+    results = list(_run(trials, needs, peaks, progress))
+    return Benchmark(machine=describe_machine(), peaks=peaks, results=results)
+
+
+def _run(
+    trials: Iterator[tuple[Path, Trial]],
+    needs: dict[Path, Counter[str]],
+    peaks: dict[str, dict[int, float]],
+    progress: Callable[[int], None],
+) -> Iterator[Result]:
+    for path, trial in trials:
+        session = Session(path, threads=1)
+        need = needs[path]
+        yield Result(
+            model=session.card.full_name,
+            file=str(path),
+            sha256=session.sha256,
+            runtime=trial.runtime,
+            threads=trial.threads,
+            bytes=path.stat().st_size,
+            multiply_adds=dict(need),
+            roofline=sum(count / peaks[kind][trial.threads] for kind, count in need.items()),
+            measured=_measure(trial),
+        )
+        progress(1)
+
+
+def _measure(trial: Trial) -> Measured:
+    process = Sandbox("tumorlens.exporting.trial", _HANG)
+    try:
+        answer = process.call(msgspec.json.encode(trial))
+    except (ValueError, RuntimeError) as error:
+        raise UsageError(
+            f"{trial.model}: {trial.runtime} failed in a process of its own ({error}); leave it "
+            "out with --runtime, or install it again"
+        ) from None
+    finally:
+        process.close()
+    return msgspec.json.decode(answer, type=Measured)
+
+
+def paint_picture(side: int = 512, seed: int = 0) -> bytes:
+    """A JPEG of something like a head, for machines that hold no slice: speed needs no patient."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
+    radius = np.hypot(x / 0.75, y / 0.9)
+    head: Any = np.where(radius < 1, 110.0, 0.0) + np.where((radius > 0.93) & (radius < 1), 90, 0)
+    for cx, cy, size in rng.uniform((-0.5, -0.6, 0.02), (0.5, 0.6, 0.2), (24, 3)):
+        blob = np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / size**2)
+        head += rng.normal(0, 25) * blob * (radius < 1)
+    head += rng.normal(0, 4, head.shape)
+    return encode_jpeg(np.clip(head, 0, 255).astype(np.uint8))

@@ -1,0 +1,56 @@
+"""``tumorlens benchmark``: a table, a JSON file, a picture."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from convolved import write_convolved_model
+from tumorlens.cli.main import run
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return write_convolved_model(tmp_path_factory.mktemp("speed") / "model.onnx")
+
+
+def benchmark(*words):
+    return run(["benchmark", *map(str, words), "--seconds", "0.05", "--threads", "1"])
+
+
+def test_all_three_results(model, tmp_path, capsys):
+    output, plot = tmp_path / "speed.json", tmp_path / "speed.png"
+    assert benchmark(model, "--output", output, "--plot", plot) == 0
+    shown = capsys.readouterr().out
+    assert "int8 is" in shown or "instruction sets are unknown" in shown
+    assert "roofline ms" in shown
+    assert "whole / (decode + network)" in shown
+    record = json.loads(output.read_text())
+    assert (record["schema"], record["kind"]) == (1, "benchmark")
+    (result,) = record["results"]
+    assert result["model"] == "tiny 0"
+    assert set(result["measured"]) == {
+        *("load", "network", "prepare", "bare", "whole", "throughput", "memory", "joules"),
+    }
+    with Image.open(plot) as picture:
+        assert picture.format == "PNG"
+        assert picture.width > 500
+
+
+def test_one_row_of_the_whole_slice_for_each_model(model, capsys):
+    assert benchmark(model, "--threads", "2") == 0
+    network, whole = capsys.readouterr().out.split("A slice in ONNX Runtime")
+    assert network.count("tiny 0") == 2
+    assert whole.count("tiny 0") == 1
+
+
+def test_a_picture_of_ones_own_and_its_absence(model, tmp_path, capsys):
+    assert benchmark(model, "--picture", tmp_path / "none.jpg") == 2
+    assert "none.jpg: cannot be read" in capsys.readouterr().err
+
+
+def test_no_model_is_measured_over_an_existing_file(model, tmp_path, capsys):
+    plot = tmp_path / "speed.png"
+    plot.write_text("mine")
+    assert benchmark(model, "--plot", plot) == 2
+    assert "exists already" in capsys.readouterr().err

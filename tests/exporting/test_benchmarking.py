@@ -1,0 +1,103 @@
+"""Speed: what is counted and measured is what it says."""
+
+import numpy as np
+import pytest
+
+from convolved import CHANNELS, PASSING, write_convolved_model
+from tumorlens.errors import UsageError
+from tumorlens.exporting.arithmetic import count_multiply_adds
+from tumorlens.exporting.benchmarking import benchmark_models, paint_picture
+from tumorlens.exporting.processors import (
+    Machine,
+    describe_machine,
+    find_instructions,
+    measure_peak,
+)
+from tumorlens.exporting.runtimes import find_runtimes
+from tumorlens.exporting.timing import read_peak_memory, time_calls
+from tumorlens.imaging.encoding import decode_bare
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return write_convolved_model(tmp_path_factory.mktemp("speed") / "model.onnx")
+
+
+def test_multiply_adds_are_those_of_the_layers(model):
+    first = 16 * 16 * CHANNELS * 4 * 4
+    depthwise = 16 * 16 * CHANNELS * 3 * 3
+    passing = len(PASSING) * 16 * 16 * CHANNELS * CHANNELS
+    second, last = 8 * 8 * CHANNELS * CHANNELS * 2 * 2, 8 * 8 * CHANNELS
+    assert count_multiply_adds(model) == {"float32": first + depthwise + passing + second + last}
+
+
+def test_calls_are_timed_in_turns():
+    order = []
+    first, second = time_calls(lambda: order.append(1), lambda: order.append(2), seconds=0.01)
+    assert order == [1, 2] * (len(order) // 2)
+    assert first.calls == second.calls == len(order) // 2 - 3
+    assert 0 < first.best <= first.median <= first.p95
+
+
+def test_memory_grows_with_what_is_held():
+    before = read_peak_memory()
+    held = np.ones(before // 8 + 4_000_000)
+    assert read_peak_memory() > before
+    assert held[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "found", "fast"),
+    [
+        ("flags\t\t: fpu avx2 f16c", ["AVX2"], False),
+        ("flags\t\t: avx2 avx512f avx512_vnni", ["AVX2", "AVX-512", "AVX-512 VNNI"], True),
+        ("Features\t: fp asimd asimddp", ["NEON", "NEON dot product"], True),
+        ("", [], None),
+    ],
+)
+def test_instruction_sets_are_told(line, found, fast):
+    assert find_instructions(f"processor\t: 0\n{line}\n") == found
+    words = Machine("x", "Linux", 1, found).integers
+    assert ("int8 is fast" in words, "hardly faster" in words) == (fast is True, fast is False)
+
+
+def test_this_machine_has_a_name_and_a_core():
+    machine = describe_machine()
+    assert machine.processor
+    assert machine.cores >= 1
+
+
+@pytest.mark.parametrize("numbers", ["float32", "int8"])
+def test_the_peak_is_that_of_a_processor(numbers):
+    assert 1e8 < measure_peak(numbers, 1, seconds=0.05) < 1e13
+
+
+def test_a_model_is_measured_in_a_process_of_its_own(model):
+    benchmark = benchmark_models(
+        [model], runtimes=find_runtimes()[:1], threads=[1], picture=paint_picture(), seconds=0.05
+    )
+    (result,) = benchmark.results
+    measured = result.measured
+    assert (result.runtime, result.threads, result.bytes) == (
+        "onnxruntime", 1, model.stat().st_size,
+    )  # fmt: skip
+    assert result.roofline == pytest.approx(
+        result.multiply_adds["float32"] / benchmark.peaks["float32"][1]
+    )
+    assert measured.network.best < measured.bare.best < measured.whole.p95
+    assert measured.load > 0
+    assert measured.throughput > 0
+    assert result.overhead > 0
+    assert measured.memory is None or measured.memory > 10_000_000
+
+
+def test_a_picture_that_cannot_be_read_is_told(model):
+    with pytest.raises(UsageError, match=r"onnxruntime failed in a process of its own"):
+        benchmark_models(
+            [model], runtimes=["onnxruntime"], threads=[1], picture=b"no picture", seconds=0.05
+        )
+
+
+def test_the_painted_picture_is_a_jpeg_of_its_size():
+    assert decode_bare(paint_picture(96)).shape == (96, 96)
+    assert paint_picture(96) == paint_picture(96)
