@@ -48,7 +48,8 @@ class Detector:
     """A model, loaded once, that turns inputs into findings.
 
     Args:
-        model: name of the registry, or an ``.onnx`` file that honours the contract.
+        model: name of the registry, an ``.onnx`` file that honours the contract, or a session
+            that is open already; its own threads and providers then stand.
         operating_point: name of one of the card's operating points.
         threads: workers; by default one for each core that this process may use.
         providers: ONNX Runtime's execution providers, in order of preference.
@@ -62,7 +63,7 @@ class Detector:
 
     def __init__(
         self,
-        model: str | os.PathLike[str] = "default",
+        model: str | os.PathLike[str] | Session = "default",
         *,
         operating_point: str = "balanced",
         threads: int | None = None,
@@ -73,13 +74,7 @@ class Detector:
         self.threads = _at_least_one("threads", available_cores() if threads is None else threads)
         self.batch_size = _at_least_one("batch_size", batch_size)
         self.limits = limits
-        entry = find_entry(_as_model(model))
-        self._session = Session(
-            find_model(_as_model(model)),
-            threads=1,  # of each call: two calls side by side beat one call on two cores
-            providers=providers,
-            sha256=None if entry is None else entry.sha256,
-        )
+        self._session = model if isinstance(model, Session) else _open(_as_model(model), providers)
         self.card = self._session.card
         self.operating_point = operating_point
         self._point = self.card.find_operating_point(operating_point)
@@ -211,6 +206,16 @@ class Detector:
             model=self.name,
             error="; ".join(filter(None, (error.reason, error.advice))),
         )
+
+
+def _open(model: str | Path, providers: Sequence[str]) -> Session:
+    entry = find_entry(model)
+    return Session(
+        find_model(model),
+        threads=1,  # of each call: two calls side by side beat one call on two cores
+        providers=providers,
+        sha256=None if entry is None else entry.sha256,
+    )
 
 
 def predict(

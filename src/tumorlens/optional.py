@@ -16,8 +16,9 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         *("matplotlib", "jinja2", "onnx", "pooch", "usearch"),
     ),
     "train": ("torch", "lightning", "onnxscript", "safetensors"),
+    "openvino": ("openvino",),
 }
-"""Extra -> the modules it brings, by import name. ``train`` includes ``evaluate``."""
+"""Extra -> the modules it brings, by import name. All others include ``evaluate``."""
 
 
 def load(module: str, purpose: str = "") -> ModuleType:

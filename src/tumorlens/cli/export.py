@@ -14,7 +14,7 @@ from tumorlens.exporting.targets import TARGETS, Target, find_target
 from tumorlens.writing import check_writable
 
 if TYPE_CHECKING:
-    from tumorlens.exporting.conversion import Export
+    from tumorlens.exporting.parity import ParityReport
     from tumorlens.exporting.samples import Samples
 
 __all__ = ["command"]
@@ -103,9 +103,11 @@ def command(
             force=force,
             overwrite=overwrite,
             progress=bar.advance,
+            show=_ignore if quiet else _show,
         )
     if not quiet:
-        _show(export)
+        size = output.stat().st_size / 1e6
+        click.echo(words.make_printable(f"{output}: {export.card.full_name}, {size:.2f} MB"))
     if run_log is not None:
         counts = {"slices": 0 if samples is None else _count(samples)}
         watch.write_log(run_log, "export", ctx.params, counts=counts, session=detector.session)
@@ -126,12 +128,12 @@ def _count(samples: Samples | None) -> int:
     return 0 if samples is None else len(samples.calibration) + 2 * len(samples.parity)
 
 
-def _show(export: Export) -> None:
+def _show(report: ParityReport) -> None:
     from tumorlens.report.export_tables import print_parity
     from tumorlens.report.tables import open_console
 
-    console = open_console()
-    if export.report is not None:
-        print_parity(console, export.report)
-    size = export.path.stat().st_size / 1e6
-    console.print(f"{export.path}: {export.card.full_name}, {size:.2f} MB", highlight=False)
+    print_parity(open_console(), report)
+
+
+def _ignore(report: ParityReport) -> None:
+    """Quiet."""

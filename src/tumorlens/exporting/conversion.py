@@ -14,12 +14,14 @@ from tumorlens.detector import Detector
 from tumorlens.errors import DataError, UsageError
 from tumorlens.evaluation.scores import Scores
 from tumorlens.evaluation.scoring import score_manifest
+from tumorlens.exporting.openvino_format import card_path
 from tumorlens.exporting.parity import ParityReport, compare_scores
 from tumorlens.exporting.samples import Samples, prepare_images
 from tumorlens.exporting.targets import Target
 from tumorlens.model.card import Card
 from tumorlens.model.graph import write_model
-from tumorlens.writing import check_writable
+from tumorlens.model.session import Session
+from tumorlens.writing import check_writable, replace_when_done
 
 __all__ = ["Export", "export_model"]
 
@@ -53,6 +55,7 @@ def export_model(
     force: bool = False,
     overwrite: bool = False,
     progress: Progress = lambda count: None,
+    show: Callable[[ParityReport], None] = lambda report: None,
 ) -> Export:
     """Write a model for a target, if it says there what it said before.
 
@@ -64,6 +67,7 @@ def export_model(
         force: write in spite of missed bars, or without slices; the card then says so.
         overwrite: replace ``output``.
         progress: told how many more slices were looked at.
+        show: given the parity report, whether the export is then written or refused.
 
     Raises:
         UsageError: the target cannot be written, or a bar was missed and ``force`` is not set.
@@ -71,14 +75,17 @@ def export_model(
     """
     check_writable(output, overwrite=overwrite)
     convert = target.find_convert()
+    if output.suffix != target.suffix:
+        raise UsageError(f"{output}: --to {target.name} writes NAME{target.suffix}")
     _check_samples(target, samples, force)
     with TemporaryDirectory(prefix="tumorlens-") as folder:
         candidate = Path(folder) / f"candidate{target.suffix}"
         images = [] if samples is None else _see(original, target, samples, progress)
         convert(original.session.path, candidate, images)
-        report = (
-            None if samples is None else _compare(original, candidate, target, samples, progress)
-        )
+        report = None
+        if samples is not None:
+            report = _compare(original, candidate, target, samples, progress)
+            show(report)
         misses = ["parity was never measured"] if report is None else report.misses
         if misses and not force:
             raise UsageError(
@@ -87,7 +94,7 @@ def export_model(
                 "--force to write it with the miss in its card"
             )
         card = _describe(original, target, report, misses)
-        write_model(candidate, output, card=card, overwrite=overwrite)
+        _write(candidate, output, card, overwrite)
     return Export(output, card, report)
 
 
@@ -119,8 +126,36 @@ def _compare(
     def score(detector: Detector) -> Scores:
         return score_manifest(detector, samples.parity, lambda done, total: progress(1)).scores
 
-    export = Detector(candidate, operating_point=original.operating_point, threads=original.threads)
+    export = Detector(
+        _open(candidate), operating_point=original.operating_point, threads=original.threads
+    )
     return compare_scores(score(export), score(original), target.kind)
+
+
+def _open(path: Path) -> Session | Path:
+    if path.suffix == ".onnx":
+        return path
+    from tumorlens.exporting.openvino_format import open_session
+
+    return open_session(path, threads=1)
+
+
+def _write(candidate: Path, output: Path, card: Card, overwrite: bool) -> None:
+    """One file with its card inside, or all files of the candidate with the card beside them."""
+    if candidate.suffix == ".onnx":
+        write_model(candidate, output, card=card, overwrite=overwrite)
+        return
+    card_path(candidate).write_text(card.to_json(), encoding="utf-8")
+    parts = sorted(candidate.parent.glob(f"{candidate.stem}.*"))
+    for target in (places := [output.with_suffix(_suffixes(part)) for part in parts]):
+        check_writable(target, overwrite=overwrite)
+    for part, target in zip(parts, places, strict=True):
+        with replace_when_done(target, overwrite=overwrite) as partial:
+            partial.write_bytes(part.read_bytes())
+
+
+def _suffixes(part: Path) -> str:
+    return "".join(part.suffixes)
 
 
 def _describe(

@@ -27,8 +27,15 @@ def _open_onnxruntime(path: Path, threads: int) -> Runner:
     return Session(path, threads=threads)
 
 
+def _open_openvino(path: Path, threads: int) -> Runner:
+    from tumorlens.exporting.openvino_format import OpenvinoSession
+
+    return OpenvinoSession(path, Session(path, threads=1).card, threads=threads)
+
+
 RUNTIMES: dict[str, tuple[str, Callable[[Path, int], Runner]]] = {
     "onnxruntime": ("onnxruntime", _open_onnxruntime),
+    "openvino": ("openvino", _open_openvino),
 }
 """Name -> the module that it needs, and what opens a file of the contract for some threads."""
 

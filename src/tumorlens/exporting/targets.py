@@ -69,6 +69,7 @@ _CHOICES = (
         "onnx-fp16", "float16", ".onnx", "half the size, for GPUs and browsers", "half_precision"
     ),
     Target("onnx-int8", "int8", ".onnx", "a third of the size, for CPUs", "integers"),
+    Target("openvino", "float32", ".xml", "for Intel's CPUs and GPUs", "openvino_format"),
     Target(
         "litert",
         "float32",

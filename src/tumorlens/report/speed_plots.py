@@ -32,8 +32,11 @@ def plot_benchmark(benchmark: Benchmark, picture: Path, *, overwrite: bool = Fal
         ylim=(len(results) - 0.5, -0.5),
         xlim=(0, 1.25e3 * max(one.measured.network.p95 for one in results)),
         xlabel="ms a slice",
-        title=f"{benchmark.machine.processor}, {', '.join(benchmark.machine.instructions)}\n"
+    )
+    figure.suptitle(
+        f"{benchmark.machine.processor}, {', '.join(benchmark.machine.instructions)}\n"
         "network alone: bar to the median, line to the 95th percentile; red: roofline",
+        fontsize=10,
     )
     axes.spines[["top", "right"]].set_visible(False)
     save_picture(figure, picture, overwrite=overwrite)

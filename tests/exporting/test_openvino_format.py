@@ -1,0 +1,91 @@
+"""OpenVINO: two files and a card, the same answers to 1e-4."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from convolved import write_convolved_model
+from sites import write_site
+from tumorlens.data.manifest import read_manifest
+from tumorlens.detector import Detector
+from tumorlens.errors import MissingExtra, ModelFileError, UsageError
+from tumorlens.exporting.benchmarking import benchmark_models, paint_picture
+from tumorlens.exporting.conversion import export_model
+from tumorlens.exporting.openvino_format import OpenvinoSession, open_session
+from tumorlens.exporting.runtimes import find_runtimes
+from tumorlens.exporting.samples import draw_samples
+from tumorlens.exporting.targets import TARGETS
+
+needs_openvino = pytest.mark.skipif(
+    "openvino" not in find_runtimes(), reason='needs pip install "tumorlens[openvino]"'
+)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    return Detector(write_convolved_model(tmp_path_factory.mktemp("edge") / "model.onnx"))
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory):
+    manifest = read_manifest(write_site(tmp_path_factory.mktemp("edge") / "site", patients=12))
+    return draw_samples(manifest, calibration=0, parity=24)
+
+
+@needs_openvino
+def test_the_same_answers_with_the_card_beside(original, samples, tmp_path):
+    export = export_model(original, TARGETS["openvino"], tmp_path / "model.xml", samples=samples)
+    assert export.report.parity.largest_difference <= 1e-4
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"model.xml", "model.bin", "model.card.json"}
+    assert b"few" not in (tmp_path / "model.xml").read_bytes()  # the list of training pictures
+    session = open_session(tmp_path / "model.xml", threads=1)
+    assert session.card == export.card
+    assert original.session.sha256 in session.card.made_from
+    images = np.random.default_rng(0).random((3, 1, 64, 64), np.float32)
+    ours, theirs = session.run(images), original.session.run(images)
+    np.testing.assert_allclose(ours.probabilities, theirs.probabilities, atol=1e-4)
+    np.testing.assert_allclose(ours.activation, theirs.activation, atol=1e-4)
+    np.testing.assert_allclose(ours.unfamiliarity, theirs.unfamiliarity, atol=1e-4)
+
+
+@needs_openvino
+def test_files_beside_are_not_replaced_unasked(original, samples, tmp_path):
+    (tmp_path / "model.bin").write_text("mine")
+    with pytest.raises(UsageError, match=r"model\.bin: exists already"):
+        export_model(original, TARGETS["openvino"], tmp_path / "model.xml", samples=samples)
+    assert not (tmp_path / "model.xml").exists()
+
+
+@needs_openvino
+def test_a_missing_card_and_a_damaged_file(original, tmp_path):
+    (tmp_path / "model.xml").write_text("<net/>")
+    with pytest.raises(ModelFileError, match=r"model\.card\.json is missing"):
+        open_session(tmp_path / "model.xml")
+    with pytest.raises(ModelFileError, match="OpenVINO cannot read it"):
+        OpenvinoSession(tmp_path / "model.xml", original.card)
+
+
+@needs_openvino
+def test_its_speed_is_measured_beside(original):
+    benchmark = benchmark_models(
+        [original.session.path],
+        runtimes=["onnxruntime", "openvino"],
+        threads=[1],
+        picture=paint_picture(),
+        seconds=0.05,
+    )
+    assert [one.runtime for one in benchmark.results] == ["onnxruntime", "openvino"]
+    assert benchmark.results[1].measured.network.median > 0
+
+
+def test_without_openvino_the_extra_is_named(original, samples, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(MissingExtra, match=r"tumorlens\[openvino\]"):
+        export_model(original, TARGETS["openvino"], tmp_path / "model.xml", samples=samples)
+
+
+def test_a_file_of_another_ending_is_refused(original, samples, tmp_path):
+    with pytest.raises(UsageError, match=r"writes NAME\.xml"):
+        export_model(original, TARGETS["openvino"], tmp_path / "model.onnx", samples=samples)
