@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -243,50 +243,84 @@ def measure_orientations(views: Views, web: list[Set], known: Set) -> None:
         )
 
 
-def measure_ct(web: list[Set], others: list[Set]) -> dict[str, np.ndarray]:
-    """A line through five traits, cross-validated over groups."""
-    inputs, is_ct, groups, names = [], [], [], []
-    for one in (*web, *others):
-        seen: dict[tuple[str, bool], int] = defaultdict(int)
-        for row, image in zip(one.rows, one.images, strict=True):
-            bone = "CT head" in row.note
-            key = (row.group_key, bone)
-            unfit = "abdomen CT" in row.note or "doubtful" in row.note
-            if unfit or seen[key] >= (6 if bone else 2):
-                continue
-            seen[key] += 1
-            inputs.append(describe_views(image[None])[0, -18:][list(CT_TRAITS)])
-            is_ct.append(bone)
-            groups.append(row.group_key)
-            names.append(f"{one.name} {row.path.name}")
-    x, y = np.array(inputs), np.array(is_ct)
-    fold = np.unique(groups, return_inverse=True)[1] % 5
-    chance = np.zeros(len(y))
-    for part in range(5):
-        chance[fold == part] = fit_ct(x[fold != part], y[fold != part])[0](x[fold == part])
-    called = chance > CONFIDENT
-    keys = np.array(groups)
-    print(
-        f"  CT: {called[y].sum()} of {y.sum()} found, {len(set(keys[called & y]))} of "
-        f"{len(set(keys[y]))} groups; falsely {called[~y].sum()} of {(~y).sum()} pictures, "
-        f"{len(set(keys[called & ~y]))} of {len(set(keys[~y]))} groups"
+@dataclass(frozen=True)
+class Bones:
+    """Traits of heads, which are CTs, and how much each counts: as much a group, whatever its size.
+
+    CTs count together a tenth of the MRIs.
+    """
+
+    traits: np.ndarray
+    is_ct: np.ndarray
+    groups: np.ndarray
+    names: np.ndarray
+
+    def weigh(self, chosen: np.ndarray) -> np.ndarray:
+        weights = np.zeros(len(self.groups))
+        for kind, total in ((False, 1.0), (True, 0.1)):
+            mine = chosen & (self.is_ct == kind)
+            _, numbers, counts = np.unique(
+                self.groups[mine], return_inverse=True, return_counts=True
+            )
+            share = 1 / counts[numbers]
+            weights[mine] = total * share / share.sum() * chosen.sum()
+        return weights
+
+    def fit(self, chosen: np.ndarray) -> dict[str, np.ndarray]:
+        scaler = StandardScaler().fit(self.traits[chosen])
+        line = LogisticRegression(C=1, max_iter=500).fit(
+            scaler.transform(self.traits[chosen]),
+            self.is_ct[chosen],
+            sample_weight=self.weigh(chosen)[chosen],
+        )
+        weights = line.coef_[0] / scaler.scale_
+        bias = line.intercept_[0] - (weights * scaler.mean_).sum()
+        return {"ct": weights, "ct_bias": np.array(bias)}
+
+
+def gather_bones(sets: list[Set]) -> Bones:
+    traits, is_ct, groups, names = [], [], [], []
+    for one in sets:
+        rows = np.array([fits_ct(row) for row in one.rows])
+        for start in range(0, len(rows), 500):
+            traits.append(
+                describe_views(one.images[start : start + 500])[rows[start : start + 500]]
+            )
+        kept = [row for row, fits in zip(one.rows, rows, strict=True) if fits]
+        is_ct += ["CT head" in row.note for row in kept]
+        shared = one.name in ("br35h", "nickparvar", "navoneel", "cheng")
+        groups += [row.group_key if shared else f"{one.name} {row.group_key}" for row in kept]
+        names += [one.name] * len(kept)
+    columns = np.concatenate(traits)[:, -18:][:, list(CT_TRAITS)]
+    return Bones(columns, np.array(is_ct), np.array(groups), np.array(names))
+
+
+def fits_ct(row: Row) -> bool:
+    return (
+        "abdomen CT" not in row.note
+        and "doubtful" not in row.note
+        and row.source != "nickparvar"  # its other rows are copies of cheng
     )
-    wrong = np.flatnonzero(called & ~y)
-    print("  falsely:", ", ".join(names[n] for n in wrong[np.argsort(-chance[wrong])][:30]))
-    return fit_ct(x, y)[1]
 
 
-def fit_ct(
-    x: np.ndarray, y: np.ndarray
-) -> tuple[Callable[[np.ndarray], np.ndarray], dict[str, np.ndarray]]:
-    scaler = StandardScaler().fit(x)
-    line = LogisticRegression(class_weight="balanced", C=10).fit(scaler.transform(x), y)
-    weights = line.coef_[0] / scaler.scale_
-    bias = float(line.intercept_[0] - (weights * scaler.mean_).sum())
-    return (lambda z: 1 / (1 + np.exp(-(z @ weights + bias)))), {
-        "ct": weights,
-        "ct_bias": np.array(bias),
-    }
+def measure_ct(bones: Bones) -> dict[str, np.ndarray]:
+    """Figures of CTs, cross-validated over groups; then the fit on all of them."""
+    known, numbers = np.unique(bones.groups, return_inverse=True)
+    fold = np.random.default_rng(0).integers(0, 5, len(known))[numbers]
+    chance = np.zeros(len(fold))
+    for part in range(5):
+        fit = bones.fit(fold != part)
+        line = bones.traits[fold == part] @ fit["ct"] + fit["ct_bias"]
+        chance[fold == part] = 1 / (1 + np.exp(-line))
+    called, is_ct = chance > CONFIDENT, bones.is_ct
+    print(
+        f"  CT: {called[is_ct].sum()} of {is_ct.sum()} found, "
+        f"{len(set(numbers[called & is_ct]))} of {len(set(numbers[is_ct]))} groups"
+    )
+    for name in dict.fromkeys(bones.names):
+        mine = (bones.names == name) & ~is_ct
+        print(f"  CT: falsely {called[mine].sum()} of {mine.sum()} of {name}")
+    return bones.fit(np.ones(len(fold), bool))
 
 
 def main() -> None:
@@ -305,10 +339,7 @@ def main() -> None:
     apart = [thin(sets[name], rng) for name in APART]
     views = measure_views(gather_examples(fitted, sets["not_brain_mri"]), apart)
     measure_orientations(views, [sets["br35h"], sets["nickparvar"]], sets["navoneel"])
-    bone = measure_ct(
-        [sets["br35h"], sets["nickparvar"], sets["navoneel"]],
-        [*fitted, *apart],
-    )
+    bone = measure_ct(gather_bones([one for one in sets.values() if one.name != "not_brain_mri"]))
     if asked.write:
         found = {name: np.asarray(value, np.float16) for name, value in views.numbers().items()}
         np.savez_compressed(asked.write, **found, **{k: np.float32(v) for k, v in bone.items()})

@@ -2,7 +2,7 @@
 
 Two small classifiers over traits that anyone can look at. The *view* is told by one hidden layer
 over a 16 x 16 thumbnail and eighteen traits of rim and inside. A *CT* is told by a line through
-five of these traits: bone makes the rim of the head white and a narrow window its inside flat,
+eight of these traits: bone makes the rim of the head white and a narrow window its inside flat,
 which hardly any MRI does. benchmarks/audit_views.py fits both, measures them over groups and
 sources apart, and writes ``views.npz``; docs/how-to/audit.md has what it measured.
 """
@@ -39,8 +39,8 @@ CONFIDENT = 0.9
 CERTAIN = 0.98
 """Chance from which plane and way up are told: of most sets nearly all are right, and few wrong."""
 
-CT_TRAITS = (6, 8, 10, 11, 15)
-"""Numbers of the traits that tell a CT: rim, rim against inside, range, spread, fill."""
+CT_TRAITS = (6, 7, 8, 10, 11, 12, 14, 15)
+"""Numbers of the traits that tell a CT: rim, rim against inside, how flat the inside is, fill."""
 
 _SIDE = 32
 _SHARES = (5, 25, 50, 75, 95)

@@ -53,7 +53,7 @@ _ODD: dict[str, tuple[Callable[[Traits], bool], str, str, float]] = {
     "CT in place of MRI": (
         lambda one: one.appearance is not None and one.appearance.is_ct,
         "look like CTs of the head: a rim as white as bone around a flat inside",
-        "look at them, and leave out the CTs: one in three may be an MRI with a bright scalp",
+        "look at them, and leave out the CTs; an MRI with a bright scalp may be among them",
         0.5,
     ),
     "no head": (
