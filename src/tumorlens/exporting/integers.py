@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tumorlens.exporting.bias_correction import correct_biases
 from tumorlens.exporting.graphs import convolutions, find_float_nodes, load_graph, save_graph
 from tumorlens.model.contract import INPUT
 
@@ -25,6 +26,9 @@ FIRST_FLOAT = 6
 """Convolutions at the input that stay in single precision: MobileNetV2's first and its first two
 blocks. The ranges of their channels differ most, every later layer inherits their rounding, and
 they hold 0.5 % of the weights (benchmarks/integers.py compares)."""
+
+CORRECTED = 64
+"""Images that biases are corrected on; their means need no more."""
 
 _OPERATIONS = ("Conv", "Clip", "Add", "Resize")
 
@@ -42,7 +46,7 @@ def convert(source: Path, output: Path, images: Images) -> None:
     """
     from onnxruntime import quantization as q
 
-    model = load_graph(source)
+    model, seen = load_graph(source), list(images)
     kept = find_float_nodes(model) + convolutions(model)[:FIRST_FLOAT]
     root = logging.getLogger()
     level, root.level = root.level, logging.ERROR  # it advises a step that is not needed here
@@ -50,7 +54,7 @@ def convert(source: Path, output: Path, images: Images) -> None:
         q.quantize_static(
             load_graph(source),
             str(output),
-            _Reader(images),
+            _Reader(seen),
             quant_format=q.QuantFormat.QDQ,
             calibrate_method=q.CalibrationMethod.MinMax,
             per_channel=True,
@@ -62,7 +66,9 @@ def convert(source: Path, output: Path, images: Images) -> None:
         )
     finally:
         root.level = level
-    save_graph(load_graph(output), model, output)
+    integers = load_graph(output)
+    correct_biases(integers, model, seen[:: max(1, len(seen) // CORRECTED)][:CORRECTED])
+    save_graph(integers, model, output)
 
 
 class _Reader:
