@@ -1,0 +1,66 @@
+// The same model and the same preparation as in Python, in a browser; nothing leaves the page.
+import * as ort from "./node_modules/onnxruntime-web/dist/ort.wasm.min.mjs";
+import { readCard } from "./card.js";
+import { prepare } from "./prepare.js";
+
+ort.env.wasm.wasmPaths = new URL("./node_modules/onnxruntime-web/dist/", import.meta.url).href;
+ort.env.wasm.numThreads = 1;
+
+/** A model of the contract, loaded once. */
+export class Detector {
+  static async load(url) {
+    const answer = await fetch(url);
+    if (!answer.ok) throw new Error(`${url}: ${answer.status}; put a model there`);
+    const bytes = new Uint8Array(await answer.arrayBuffer());
+    return new Detector(readCard(bytes), await ort.InferenceSession.create(bytes));
+  }
+
+  constructor(card, session) {
+    this.card = card;
+    this.session = session;
+  }
+
+  /** @param {{pixels: Float32Array, width: number, height: number}} slice */
+  async judge({ pixels, width, height }) {
+    const size = this.card.preprocess.size;
+    const { image, toPixels } = prepare(pixels, width, height, size);
+    const tensor = new ort.Tensor("float32", image, [1, 1, size, size]);
+    const { probabilities, activation, unfamiliarity } = await this.session.run({ image: tensor });
+    const tumor = probabilities.data.slice(1).reduce((sum, value) => sum + value, 0);
+    const far = unfamiliarity.data[0];
+    const { low, high } = this.card.operating_points.balanced;
+    const verdict = far > 1 ? "unfamiliar" : tumor >= high ? "tumor" : tumor < low ? "no_tumor" : "uncertain";
+    const [, rows, columns] = activation.dims;
+    return { verdict, tumor, unfamiliarity: far, activation: activation.data, rows, columns, size, toPixels };
+  }
+}
+
+/** Grey values of a picture, as Pillow makes them. */
+export async function readPicture(blob) {
+  const picture = await createImageBitmap(blob, { colorSpaceConversion: "none" });
+  const { width, height } = picture;
+  const context = new OffscreenCanvas(width, height).getContext("2d");
+  context.drawImage(picture, 0, 0);
+  const { data } = context.getImageData(0, 0, width, height);
+  const pixels = new Float32Array(width * height);
+  for (let i = 0; i < pixels.length; i++) {
+    const [r, g, b] = data.subarray(4 * i, 4 * i + 3);
+    pixels[i] = (r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16;
+  }
+  return { pixels, width, height, picture };
+}
+
+/** The picture with the activation over it, red where it passes the card's cell threshold. */
+export function draw(canvas, picture, finding, threshold) {
+  canvas.width = picture.width;
+  canvas.height = picture.height;
+  const context = canvas.getContext("2d");
+  context.drawImage(picture, 0, 0);
+  const [[sx, , left], [, sy, top]] = finding.toPixels;
+  const wide = (finding.size / finding.columns) * sx, high = (finding.size / finding.rows) * sy;
+  finding.activation.forEach((value, i) => {
+    const x = left + (i % finding.columns) * wide, y = top + Math.floor(i / finding.columns) * high;
+    context.fillStyle = value >= threshold ? `rgba(255, 40, 40, ${0.5 * value})` : `rgba(255, 200, 0, ${0.3 * value})`;
+    context.fillRect(x, y, wide, high);
+  });
+}
