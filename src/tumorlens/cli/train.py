@@ -18,7 +18,7 @@ from tumorlens.cli.measuring import (
     twins_option,
 )
 from tumorlens.errors import UsageError
-from tumorlens.writing import check_writable, write_text
+from tumorlens.writing import check_results, write_text
 
 if TYPE_CHECKING:
     from tumorlens.data.rows import Manifest
@@ -98,8 +98,7 @@ def command(
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
     if folds and options["left_out"]:
         raise UsageError("--folds and --leave-out contradict each other; give one of them")
-    for file in filter(None, (report, run_log)):
-        check_writable(file)
+    check_results((report, run_log))
     job = _make_job(data, output, voice, options)
     ended = _train_folds(job, folds) if folds else _train_once(job, voice)
     scores = ended.scores

@@ -121,12 +121,13 @@ def train_model(job: Job) -> Outcome:
     """
     started = time.perf_counter()
     recipe = job.recipe
+    selection, test = _choose_rows(job)
     weights = find_weights(job.weights, recipe.network.width)
     torch.manual_seed(recipe.seed)  # before the head gets its random weights
     network = build_network(recipe)
     inherits = weights is not None and weights.suffix == ".onnx"
     origin = "" if inherits else load_backbone(network.backbone, weights)
-    selection, test = open_run(job)
+    _open_folder(job, selection)
     prepared, unreadable = _prepare(job, selection)
     kept, validation, dropped = _part(job, prepared)
     if weights is not None and inherits:
@@ -168,11 +169,15 @@ def open_run(job: Job) -> tuple[Selection, Manifest]:
     Raises:
         DataError: the rows cannot serve, or the folder holds something else.
     """
-    check_groups(job.manifest)
-    manifest, test = hold_out_test(job.manifest, job.recipe)
-    selection = select_rows(manifest, job.recipe)
+    selection, test = _choose_rows(job)
     _open_folder(job, selection)
     return selection, test
+
+
+def _choose_rows(job: Job) -> tuple[Selection, Manifest]:
+    check_groups(job.manifest)
+    manifest, test = hold_out_test(job.manifest, job.recipe)
+    return select_rows(manifest, job.recipe), test
 
 
 def _open_folder(job: Job, selection: Selection) -> None:
