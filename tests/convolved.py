@@ -14,7 +14,7 @@ from tumorlens.model.card import Card
 from tumorlens.model.contract import CARD_KEY, SEEN_KEY
 
 CHANNELS = 8
-PASSING = tuple("abcdef")
+PASSING = tuple("abcdefghi")
 """1 x 1 convolutions between the first two and the last two."""
 
 

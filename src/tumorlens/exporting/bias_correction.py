@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tumorlens.exporting.graphs import open_at
 from tumorlens.model.contract import INPUT
 from tumorlens.optional import load
 
@@ -76,7 +77,7 @@ def _average(model: Any, names: list[str], batches: list[Array]) -> list[tuple[M
 
     A tensor with negative values passed no ReLU6: all of its values are open.
     """
-    session = _open_at(model, names)
+    session = open_at(model, names)
     sums: list[Any] = [0.0] * len(names)
     open_: list[Any] = [0.0] * len(names)
     lowest = [0.0] * len(names)
@@ -90,34 +91,3 @@ def _average(model: Any, names: list[str], batches: list[Array]) -> list[tuple[M
         (total / count, np.ones_like(total) if low < 0 else share / count)
         for total, share, low in zip(sums, open_, lowest, strict=True)
     ]
-
-
-def _open_at(model: Any, names: list[str]) -> Any:
-    """A session of the part of the graph that leads to the named tensors."""
-    import onnxruntime
-
-    onnx = load("onnx")
-    part = onnx.ModelProto.FromString(model.SerializeToString())
-    graph = part.graph
-    maker = {output: node for node in graph.node for output in node.output}
-    needed: list[Any] = []
-    open_ = list(names)
-    while open_:
-        node = maker.pop(open_.pop(), None)
-        if node is not None:
-            needed.append(node)
-            open_.extend(node.input)
-    kept = {output for node in needed for output in node.output}
-    read = {name for node in needed for name in node.input}
-    for node in [node for node in graph.node if kept.isdisjoint(node.output)]:
-        graph.node.remove(node)
-    for value in [value for value in graph.initializer if value.name not in read]:
-        graph.initializer.remove(value)
-    del graph.value_info[:], graph.output[:]
-    kind = onnx.TensorProto.FLOAT
-    graph.output.extend(onnx.helper.make_tensor_value_info(name, kind, None) for name in names)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(
-        part.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )

@@ -9,7 +9,7 @@ from tumorlens.errors import ModelFileError
 from tumorlens.model.contract import SEEN_KEY
 from tumorlens.optional import load
 
-__all__ = ["convolutions", "find_float_nodes", "load_graph", "save_graph"]
+__all__ = ["convolutions", "find_float_nodes", "load_graph", "open_at", "save_graph"]
 
 
 def load_graph(path: Path) -> Any:
@@ -60,3 +60,34 @@ def find_float_nodes(model: Any) -> list[str]:
             before.add(node.name)
             open_.extend(node.input)
     return [node.name for node in model.graph.node if node.name not in before]
+
+
+def open_at(model: Any, names: list[str]) -> Any:
+    """A session of the part of the graph that leads to the named tensors."""
+    import onnxruntime
+
+    onnx = load("onnx")
+    part = onnx.ModelProto.FromString(model.SerializeToString())
+    graph = part.graph
+    maker = {output: node for node in graph.node for output in node.output}
+    needed: list[Any] = []
+    open_ = list(names)
+    while open_:
+        node = maker.pop(open_.pop(), None)
+        if node is not None:
+            needed.append(node)
+            open_.extend(node.input)
+    kept = {output for node in needed for output in node.output}
+    read = {name for node in needed for name in node.input}
+    for node in [node for node in graph.node if kept.isdisjoint(node.output)]:
+        graph.node.remove(node)
+    for value in [value for value in graph.initializer if value.name not in read]:
+        graph.initializer.remove(value)
+    del graph.value_info[:], graph.output[:]
+    kind = onnx.TensorProto.FLOAT
+    graph.output.extend(onnx.helper.make_tensor_value_info(name, kind, None) for name in names)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(
+        part.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
