@@ -45,7 +45,7 @@ def phase(**changes):
             {"data": {"class_weights": True}},
             "data.class_weights contradicts data.sampling = 'balanced'",
         ),
-        ({"edits": {"paste": 0.8}}, "edits.paste + edits.decoy must not exceed 1"),
+        ({"edits": {"paste": 0.8}}, "edits.paste + edits.decoy + edits.paint must not exceed 1"),
         ({"edits": {"heal": 0.8}}, "edits.heal + edits.decoy must not exceed 1"),
         ({"edits": {"heal": 1.2}}, "edits.heal must lie in [0, 1], got 1.2"),
         ({"augmentation": {"mirror": -0.1}}, "augmentation.mirror must lie in [0, 1]"),

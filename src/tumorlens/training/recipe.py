@@ -176,8 +176,10 @@ class EditChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         for name in self.__struct_fields__:
             _check_share(f"edits.{name}", getattr(self, name))
         for name in ("paste", "heal", "lone"):
-            if getattr(self, name) + self.decoy + self.paint > 1:
-                raise ValueError(f"edits.{name} + edits.decoy + edits.paint must not exceed 1")
+            others = ["decoy"] if name == "heal" else ["decoy", "paint"]
+            if sum(getattr(self, one) for one in (name, *others)) > 1:
+                words = " + ".join(f"edits.{one}" for one in (name, *others))
+                raise ValueError(f"{words} must not exceed 1")
 
 
 class LossChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
