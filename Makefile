@@ -10,7 +10,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PACKAGE := pyproject.toml src/tumorlens/version.py
 
-.PHONY: help demo test check format docs bench examples clean
+.PHONY: help demo test check format docs examples clean
 
 help:
 	@echo "make demo      run the detector on examples/ (installs the light core)"
@@ -18,7 +18,7 @@ help:
 	@echo "make check     formatting, lint, types and the floor plan"
 	@echo "make format    format the code and mend what ruff can mend"
 	@echo "make docs      build the pages into site/"
-	@echo "make bench     run every script of benchmarks/"
+	@echo "make      run every script of marks/"
 	@echo "make examples  paint examples/ anew"
 	@echo "make clean     remove .venv and everything that was built"
 
@@ -66,9 +66,6 @@ format: .venv/dev.stamp
 
 docs: .venv/docs.stamp
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
-
-bench: .venv/dev.stamp
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 
 examples: .venv/examples.stamp
 	$(BIN)/python examples/paint_lesions.py

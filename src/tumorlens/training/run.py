@@ -192,14 +192,16 @@ def _open_folder(job: Job, selection: Selection) -> None:
             "left_out": job.left_out,
         },
         "weights": Path(job.weights).name if job.weights else None,
-        "skip_unreadable": job.skip_unreadable,
-        "drop_conflicts": job.drop_conflicts,
+        "leniency": {
+            "skip_unreadable": job.skip_unreadable,
+            "drop_conflicts": job.drop_conflicts,
+        },
     }
     text = json.dumps(description, indent=1) + "\n"
     file = job.folder / "run.json"
     try:
         job.folder.mkdir(parents=True, exist_ok=True)
-        if file.exists() and file.read_text(encoding="utf-8") != text:
+        if file.exists() and not _is_same(file, description):
             raise DataError(
                 f"{job.folder}: holds a run with another recipe or other data; "
                 "choose another --output, or remove it"
@@ -209,6 +211,15 @@ def _open_folder(job: Job, selection: Selection) -> None:
         write_text(file, text, overwrite=True)
     except OSError as error:
         raise DataError(f"{job.folder}: cannot be written ({error.strerror})") from None
+
+
+def _is_same(file: Path, description: dict[str, Any]) -> bool:
+    """Whether a run is that of a job; what was refused may be asked for more leniently."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except json.JSONDecodeError:
+        return False
+    return bool({**found, "leniency": None} == {**description, "leniency": None})
 
 
 def _prepare(job: Job, selection: Selection) -> tuple[PreparedRows, dict[str, int]]:
