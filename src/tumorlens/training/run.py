@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections import Counter
@@ -35,6 +34,7 @@ from tumorlens.network.assembly import Deployed, Familiarity, TumorNetwork
 from tumorlens.network.inheritance import load_model
 from tumorlens.network.onnx_export import export_onnx
 from tumorlens.network.weights import find_weights, load_backbone
+from tumorlens.training.folders import LENIENCY, open_folder
 from tumorlens.training.module import build_network
 from tumorlens.training.phases import Hardware, count_seconds, run_phases
 from tumorlens.training.preparing import PreparedRows, Unreadable, prepare_rows
@@ -50,9 +50,8 @@ from tumorlens.training.selection import (
 )
 from tumorlens.training.store import Store
 from tumorlens.version import __version__
-from tumorlens.writing import write_text
 
-__all__ = ["Job", "Notice", "Outcome", "open_run", "read_run", "train_model"]
+__all__ = ["Job", "Notice", "Outcome", "open_run", "train_model"]
 
 Notice = Callable[[str], None]
 Indices = npt.NDArray[np.intp]
@@ -127,7 +126,7 @@ def train_model(job: Job) -> Outcome:
     network = build_network(recipe)
     inherits = weights is not None and weights.suffix == ".onnx"
     origin = "" if inherits else load_backbone(network.backbone, weights)
-    _open_folder(job, selection)
+    open_folder(job.folder, _describe(job, selection))
     prepared, unreadable = _prepare(job, selection)
     kept, validation, dropped = _part(job, prepared)
     if weights is not None and inherits:
@@ -170,7 +169,7 @@ def open_run(job: Job) -> tuple[Selection, Manifest]:
         DataError: the rows cannot serve, or the folder holds something else.
     """
     selection, test = _choose_rows(job)
-    _open_folder(job, selection)
+    open_folder(job.folder, _describe(job, selection))
     return selection, test
 
 
@@ -180,8 +179,8 @@ def _choose_rows(job: Job) -> tuple[Selection, Manifest]:
     return select_rows(manifest, job.recipe), test
 
 
-def _open_folder(job: Job, selection: Selection) -> None:
-    description = {
+def _describe(job: Job, selection: Selection) -> dict[str, Any]:
+    return {
         "recipe": job.recipe.to_record(),
         "data": {
             "fingerprint": fingerprint_rows(selection.manifest.rows),
@@ -192,34 +191,11 @@ def _open_folder(job: Job, selection: Selection) -> None:
             "left_out": job.left_out,
         },
         "weights": Path(job.weights).name if job.weights else None,
-        "leniency": {
+        LENIENCY: {
             "skip_unreadable": job.skip_unreadable,
             "drop_conflicts": job.drop_conflicts,
         },
     }
-    text = json.dumps(description, indent=1) + "\n"
-    file = job.folder / "run.json"
-    try:
-        job.folder.mkdir(parents=True, exist_ok=True)
-        if file.exists() and not _is_same(file, description):
-            raise DataError(
-                f"{job.folder}: holds a run with another recipe or other data; "
-                "choose another --output, or remove it"
-            )
-        if not file.exists() and any(job.folder.iterdir()):
-            raise DataError(f"{job.folder}: is not empty and holds no run; choose another --output")
-        write_text(file, text, overwrite=True)
-    except OSError as error:
-        raise DataError(f"{job.folder}: cannot be written ({error.strerror})") from None
-
-
-def _is_same(file: Path, description: dict[str, Any]) -> bool:
-    """Whether a run is that of a job; what was refused may be asked for more leniently."""
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except json.JSONDecodeError:
-        return False
-    return bool({**found, "leniency": None} == {**description, "leniency": None})
 
 
 def _prepare(job: Job, selection: Selection) -> tuple[PreparedRows, dict[str, int]]:
@@ -398,16 +374,3 @@ def _score(job: Job, model: Path, manifest: Manifest) -> Scores:
     for failure in scored.failures:
         job.notice(f"not scored: {failure}")
     return scored.scores
-
-
-def read_run(folder: Path) -> dict[str, Any]:
-    """What a run's folder says of itself: its recipe and its data.
-
-    Raises:
-        DataError: the folder holds no run.
-    """
-    try:
-        described: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(f"{folder}: holds no run (run.json is missing)") from None
-    return described

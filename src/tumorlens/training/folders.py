@@ -1,0 +1,61 @@
+"""The folder of a run: what it says of itself, and whether another start may go on there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tumorlens.errors import DataError
+from tumorlens.writing import write_text
+
+__all__ = ["open_folder", "read_run"]
+
+LENIENCY = "leniency"
+"""Key of what a run was asked to overlook: what was refused may be asked for more leniently."""
+
+
+def open_folder(folder: Path, description: dict[str, Any]) -> None:
+    """Make a run's folder with its ``run.json``, or check that it holds the same run.
+
+    Args:
+        folder: of the run.
+        description: recipe and data, as they go into ``run.json``.
+
+    Raises:
+        DataError: the folder holds something else, or cannot be written.
+    """
+    file = folder / "run.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if file.exists() and not _is_same(file, description):
+            raise DataError(
+                f"{folder}: holds a run with another recipe or other data; "
+                "choose another --output, or remove it"
+            )
+        if not file.exists() and any(folder.iterdir()):
+            raise DataError(f"{folder}: is not empty and holds no run; choose another --output")
+        write_text(file, json.dumps(description, indent=1) + "\n", overwrite=True)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written ({error.strerror})") from None
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """What a run's folder says of itself: its recipe and its data.
+
+    Raises:
+        DataError: the folder holds no run.
+    """
+    try:
+        described: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{folder}: holds no run (run.json is missing)") from None
+    return described
+
+
+def _is_same(file: Path, description: dict[str, Any]) -> bool:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except json.JSONDecodeError:
+        return False
+    return bool({**found, LENIENCY: None} == {**description, LENIENCY: None})
