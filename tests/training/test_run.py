@@ -23,8 +23,8 @@ from tumorlens.model.graph import read_calibration
 from tumorlens.model.session import Session
 from tumorlens.network import weights as network_weights
 from tumorlens.network.weights import ENVIRONMENT
-from tumorlens.training.folders import read_run
 from tumorlens.training.folds import train_folds
+from tumorlens.training.journal import read_run
 from tumorlens.training.phases import Hardware
 from tumorlens.training.run import Job, train_model
 

@@ -204,7 +204,7 @@ def _write_page(path: Path, ctx: click.Context, job: Job, ended: _Ended) -> None
     from tumorlens.report.galleries import show_mistakes
     from tumorlens.report.pages import Section, write_page
     from tumorlens.report.training_pages import build_training_page
-    from tumorlens.training.folders import read_run
+    from tumorlens.training.journal import read_run
     from tumorlens.training.phases import CURVES
 
     held_out: list[Section] = []

@@ -34,7 +34,7 @@ from tumorlens.network.assembly import Deployed, Familiarity, TumorNetwork
 from tumorlens.network.inheritance import load_model
 from tumorlens.network.onnx_export import export_onnx
 from tumorlens.network.weights import find_weights, load_backbone
-from tumorlens.training.folders import LENIENCY, open_folder
+from tumorlens.training.journal import LENIENCY, open_folder
 from tumorlens.training.module import build_network
 from tumorlens.training.phases import Hardware, count_seconds, run_phases
 from tumorlens.training.preparing import PreparedRows, Unreadable, prepare_rows
