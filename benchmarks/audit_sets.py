@@ -4,8 +4,9 @@
 
 SETS is the folder that holds the sets, each with its manifest. Each set is audited alone, into
 FOLDER/NAME.json with every example; then copies are looked for among all sets at once, into
-FOLDER/against.csv: how many pictures of a set (row) have a copy in another (column). What is there
-already is not done again. Prints both as Markdown.
+FOLDER/against.csv: how many pictures of a set (row) have a copy in another (column); the ends of
+heads, which look alike, are left out. What is there already is not done again. Prints both as
+Markdown.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from tumorlens.auditing.checks import audit_manifest
+from tumorlens.auditing.evidence import ENDS
 from tumorlens.data.manifest import read_data
 from tumorlens.data.rows import Manifest
 from tumorlens.data.twins import find_twins
@@ -42,7 +44,12 @@ def audit_alone(manifest: Manifest, output: Path, model: str) -> None:
 def compare_all(manifests: list[Manifest], output: Path) -> None:
     if output.is_file():
         return
-    rows = [(manifest.name, row) for manifest in manifests for row in manifest.rows]
+    rows = [
+        (manifest.name, row)
+        for manifest in manifests
+        for row in manifest.rows
+        if row.position is None or ENDS[0] <= row.position <= ENDS[1]
+    ]
     pictures = ((row.path, row.frame or 0) for _, row in rows)
     clusters = find_twins(pictures, on_error="ignore").clusters
     holds, labels = defaultdict(set), defaultdict(set)

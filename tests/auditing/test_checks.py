@@ -110,6 +110,15 @@ def test_neighbours_in_a_series_are_no_copies(tmp_path):
     assert list_checks(audit_manifest(placed).findings) == []
 
 
+@pytest.mark.parametrize(("position", "found"), [(0.5, True), (0.95, False), (0.02, False)])
+def test_ends_of_two_heads_may_look_alike(tmp_path, position, found):
+    site = Site(tmp_path / "site", patients=4)
+    site.add_copy(site.rows[0], label="no_tumor", group="another")
+    manifest = read_manifest(site.write())
+    placed = manifest.with_rows(replace(one, position=position) for one in manifest.rows)
+    assert (find(audit_manifest(placed), "two labels") is not None) == found
+
+
 @pytest.mark.parametrize(
     ("check", "plant"),
     [

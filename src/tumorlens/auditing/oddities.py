@@ -58,7 +58,7 @@ _ODD: dict[str, tuple[Callable[[Traits], bool], str, str, float]] = {
     ),
     "no head": (
         lambda one: one.appearance is not None and one.appearance.no_head,
-        "show no slice of a head, as far as a thumbnail tells",
+        "show no head, or one that is cut off, framed or of unusual contrast",
         "look at them, and leave out what is no brain",
         0.5,
     ),
