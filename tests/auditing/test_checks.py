@@ -94,7 +94,7 @@ def test_exact_and_near_copies_and_divided_groups(site):
         site.rows.append(row | {"path": path})
     audited = audit(site)
     assert len(find(audited, "exact copies").rows) == 6
-    assert "3 pictures are copies" in find(audited, "near copies").title
+    assert "3 pictures copied" in find(audited, "near copies").title
     assert "mirrored" in find(audited, "near copies").title
     assert 6 <= len(find(audited, "copies in two groups").rows) <= 9
     assert audited.distinct == 48

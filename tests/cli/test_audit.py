@@ -84,6 +84,20 @@ def test_bad_lines_leave_nothing_behind(site, tmp_path, words, message, capsys):
     assert not list(tmp_path.glob("a.json*"))
 
 
+def test_two_results_of_one_name_are_refused(site, tmp_path, capsys):
+    both = tmp_path / "both"
+    assert audit(site.folder, "--output", both, "--report", both) == 2
+    assert "is named for two results" in capsys.readouterr().err
+    assert not both.exists()
+
+
+def test_one_is_one(site, capsys):
+    assert audit(site.folder) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "1 row cannot be read" in shown
+    assert "1 group (patient) in more than one of test and train: 1 of" in shown
+
+
 def test_a_page_for_people(site, tmp_path):
     page = tmp_path / "page.html"
     assert audit(site.folder, "--report", page, "--quiet") == 0

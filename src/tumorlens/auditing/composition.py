@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from tumorlens.auditing.evidence import Evidence
-from tumorlens.auditing.findings import AuditFinding
+from tumorlens.auditing.findings import AuditFinding, say_count
 from tumorlens.optional import load
 
 __all__ = ["find_imbalance", "find_ties"]
@@ -25,7 +25,7 @@ def find_imbalance(evidence: Evidence) -> Iterator[AuditFinding]:
         yield AuditFinding(
             "balance",
             "uneven labels",
-            f"{tumor:,} slices with a tumor, {none:,} without",
+            f"{say_count(tumor, 'slice')} with a tumor, {none:,} without",
             "judge by sensitivity, specificity and AUC, not by accuracy; add the rarer label",
             impact=0.1 if min(tumor, none) else 0.3,
         )

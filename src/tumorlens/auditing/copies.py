@@ -6,12 +6,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
 from tumorlens.auditing.evidence import Evidence
-from tumorlens.auditing.findings import AuditFinding, Example
+from tumorlens.auditing.findings import AuditFinding, Example, say_count
 from tumorlens.data.class_names import find_split
 from tumorlens.data.rows import Row
 from tumorlens.data.twins import Twin
 
 __all__ = ["find_conflicts", "find_copies", "find_divided_groups", "find_leaks", "find_shared"]
+
+_GROUPS = ("group (patient)", "groups (patients)")
 
 
 def find_copies(evidence: Evidence) -> Iterator[AuditFinding]:
@@ -23,8 +25,8 @@ def find_copies(evidence: Evidence) -> Iterator[AuditFinding]:
     same = len(readable) - len({evidence.traits[row].digest for row in readable})
     alike = len(readable) - evidence.distinct - same
     for check, twins, count, what in (
-        ("exact copies", exact, same, "the same pixels as another picture of the set"),
-        ("near copies", near, alike, "copies of another picture, turned, cropped or re-contrasted"),
+        ("exact copies", exact, same, "with the same pixels as another"),
+        ("near copies", near, alike, "copied from another, turned, cropped or re-contrasted"),
     ):
         if count < 1 or not twins:
             continue
@@ -33,7 +35,7 @@ def find_copies(evidence: Evidence) -> Iterator[AuditFinding]:
         yield AuditFinding(
             "twins",
             check,
-            f"{count:,} pictures are {what}" + (f"; among them {turned}" if turned else ""),
+            f"{say_count(count, 'picture')} {what}" + (f"; among them {turned}" if turned else ""),
             "group them (tumorlens split does) so that no split parts them; they add no cases",
             impact=0.4 * count / len(readable),
             rows=_rows_of(twins),
@@ -53,7 +55,7 @@ def find_conflicts(evidence: Evidence) -> Iterator[AuditFinding]:
         yield AuditFinding(
             "conflicts",
             "two labels",
-            f"{len(concerned):,} pictures have a copy with another label",
+            say_count(len(concerned), "picture") + " with a copy of another label",
             "look at each pair, correct one label, or leave both out",
             impact=min(1.0, 2 * len(concerned) / len(rows)),
             rows=concerned,
@@ -71,8 +73,8 @@ def find_leaks(evidence: Evidence) -> Iterator[AuditFinding]:
             groups[evidence.rows[number].group].append(number)
     copies = [[row for row in same if row < evidence.own] for same in evidence.sets_of_copies()]
     for check, clusters, what in (
-        ("groups across splits", groups.values(), "groups (patients)"),
-        ("copies across splits", copies, "pictures"),
+        ("groups across splits", groups.values(), _GROUPS),
+        ("copies across splits", copies, ("picture",)),
     ):
         crossing = [one for one in clusters if len(_splits(evidence, one)) > 1]
         if crossing:
@@ -80,7 +82,7 @@ def find_leaks(evidence: Evidence) -> Iterator[AuditFinding]:
 
 
 def _tell_leak(
-    evidence: Evidence, check: str, crossing: list[list[int]], what: str
+    evidence: Evidence, check: str, crossing: list[list[int]], what: tuple[str, ...]
 ) -> AuditFinding:
     concerned = sorted(row for one in crossing for row in one)
     held = [row for row in range(evidence.own) if _rank(evidence.rows[row].split)]
@@ -90,8 +92,8 @@ def _tell_leak(
     return AuditFinding(
         "leakage",
         check,
-        f"{len(crossing):,} {what} stand in more than one of {words}: "
-        f"{leaked:,} of {len(tested):,} held-out pictures are known from another side",
+        f"{say_count(len(crossing), *what)} in more than one of {words}: {leaked:,} of "
+        f"{say_count(len(tested), 'held-out picture')} known from another side",
         "split anew with tumorlens split, or leave out the rows on the training side",
         impact=leaked / max(1, len(tested)),
         rows=tuple(concerned),
@@ -110,8 +112,8 @@ def find_shared(evidence: Evidence) -> Iterator[AuditFinding]:
         if row.group:
             groups[row.group].append(number)
     for check, clusters, what in (
-        ("groups in both sets", groups.values(), "groups (patients)"),
-        ("copies in both sets", evidence.sets_of_copies(), "pictures"),
+        ("groups in both sets", groups.values(), _GROUPS),
+        ("copies in both sets", evidence.sets_of_copies(), ("picture",)),
     ):
         both = [one for one in map(list, clusters) if min(one) < evidence.own <= max(one)]
         if not both:
@@ -121,7 +123,7 @@ def find_shared(evidence: Evidence) -> Iterator[AuditFinding]:
         yield AuditFinding(
             "leakage",
             check,
-            f"{len(both):,} {what} stand in both sets: {len(own):,} of the set's "
+            f"{say_count(len(both), *what)} in both sets: {len(own):,} of the set's "
             f"{evidence.own:,} rows, {len(rows) - len(own):,} of the other's "
             f"{len(evidence.rows) - evidence.own:,}",
             "do not train on one and test on the other, or leave these rows out of one of them",
@@ -151,7 +153,7 @@ def find_divided_groups(evidence: Evidence) -> Iterator[AuditFinding]:
         yield AuditFinding(
             "groups",
             "copies in two groups",
-            f"{len(rows):,} pictures have a copy in another group",
+            say_count(len(rows), "picture") + " with a copy in another group",
             "join the groups: tumorlens split --twins does",
             impact=0.6 * len(rows) / evidence.own,
             rows=rows,

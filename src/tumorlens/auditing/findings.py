@@ -22,6 +22,7 @@ __all__ = [
     "Clue",
     "Example",
     "rate_severity",
+    "say_count",
 ]
 
 KINDS: dict[str, str] = {
@@ -49,6 +50,11 @@ AUDIT_COLUMN = "audit"
 def rate_severity(impact: float) -> str:
     """The severity of an impact from 0 to 1."""
     return next(name for name, least in SEVERITIES.items() if impact >= least)
+
+
+def say_count(count: int, one: str, many: str = "") -> str:
+    """``1 picture``, ``2 pictures``; ``many`` where an s at the end does not do."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from tumorlens.auditing.annotations import MISFITS
 from tumorlens.auditing.evidence import Evidence
-from tumorlens.auditing.findings import AuditFinding, Example
+from tumorlens.auditing.findings import AuditFinding, Example, say_count
 from tumorlens.auditing.traits import Traits
 from tumorlens.optional import load
 
@@ -30,7 +30,7 @@ _CHANCE = 0.01  # of as great a difference by chance
 _ODD: dict[str, tuple[Callable[[Traits], bool], str, str, float]] = {
     "burnt-in marks": (
         lambda one: one.marks > 0,
-        "show letters or marks beside the head",
+        "with what looks like letters or marks beside the head",
         "cut them away if they stand with one label or source more than with another",
         0.2,
     ),
@@ -40,37 +40,37 @@ _ODD: dict[str, tuple[Callable[[Traits], bool], str, str, float]] = {
             or max(one.shape) > LARGEST_SIDE
             or max(one.shape) > LONGEST_SHAPE * min(one.shape)
         ),
-        "are very small, very large or very long",
+        "of very small, very large or very long shape",
         "look at them: thumbnails and screenshots hold no slice",
         0.5,
     ),
     "extreme contrast": (
         lambda one: one.levels < FEWEST_LEVELS or one.saturated > MOST_SATURATED,
-        "have hardly any grey levels, or are white in large parts",
+        "with hardly any grey levels, or white in large parts",
         "look at them: drawings, masks and overexposed pictures hold no slice",
         0.5,
     ),
     "CT in place of MRI": (
         lambda one: one.appearance is not None and one.appearance.is_ct,
-        "look like CTs of the head: a rim as white as bone around a flat inside",
+        "perhaps of CT: a rim as white as bone around a flat inside",
         "look at them, and leave out the CTs; an MRI with a bright scalp may be among them",
         0.5,
     ),
     "no head": (
         lambda one: one.appearance is not None and one.appearance.no_head,
-        "show no head, or one that is cut off, framed or of unusual contrast",
+        "without a head, or with one that is cut off, framed or of unusual contrast",
         "look at them, and leave out what is no brain",
         0.5,
     ),
     "upside-down": (
         lambda one: one.appearance is not None and one.appearance.upside_down,
-        "seem to stand upside-down",
+        "perhaps upside-down",
         "turn them, or see that they stand with both labels alike",
         0.1,
     ),
     "unlike brain MRI": (
         lambda one: one.unfamiliarity > 1,
-        "are unlike what the model learned from: no brain MRI, CT, or an unusual one",
+        "unlike what the model learned from: no brain MRI, CT, or an unusual one",
         "look at them, and leave out what is no brain MRI",
         0.5,
     ),
@@ -84,7 +84,8 @@ def find_unreadable(evidence: Evidence) -> Iterator[AuditFinding]:
         yield AuditFinding(
             "unreadable",
             "unreadable files",
-            f"{len(rows):,} rows cannot be read; the first: {evidence.traits[rows[0]].error}",
+            f"{say_count(len(rows), 'row')} cannot be read; the first: "
+            f"{evidence.traits[rows[0]].error}",
             "get these files anew, or remove their rows",
             impact=0.3 * len(rows) / evidence.own,
             rows=rows,
@@ -106,7 +107,7 @@ def find_oddities(evidence: Evidence) -> Iterator[AuditFinding]:
             yield AuditFinding(
                 "suspicious",
                 check,
-                f"{len(rows):,} pictures {what}",
+                f"{say_count(len(rows), 'picture')} {what}",
                 advice,
                 impact=weight * len(rows) / evidence.own,
                 rows=tuple(sorted(rows)),
@@ -132,7 +133,8 @@ def find_other_planes(evidence: Evidence) -> Iterator[AuditFinding]:
     yield AuditFinding(
         "suspicious",
         "other planes",
-        f"{len(rows):,} pictures do not seem to be {usual}: {known}, {unknown:,} not told",
+        f"{say_count(len(rows), 'picture')} in another plane than {usual}, it seems: {known}, "
+        f"{unknown:,} not told",
         "measure each plane by itself, and see that planes stand with both labels alike",
         impact=0.1 * len(rows) / evidence.own,
         rows=tuple(rows),
@@ -179,7 +181,7 @@ def find_misfits(evidence: Evidence) -> Iterator[AuditFinding]:
             yield AuditFinding(
                 "annotations",
                 check,
-                f"{len(rows):,} of {annotated:,} annotated rows: {check}",
+                f"{len(rows):,} of {say_count(annotated, 'annotated row')}: {check}",
                 advice,
                 impact=0.5 * len(rows) / max(1, annotated),
                 rows=tuple(rows),

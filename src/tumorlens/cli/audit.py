@@ -10,7 +10,7 @@ import click
 from tumorlens.cli import words
 from tumorlens.cli.measuring import groups_option, map_option, open_detector, read_whole
 from tumorlens.errors import UsageError
-from tumorlens.writing import check_writable, write_text
+from tumorlens.writing import check_results, write_text
 
 if TYPE_CHECKING:
     from tumorlens.auditing.findings import Audit
@@ -76,8 +76,7 @@ def command(
     """
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
     kinds = _read_kinds(options["fail_on"])
-    for file in filter(None, (output, marked, report, run_log)):
-        check_writable(file, overwrite=overwrite)
+    check_results((output, marked, report, run_log), overwrite=overwrite)
     session = None if options["no_model"] else _open_session(options)
     manifest, other = _read(data, options)
     audit = _audit(manifest, other, session, options["threads"], voice)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from tumorlens.auditing.findings import SEVERITIES, Audit
+from tumorlens.auditing.findings import SEVERITIES, Audit, say_count
 from tumorlens.evaluation.intervals import Estimate
 from tumorlens.report.audit_galleries import MOST_TILES, show_examples
 from tumorlens.report.audit_plots import plot_clues, plot_composition
@@ -51,7 +51,8 @@ def build_audit_page(
     )
     against = f" Held against {audit.against}." if audit.against else ""
     lead = (
-        f"{audit.own:,} slices ({counts or 'none'}), {audit.distinct:,} different pictures."
+        f"{say_count(audit.own, 'slice')} ({counts or 'none'}), "
+        f"{say_count(audit.distinct, 'different picture')}."
         f"{against} Findings are ranked by how much they may change a result."
     )
     pictures = [
@@ -78,7 +79,7 @@ def _show_first(audit: Audit) -> Iterator[Block]:
         Fact(
             "different pictures",
             f"{audit.distinct:,}",
-            (f"of {audit.own:,} slices", f"{copies:,} are copies or cannot be read"),
+            (f"of {say_count(audit.own, 'slice')}", f"{copies:,} copied or not readable"),
         ),
     ]
     out = {row for one in audit.findings for row in one.leave_out if row < audit.own}

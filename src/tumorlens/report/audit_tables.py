@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
-from tumorlens.auditing.findings import Audit, AuditFinding
+from tumorlens.auditing.findings import Audit, AuditFinding, say_count
 from tumorlens.finding import RESEARCH_USE
 from tumorlens.report.tables import make_table
 
@@ -37,8 +37,8 @@ def _title(audit: Audit) -> str:
     )
     against = f", against {audit.against}" if audit.against else ""
     return (
-        f"{audit.name}{against}: {audit.own:,} slices ({labels}), "
-        f"{audit.distinct:,} different pictures"
+        f"{audit.name}{against}: {say_count(audit.own, 'slice')} ({labels}), "
+        f"{say_count(audit.distinct, 'different picture')}"
     )
 
 
