@@ -9,9 +9,15 @@ import torch
 
 from tumorlens.network.heads import Raw
 from tumorlens.training.dataset import Batch
-from tumorlens.training.losses import CellTargets, find_cell_targets, sum_losses
+from tumorlens.training.losses import (
+    CellTargets,
+    blend_losses,
+    find_cell_targets,
+    sum_losses,
+)
 from tumorlens.training.pairs import MARK_BOX, MARK_MASK, MARK_UNKNOWN
 from tumorlens.training.recipe import LossChoice
+from tumorlens.training.teaching import Lesson
 
 
 def make_batch(tumor, kinds, weights=None):
@@ -22,6 +28,7 @@ def make_batch(tumor, kinds, weights=None):
         tumor=torch.tensor(tumor, dtype=torch.float32),
         kinds=torch.tensor(kinds),
         weights=torch.ones(count) if weights is None else torch.tensor(weights),
+        sources=torch.zeros(count, dtype=torch.int64),
     )
 
 
@@ -163,3 +170,33 @@ def test_the_rest_of_a_tumor_picture_by_hand():
 def test_no_rest_where_the_tumor_is_not_known_cell_by_cell():
     batch = make_batch([1, 1], [-1, -1])
     assert sum_losses(make_raw([0.0, 0.0]), batch, NOTHING, LossChoice(rest=1.0)).rest == 0
+
+
+def test_a_lesson_by_hand():
+    lesson = Lesson(
+        tumor=torch.tensor([0.9, 0.0]),
+        types=torch.tensor([[0.6, 0.3], [0.0, 0.0]]),
+        activation=torch.zeros(2, 4, 4),
+    )
+    raw = make_raw([2.0, -1.0], types=torch.tensor([[1.0, 0.0], [0.0, 0.0]]))
+    losses = sum_losses(
+        raw, make_batch([1, 0], [-1, -1]), NOTHING, LossChoice(teacher=2.0), lesson=lesson
+    )
+    picture = (0.9 * softplus(-2.0) + 0.1 * softplus(2.0) + softplus(-1.0)) / 2
+    types = (0.6 * softplus(-1.0) + 0.3 * softplus(1.0)) / 2
+    assert losses.teacher.item() == pytest.approx(picture + softplus(0.0) + types, rel=1e-5)
+    assert losses.total.item() == pytest.approx(
+        losses.picture.item() + 2 * losses.teacher.item(), rel=1e-5
+    )
+
+
+def test_losses_of_a_mixed_batch_are_blended():
+    raw = make_raw([2.0, -1.0])
+    one, other = (
+        sum_losses(raw, make_batch(tumor, [-1, -1]), NOTHING, LossChoice())
+        for tumor in ([1, 0], [0, 1])
+    )
+    mixed = blend_losses(one, other, 0.75)
+    assert mixed.total.item() == pytest.approx(
+        0.75 * one.total.item() + 0.25 * other.total.item(), rel=1e-6
+    )

@@ -17,7 +17,7 @@ from score_tables import make_scores
 from tiny_training import make_recipe, write_weights
 from tumorlens.data.manifest import merge_manifests, read_data
 from tumorlens.data.splits import leave_out, split_manifest
-from tumorlens.errors import DataError
+from tumorlens.errors import DataError, RecipeError
 from tumorlens.evaluation.score_files import read_scores, write_scores
 from tumorlens.model.graph import read_calibration
 from tumorlens.model.session import Session
@@ -26,7 +26,7 @@ from tumorlens.network.weights import ENVIRONMENT
 from tumorlens.training.folds import train_folds
 from tumorlens.training.journal import read_run
 from tumorlens.training.phases import Hardware
-from tumorlens.training.run import Job, train_model
+from tumorlens.training.run import Job, open_run, train_model
 
 CLASSES = ["no_tumor", "glioma", "meningioma", "pituitary"]
 ONE_PHASE = [
@@ -298,3 +298,38 @@ def test_curves_are_numbers(ended):
         (row,) = csv.DictReader(stream)
     assert json.loads(row["train_total"]) > 0
     assert json.loads(row["train_types"]) > 0
+
+
+# Teachers
+
+
+def test_a_network_learns_from_a_teacher(ended, tmp_path, weights):
+    job, outcome, _ = ended
+    recipe = make_recipe(
+        phases=ONE_PHASE, loss={"teacher": 1.0}, network={"classes": CLASSES}
+    )  # fmt: skip
+    taught = replace(job, recipe=recipe, folder=tmp_path / "run", teachers=(outcome.model,))
+    train_model(taught)
+    with (taught.folder / "curves.csv").open(encoding="utf-8", newline="") as stream:
+        assert all(float(row["train_teacher"]) > 0 for row in csv.DictReader(stream))
+    assert read_run(taught.folder)["teachers"] == {"model.onnx": Session(outcome.model).sha256}
+
+
+@pytest.mark.parametrize(("weight", "count"), [(0.5, 0), (0.0, 1)])
+def test_a_teacher_without_its_weight_is_refused(ended, tmp_path, weight, count):
+    job, outcome, _ = ended
+    recipe = make_recipe(phases=ONE_PHASE, loss={"teacher": weight})
+    with pytest.raises(RecipeError, match=f"loss.teacher = {weight}, and {count} teachers"):
+        train_model(
+            replace(job, recipe=recipe, folder=tmp_path / "r", teachers=(outcome.model,) * count)
+        )
+
+
+def test_a_run_from_before_a_key_of_the_recipe_was_there_goes_on(ended):
+    job, _, _ = ended
+    file = job.folder / "run.json"
+    described = json.loads(file.read_text())
+    del described["recipe"]["loss"]["teacher"]
+    file.write_text(json.dumps(described))
+    open_run(job)
+    assert read_run(job.folder)["recipe"]["loss"]["teacher"] == 0.0

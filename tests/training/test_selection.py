@@ -140,6 +140,7 @@ def make_prepared(labels, pictures, marks=None):
         marks=np.zeros_like(images) if marks is None else marks,
         tumor=np.array(labels, np.float32),
         kinds=np.full(len(labels), -1),
+        sources=np.zeros(len(labels), np.int64),
         fingerprints=(b"",) * len(labels),
     )
 

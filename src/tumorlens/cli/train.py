@@ -48,6 +48,11 @@ __all__ = ["command"]
     "[default: TUMORLENS_WEIGHTS, else torchvision's published file]",
 )  # fmt: skip
 @click.option(
+    "--teacher", "teachers", multiple=True, metavar="MODEL",
+    help="A model whose judgement is learned beside the labels, as strongly as loss.teacher says; "
+    "repeatable: their mean.",
+)  # fmt: skip
+@click.option(
     "--leave-out", "left_out", multiple=True, metavar="NAME",
     help="A source or set that is scored and never trained on; repeatable.",
 )  # fmt: skip
@@ -127,6 +132,7 @@ def _make_job(
         held_out=held_out,
         folder=output,
         weights=options["weights"],
+        teachers=options["teachers"],
         store=options["store"],
         skip_unreadable=options["skip_unreadable"],
         drop_conflicts=options["drop_conflicts"],

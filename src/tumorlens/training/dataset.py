@@ -37,6 +37,7 @@ class Batch:
         tumor: (N,) float32.
         kinds: (N,) int64; -1 where unknown or none.
         weights: (N,) float32.
+        sources: (N,) int64, number of the source.
     """
 
     images: Tensor
@@ -44,6 +45,11 @@ class Batch:
     tumor: Tensor
     kinds: Tensor
     weights: Tensor
+    sources: Tensor
+
+    def take(self, order: Tensor) -> Batch:
+        """The pictures at those places, in that order."""
+        return Batch(*(getattr(self, name)[order] for name in self.__slots__))
 
     def to(self, device: torch.device | str, **options: Any) -> Batch:
         """On another device; Lightning asks for it by this name."""
@@ -112,6 +118,7 @@ class Draws(IterableDataset[Batch]):
             tumor=tumor,
             kinds=torch.tensor([one.kind for one in edited]),
             weights=self._weights[tumor.long()],
+            sources=torch.from_numpy(self.prepared.sources[order]),
         )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.data.rows import Row
+from tumorlens.training.choices import EditChoice
 from tumorlens.training.pairs import (
     MARK_MASK,
     MARK_UNKNOWN,
@@ -18,7 +19,6 @@ from tumorlens.training.pairs import (
     paste,
 )
 from tumorlens.training.preparing import PreparedRows
-from tumorlens.training.recipe import EditChoice
 
 __all__ = ["Edited", "Editor"]
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from tumorlens.errors import DataError
+from tumorlens.training.recipe import Recipe
 from tumorlens.writing import write_text
 
 __all__ = ["open_folder", "read_run"]
@@ -58,4 +62,12 @@ def _is_same(file: Path, description: dict[str, Any]) -> bool:
         found = json.loads(file.read_text(encoding="utf-8"))
     except json.JSONDecodeError:
         return False
-    return bool({**found, LENIENCY: None} == {**description, LENIENCY: None})
+    return _compare(found) == _compare(description)
+
+
+def _compare(described: dict[str, Any]) -> dict[str, Any]:
+    """What makes a run the same: keys that a recipe gained since have their defaults."""
+    filled = {**described, LENIENCY: None}
+    with suppress(msgspec.MsgspecError, ValueError):  # a recipe of a later tumorlens, or none
+        filled["recipe"] = msgspec.convert(described.get("recipe"), Recipe).to_record()
+    return filled

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from tumorlens.network.heads import Raw, pool_evidence
+from tumorlens.training.choices import LossChoice
 from tumorlens.training.dataset import Batch
 from tumorlens.training.pairs import MARK_BOX, MARK_MASK, MARK_NONE, MARK_UNKNOWN
-from tumorlens.training.recipe import LossChoice
+from tumorlens.training.teaching import Lesson, learn_from
 
-__all__ = ["CellTargets", "Losses", "find_cell_targets", "sum_losses"]
+__all__ = ["CellTargets", "Losses", "blend_losses", "find_cell_targets", "sum_losses"]
 
 _POSITIVE = 0.3  # share of a cell that tumor must cover to make it one
 _APART = 3  # cells of a square around a cell that must be clear for it to lie apart from a tumor
@@ -28,6 +29,8 @@ class Losses:
     cells: Tensor
     rest: Tensor
     types: Tensor
+    sources: Tensor
+    teacher: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,15 @@ def find_cell_targets(marks: Tensor, cells: tuple[int, int], box_weight: float) 
     return CellTargets(positive=by_mask + by_box, negative=clear.to(torch.float32))
 
 
-def sum_losses(raw: Raw, batch: Batch, targets: CellTargets, choice: LossChoice) -> Losses:
+def sum_losses(
+    raw: Raw,
+    batch: Batch,
+    targets: CellTargets,
+    choice: LossChoice,
+    *,
+    guesses: Tensor | None = None,
+    lesson: Lesson | None = None,
+) -> Losses:
     """The loss of a batch.
 
     Args:
@@ -65,6 +76,8 @@ def sum_losses(raw: Raw, batch: Batch, targets: CellTargets, choice: LossChoice)
         batch: labels, types and weights of the pictures.
         targets: of the cells.
         choice: of the recipe.
+        guesses: (N, sources) logits of the adversary, if there is one.
+        lesson: of the teachers, if there are any.
     """
     smooth = batch.tumor * (1 - choice.label_smoothing) + choice.label_smoothing / 2
     picture = functional.binary_cross_entropy_with_logits(raw.picture, smooth, weight=batch.weights)
@@ -74,8 +87,24 @@ def sum_losses(raw: Raw, batch: Batch, targets: CellTargets, choice: LossChoice)
     types = picture.new_zeros(())
     if choice.types and bool(known.any()):
         types = functional.cross_entropy(raw.types[known], batch.kinds[known], label_smoothing=0.05)
+    sources = teacher = picture.new_zeros(())
+    if guesses is not None:
+        sources = functional.cross_entropy(guesses, batch.sources)
+    if lesson is not None:
+        teacher = learn_from(lesson, raw)
     total = picture + choice.cells * cells + choice.rest * rest + choice.types * types
-    return Losses(total, picture, cells, rest, types)
+    total = total + choice.sources * sources + choice.teacher * teacher
+    return Losses(total, picture, cells, rest, types, sources, teacher)
+
+
+def blend_losses(one: Losses, other: Losses, share: float) -> Losses:
+    """Those of a mixed batch: ``share`` of the one, the rest of the other."""
+    return Losses(
+        *(
+            share * getattr(one, field.name) + (1 - share) * getattr(other, field.name)
+            for field in fields(Losses)
+        )
+    )
 
 
 def _judge_rest(raw: Raw, batch: Batch, targets: CellTargets) -> Tensor:

@@ -12,11 +12,16 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_avg_fn
 
 from tumorlens.network.assembly import TumorNetwork
+from tumorlens.network.heads import Raw
+from tumorlens.training.adversary import SourceAdversary
 from tumorlens.training.dataset import Batch, Draws
-from tumorlens.training.losses import Losses, find_cell_targets, sum_losses
+from tumorlens.training.losses import Losses, blend_losses, find_cell_targets, sum_losses
 from tumorlens.training.recipe import Phase, Recipe
+from tumorlens.training.teaching import Lesson, Teachers
 
 __all__ = ["MovingAverage", "TumorModule", "build_network"]
+
+_WATCHED = ("total", "picture", "cells", "rest", "types", "sources", "teacher")
 
 
 def build_network(recipe: Recipe) -> TumorNetwork:
@@ -42,14 +47,27 @@ class TumorModule(lightning.LightningModule):  # type: ignore[misc]
         network: trained in place.
         recipe, phase: what is done.
         draws: the batches; told which epoch it is, so that a resumed run draws the same.
+        teachers: that it learns from beside the labels.
     """
 
-    def __init__(self, network: TumorNetwork, recipe: Recipe, phase: Phase, draws: Draws) -> None:
+    def __init__(
+        self,
+        network: TumorNetwork,
+        recipe: Recipe,
+        phase: Phase,
+        draws: Draws,
+        teachers: Teachers | None = None,
+    ) -> None:
         super().__init__()
         self.network = network
         self.recipe = recipe
         self.phase = phase
         self.draws = draws
+        self.teachers = teachers
+        self.adversary = None
+        if recipe.loss.sources:
+            sources = int(draws.prepared.sources.max()) + 1
+            self.adversary = SourceAdversary(recipe.network.width, sources)
         self.frozen = phase.backbone_learning_rate == 0
         self.network.backbone.requires_grad_(not self.frozen)
         self.network.backbone.freeze(recipe.network.frozen)
@@ -70,8 +88,8 @@ class TumorModule(lightning.LightningModule):  # type: ignore[misc]
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """The loss of a batch."""
-        losses = self._lose(batch)
-        for name in ("total", "picture", "cells", "rest", "types"):
+        losses = self._lose_mixed(batch) if self.recipe.augmentation.mixup else self._lose(batch)
+        for name in _WATCHED:
             self.log(
                 f"train_{name}", getattr(losses, name), on_step=False, on_epoch=True,
                 batch_size=len(batch.tumor), prog_bar=name == "total",
@@ -80,7 +98,7 @@ class TumorModule(lightning.LightningModule):  # type: ignore[misc]
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """The loss of held-out groups."""
-        losses = self._lose(batch)
+        losses = self._judge(self.network(_arrange(batch.images)), batch)
         size = len(batch.tumor)
         self.log("validation_total", losses.total, batch_size=size, prog_bar=True)
         self.log("validation_picture", losses.picture, batch_size=size)
@@ -89,6 +107,8 @@ class TumorModule(lightning.LightningModule):  # type: ignore[misc]
         """AdamW; the backbone has a learning rate of its own, batch norms and biases no decay."""
         phase = self.phase
         parts: list[tuple[nn.Module, float]] = [(self.network.head, phase.learning_rate)]
+        if self.adversary is not None:
+            parts.append((self.adversary, phase.learning_rate))
         if not self.frozen:
             parts.append((self.network.backbone, phase.backbone_learning_rate))
         groups = [
@@ -121,11 +141,38 @@ class TumorModule(lightning.LightningModule):  # type: ignore[misc]
         return {"scheduler": cycle, "interval": "step"}
 
     def _lose(self, batch: Batch) -> Losses:
-        images = batch.images.contiguous(memory_format=torch.channels_last)
-        raw = self.network(images)
+        return self._lose_all(batch.images, [batch])[0]
+
+    def _lose_mixed(self, batch: Batch) -> Losses:
+        """Of pictures blended in pairs, each with its share of what is known of both."""
+        alpha = self.recipe.augmentation.mixup
+        share = float(torch.distributions.Beta(alpha, alpha).sample())
+        other = batch.take(torch.randperm(len(batch.tumor)).to(batch.images.device))
+        images = share * batch.images + (1 - share) * other.images
+        first, second = self._lose_all(images, [batch, other])
+        return blend_losses(first, second, share)
+
+    def _lose_all(self, images: Tensor, batches: list[Batch]) -> list[Losses]:
+        """The same pictures held against one or several batches of what is known of them."""
+        pyramid = self.network.features(_arrange(images))
+        raw = self.network.head(pyramid)
+        lesson = None if self.teachers is None else self.teachers.judge(images)
+        losses = []
+        for batch in batches:
+            guesses = None if self.adversary is None else self.adversary(pyramid, batch.tumor)
+            losses.append(self._judge(raw, batch, guesses, lesson))
+        return losses
+
+    def _judge(
+        self,
+        raw: Raw,
+        batch: Batch,
+        guesses: Tensor | None = None,
+        lesson: Lesson | None = None,
+    ) -> Losses:
         cells = (raw.cells.shape[1], raw.cells.shape[2])
         targets = find_cell_targets(batch.marks, cells, self.recipe.loss.boxes)
-        return sum_losses(raw, batch, targets, self.recipe.loss)
+        return sum_losses(raw, batch, targets, self.recipe.loss, guesses=guesses, lesson=lesson)
 
 
 class MovingAverage(WeightAveraging):  # type: ignore[misc]
@@ -154,6 +201,11 @@ class _Epochs:
         # first batch.
         self.draws.epoch = self.module.current_epoch
         yield from self.draws
+
+
+def _arrange(images: Tensor) -> Tensor:
+    """Nearly twice as fast on a CPU."""
+    return images.contiguous(memory_format=torch.channels_last)
 
 
 def _matrices(part: nn.Module) -> Iterator[nn.Parameter]:

@@ -27,6 +27,7 @@ from tumorlens.training.dataset import Batch, Draws
 from tumorlens.training.module import MovingAverage, TumorModule
 from tumorlens.training.preparing import PreparedRows
 from tumorlens.training.recipe import Phase, Recipe
+from tumorlens.training.teaching import Teachers
 from tumorlens.writing import open_when_done, replace_when_done
 
 __all__ = ["CURVES", "Hardware", "count_seconds", "run_phases"]
@@ -44,6 +45,8 @@ _COLUMNS = (
     "train_cells",
     "train_rest",
     "train_types",
+    "train_sources",
+    "train_teacher",
     "validation_total",
     "validation_picture",
     "seconds",
@@ -84,6 +87,7 @@ def run_phases(
     validation: npt.NDArray[np.intp],
     folder: Path,
     hardware: Hardware,
+    teachers: Teachers | None = None,
 ) -> None:
     """Train ``network`` in place, one phase after the other; a broken run resumes.
 
@@ -92,6 +96,7 @@ def run_phases(
     Args:
         training, validation: indices into ``prepared``.
         folder: of the run.
+        teachers: that the network learns from beside the labels, if there are any.
 
     Raises:
         DataError: the disk is full.
@@ -111,7 +116,7 @@ def run_phases(
             network.load_state_dict(torch.load(done, weights_only=True))
             continue
         draws = Draws(prepared, training, recipe, number)
-        module = TumorModule(network, recipe, phase, draws)
+        module = TumorModule(network, recipe, phase, draws, teachers)
         resume = checkpoints / f"{number}.ckpt"
         with _quiet(), _explain_full_disk(checkpoints), _pass_interrupts_on():
             trainer = _make_trainer(recipe, phase, number, folder, hardware)
@@ -175,7 +180,11 @@ def _load_best(network: TumorNetwork, trainer: lightning.Trainer) -> None:
         if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_path:
             state = torch.load(callback.best_model_path, weights_only=False)["state_dict"]
             network.load_state_dict(
-                {name.removeprefix("network."): value for name, value in state.items()}
+                {
+                    name.removeprefix("network."): value
+                    for name, value in state.items()
+                    if name.startswith("network.")
+                }
             )
 
 
@@ -198,6 +207,7 @@ class _HeldOut:
                 tumor=torch.from_numpy(self.prepared.tumor[chosen]),
                 kinds=torch.from_numpy(self.prepared.kinds[chosen]),
                 weights=torch.ones(len(chosen)),
+                sources=torch.from_numpy(self.prepared.sources[chosen]),
             )
 
 

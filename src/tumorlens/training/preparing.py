@@ -50,6 +50,7 @@ class PreparedRows:
         marks: (N, S, S) uint8, memory-mapped: codes of the annotation a pixel.
         tumor: (N,) float32, 0 or 1.
         kinds: (N,) int64, index of the type of tumor; -1 where unknown or none.
+        sources: (N,) int64, number of the source, in the order of their names.
         fingerprints: one a row, for the model's memory of its training pictures.
     """
 
@@ -58,6 +59,7 @@ class PreparedRows:
     marks: Picture
     tumor: npt.NDArray[np.float32]
     kinds: npt.NDArray[np.int64]
+    sources: npt.NDArray[np.int64]
     fingerprints: tuple[bytes, ...]
 
     def __len__(self) -> int:
@@ -121,6 +123,7 @@ def prepare_rows(
         marks=marks[: len(rows)],
         tumor=np.array([row.label == "tumor" for row in rows], np.float32),
         kinds=np.array([index.get(row.tumor_class, -1) for row in rows], np.int64),
+        sources=np.unique([row.source for row in rows], return_inverse=True)[1].astype(np.int64),
         fingerprints=tuple(fingerprints),
     )
     return prepared, unreadable

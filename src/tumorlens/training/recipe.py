@@ -9,13 +9,21 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from tumorlens.errors import RecipeError
 from tumorlens.imaging.preprocess import PreprocessSpec
-from tumorlens.model.card import NO_TUMOR
+from tumorlens.training.choices import (
+    AugmentationChoice,
+    DataChoice,
+    EditChoice,
+    LossChoice,
+    NetworkChoice,
+    Phase,
+    check_positive,
+)
 
 __all__ = [
     "AugmentationChoice",
@@ -29,236 +37,6 @@ __all__ = [
     "override",
     "read_recipe",
 ]
-
-
-class NetworkChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The network and the weights that it starts from.
-
-    Attributes:
-        classes: ``no_tumor`` first; ``tumor``, or the types of tumor, after it.
-        head: ``picture`` pools the features and then decides (the paper); ``cells`` decides in
-            every cell at stride 8 and pools the evidence by log-sum-exp.
-        width: width multiplier of MobileNetV2.
-        hidden: channels of the head.
-        dropout: share of the head's features dropped in training.
-        stochastic_depth: share of residual branches dropped at the last block.
-        frozen: so many of the backbone's first layers (of 19) keep their initial weights and batch
-            statistics for good. Edges and blobs are known from photographs, and these layers cost
-            the most: 4 reach stride 4 and leave a third of the time away.
-        normalization: what the initial weights expect: ``tensorflow`` x * 2 - 1, ``torchvision``
-            ImageNet mean and deviation.
-        padding: how the initial weights pad at stride 2: ``same`` (TensorFlow) or ``symmetric``.
-    """
-
-    classes: list[str] = msgspec.field(default_factory=lambda: [NO_TUMOR, "tumor"])
-    head: Literal["picture", "cells"] = "cells"
-    width: float = 1.0
-    hidden: int = 96
-    dropout: float = 0.2
-    stochastic_depth: float = 0.0
-    frozen: int = 0
-    normalization: Literal["tensorflow", "torchvision"] = "torchvision"
-    padding: Literal["same", "symmetric"] = "symmetric"
-
-    def __post_init__(self) -> None:
-        if len(self.classes) < 2 or self.classes[0] != NO_TUMOR:
-            raise ValueError(f"network.classes must begin with {NO_TUMOR!r} and hold another class")
-        if len(set(self.classes)) != len(self.classes):
-            raise ValueError("network.classes holds a class twice")
-        _check_share("network.dropout", self.dropout)
-        _check_share("network.stochastic_depth", self.stochastic_depth)
-        if not 0.1 <= self.width <= 2:
-            raise ValueError(f"network.width must lie in [0.1, 2], got {self.width}")
-        if not 0 <= self.frozen <= 6:
-            raise ValueError(f"network.frozen must lie in [0, 6], got {self.frozen}")
-        if self.hidden < 1:
-            raise ValueError(f"network.hidden must be at least 1, got {self.hidden}")
-
-
-class DataChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Which rows are drawn, and how often.
-
-    Attributes:
-        exclude_notes: a row whose note holds one of these words is left out.
-        validation: share of the groups held out for stopping, calibration and thresholds.
-        sampling: ``plain`` takes every row once an epoch; ``balanced`` draws label, then source
-            and sequence, then group, then slice.
-        class_weights: weigh the classes by the inverse of their frequency.
-        ignore_below: tumor rows whose mask holds fewer pixels (at 256²) are left out.
-        test: share of the pictures (from 1 up: their number) that is held out for the run's own
-            figures, where the data name no test rows; 0: none.
-        test_by: ``group`` keeps patients and copies on one side; ``picture`` does not, as the
-            paper did.
-    """
-
-    exclude_notes: list[str] = []
-    validation: float = 0.15
-    sampling: Literal["plain", "balanced"] = "plain"
-    class_weights: bool = False
-    ignore_below: int = 0
-    test: float = 0.0
-    test_by: Literal["group", "picture"] = "group"
-
-    def __post_init__(self) -> None:
-        if not 0 < self.validation < 0.9:
-            raise ValueError(f"data.validation must lie in (0, 0.9), got {self.validation}")
-        if not (0 <= self.test < 0.9 or (self.test >= 2 and self.test == int(self.test))):
-            raise ValueError(
-                f"data.test must be a share under 0.9 or a number of pictures, got {self.test}"
-            )
-        if self.sampling == "balanced" and self.class_weights:
-            raise ValueError(
-                "data.class_weights contradicts data.sampling = 'balanced', which draws both "
-                "labels equally often; keep one of them"
-            )
-
-
-class AugmentationChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How far pictures are changed at random. Chances are in [0, 1], 0 switches a change off.
-
-    Attributes:
-        rotation: largest angle, in degrees.
-        scale: largest change of size, as a share.
-        stretch: largest change of the aspect ratio, as a share.
-        shift: largest shift, as a share of the side.
-        mirror: chance of a left-right flip.
-        upside_down: chance of a top-bottom flip.
-        gamma: largest log2 of the exponent.
-        brightness, contrast: largest change, as a share of the range.
-        bias_field: largest log of a smooth multiplicative field.
-        noise: largest standard deviation of added noise.
-        blur: chance of a lower resolution.
-        invert: chance of an inverted contrast inside the head.
-        erase: chance that a rectangle at the border is overwritten.
-    """
-
-    rotation: float = 0.0
-    scale: float = 0.0
-    stretch: float = 0.0
-    shift: float = 0.0
-    mirror: float = 0.0
-    upside_down: float = 0.0
-    gamma: float = 0.0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    bias_field: float = 0.0
-    noise: float = 0.0
-    blur: float = 0.0
-    invert: float = 0.0
-    erase: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("mirror", "upside_down", "blur", "invert", "erase"):
-            _check_share(f"augmentation.{name}", getattr(self, name))
-        for name in self.__struct_fields__:
-            _check_positive(f"augmentation.{name}", getattr(self, name))
-
-
-class EditChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Counterfactual pairs: pictures edited so that label and source part ways.
-
-    Attributes:
-        heal: chance that a lateral tumor is covered by the mirrored other side: no tumor.
-        paste: chance that a slice without tumor is given one of another patient: tumor.
-        decoy: chance that a slice keeps its label under the same marks of editing.
-        paint: chance that a slice without tumor is given one made by hand, of no known type.
-        lone: chance of ``heal`` or ``paste`` in place of the two above for slices of a source and
-            sequence that hold one label only, where else the source would tell the label.
-    """
-
-    heal: float = 0.0
-    paste: float = 0.0
-    decoy: float = 0.0
-    paint: float = 0.0
-    lone: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
-            _check_share(f"edits.{name}", getattr(self, name))
-        for name in ("paste", "heal", "lone"):
-            others = ["decoy"] if name == "heal" else ["decoy", "paint"]
-            if sum(getattr(self, one) for one in (name, *others)) > 1:
-                words = " + ".join(f"edits.{one}" for one in (name, *others))
-                raise ValueError(f"{words} must not exceed 1")
-
-
-class LossChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is minimised: picture + cells * evidence per cell + types * type of tumor.
-
-    Attributes:
-        cells: weight of the loss over cells.
-        boxes: weight of cells known from boxes, beside 1 for cells known from masks.
-        rest: weight of the loss over pictures of a tumor without their tumor: the evidence pooled
-            over the cells that lie apart from it must say that there is none.
-        types: weight of the loss over types of tumor.
-        label_smoothing: share taken from the label and given to the other.
-    """
-
-    cells: float = 0.0
-    boxes: float = 0.5
-    rest: float = 0.0
-    types: float = 0.0
-    label_smoothing: float = 0.0
-
-    def __post_init__(self) -> None:
-        _check_share("loss.label_smoothing", self.label_smoothing)
-        for name in ("cells", "boxes", "rest", "types"):
-            _check_positive(f"loss.{name}", getattr(self, name))
-
-
-class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One stretch of training.
-
-    Attributes:
-        name: e.g. ``"frozen"``.
-        epochs: the most epochs that it takes.
-        draws: pictures an epoch; 0: as many as there are rows.
-        size: side in pixels that pictures are drawn at; 0: the side of the input. Small pictures
-            first cost less (Tan & Le 2021, arXiv:2104.00298).
-        learning_rate: of the head.
-        backbone_learning_rate: of the backbone; 0 freezes it. After a phase that freezes it, its
-            batch statistics and dropped branches stay off to the end of the training: few
-            pictures make poor statistics.
-        schedule: ``constant``, ``plateau`` (reduced when the validation loss stalls) or
-            ``one_cycle`` (warm up, then down to nothing, over the whole phase).
-        patience: epochs without a better validation loss before the phase ends; 0: never.
-        plateau_patience: epochs before ``plateau`` reduces the rate.
-        plateau_factor: by how much.
-    """
-
-    name: str
-    epochs: int
-    draws: int = 0
-    size: int = 0
-    learning_rate: float
-    backbone_learning_rate: float = 0.0
-    schedule: Literal["constant", "plateau", "one_cycle"] = "constant"
-    patience: int = 0
-    plateau_patience: int = 3
-    plateau_factor: float = 0.2
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or self.draws < 0:
-            raise ValueError(f"phase {self.name!r}: epochs must be positive and draws not negative")
-        if self.size and (self.size < 32 or self.size % 32):
-            raise ValueError(f"phase {self.name!r}: size must be a multiple of 32, got {self.size}")
-        if not self.learning_rate > 0 or self.backbone_learning_rate < 0:
-            raise ValueError(f"phase {self.name!r}: learning_rate must be positive")
-        if self.patience < 0 or self.plateau_patience < 0 or not 0 < self.plateau_factor < 1:
-            raise ValueError(
-                f"phase {self.name!r}: patience and plateau_patience must not be negative, "
-                "plateau_factor must lie in (0, 1)"
-            )
-        if self.schedule == "plateau" and 0 < self.patience <= self.plateau_patience:
-            raise ValueError(
-                f"phase {self.name!r}: patience = {self.patience} ends it before plateau_patience "
-                f"= {self.plateau_patience} reduces the rate; patience must be larger"
-            )
-        if self.schedule == "one_cycle" and self.patience:
-            raise ValueError(
-                f"phase {self.name!r}: patience contradicts schedule = 'one_cycle', which must run "
-                "to its end"
-            )
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -302,7 +80,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             raise ValueError("phases holds a name twice; curves tell phases apart by their names")
         if self.seed < 0:
             raise ValueError(f"seed must not be negative, got {self.seed}")
-        _check_positive("weight_decay", self.weight_decay)
+        check_positive("weight_decay", self.weight_decay)
         if self.batch < 2:
             raise ValueError(f"batch must be at least 2, got {self.batch}")
         if not 0 <= self.average < 1:
@@ -387,13 +165,3 @@ def _convert(values: Mapping[str, Any], where: str) -> Recipe:
         return msgspec.convert(values, Recipe)
     except (msgspec.MsgspecError, ValueError) as error:
         raise RecipeError(f"{where}: {error}") from None
-
-
-def _check_positive(name: str, value: float) -> None:
-    if not 0 <= value < float("inf"):
-        raise ValueError(f"{name} must be a number from 0, got {value}")
-
-
-def _check_share(name: str, value: float) -> None:
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} must lie in [0, 1], got {value}")

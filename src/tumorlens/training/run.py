@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
 from collections import Counter
@@ -20,9 +21,9 @@ from tumorlens.data.catalogue import SETS
 from tumorlens.data.rows import Manifest
 from tumorlens.data.splits import hold_out_groups
 from tumorlens.detector import Detector
-from tumorlens.errors import DataError
+from tumorlens.errors import DataError, RecipeError
 from tumorlens.evaluation.calibration import choose_thresholds, fit_logit, recalibrate
-from tumorlens.evaluation.familiarity import FamiliarityFit, fit_projection
+from tumorlens.evaluation.familiarity import FamiliarityFit
 from tumorlens.evaluation.memory import encode_memory
 from tumorlens.evaluation.score_files import write_scores
 from tumorlens.evaluation.scores import Scores
@@ -30,10 +31,12 @@ from tumorlens.evaluation.scoring import score_manifest
 from tumorlens.model.card import Card, DataTerms, OperatingPoint, Training
 from tumorlens.model.contract import Calibration
 from tumorlens.model.graph import write_model
+from tumorlens.model.registry import find_model
 from tumorlens.network.assembly import Deployed, Familiarity, TumorNetwork
 from tumorlens.network.inheritance import load_model
 from tumorlens.network.onnx_export import export_onnx
 from tumorlens.network.weights import find_weights, load_backbone
+from tumorlens.training.embedding import fit_familiarity
 from tumorlens.training.journal import LENIENCY, open_folder
 from tumorlens.training.module import build_network
 from tumorlens.training.phases import Hardware, count_seconds, run_phases
@@ -49,6 +52,7 @@ from tumorlens.training.selection import (
     select_rows,
 )
 from tumorlens.training.store import Store
+from tumorlens.training.teaching import Teachers
 from tumorlens.version import __version__
 
 __all__ = ["Job", "Notice", "Outcome", "open_run", "train_model"]
@@ -56,8 +60,6 @@ __all__ = ["Job", "Notice", "Outcome", "open_run", "train_model"]
 Notice = Callable[[str], None]
 Indices = npt.NDArray[np.intp]
 Progress = Callable[[int, int], None]
-
-_EMBEDDED = 200  # pictures of a source and sequence that familiarity is fitted on
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class Job:
         held_out: further rows that are scored only.
         folder: of the run; made if missing, resumed if it holds the same job.
         weights: file of initial weights; None: as `find_weights` says.
+        teachers: names or files of models that it learns from beside the labels.
         store: folder of prepared pictures that trainings share; None: each prepares its own.
         skip_unreadable: go on without pictures that cannot be read.
         drop_conflicts: go on without pictures that carry two labels.
@@ -84,6 +87,7 @@ class Job:
     folder: Path
     held_out: Manifest | None = None
     weights: str | Path | None = None
+    teachers: tuple[str | Path, ...] = ()
     store: Path | None = None
     skip_unreadable: bool = False
     drop_conflicts: bool = False
@@ -122,6 +126,7 @@ def train_model(job: Job) -> Outcome:
     recipe = job.recipe
     selection, test = _choose_rows(job)
     weights = find_weights(job.weights, recipe.network.width)
+    teachers = _call_teachers(job)
     torch.manual_seed(recipe.seed)  # before the head gets its random weights
     network = build_network(recipe)
     inherits = weights is not None and weights.suffix == ".onnx"
@@ -142,9 +147,10 @@ def train_model(job: Job) -> Outcome:
         validation=validation,
         folder=job.folder,
         hardware=job.hardware,
+        teachers=teachers,
     )
     network.eval().cpu()
-    familiarity = _fit_familiarity(network, prepared, kept, recipe.seed)
+    familiarity = fit_familiarity(network, prepared, kept, recipe.seed)
     card = _write_card(job, selection, prepared, kept, removed)
     held_out = job.manifest.with_rows(prepared.rows[index] for index in validation)
     # Validation pictures shape thresholds and calibration: they count as seen, too.
@@ -179,6 +185,18 @@ def _choose_rows(job: Job) -> tuple[Selection, Manifest]:
     return select_rows(manifest, job.recipe), test
 
 
+def _call_teachers(job: Job) -> Teachers | None:
+    if bool(job.teachers) != bool(job.recipe.loss.teacher):
+        asked = f"loss.teacher = {job.recipe.loss.teacher}"
+        raise RecipeError(
+            f"{asked}, and {len(job.teachers)} teachers are given; a model given as --teacher is "
+            "listened to with the weight --set loss.teacher=…, give both or neither"
+        )
+    if not job.teachers:
+        return None
+    return Teachers(job.teachers, job.recipe.network.classes, job.hardware.threads)
+
+
 def _describe(job: Job, selection: Selection) -> dict[str, Any]:
     return {
         "recipe": job.recipe.to_record(),
@@ -191,11 +209,18 @@ def _describe(job: Job, selection: Selection) -> dict[str, Any]:
             "left_out": job.left_out,
         },
         "weights": Path(job.weights).name if job.weights else None,
+        **({"teachers": _hash_teachers(job)} if job.teachers else {}),
         LENIENCY: {
             "skip_unreadable": job.skip_unreadable,
             "drop_conflicts": job.drop_conflicts,
         },
     }
+
+
+def _hash_teachers(job: Job) -> dict[str, str]:
+    """Name -> SHA-256, for a file may change under its name."""
+    files = [find_model(model) for model in job.teachers]
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
 def _prepare(job: Job, selection: Selection) -> tuple[PreparedRows, dict[str, int]]:
@@ -265,31 +290,6 @@ def _describe_sides(
         if len(labels) < 2:
             raise DataError(f"the {name} side holds one label only; add groups of the other label")
         job.notice(f"{name}: {len(indices)} slices of {len(groups)} groups")
-
-
-@torch.no_grad()
-def _fit_familiarity(
-    network: TumorNetwork, prepared: PreparedRows, kept: npt.NDArray[np.intp], seed: int
-) -> FamiliarityFit:
-    chosen = _draw_alike(prepared, kept, seed)
-    embedded = [
-        network.embed(network.features(prepared.take(part)[0]))
-        for part in np.array_split(chosen, max(1, len(chosen) // 64))
-    ]
-    sources = np.array([prepared.rows[index].source for index in chosen], dtype=object)
-    return fit_projection(torch.cat(embedded).numpy(), sources)
-
-
-def _draw_alike(prepared: PreparedRows, kept: Indices, seed: int) -> Indices:
-    """As many of each source and sequence: no large set alone shall say what is usual."""
-    taken: Counter[tuple[str, str]] = Counter()
-    chosen = []
-    for index in np.random.default_rng(seed).permutation(kept).tolist():
-        row = prepared.rows[index]
-        taken[row.source, row.sequence] += 1
-        if taken[row.source, row.sequence] <= _EMBEDDED:
-            chosen.append(index)
-    return np.sort(np.array(chosen, np.intp))
 
 
 def _write_card(

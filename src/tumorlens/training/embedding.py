@@ -1,0 +1,52 @@
+"""What is usual: familiarity fitted on the features of training pictures."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from tumorlens.evaluation.familiarity import FamiliarityFit, fit_projection
+from tumorlens.network.assembly import TumorNetwork
+from tumorlens.training.preparing import PreparedRows
+
+__all__ = ["fit_familiarity"]
+
+_EMBEDDED = 200  # pictures of a source and sequence
+
+
+@torch.no_grad()
+def fit_familiarity(
+    network: TumorNetwork, prepared: PreparedRows, kept: npt.NDArray[np.intp], seed: int
+) -> FamiliarityFit:
+    """Fit what is usual on pictures that were trained on, no source more than another.
+
+    Args:
+        network: trained.
+        prepared: all rows.
+        kept: indices of those that may serve.
+        seed: of which of them do.
+    """
+    chosen = _draw_alike(prepared, kept, seed)
+    embedded = [
+        network.embed(network.features(prepared.take(part)[0]))
+        for part in np.array_split(chosen, max(1, len(chosen) // 64))
+    ]
+    sources = np.array([prepared.rows[index].source for index in chosen], dtype=object)
+    return fit_projection(torch.cat(embedded).numpy(), sources)
+
+
+def _draw_alike(
+    prepared: PreparedRows, kept: npt.NDArray[np.intp], seed: int
+) -> npt.NDArray[np.intp]:
+    """As many of each source and sequence: no large set alone shall say what is usual."""
+    taken: Counter[tuple[str, str]] = Counter()
+    chosen = []
+    for index in np.random.default_rng(seed).permutation(kept).tolist():
+        row = prepared.rows[index]
+        taken[row.source, row.sequence] += 1
+        if taken[row.source, row.sequence] <= _EMBEDDED:
+            chosen.append(index)
+    return np.sort(np.array(chosen, np.intp))
