@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import signal
 
 import numpy as np
@@ -163,6 +164,23 @@ def test_patience_keeps_the_best_epoch(prepared, tmp_path):
     assert best["epoch"] == int(np.argmin(losses))
     kept = {name.removeprefix("network."): value for name, value in best["state_dict"].items()}
     assert differing(state, kept) == []
+
+
+def test_a_run_begun_with_fewer_columns_keeps_them(prepared, whole, tmp_path):
+    """As an older version left it, broken before its last phase."""
+    folder = tmp_path / "older"
+    shutil.copytree(whole[1], folder)
+    (folder / "checkpoints" / "1.pt").unlink()
+    (folder / "checkpoints" / "1.ckpt").unlink()
+    rows = [row for row in read_curves(folder) if row["phase"] == "head"]
+    older = [name for name in rows[0] if name != "train_teacher"]
+    with (folder / CURVES).open("w", encoding="utf-8", newline="") as stream:
+        table = csv.DictWriter(stream, older, extrasaction="ignore", lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+    train(prepared, folder)
+    assert [list(row) for row in read_curves(folder)] == [older] * 3
+    assert all(float(row["seconds"]) >= 0 for row in read_curves(folder))
 
 
 def test_full_disk_says_what_to_do_and_resumes(prepared, whole, tmp_path):

@@ -249,11 +249,17 @@ class _CurveWriter(Callback):  # type: ignore[misc]
             "seconds": f"{time.perf_counter() - self.started:.1f}",
         }
         new = not self.path.exists()
+        columns = _COLUMNS if new else self._read_columns()
         with self.path.open("a", encoding="utf-8", newline="") as stream:
-            table = csv.DictWriter(stream, _COLUMNS, extrasaction="ignore", lineterminator="\n")
+            table = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
             if new:
                 table.writeheader()
             table.writerow(values)
+
+    def _read_columns(self) -> list[str]:
+        """Of a run that an older tumorlens began; they may be fewer."""
+        with self.path.open(encoding="utf-8", newline="") as stream:
+            return next(csv.reader(stream))
 
 
 @contextmanager
