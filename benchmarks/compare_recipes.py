@@ -3,10 +3,11 @@
     python benchmarks/compare_recipes.py DATA... --leave-out NAME... --output FOLDER \\
         --variant "plain" --variant "rest loss.rest=0.5"
 
-Trains the recipe once a variant (a name, then changes as for ``tumorlens train --set``) without
-the sources named, and judges it on half of their groups only, so that the other half stays
-untouched by the choice; every second slice of a series will do. A broken comparison resumes. The
-table goes to FOLDER/comparison.md, with intervals over groups.
+Trains the recipe once a variant (a name, then changes as for ``tumorlens train --set``, then other
+options of it) without the sources named, and judges it on half of their groups only, so that the
+other half stays untouched by the choice; every second slice of a series will do. A broken
+comparison resumes. The table goes to FOLDER/comparison.md: the first variant with intervals over
+groups, and of each other the paired difference from the first.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ from tumorlens.cli.measuring import read_whole
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.data.splits import leave_out
 from tumorlens.evaluation.assessment import Evaluation, Part, evaluate_scores
+from tumorlens.evaluation.intervals import FEW_GROUPS
 from tumorlens.evaluation.score_files import read_scores
+from tumorlens.evaluation.scores import Scores
 
+REPLICATES = 300
 FIGURES = ("level_matched_auc", "within_patient_auc", "sensitivity", "specificity", "pointing")
 
 
@@ -41,10 +45,13 @@ def main() -> None:
         file.parent.mkdir(parents=True)
         merged = read_whole(asked.data, classes=(), shared_groups=True)
         choose(merged, asked.leave_out).write(file)
-    measured = {}
+    measured: dict[str, Evaluation] = {}
+    first: Scores | None = None
     for variant in asked.variant:
         name, *changes = variant.split()
-        measured[name] = evaluate(train(asked, file, name, changes))
+        scores = read_scores(train(asked, file, name, changes))
+        measured[name] = evaluate(scores, first)
+        first = first or scores
         table = tabulate(measured)
         (asked.output / "comparison.md").write_text(table, encoding="utf-8")
     print(table)
@@ -73,15 +80,16 @@ def train(asked: argparse.Namespace, file: Path, name: str, changes: list[str]) 
         command += ["--output", str(folder), "--drop-conflicts", "--skip-unreadable", "--quiet"]
         command += ["--store", str(asked.output / "store")]
         command += [part for left in asked.leave_out for part in ("--leave-out", left)]
-        command += [part for change in changes for part in ("--set", change)]
+        for change in changes:
+            command += [change] if change.startswith("--") else ["--set", change]
         command += ["--weights", str(asked.weights)] if asked.weights else []
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return folder / "scores.csv"
 
 
-def evaluate(file: Path) -> Evaluation:
-    """Figures by source and sequence."""
-    return evaluate_scores(read_scores(file), by=["source,sequence"], replicates=300)
+def evaluate(scores: Scores, first: Scores | None) -> Evaluation:
+    """Figures by source and sequence, beside those of the first variant."""
+    return evaluate_scores(scores, other=first, by=["source,sequence"], replicates=REPLICATES)
 
 
 def tabulate(measured: dict[str, Evaluation]) -> str:
@@ -93,6 +101,8 @@ def tabulate(measured: dict[str, Evaluation]) -> str:
     first = next(iter(measured.values()))
     for part in first.parts:
         key = ", ".join(part.by.values()) or "all"
+        if part.by and part.groups < FEW_GROUPS:
+            continue  # too few to tell variants apart
         for figure in FIGURES:
             cells = [_word(_find(one, part), figure) for one in measured.values()]
             if any(cells):
@@ -105,6 +115,10 @@ def _find(evaluation: Evaluation, part: Part) -> Part:
 
 
 def _word(part: Part, figure: str) -> str:
+    for one in part.differences:
+        if one.name == figure:
+            span = "" if one.low is None else f" ({one.low:+.3f} to {one.high:+.3f})"
+            return f"{one.difference:+.3f}{span}"
     try:
         found = part.find(figure)
     except KeyError:

@@ -17,9 +17,13 @@ TINY: dict[str, Any] = {
     "batch": 8,
     "average": 0.9,
     "input": {"size": 64},
-    "network": {"width": 0.35, "hidden": 16, "dropout": 0.1, "stochastic_depth": 0.1},
+    "network": {
+        "width": 0.35, "hidden": 16, "dropout": 0.1, "stochastic_depth": 0.1, "style_mixing": 0.1,
+    },
     "data": {"validation": 0.25, "sampling": "balanced"},
-    "augmentation": {"rotation": 10, "mirror": 0.5, "gamma": 0.3, "noise": 0.02, "erase": 0.2, "mixup": 0.4},
+    "augmentation": {
+        "rotation": 10, "mirror": 0.5, "gamma": 0.3, "noise": 0.02, "erase": 0.2, "mixup": 0.4,
+    },
     "edits": {"heal": 0.3, "paste": 0.3, "decoy": 0.3},
     "loss": {"cells": 0.5, "sources": 0.1},
     "phases": [

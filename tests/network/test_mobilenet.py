@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from tumorlens.network.mobilenet import MobileNetV2, channels_at, scale_channels
+from tumorlens.network.mobilenet import MobileNetV2, channels_at, mix_styles, scale_channels
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +94,30 @@ def test_stochastic_depth_drops_branches_in_training_alone(backbone):
     y = torch.rand(64, *network.features[:16](x).shape[1:])
     untouched = (block(y) == y).flatten(1).all(dim=1)
     assert 0 < untouched.sum() < 64
+
+
+def test_mixed_styles_lie_between_two_pictures_and_the_content_stays():
+    torch.manual_seed(0)
+    x = torch.randn(4, 3, 8, 8) * torch.tensor([1.0, 2.0, 3.0, 4.0]).view(4, 1, 1, 1)
+    mixed = mix_styles(x, 0.5)
+    deviations = x.std((2, 3))
+    assert (mixed.std((2, 3)) <= deviations.max(0).values + 1e-4).all()
+    assert (mixed.std((2, 3)) >= deviations.min(0).values - 1e-4).all()
+    assert not torch.allclose(mixed, x)
+
+    def normalize(y):
+        return (y - y.mean((2, 3), keepdim=True)) / y.std((2, 3), keepdim=True)
+
+    torch.testing.assert_close(normalize(mixed), normalize(x), rtol=1e-3, atol=1e-3)
+
+
+def test_styles_are_mixed_in_training_only():
+    torch.manual_seed(0)
+    backbone = MobileNetV2(0.35)
+    x = torch.rand(2, 3, 64, 64) * torch.tensor([1.0, 5.0]).view(2, 1, 1, 1)
+    backbone.eval()
+    plain = backbone.pyramid(x)[0]
+    backbone.style_mixing = 0.5
+    torch.testing.assert_close(backbone.pyramid(x)[0], plain)
+    backbone.training = True  # its layers stay in evaluation, so that only styles differ
+    assert not torch.allclose(backbone.pyramid(x)[0], plain, rtol=1e-3, atol=0)

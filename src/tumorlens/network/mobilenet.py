@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["LAST_CHANNELS", "MobileNetV2", "Padding", "channels_at", "scale_channels"]
+__all__ = ["LAST_CHANNELS", "MobileNetV2", "Padding", "channels_at", "mix_styles", "scale_channels"]
 
 Padding = Literal["symmetric", "same"]
 """``symmetric``: torchvision's weights. ``same``: weights from TensorFlow, (0, 1) at stride 2."""
@@ -113,6 +113,7 @@ class MobileNetV2(nn.Module):
         layers.append(ConvBnRelu(channels, last_channels(width), padding=padding))
         self.features = nn.Sequential(*layers)
         self.frozen = 0
+        self.style_mixing = 0.0
 
     def freeze(self, layers: int) -> None:
         """Keep the first ``layers`` as they are for good: no gradient, no new statistics."""
@@ -135,6 +136,8 @@ class MobileNetV2(nn.Module):
         kept = []
         with torch.no_grad():
             x = self.features[: self.frozen](x)
+        if self.training and self.style_mixing:
+            x = mix_styles(x, self.style_mixing)
         for index in range(self.frozen, len(self.features)):
             x = self.features[index](x)
             if index in PYRAMID_LAYERS:
@@ -146,6 +149,22 @@ class MobileNetV2(nn.Module):
         blocks = [layer for layer in self.features if isinstance(layer, InvertedResidual)]
         for index, block in enumerate(blocks):
             block.survival = 1.0 - drop * (index + 1) / len(blocks)
+
+
+def mix_styles(x: Tensor, alpha: float) -> Tensor:
+    """Give each picture's channels a mean and deviation between its own and another picture's.
+
+    MixStyle (Zhou et al. 2021, arXiv:2104.02008): what a scanner does to all of a picture sits in
+    these two. The share of its own is drawn from Beta(alpha, alpha).
+    """
+    mean = x.mean((2, 3), keepdim=True).detach()
+    deviation = (x.var((2, 3), keepdim=True) + 1e-6).sqrt().detach()
+    order = torch.randperm(x.shape[0], device=x.device)
+    share = torch.distributions.Beta(alpha, alpha).sample(torch.Size((x.shape[0], 1, 1, 1)))
+    own = share.to(x.device, x.dtype)
+    new_mean = own * mean + (1 - own) * mean[order]
+    new_deviation = own * deviation + (1 - own) * deviation[order]
+    return (x - mean) / deviation * new_deviation + new_mean
 
 
 PYRAMID_LAYERS = (6, 13)

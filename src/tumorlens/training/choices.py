@@ -30,6 +30,9 @@ class NetworkChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         hidden: channels of the head.
         dropout: share of the head's features dropped in training.
         stochastic_depth: share of residual branches dropped at the last block.
+        style_mixing: parameter of the Beta distribution that the style of a picture (mean and
+            deviation of each channel behind the frozen layers) is blended with another's by
+            (Zhou et al. 2021, arXiv:2104.02008); 0: never.
         frozen: so many of the backbone's first layers (of 19) keep their initial weights and batch
             statistics for good. Edges and blobs are known from photographs, and these layers cost
             the most: 4 reach stride 4 and leave a third of the time away.
@@ -44,6 +47,7 @@ class NetworkChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     hidden: int = 96
     dropout: float = 0.2
     stochastic_depth: float = 0.0
+    style_mixing: float = 0.0
     frozen: int = 0
     normalization: Literal["tensorflow", "torchvision"] = "torchvision"
     padding: Literal["same", "symmetric"] = "symmetric"
@@ -55,6 +59,7 @@ class NetworkChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
             raise ValueError("network.classes holds a class twice")
         _check_share("network.dropout", self.dropout)
         _check_share("network.stochastic_depth", self.stochastic_depth)
+        check_positive("network.style_mixing", self.style_mixing)
         if not 0.1 <= self.width <= 2:
             raise ValueError(f"network.width must lie in [0.1, 2], got {self.width}")
         if not 0 <= self.frozen <= 6:

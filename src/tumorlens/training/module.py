@@ -37,6 +37,7 @@ def build_network(recipe: Recipe) -> TumorNetwork:
         padding=choice.padding,
     )
     network.backbone.set_stochastic_depth(choice.stochastic_depth)
+    network.backbone.style_mixing = choice.style_mixing
     return network
 
 
