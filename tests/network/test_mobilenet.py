@@ -114,7 +114,7 @@ def test_mixed_styles_lie_between_two_pictures_and_the_content_stays():
 def test_styles_are_mixed_in_training_only():
     torch.manual_seed(0)
     backbone = MobileNetV2(0.35)
-    x = torch.rand(2, 3, 64, 64) * torch.tensor([1.0, 5.0]).view(2, 1, 1, 1)
+    x = torch.rand(6, 3, 64, 64) * torch.arange(1.0, 7.0).view(6, 1, 1, 1)
     backbone.eval()
     plain = backbone.pyramid(x)[0]
     backbone.style_mixing = 0.5
