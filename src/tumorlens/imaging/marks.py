@@ -21,8 +21,14 @@ _MOST = 400  # parts: noise, not text
 _QUIET = 0.12  # of the head's range: how little may be seen around a letter
 _RIM = 2  # pixels around its box that are looked at
 _CLEAR = 1.1  # half-axes of the head's ellipse: inside it lie eyes, ears and scalp
+_LINE = 3  # letters side by side that are text wherever they stand
+_REACH = 6  # heights of a letter that the next ones of its line may be away
+_MARGIN = 0.06  # of the picture's longer side: how near to its border a letter stands alone
+_CORNER = 0.1  # of that side: where text may be cut off by the border; elsewhere an ear is
+_SLIMMEST = 3.5  # height of a lone letter by its width: lines of noise are slimmer
 
-Boxes = list[tuple[int, int, int, int]]
+Box = tuple[int, int, int, int]
+Boxes = list[Box]
 
 
 def locate_head(slice_: Slice) -> Head:
@@ -35,7 +41,9 @@ def find_marks(slice_: Slice, head: Head) -> Boxes:
 
     A part looks like a letter if it has a letter's height, is neither a line nor a solid patch,
     stands off from the background as the head does, and has sharp edges: around it lies nothing but
-    background and other strokes. Text laid over the head itself is not found.
+    background and other strokes. It stands in a line of three or more, or alone at the border of
+    the picture; elsewhere eyes, ears and the crumbs of heads that were cut out look the same. Text
+    laid over the head itself is not found.
 
     Raises:
         MissingExtra: SciPy is not installed.
@@ -47,13 +55,37 @@ def find_marks(slice_: Slice, head: Head) -> Boxes:
     if count > _MOST:
         return []
     parts = enumerate(ndimage.find_objects(numbers), start=1)
-    return [
+    letters = [
         (part[1].start, part[0].start, part[1].stop, part[0].stop)
         for number, part in parts
         if _is_letter(numbers[part] == number, max(strokes.shape))
         and _is_clear(part, head)
         and _is_alone(away, strokes, part)
     ]
+    return [
+        one for one in letters if _stands_in_line(one, letters) or _is_at_border(one, strokes.shape)
+    ]
+
+
+def _stands_in_line(box: Box, letters: Boxes) -> bool:
+    x0, y0, x1, y1 = box
+    height = y1 - y0
+    mates = [
+        one
+        for one in letters
+        if abs(one[1] - y0) + abs(one[3] - y1) <= height / 2 + 1
+        and abs(one[0] + one[2] - x0 - x1) / 2 < _REACH * height
+    ]
+    return len(mates) >= _LINE  # the letter itself is one
+
+
+def _is_at_border(box: Box, shape: tuple[int, ...]) -> bool:
+    x0, y0, x1, y1 = box
+    if x1 - x0 < _LEAST or y1 - y0 > _SLIMMEST * (x1 - x0):
+        return False
+    side = max(shape)
+    near, far = sorted((min(x0, shape[1] - x1) / side, min(y0, shape[0] - y1) / side))
+    return near < _MARGIN and (near > 0 or far < _CORNER)
 
 
 def _is_letter(part: npt.NDArray[np.bool_], side: int) -> bool:
