@@ -134,6 +134,22 @@ def flip_alone(site: Planter) -> list[int]:
     return picked
 
 
+def flip_in_series(site: Planter) -> list[int]:
+    """Whole series of three other patients, a slice of each with the wrong label."""
+    known = {row.group for row in site.rows}
+    rows = [row for row in read_data(site.sets / "tcga_lgg").rows if row.sequence == "FLAIR"]
+    names = site.rng.permutation(sorted({row.group for row in rows} - known))[:EACH].tolist()
+    flipped = []
+    for name in names:
+        start = len(site.rows)
+        site.rows += [replace(row, mask=None, boxes=()) for row in rows if row.group == name]
+        number = int(site.rng.integers(start, len(site.rows)))
+        label = "no_tumor" if site.rows[number].label == "tumor" else "tumor"
+        site.rows[number] = replace(site.rows[number], label=label, tumor_class="")
+        flipped.append(number)
+    return flipped
+
+
 def flip_annotated(site: Planter) -> list[int]:
     picked = site.pick(label="tumor")
     for number in picked:
@@ -220,6 +236,7 @@ FAULTS: dict[str, tuple[Callable[[Planter], list[int]], str]] = {
     "changed copy on the other side": (leak_copies, "copies across splits"),
     "changed copy with the other label": (flip_copies, "two labels"),
     "flipped label, with a mask": (flip_annotated, "mask on a no-tumor slice"),
+    "flipped label, in a series": (flip_in_series, "label unlike its neighbours"),
     "flipped label, nothing else": (flip_alone, ""),
     "mask of half the size": (halve_masks, "mask of another size"),
     "mask in the corner": (shift_masks, "mask outside the head"),
@@ -256,6 +273,8 @@ def measure(sets: Path, patients: int, seed: int) -> dict[str, tuple[int, int, i
             known = {path.name for path in named(clean, check)}
             new = {p for p in named(audit, check) if p.name not in known}
             found, others = new & planted, new - planted
+            if check == "label unlike its neighbours":  # each is named with one of them
+                others = set()
             if check in ("groups across splits", "copies across splits", "two labels"):
                 others = {p for p in others if not is_partner(audit, p, planted)}
             counts[name] = (len(planted), len(found), len(others))

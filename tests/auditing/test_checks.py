@@ -12,7 +12,7 @@ from tumorlens.auditing.appearance import Appearance
 from tumorlens.auditing.checks import PASSES, audit_manifest
 from tumorlens.auditing.composition import find_ties
 from tumorlens.auditing.evidence import Evidence
-from tumorlens.auditing.oddities import find_other_planes
+from tumorlens.auditing.oddities import find_oddities, find_other_planes
 from tumorlens.auditing.traits import Traits
 from tumorlens.data.manifest import read_manifest
 from tumorlens.data.rows import Row
@@ -214,6 +214,14 @@ def test_planes_are_compared_with_the_usual_one():
     ties = {one.check: one for one in find_ties(evidence)}
     assert "coronal, sagittal" in ties["plane tells the label"].title
     assert list(find_other_planes(Evidence(rows[:1], 1, traits[:1], ()))) == []
+
+
+def test_nothing_is_told_of_the_ends_of_heads():
+    below = Appearance((0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0), 1.0)  # upside-down, and a CT
+    rows = tuple(Row(Path(f"/{n}.png"), position=n / 20) for n in range(21))
+    evidence = Evidence(rows, 21, (Traits(appearance=below),) * 21, ())
+    found = {one.check: one.rows for one in find_oddities(evidence)}
+    assert found["upside-down"] == found["CT in place of MRI"] == tuple(range(2, 19))
 
 
 def test_a_set_against_another(site, tmp_path):

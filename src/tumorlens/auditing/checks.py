@@ -20,6 +20,7 @@ from tumorlens.auditing.copies import (
 )
 from tumorlens.auditing.evidence import MOST_EXAMPLES, Evidence, gather_evidence
 from tumorlens.auditing.findings import Audit, AuditFinding, Clue
+from tumorlens.auditing.neighbours import find_lone_labels
 from tumorlens.auditing.oddities import (
     find_misfits,
     find_oddities,
@@ -48,6 +49,7 @@ CHECKS: tuple[Callable[[Evidence], Iterator[AuditFinding]], ...] = (
     find_leaks,
     find_shared,
     find_conflicts,
+    find_lone_labels,
     find_divided_groups,
     find_copies,
     find_unreadable,

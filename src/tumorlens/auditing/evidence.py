@@ -56,6 +56,11 @@ class Evidence:
         return tuple(row for row in range(self.own) if not self.traits[row].error)
 
     @cached_property
+    def central(self) -> tuple[int, ...]:
+        """Readable rows of the set, but for the ends of heads, where little can be told."""
+        return tuple(row for row in self.readable if not _lies_at_end(self.rows[row]))
+
+    @cached_property
     def copies(self) -> Numbers:
         """(N,) number of the picture that each row shows: copies share one."""
         pairs = [(twin.first, twin.second) for twin in self.twins]

@@ -27,7 +27,7 @@ __all__ = [
 
 KINDS: dict[str, str] = {
     "leakage": "a patient or picture stands on two sides of a split, or in both sets",
-    "conflicts": "one picture carries two labels",
+    "conflicts": "one picture carries two labels, or a slice another than its neighbours",
     "shortcuts": "label or source can be told without looking at the brain",
     "groups": "copies of one picture stand in different groups",
     "twins": "copies of one picture inside the set",

@@ -76,6 +76,8 @@ _ODD: dict[str, tuple[Callable[[Traits], bool], str, str, float]] = {
     ),
 }
 
+_BY_LOOKS = ("CT in place of MRI", "no head", "upside-down")
+
 
 def find_unreadable(evidence: Evidence) -> Iterator[AuditFinding]:
     """Files that no reader takes, and blank pictures."""
@@ -100,7 +102,8 @@ def find_unreadable(evidence: Evidence) -> Iterator[AuditFinding]:
 def find_oddities(evidence: Evidence) -> Iterator[AuditFinding]:
     """Pictures that look wrong by themselves."""
     for check, (is_odd, what, advice, weight) in _ODD.items():
-        rows = [n for n in evidence.readable if is_odd(evidence.traits[n])]
+        known = evidence.central if check in _BY_LOOKS else evidence.readable
+        rows = [n for n in known if is_odd(evidence.traits[n])]
         if check == "unlike brain MRI":  # the strangest first
             rows.sort(key=lambda n: -evidence.traits[n].unfamiliarity)
         if rows:
@@ -120,7 +123,7 @@ def find_other_planes(evidence: Evidence) -> Iterator[AuditFinding]:
     """Slices in another plane than most of the set; those that cannot be told are not counted."""
     planes = {
         n: look.plane
-        for n in evidence.readable
+        for n in evidence.central
         if (look := evidence.traits[n].appearance) is not None and not look.no_head
     }
     counts = Counter(filter(None, planes.values()))
