@@ -22,7 +22,14 @@ from tumorlens.imaging.slices import Slice
 from tumorlens.model.session import Session
 from tumorlens.workers import open_workers, run_ahead
 
-__all__ = ["FILE_FEATURES", "PREPARED_FEATURES", "Traits", "measure_rows", "read_frames"]
+__all__ = [
+    "FILE_FEATURES",
+    "PREPARED_FEATURES",
+    "Traits",
+    "hash_pixels",
+    "measure_rows",
+    "read_frames",
+]
 
 Array = npt.NDArray[np.float32]
 
@@ -156,9 +163,7 @@ def _measure(
     if session is not None:
         unfamiliarity = float(session.run(prepared[np.newaxis]).unfamiliarity[0])
     return Traits(
-        digest=hashlib.blake2b(
-            pixels.tobytes() + bytes(str(pixels.shape), "ascii"), digest_size=16
-        ).digest(),
+        digest=hash_pixels(pixels),
         shape=(pixels.shape[0], pixels.shape[1]),
         levels=levels,
         saturated=float((pixels == pixels.max()).mean()),
@@ -169,6 +174,12 @@ def _measure(
         on_file=_describe_file(pixels, head, encoding, levels, marks),
         on_prepared=_describe_surface(prepared[0]),
     )
+
+
+def hash_pixels(pixels: Array) -> bytes:
+    """What is equal for pictures of the same pixels and shape, and hardly for others."""
+    shape = bytes(str(pixels.shape), "ascii")
+    return hashlib.blake2b(pixels.tobytes() + shape, digest_size=16).digest()
 
 
 def _count_levels(pixels: Array) -> int:
