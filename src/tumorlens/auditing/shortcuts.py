@@ -29,6 +29,7 @@ __all__ = [
     "find_clues",
     "measure_label_shortcut",
     "measure_source_shortcut",
+    "tell_label",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -60,15 +61,28 @@ def measure_label_shortcut(
     Raises:
         MissingExtra: scikit-learn is not installed.
     """
+    chances = tell_label(rows, groups, features, threads)
+    if chances is None:
+        return None
+    scores = _as_scores(rows, groups, chances)
+    cases = Cases.of(scores)
+    estimates = measure([ranking_family(cases)], cases.names)
+    return next(one for one in estimates if one.name == "auc")
+
+
+def tell_label(
+    rows: Sequence[Row], groups: Sequence[str], features: Array, threads: int = 1
+) -> FloatArray | None:
+    """Chances (n,) of a tumor from nuisance, each from folds that hold no row of its group.
+
+    Arguments and None as for `measure_label_shortcut`.
+    """
     labels = np.array([row.label for row in rows], object)
     chances = _cross_validate(features, labels, groups, threads)
     if chances is None or "tumor" not in chances[1]:
         return None
     predicted, classes = chances
-    scores = _as_scores(rows, groups, predicted[:, classes.index("tumor")])
-    cases = Cases.of(scores)
-    estimates = measure([ranking_family(cases)], cases.names)
-    return next(one for one in estimates if one.name == "auc")
+    return np.asarray(predicted[:, classes.index("tumor")], np.float64)
 
 
 def measure_source_shortcut(
