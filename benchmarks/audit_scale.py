@@ -45,7 +45,7 @@ def make_set(manifest: Manifest, folder: Path, count: int, originals: int) -> Pa
         if number >= len(rows):
             picture = CHANGES[USUAL[int(rng.integers(len(USUAL)))]](picture, rng)
         path = folder / f"{number:06}.png"
-        picture.save(path)
+        picture.save(path, compress_level=1)
         plain = {"frame": None, "mask": None, "boxes": (), "position": None, "split": ""}
         made.append(replace(row, path=path, group=f"g{number}", **plain))
     replace(manifest, rows=tuple(made), members={}).write(folder / "manifest.csv")
