@@ -72,10 +72,12 @@ def measure(name: str, file: str) -> list[Figure]:
     # One part alone says all that the whole says.
     told = split if len(split) > 1 else [part for part in parts if not part.by]
     command = f"tumorlens evaluate --scores release/scores/{name}.csv --by source,sequence"
-    return [figure for part in told for figure in describe(part, name, command)]
+    figures = [figure for part in told for figure in describe(part, name)]
+    # Said once a file: a card shall not weigh more than it must.
+    return [msgspec.structs.replace(figures[0], command=command), *figures[1:]]
 
 
-def describe(part: Part, split: str, command: str) -> list[Figure]:
+def describe(part: Part, split: str) -> list[Figure]:
     """The figures of one part that a card holds."""
     data = " ".join(value for value in part.by.values() if value) or "all"
     return [
@@ -88,7 +90,6 @@ def describe(part: Part, split: str, command: str) -> list[Figure]:
             high=None if one.high is None else round(one.high, 4),
             slices=one.n,
             groups=one.groups,
-            command=command,
         )
         for one in part.estimates
         if one.name in FIGURES and one.value is not None

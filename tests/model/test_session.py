@@ -109,7 +109,7 @@ def test_a_changed_file_is_refused(model):
 
 def test_an_unknown_preprocess_version_is_refused(model):
     def age(one):
-        card = make_card().to_json().replace('"version": 1', '"version": 7')
+        card = make_card().to_json(indent=1).replace('"version": 1', '"version": 7')
         helper.set_model_props(one, {CARD_KEY: card})
 
     change_model(model, age)

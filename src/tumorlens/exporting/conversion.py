@@ -145,7 +145,7 @@ def _write(candidate: Path, output: Path, card: Card, overwrite: bool) -> None:
     if candidate.suffix == ".onnx":
         write_model(candidate, output, card=card, overwrite=overwrite)
         return
-    card_path(candidate).write_text(card.to_json(), encoding="utf-8")
+    card_path(candidate).write_text(card.to_json(indent=1), encoding="utf-8")
     parts = sorted(candidate.parent.glob(f"{candidate.stem}.*"))
     for target in (places := [output.with_suffix(_suffixes(part)) for part in parts]):
         check_writable(target, overwrite=overwrite)

@@ -84,7 +84,9 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     versions: dict[str, str] = {}
 
 
-class Figure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Figure(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True
+):
     """One figure with what belongs to it.
 
     Attributes:
@@ -217,9 +219,9 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             )
         return self.operating_points[name]
 
-    def to_json(self) -> str:
-        """Readable JSON, in the order of the schema."""
-        return msgspec.json.format(msgspec.json.encode(self), indent=1).decode()
+    def to_json(self, *, indent: int = -1) -> str:
+        """JSON, in the order of the schema: on one line, as a model file holds it, or indented."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=indent).decode()
 
 
 def parse_card(text: str | bytes, path: str) -> Card:
