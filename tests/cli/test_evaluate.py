@@ -205,6 +205,7 @@ def test_one_label_only_says_what_still_holds(site, model, tmp_path, capsys, kep
         ([], "expected MODEL and DATA..., or --scores FILE"),
         (["{model}"], "expected MODEL and DATA..., or --scores FILE"),
         (["{model}", "{site}", "--scores", "{site}/manifest.csv"], "not both"),
+        (["--scores", "{site}/manifest.csv", "--map", "yes=tumor"], "--scores has none"),
         (["{model}", "{site}", "--by", "hospital"], "no column 'hospital'"),
         (["{model}", "{site}", "--split", "exam"], "no row has the split 'exam'"),
         (["--scores", "{site}/manifest.csv"], "tumor_probability, low, middle, high not found"),

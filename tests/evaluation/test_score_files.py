@@ -54,6 +54,7 @@ def test_scores_of_another_program_need_little(tmp_path):
         ("a.png,tumor,p,1.2,0,0.5,1", "column tumor_probability: .* got '1.2'"),
         ("a.png,tumor,p,high,0,0.5,1", "column tumor_probability: .* got 'high'"),
         ("a.png,tumor,p,0.5,0.6,0.5,1", "column low, middle, high: expected low <= middle"),
+        ("a.png,tumor,p,0.5,0.5,0.5,50", "column high: expected a number from 0 to 1"),
         ("a.png,cyst,p,0.5,0,0.5,1", "line 3, column label: expected tumor, no_tumor"),
     ],
 )

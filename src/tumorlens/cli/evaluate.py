@@ -150,6 +150,11 @@ class _Asking:
         if self.file is not None:
             if self.inputs:
                 raise UsageError("give either MODEL DATA... or --scores FILE, not both")
+            if self.options["mapped"]:
+                raise UsageError(
+                    "--map says what class folders mean and --scores has none; change the labels "
+                    "in the table"
+                )
             return self._read(self.file)
         if len(self.inputs) < 2:
             raise UsageError("expected MODEL and DATA..., or --scores FILE")

@@ -53,7 +53,7 @@ def read_scores(path: str | os.PathLike[str]) -> Scores:
     manifest = read_manifest(file)
     table = _Table(file, [dict(row.extra) for row in manifest.rows])
     chance = table.numbers("tumor_probability", 0, 1)
-    limits = np.stack([table.numbers(name) for name in ("low", "middle", "high")], axis=1)
+    limits = np.stack([table.numbers(name, 0.0, 1.0) for name in ("low", "middle", "high")], axis=1)
     table.check_order(limits)
     unfamiliarity = table.numbers("unfamiliarity", optional=True)
     classes = [name for name in table.names if name.startswith(PREFIX)]
