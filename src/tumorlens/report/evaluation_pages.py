@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from tumorlens.evaluation.assessment import Evaluation, Part
-from tumorlens.evaluation.comparison import Difference
 from tumorlens.evaluation.intervals import Estimate
 from tumorlens.evaluation.scores import Scores
 from tumorlens.report.evaluation_tables import (
     COUNTS,
+    DIFFERENCE_COLUMNS,
     IN_PARTS,
     label_part,
     list_counts,
+    list_differences,
     list_notes,
     name_figure,
     remark_on,
@@ -173,7 +174,8 @@ def _tabulate_all(evaluation: Evaluation) -> Iterator[Block]:
         if few is not None:
             yield Table(COUNTS, few[0], limit_rows(few[1], more=ELSEWHERE))
         if part.differences:
-            yield _tabulate_differences(evaluation.other, part.differences)
+            rows = tuple(list_differences(part.differences))
+            yield Table(f"Against {evaluation.other}", DIFFERENCE_COLUMNS, rows)
 
 
 _COLUMNS = ("figure", "value", "95 % interval", "n", "groups", "remark")
@@ -183,21 +185,6 @@ def _list_estimate(one: Estimate) -> tuple[str, ...]:
     value = "–" if one.value is None else f"{one.value:.3f}"
     span = write_span(one.low, one.high)
     return name_figure(one.name), value, span, f"{one.n:,}", f"{one.groups:,}", remark_on(one)
-
-
-def _tabulate_differences(other: str, differences: Sequence[Difference]) -> Table:
-    rows = [
-        (
-            name_figure(one.name),
-            f"{one.value:.3f}",
-            f"{one.other:.3f}",
-            f"{one.difference:+.3f}",
-            "" if one.low is None or one.high is None else f"{one.low:+.3f} to {one.high:+.3f}",
-        )
-        for one in differences
-    ]
-    columns = ("figure", "this", "other", "difference", "95 % interval, paired")
-    return Table(f"Against {other}", columns, tuple(rows))
 
 
 def _find(part: Part, name: str) -> Estimate | None:

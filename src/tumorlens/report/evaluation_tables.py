@@ -19,9 +19,11 @@ from tumorlens.report.tables import make_table
 
 __all__ = [
     "COUNTS",
+    "DIFFERENCE_COLUMNS",
     "FIGURE_WORDS",
     "label_part",
     "list_counts",
+    "list_differences",
     "list_notes",
     "name_figure",
     "print_adoption",
@@ -174,7 +176,8 @@ def _print_whole(console: Console, evaluation: Evaluation, part: Part) -> None:
     if counts is not None:
         console.print(make_table(COUNTS, *counts))
     if part.differences:
-        console.print(_tabulate_differences(evaluation.other, part.differences))
+        rows = list_differences(part.differences)
+        console.print(make_table(f"Against {evaluation.other}", DIFFERENCE_COLUMNS, rows))
 
 
 def word_seen(part: Part) -> str:
@@ -271,8 +274,12 @@ def shorten_group(group: str) -> str:
     return PurePath(group).name if group.startswith("file:") else group
 
 
-def _tabulate_differences(other: str, differences: Sequence[Difference]) -> Table:
-    rows = [
+DIFFERENCE_COLUMNS = ("figure", "this", "other", "difference", "95 % interval, paired")
+
+
+def list_differences(differences: Sequence[Difference]) -> list[tuple[str, ...]]:
+    """A line each, under `DIFFERENCE_COLUMNS`."""
+    return [
         (
             name_figure(one.name),
             f"{one.value:.3f}",
@@ -282,8 +289,6 @@ def _tabulate_differences(other: str, differences: Sequence[Difference]) -> Tabl
         )
         for one in differences
     ]
-    columns = ("figure", "this", "other", "difference", "95 % interval, paired")
-    return make_table(f"Against {other}", columns, rows)
 
 
 def list_notes(evaluation: Evaluation) -> Iterator[str]:
