@@ -58,12 +58,12 @@ def read_features(rows: list[Row], cache: Path) -> Features:
             known = [getattr(one, f"on_{place}") for one in traits]
             width = next(len(one) for one in known if one is not None)
             empty = np.full(width, np.nan, np.float32)
-            tables[place] = np.stack([empty if one is None else one for one in known])
+            tables[f"on_{place}"] = np.stack([empty if one is None else one for one in known])
         np.savez(cache, keys=np.array([key_of(row) for row in rows]), **tables)
     held = np.load(cache)
     places = {key: number for number, key in enumerate(held["keys"].tolist())}
     order = [places[key_of(row)] for row in rows]
-    return {place: held[place][order] for place in PLACES}
+    return {place: held[f"on_{place}"][order] for place in PLACES}
 
 
 def name_groups(name: str, rows: list[Row]) -> list[str]:

@@ -211,9 +211,18 @@ def test_planes_are_compared_with_the_usual_one():
     assert other.rows == (3, 4)
     assert "3 axial, 1 coronal, 1 sagittal, 0 not told" in other.title
     assert [one.words for one in other.examples] == ["coronal", "sagittal"]
-    ties = {one.check: one for one in find_ties(evidence)}
+    assert list(find_ties(evidence)) == []  # of six slices that may be chance
+    ties = {one.check: one for one in find_ties(Evidence(4 * rows, 24, 4 * traits, ()))}
     assert "coronal, sagittal" in ties["plane tells the label"].title
+    assert list(ties) == ["plane tells the label"]
     assert list(find_other_planes(Evidence(rows[:1], 1, traits[:1], ()))) == []
+
+
+def test_what_cannot_be_read_ties_nothing_to_the_label():
+    axial = Appearance((1.0,) + (0.0,) * 6, 0.0)
+    seen = [Traits(appearance=axial)] * 20 + [Traits(error="broken")] * 20
+    rows = [Row(Path(f"/{n}.png"), label="tumor" if n < 20 else "no_tumor") for n in range(40)]
+    assert list(find_ties(Evidence(tuple(rows), 40, tuple(seen), ()))) == []
 
 
 def test_nothing_is_told_of_the_ends_of_heads():

@@ -151,13 +151,12 @@ def _draw(rows: Sequence[int]) -> list[int]:
 
 def _inputs(
     evidence: Evidence, rows: Sequence[int], place: str
-) -> tuple[list[Row], list[str], npt.NDArray[np.float32], int]:
+) -> tuple[list[Row], list[str], npt.NDArray[np.float32]]:
     features = np.stack([getattr(evidence.traits[row], f"on_{place}") for row in rows])
     return (
         [evidence.rows[row] for row in rows],
         [evidence.cases[row] for row in rows],
         features,
-        evidence.threads,
     )
 
 
@@ -168,11 +167,16 @@ def _warn(evidence: Evidence, estimates: Sequence[Estimate]) -> Iterator[AuditFi
         what, _, place = one.name.partition("_from_")
         if one.value is None:
             continue
-        low = one.value if one.low is None else one.low
+        low = _guess_low(one, one.value) if one.low is None else one.low
         if what == "label" and low > _WARNED:
             yield _warn_of_label(one, low, place)
         elif what == "source" and low > guess:
             yield _warn_of_source(one, guess, place)
+
+
+def _guess_low(one: Estimate, value: float) -> float:
+    """Two standard errors of a share of as many groups below, where no interval can be had."""
+    return value - 2 * float(np.sqrt(value * (1 - value) / max(1, one.groups)))
 
 
 def _warn_of_label(one: Estimate, low: float, place: str) -> AuditFinding:

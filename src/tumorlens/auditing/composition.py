@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ __all__ = ["find_imbalance", "find_ties"]
 
 _UNEVEN = 4.0  # one label this many times as frequent as the other
 _TIED = 0.6  # AUC of a column alone from which it tells the label
+_CHANCE = 0.01  # of as strong a tie by chance, were slices independent
 
 
 def find_imbalance(evidence: Evidence) -> Iterator[AuditFinding]:
@@ -32,17 +34,21 @@ def find_imbalance(evidence: Evidence) -> Iterator[AuditFinding]:
 
 
 def find_ties(evidence: Evidence) -> Iterator[AuditFinding]:
-    """Sources, sequences, planes and ways up that tell the label by themselves."""
-    numbers = [n for n in range(evidence.own) if evidence.rows[n].label]
-    tumor = np.array([evidence.rows[n].label == "tumor" for n in numbers], bool)
-    if not tumor.any() or tumor.all():
-        return
+    """Sources, sequences, planes and ways up that tell the label by themselves.
+
+    Slices that cannot be read, or whose plane cannot be told, are left out.
+    """
+    labelled = [n for n in evidence.readable if evidence.rows[n].label]
     for column, read in _COLUMNS.items():
-        values = np.array([read(evidence, n) for n in numbers], object)
+        known = [(n, value) for n in labelled if (value := read(evidence, n)) is not None]
+        tumor = np.array([evidence.rows[n].label == "tumor" for n, _ in known], bool)
+        values = np.array([value for _, value in known], object)
         names = sorted(set(values.tolist()))
+        if len(names) < 2 or not tumor.any() or tumor.all():
+            continue
         rates = {name: float(tumor[values == name].mean()) for name in names}
         auc = _area(tumor, np.array([rates[value] for value in values]))
-        if len(names) < 2 or auc < _TIED:
+        if auc < _TIED or _chance(tumor, values, names) > _CHANCE:
             continue
         single = [name or "(none)" for name in names if rates[name] in (0.0, 1.0)]
         has = "has" if len(single) == 1 else "have"
@@ -56,9 +62,9 @@ def find_ties(evidence: Evidence) -> Iterator[AuditFinding]:
         )
 
 
-def _read_plane(evidence: Evidence, number: int) -> str:
+def _read_plane(evidence: Evidence, number: int) -> str | None:
     seen = evidence.traits[number].appearance
-    return "" if seen is None else seen.plane
+    return None if seen is None else seen.plane or None
 
 
 def _read_way_up(evidence: Evidence, number: int) -> str:
@@ -66,12 +72,20 @@ def _read_way_up(evidence: Evidence, number: int) -> str:
     return "upside-down" if seen is not None and seen.upside_down else "upright"
 
 
-_COLUMNS: dict[str, Callable[[Evidence, int], str]] = {
+_COLUMNS: dict[str, Callable[[Evidence, int], str | None]] = {
     "source": lambda evidence, number: evidence.rows[number].source,
     "sequence": lambda evidence, number: evidence.rows[number].sequence,
     "plane": _read_plane,
     "way up": _read_way_up,
 }
+
+
+def _chance(
+    tumor: np.typing.NDArray[np.bool_], values: np.typing.NDArray[Any], names: list[str]
+) -> float:
+    """Chance of a tie as strong, were column and label independent: a chi-squared test."""
+    table = [[int((of & (values == name)).sum()) for name in names] for of in (tumor, ~tumor)]
+    return float(load("scipy.stats", "balance").chi2_contingency(table)[1])
 
 
 def _area(tumor: np.typing.NDArray[np.bool_], scores: np.typing.NDArray[np.float64]) -> float:

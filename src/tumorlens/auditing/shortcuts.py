@@ -45,7 +45,7 @@ _FOLDS = 5
 
 
 def measure_label_shortcut(
-    rows: Sequence[Row], groups: Sequence[str], features: Array, threads: int = 1
+    rows: Sequence[Row], groups: Sequence[str], features: Array
 ) -> Estimate | None:
     """AUC of tumor against no tumor from nuisance, with its interval over groups.
 
@@ -53,7 +53,6 @@ def measure_label_shortcut(
         rows: n, all with a label.
         groups: (n,) group of each row, copies joined.
         features: (n, F).
-        threads: to fit with.
 
     Returns:
         None where there are too few groups of a label.
@@ -61,7 +60,7 @@ def measure_label_shortcut(
     Raises:
         MissingExtra: scikit-learn is not installed.
     """
-    chances = tell_label(rows, groups, features, threads)
+    chances = tell_label(rows, groups, features)
     if chances is None:
         return None
     scores = _as_scores(rows, groups, chances)
@@ -70,15 +69,13 @@ def measure_label_shortcut(
     return next(one for one in estimates if one.name == "auc")
 
 
-def tell_label(
-    rows: Sequence[Row], groups: Sequence[str], features: Array, threads: int = 1
-) -> FloatArray | None:
+def tell_label(rows: Sequence[Row], groups: Sequence[str], features: Array) -> FloatArray | None:
     """Chances (n,) of a tumor from nuisance, each from folds that hold no row of its group.
 
     Arguments and None as for `measure_label_shortcut`.
     """
     labels = np.array([row.label for row in rows], object)
-    chances = _cross_validate(features, labels, groups, threads)
+    chances = _cross_validate(features, labels, groups)
     if chances is None or "tumor" not in chances[1]:
         return None
     predicted, classes = chances
@@ -86,7 +83,7 @@ def tell_label(
 
 
 def measure_source_shortcut(
-    rows: Sequence[Row], groups: Sequence[str], features: Array, threads: int = 1
+    rows: Sequence[Row], groups: Sequence[str], features: Array
 ) -> Estimate | None:
     """Share of pictures whose source is told from nuisance, with its interval over groups.
 
@@ -94,7 +91,7 @@ def measure_source_shortcut(
         None where there are too few groups of a source.
     """
     sources = np.array([row.source for row in rows], object)
-    chances = _cross_validate(features, sources, groups, threads)
+    chances = _cross_validate(features, sources, groups)
     if chances is None:
         return None
     predicted, classes = chances
@@ -128,7 +125,7 @@ def find_clues(
 
 
 def _cross_validate(
-    features: Array, targets: npt.NDArray[Any], groups: Sequence[str], threads: int
+    features: Array, targets: npt.NDArray[Any], groups: Sequence[str]
 ) -> tuple[FloatArray, list[str]] | None:
     """Chances (n, C) of each class, each from folds that hold no row of its group."""
     keys = np.array(groups, object)
@@ -141,7 +138,8 @@ def _cross_validate(
     splitter = selection.StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=0)
     chances = np.zeros((len(targets), len(classes)))
     codes = np.searchsorted(classes, targets.tolist())
-    with load("threadpoolctl").threadpool_limits(threads):
+    # More threads spin while they wait: on a busy machine two took ten times as long as one.
+    with load("threadpoolctl").threadpool_limits(1):
         for kept, held in splitter.split(features, codes, keys):
             model = ensemble.HistGradientBoostingClassifier(
                 max_iter=80, min_samples_leaf=10, early_stopping=False, random_state=0
