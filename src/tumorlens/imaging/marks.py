@@ -24,7 +24,8 @@ _CLEAR = 1.1  # half-axes of the head's ellipse: inside it lie eyes, ears and sc
 _LINE = 3  # letters side by side that are text wherever they stand
 _REACH = 6  # heights of a letter that the next ones of its line may be away
 _MARGIN = 0.06  # of the picture's longer side: how near to its border a letter stands alone
-_CORNER = 0.1  # of that side: where text may be cut off by the border; elsewhere an ear is
+_CUT = 0.012  # of that side: what is nearer may be cut off by the border, as ears are
+_CORNER = 0.1  # of that side: how near to a corner what is cut off may be text still
 _SLIMMEST = 3.5  # height of a lone letter by its width: lines of noise are slimmer
 
 Box = tuple[int, int, int, int]
@@ -85,7 +86,7 @@ def _is_at_border(box: Box, shape: tuple[int, ...]) -> bool:
         return False
     side = max(shape)
     near, far = sorted((min(x0, shape[1] - x1) / side, min(y0, shape[0] - y1) / side))
-    return near < _MARGIN and (near > 0 or far < _CORNER)
+    return near < _MARGIN and (near > _CUT or far < _CORNER)
 
 
 def _is_letter(part: npt.NDArray[np.bool_], side: int) -> bool:
