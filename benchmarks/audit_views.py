@@ -3,11 +3,12 @@
     python benchmarks/audit_views.py SETS --cache FOLDER [--write src/tumorlens/auditing/views.npz]
 
 SETS is the folder that holds the sets, each with its manifest. Thumbnails are kept in FOLDER.
-Fitted on cheng, healthy, ms_iran, tumors_elsewhere (planes), not_brain_mri (no head), br35h
-and nickparvar (CT); upside-down heads are made by flipping. Each figure is of pictures that the
-fit behind it did not see: sources or groups left out, for "no head" whole kinds left out. Which
-way up the web pictures stand is known from their copies in navoneel, and of oasis by eye: with the
-front below, all of them. CTs are known from their notes.
+Fitted on cheng, healthy, ms_iran, tumors_elsewhere, half of the patients of tcga_lgg, whose slices
+reach from jaw to vertex (planes), not_brain_mri (no head), br35h and nickparvar (CT); upside-down
+heads, grey grounds and white frames are made. Each figure is of pictures that the fit behind it did
+not see: sources or groups left out, for "no head" whole kinds left out. Which way up the web
+pictures stand is known from their copies in navoneel, and of oasis by eye: with the front below,
+all of them. CTs are known from their notes.
 """
 
 from __future__ import annotations
@@ -31,8 +32,10 @@ from tumorlens.imaging.fingerprint import describe_head, turn_descriptors
 from tumorlens.imaging.preprocess import PreprocessSpec, prepare
 from tumorlens.imaging.readers import read_slice
 
-FITTED = ("cheng", "healthy", "ms_iran", "tumors_elsewhere")
+FITTED = ("cheng", "healthy", "ms_iran", "tumors_elsewhere", "tcga_lgg")
 APART = ("tcga_lgg", "look_alikes", "oasis")
+THUMBNAIL = 16 * 16  # of what classifiers see; traits come after it
+WHOLE = "tcga_lgg"  # the set with slices from jaw to vertex: half its patients are fitted
 MOST = 12  # slices of a patient
 LEAST = 100  # slices of a source that is left out by itself
 # Rows of cheng's manifest that lie between two of one plane, as seen by eye on three slices a
@@ -80,6 +83,14 @@ def read_set(sets: Path, cache: Path, name: str) -> Set:
     return Set(name, images, [rows[n] for n in numbers], numbers)
 
 
+def halve(one: Set, half: int) -> Set:
+    """Half of the patients of `WHOLE`; all of another set."""
+    if one.name != WHOLE:
+        return one
+    numbers = np.unique([row.group_key for row in one.rows], return_inverse=True)[1]
+    return one.take(np.flatnonzero(numbers % 2 == half))
+
+
 def thin(one: Set, rng: np.random.Generator) -> Set:
     """At most `MOST` slices of a patient, none at the ends of a head; two of an unknown patient."""
     seen: dict[str, int] = defaultdict(int)
@@ -106,15 +117,30 @@ def name_planes(one: Set) -> np.ndarray:
 def enlarge(
     images: np.ndarray, names: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mirrored at random, re-contrasted, and all of it once more upside-down."""
+    """Mirrored at random, re-contrasted and spoiled, and all of it once more upside-down."""
     power = np.exp(rng.normal(0, 0.3, (len(images), 1, 1))).astype(np.float32)
-    more = np.concatenate([images, images**power])
+    spoiled = np.stack([spoil(image, rng) for image in images**power])
+    more = np.concatenate([images, spoiled])
     names = np.concatenate([names, names])
     mirrored = rng.random(len(more)) < 0.5
     more[mirrored] = more[mirrored][:, :, ::-1]
     heads = names != "other"
     below = np.array([f"{name}, upside-down" for name in names[heads]], object)
     return np.concatenate([more, more[heads][:, ::-1]]), np.concatenate([names, below])
+
+
+def spoil(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Now and then a grey ground, or white bars at the sides."""
+    chance = rng.random()
+    if chance < 0.15:
+        ground = rng.uniform(0.1, 0.5)
+        return ground + (1 - ground) * image
+    if chance < 0.25:
+        image = image.copy()
+        across = image if rng.random() < 0.5 else image.T
+        left, right = rng.integers(0, 8, 2)
+        across[:, :left], across[:, across.shape[1] - right :] = 1, 1
+    return image
 
 
 class Views:
@@ -291,7 +317,7 @@ def gather_bones(sets: list[Set]) -> Bones:
         shared = one.name in ("br35h", "nickparvar", "navoneel", "cheng")
         groups += [row.group_key if shared else f"{one.name} {row.group_key}" for row in kept]
         names += [one.name] * len(kept)
-    columns = np.concatenate(traits)[:, -18:][:, list(CT_TRAITS)]
+    columns = np.concatenate(traits)[:, THUMBNAIL:][:, list(CT_TRAITS)]
     return Bones(columns, np.array(is_ct), np.array(groups), np.array(names))
 
 
@@ -312,7 +338,7 @@ def measure_ct(bones: Bones) -> dict[str, np.ndarray]:
         fit = bones.fit(fold != part)
         line = bones.traits[fold == part] @ fit["ct"] + fit["ct_bias"]
         chance[fold == part] = 1 / (1 + np.exp(-line))
-    called, is_ct = chance > CONFIDENT, bones.is_ct
+    called, is_ct = chance > CERTAIN, bones.is_ct
     print(
         f"  CT: {called[is_ct].sum()} of {is_ct.sum()} found, "
         f"{len(set(numbers[called & is_ct]))} of {len(set(numbers[is_ct]))} groups"
@@ -333,10 +359,10 @@ def main() -> None:
     asked = parser.parse_args()
     rng = np.random.default_rng(0)
     asked.cache.mkdir(parents=True, exist_ok=True)
-    names = (*FITTED, *APART, "not_brain_mri", "br35h", "nickparvar", "navoneel")
+    names = (*dict.fromkeys((*FITTED, *APART)), "not_brain_mri", "br35h", "nickparvar", "navoneel")
     sets = {name: read_set(asked.sets, asked.cache, name) for name in names}
-    fitted = [thin(sets[name], rng) for name in FITTED]
-    apart = [thin(sets[name], rng) for name in APART]
+    fitted = [thin(halve(sets[name], 0), rng) for name in FITTED]
+    apart = [thin(halve(sets[name], 1), rng) for name in APART]
     views = measure_views(gather_examples(fitted, sets["not_brain_mri"]), apart)
     measure_orientations(views, [sets["br35h"], sets["nickparvar"]], sets["navoneel"])
     bone = measure_ct(gather_bones([one for one in sets.values() if one.name != "not_brain_mri"]))

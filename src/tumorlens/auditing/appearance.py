@@ -1,10 +1,11 @@
 """What a prepared picture shows: plane, which way up, bone of a CT, or no head at all.
 
 Two small classifiers over traits that anyone can look at. The *view* is told by one hidden layer
-over a 16 x 16 thumbnail and eighteen traits of rim and inside. A *CT* is told by a line through
-eight of these traits: bone makes the rim of the head white and a narrow window its inside flat,
-which hardly any MRI does. benchmarks/audit_views.py fits both, measures them over groups and
-sources apart, and writes ``views.npz``; docs/how-to/audit.md has what it measured.
+over a 16 x 16 thumbnail and nineteen traits of rim and inside. A *CT* is told by a line through
+nine of these traits: bone makes the rim of the head white, a narrow window its inside flat, and no
+dark ring of skull lies between them, as it does under the bright scalp of an MRI.
+benchmarks/audit_views.py fits both, measures them over groups and sources apart, and writes
+``views.npz``; docs/how-to/audit.md has what it measured.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ PLANES = ("axial", "coronal", "sagittal")
 VIEWS = (*PLANES, *(f"{plane}, upside-down" for plane in PLANES), "other")
 """What a picture may show, in the order of the classifier's outputs."""
 
-CONFIDENT = 0.9
-"""Chance from which a picture is called a CT, or no head."""
+CONFIDENT = 0.5
+"""Chance from which a picture is called no head: hardly any head reaches it."""
 
 CERTAIN = 0.98
-"""Chance from which plane and way up are told: of most sets nearly all are right, and few wrong."""
+"""Chance from which plane, way up and CT are told: of most sets nearly all are right, few wrong."""
 
-CT_TRAITS = (6, 7, 8, 10, 11, 12, 14, 15)
-"""Numbers of the traits that tell a CT: rim, rim against inside, how flat the inside is, fill."""
+CT_TRAITS = (6, 7, 8, 10, 11, 12, 14, 15, 18)
+"""Numbers of the traits that tell a CT: rim, rim against inside, how flat that is, fill, ring."""
 
 _SIDE = 32
 _SHARES = (5, 25, 50, 75, 95)
@@ -82,7 +83,7 @@ class Appearance:
     @property
     def is_ct(self) -> bool:
         """Whether it is surely a CT of the head."""
-        return self.ct > CONFIDENT and not self.no_head
+        return self.ct > CERTAIN and not self.no_head
 
 
 def look_at(image: Array) -> Appearance:
@@ -107,7 +108,7 @@ def look_at(image: Array) -> Appearance:
 
 
 def describe_views(images: Array) -> Array:
-    """(N, 274) what the classifiers see of (N, S, S) prepared pictures."""
+    """(N, 275) what the classifiers see of (N, S, S) prepared pictures."""
     n, side = images.shape[:2]
     step = side // _SIDE
     small = images.reshape(n, _SIDE, step, _SIDE, step).mean((2, 4))
@@ -117,7 +118,8 @@ def describe_views(images: Array) -> Array:
     return np.column_stack([coarse, [_measure_rim(one) for one in small]]).astype(np.float32)
 
 
-_TRAITS = 18
+_TRAITS = 19
+_RING = range(2, 6)  # depths, in pixels of a thumbnail, at which the skull lies
 
 
 def _measure_rim(image: Array) -> list[float]:
@@ -139,7 +141,17 @@ def _measure_rim(image: Array) -> list[float]:
         *(rim90 - q50, rim75 / (q50 + 0.05), q95 - q5, q75 - q25),
         *(flatness, flatness / (q50 + 0.05), float(inside.std()), float(head.mean())),
         *(float(rim.std()), float((inside > 0.9).mean())),
+        _measure_ring(image, depth),
     ]
+
+
+def _measure_ring(image: Array, depth: Array) -> float:
+    """How much darker than the inside the darkest ring under the rim is; over 0 for bone."""
+    deep = depth > _RING.stop
+    if deep.sum() < _LEAST:
+        return 0.0
+    rings = [image[(depth > low) & (depth <= low + 1)] for low in _RING]
+    return float(min(np.median(one) for one in rings) - np.median(image[deep]))
 
 
 @cache
