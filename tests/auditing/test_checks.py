@@ -225,6 +225,17 @@ def test_what_cannot_be_read_ties_nothing_to_the_label():
     assert list(find_ties(Evidence(tuple(rows), 40, tuple(seen), ()))) == []
 
 
+@pytest.mark.parametrize(("count", "doubted"), [(2, True), (3, False)])
+def test_a_finding_as_rare_as_mistakes_is_doubted(count, doubted):
+    views = [tuple(float(n == view) for n in range(7)) for view in (0, 3)]
+    traits = [Traits(appearance=Appearance(views[n < count], 0.0)) for n in range(100)]
+    rows = tuple(Row(Path(f"/{n}.png")) for n in range(100))
+    found = find_oddities(Evidence(rows, 100, tuple(traits), ()))
+    (turned,) = (one for one in found if one.check == "upside-down")
+    assert ("by mistake" in turned.title) == doubted
+    assert turned.impact == pytest.approx(0.1 * count / 100 * (0.2 if doubted else 1))
+
+
 def test_nothing_is_told_of_the_ends_of_heads():
     below = Appearance((0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0), 1.0)  # upside-down, and a CT
     rows = tuple(Row(Path(f"/{n}.png"), position=n / 20) for n in range(21))
