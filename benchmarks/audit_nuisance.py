@@ -97,6 +97,9 @@ def measure_model(file: Path, rows: list[Row], features: Features) -> None:
     scores = read_scores(file)
     places = {key_of(row): number for number, row in enumerate(rows)}
     kept = [n for n, row in enumerate(scores.rows) if row.label and key_of(row) in places]
+    if len({scores.rows[n].label for n in kept}) < 2:
+        print(f"\n{file.name}: one label only, which nuisance cannot tell")
+        return
     scores = scores.take(np.array(kept))
     order = [places[key_of(row)] for row in scores.rows]
     print(f"\n{file.name}: {len(scores):,} slices")
