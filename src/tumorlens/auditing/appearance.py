@@ -34,7 +34,7 @@ PLANES = ("axial", "coronal", "sagittal")
 VIEWS = (*PLANES, *(f"{plane}, upside-down" for plane in PLANES), "other")
 """What a picture may show, in the order of the classifier's outputs."""
 
-CONFIDENT = 0.5
+CONFIDENT = 0.7
 """Chance from which a picture is called no head: hardly any head reaches it."""
 
 CERTAIN = 0.98

@@ -24,7 +24,7 @@ __all__ = [
 SMALLEST_SIDE, LARGEST_SIDE, LONGEST_SHAPE = 64, 4096, 2.5
 FEWEST_LEVELS = 16
 MOST_SATURATED = 0.2
-_TELLING = 0.1  # difference of rates from which marks tell the label
+_TELLING = 0.05  # difference of rates from which marks tell the label
 _CHANCE = 0.01  # of as great a difference by chance
 
 _ODD: dict[str, tuple[Callable[[Traits], bool], str, str, float]] = {
