@@ -4,10 +4,10 @@
         --variant "plain" --variant "rest loss.rest=0.5"
 
 Trains the recipe once a variant (a name, then changes as for ``tumorlens train --set``, then other
-options of it) without the sources named, and judges it on half of their groups only, so that the
-other half stays untouched by the choice; every second slice of a series will do. A broken
-comparison resumes. The table goes to FOLDER/comparison.md: the first variant with intervals over
-groups, and of each other the paired difference from the first.
+options of it, as --name=value) without the sources named, and judges it on half of their groups
+only, so that the other half stays untouched by the choice; every second slice of a series will do.
+A broken comparison resumes. The table goes to FOLDER/comparison.md: the first variant with
+intervals over groups, and of each other the paired difference from the first.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -292,3 +293,21 @@ def test_the_store_makes_anew_what_was_cut_short_or_changed(tmp_path):
     (file,) = store.folder.iterdir()
     file.write_bytes(file.read_bytes()[:-2])
     assert store.get(row) is None
+
+
+def test_processes_share_the_batches_of_an_epoch(prepared):
+    whole = list(make_draws(prepared, draws=32))
+    shared = []
+    for rank in range(2):
+        draws = make_draws(prepared, draws=32)
+        draws.share(rank, 2)
+        assert len(draws) == 2
+        shared.append(list(draws))
+    assert len(whole) == 4
+    for number, batch in enumerate(whole):
+        torch.testing.assert_close(shared[number % 2][number // 2].images, batch.images)
+
+
+def test_a_copy_of_the_draws_shares_the_pictures(prepared):
+    draws = make_draws(prepared, draws=8)
+    assert copy.deepcopy(draws) is draws

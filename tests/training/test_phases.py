@@ -13,7 +13,7 @@ import torch
 from limits_of_disk import small_files
 from painter import write_manifest
 from tiny_training import make_recipe
-from tumorlens.data.manifest import read_data
+from tumorlens.data.manifest import merge_manifests, read_data
 from tumorlens.errors import DataError
 from tumorlens.training import phases
 from tumorlens.training.dataset import Draws
@@ -27,7 +27,8 @@ HARDWARE = Hardware(threads=1)
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rows")
-    manifest = read_data(write_manifest(folder / "data", 12))
+    near, far = (write_manifest(folder / name, 6, source=name) for name in ("near", "far"))
+    manifest = merge_manifests([read_data(near), read_data(far)])
     rows, unreadable = prepare_rows(manifest, make_recipe().input, folder, types=["tumor"])
     assert not unreadable
     return rows
@@ -100,17 +101,18 @@ def test_curves_have_a_line_an_epoch(whole):
         assert 0 < float(row["train_total"]) < 20
         assert 0 < float(row["validation_total"]) < 20
         assert float(row["train_cells"]) > 0
+        assert float(row["train_sources"]) > 0
         assert float(row["learning_rate"]) > 0
 
 
 MAKE_BATCH = Draws._make_batch
 
 
-def break_with(error):
+def break_with(error, epoch=1):
     """A batch that raises, once: what Ctrl-C or a full disk looks like from inside."""
 
     def make_batch(draws, order, start):
-        if draws.epoch == 1 and start > 0:
+        if draws.phase == 1 and draws.epoch == epoch and start > 0:
             raise error
         return MAKE_BATCH(draws, order, start)
 
@@ -131,6 +133,15 @@ def test_a_broken_training_resumes_to_the_same_bits(prepared, whole, tmp_path, m
     assert not (tmp_path / "checkpoints/1.pt").exists()
     assert differing(whole[0], train(prepared, tmp_path)) == []
     assert drop_seconds(read_curves(tmp_path)) == drop_seconds(read_curves(whole[1]))
+
+
+def test_a_phase_that_broke_in_its_first_epoch_begins_alike(prepared, whole, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Draws, "_make_batch", break_with(ValueError("broken"), epoch=0))
+        with pytest.raises(ValueError, match="broken"):
+            train(prepared, tmp_path)
+    torch.manual_seed(99)
+    assert differing(whole[0], train(prepared, tmp_path)) == []
 
 
 def test_a_break_before_the_first_checkpoint_starts_anew(prepared, whole, tmp_path, monkeypatch):

@@ -303,16 +303,29 @@ def test_curves_are_numbers(ended):
 # Teachers
 
 
-def test_a_network_learns_from_a_teacher(ended, tmp_path, weights):
+def test_a_network_learns_from_teachers_and_has_seen_what_they_have(ended, tmp_path, weights):
+    """The left-out hospital is what one teacher was trained on: its pictures count as seen."""
     job, outcome, _ = ended
-    recipe = make_recipe(
-        phases=ONE_PHASE, loss={"teacher": 1.0}, network={"classes": CLASSES}
+    far = write_manifest(tmp_path / "far", 11, source="far", classes=CLASSES[1:])
+    other = make_job(
+        far, tmp_path / "other", weights,
+        make_recipe(network={"classes": CLASSES}, phases=ONE_PHASE, data={"validation": 0.4}),
     )  # fmt: skip
-    taught = replace(job, recipe=recipe, folder=tmp_path / "run", teachers=(outcome.model,))
-    train_model(taught)
+    insider = train_model(other).model
+    recipe = make_recipe(phases=ONE_PHASE, loss={"teacher": 1.0}, network={"classes": CLASSES})
+    held_out = read_data(far)
+    taught = replace(
+        job, recipe=recipe, folder=tmp_path / "run", teachers=(outcome.model, insider),
+        held_out=held_out,
+    )  # fmt: skip
+    made = train_model(taught)
     with (taught.folder / "curves.csv").open(encoding="utf-8", newline="") as stream:
         assert all(float(row["train_teacher"]) > 0 for row in csv.DictReader(stream))
-    assert read_run(taught.folder)["teachers"] == {"model.onnx": Session(outcome.model).sha256}
+    names = [f"model.onnx {Session(one).sha256}" for one in (outcome.model, insider)]
+    assert read_run(taught.folder)["learned_from"] == names
+    assert Session(made.model).card.training.learned_from == names
+    assert made.scores.seen.mean() == 1
+    assert np.isnan(outcome.scores.seen).all()
 
 
 @pytest.mark.parametrize(("weight", "count"), [(0.5, 0), (0.0, 1)])

@@ -72,6 +72,8 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         removed: reason -> number of slices removed for it.
         seconds: how long its epochs ran.
         versions: library -> version.
+        learned_from: models of tumorlens that it started from or was taught by, each with its
+            SHA-256: it has seen what they have seen.
     """
 
     recipe: dict[str, Any] = {}
@@ -82,6 +84,7 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     removed: dict[str, int] = {}
     seconds: float | None = None
     versions: dict[str, str] = {}
+    learned_from: list[str] = []
 
 
 class Figure(
@@ -96,7 +99,7 @@ class Figure(
         value: the figure.
         low, high: its 95 % interval; None where counts are listed instead.
         slices, groups: how many it was measured on.
-        command: what measures it again.
+        command: what measures it again; said once for all figures of a split.
     """
 
     name: str

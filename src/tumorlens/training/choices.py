@@ -32,7 +32,8 @@ class NetworkChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         stochastic_depth: share of residual branches dropped at the last block.
         style_mixing: parameter of the Beta distribution that the style of a picture (mean and
             deviation of each channel behind the frozen layers) is blended with another's by
-            (Zhou et al. 2021, arXiv:2104.02008); 0: never.
+            (Zhou et al. 2021, arXiv:2104.02008); 0: never. Like dropped branches, off to the end
+            of the training after a phase that freezes the backbone.
         frozen: so many of the backbone's first layers (of 19) keep their initial weights and batch
             statistics for good. Edges and blobs are known from photographs, and these layers cost
             the most: 4 reach stride 4 and leave a third of the time away.
@@ -188,7 +189,8 @@ class LossChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             over the cells that lie apart from it must say that there is none.
         types: weight of the loss over types of tumor.
         sources: weight of an adversary that guesses the source from the features, label given,
-            and whose gradient is turned round before it reaches them.
+            and whose gradient is turned round before it reaches them. It begins anew in each
+            phase.
         teacher: weight of the loss against what the models given as teachers say.
         label_smoothing: share taken from the label and given to the other.
     """

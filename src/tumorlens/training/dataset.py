@@ -80,16 +80,26 @@ class Draws(IterableDataset[Batch]):
         self.draws = recipe.phases[phase].draws or len(indices)
         self.size = recipe.phases[phase].size or recipe.input.size
         self.epoch = 0
+        self.rank, self.ranks = 0, 1
         self._strata = _sort_into_strata(prepared.rows, indices)
         self._editor = Editor(prepared, indices, recipe.edits)
         self._weights = _weigh_classes(prepared.tumor[indices], recipe.data.class_weights)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Draws:
+        """A moving average copies what is trained; the pictures stay where they are."""
+        return self
+
     def __len__(self) -> int:
-        return ceil(self.draws / self.recipe.batch)
+        return max(1, ceil(self.draws / self.recipe.batch) // self.ranks)
+
+    def share(self, rank: int, ranks: int) -> None:
+        """Give this process its part of each epoch: every ``ranks``-th batch, from ``rank`` on."""
+        self.rank, self.ranks = rank, ranks
 
     def __iter__(self) -> Iterator[Batch]:
         order = self._choose(np.random.default_rng((self.recipe.seed, self.phase, self.epoch)))
-        for start in range(0, len(order), self.recipe.batch):
+        for number in range(len(self)):
+            start = (number * self.ranks + self.rank) * self.recipe.batch
             yield self._make_batch(order[start : start + self.recipe.batch], start)
 
     def _choose(self, rng: np.random.Generator) -> npt.NDArray[np.intp]:

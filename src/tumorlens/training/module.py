@@ -68,6 +68,8 @@ class TumorModule(lightning.LightningModule):  # type: ignore[misc]
         self.adversary = None
         if recipe.loss.sources:
             sources = int(draws.prepared.sources.max()) + 1
+            # A phase that is begun anew after a break begins alike.
+            torch.manual_seed(recipe.seed * 1_000_003 + recipe.phases.index(phase))
             self.adversary = SourceAdversary(recipe.network.width, sources)
         self.frozen = phase.backbone_learning_rate == 0
         self.network.backbone.requires_grad_(not self.frozen)
@@ -132,7 +134,7 @@ class TumorModule(lightning.LightningModule):  # type: ignore[misc]
                 optimizer, factor=phase.plateau_factor, patience=phase.plateau_patience
             )
             return {"scheduler": plateau, "monitor": "validation_total"}
-        steps = phase.epochs * len(self.draws) + 1
+        steps = phase.epochs * max(1, len(self.draws) // self.trainer.world_size) + 1
         cycle = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
             max_lr=[group["lr"] for group in optimizer.param_groups],
@@ -201,6 +203,7 @@ class _Epochs:
         # Lightning may ask for an iterator before a resumed run knows its epoch: read it with the
         # first batch.
         self.draws.epoch = self.module.current_epoch
+        self.draws.share(self.module.global_rank, self.module.trainer.world_size)
         yield from self.draws
 
 

@@ -231,7 +231,7 @@ class _CurveWriter(Callback):  # type: ignore[misc]
         ]
         if len(kept) < len(rows):
             with open_when_done(self.path, overwrite=True) as stream:
-                table = csv.DictWriter(stream, _COLUMNS, lineterminator="\n")
+                table = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
                 table.writeheader()
                 table.writerows(kept)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +24,18 @@ from tumorlens.detector import Detector
 from tumorlens.errors import DataError, RecipeError
 from tumorlens.evaluation.calibration import choose_thresholds, fit_logit, recalibrate
 from tumorlens.evaluation.familiarity import FamiliarityFit
-from tumorlens.evaluation.memory import encode_memory
+from tumorlens.evaluation.memory import encode_memory, recall
 from tumorlens.evaluation.score_files import write_scores
 from tumorlens.evaluation.scores import Scores
 from tumorlens.evaluation.scoring import score_manifest
 from tumorlens.model.card import Card, DataTerms, OperatingPoint, Training
 from tumorlens.model.contract import Calibration
 from tumorlens.model.graph import write_model
-from tumorlens.model.registry import find_model
 from tumorlens.network.assembly import Deployed, Familiarity, TumorNetwork
 from tumorlens.network.inheritance import load_model
 from tumorlens.network.onnx_export import export_onnx
 from tumorlens.network.weights import find_weights, load_backbone
+from tumorlens.training.ancestry import Ancestor, find_ancestors, join_terms
 from tumorlens.training.embedding import fit_familiarity
 from tumorlens.training.journal import LENIENCY, open_folder
 from tumorlens.training.module import build_network
@@ -127,11 +127,12 @@ def train_model(job: Job) -> Outcome:
     selection, test = _choose_rows(job)
     weights = find_weights(job.weights, recipe.network.width)
     teachers = _call_teachers(job)
+    ancestors = _find_ancestors(job)
     torch.manual_seed(recipe.seed)  # before the head gets its random weights
     network = build_network(recipe)
     inherits = weights is not None and weights.suffix == ".onnx"
     origin = "" if inherits else load_backbone(network.backbone, weights)
-    open_folder(job.folder, _describe(job, selection))
+    open_folder(job.folder, _describe(job, selection, ancestors))
     prepared, unreadable = _prepare(job, selection)
     kept, validation, dropped = _part(job, prepared)
     if weights is not None and inherits:
@@ -151,15 +152,17 @@ def train_model(job: Job) -> Outcome:
     )
     network.eval().cpu()
     familiarity = fit_familiarity(network, prepared, kept, recipe.seed)
-    card = _write_card(job, selection, prepared, kept, removed)
+    card = _write_card(job, selection, prepared, kept, removed=removed, ancestors=ancestors)
     held_out = job.manifest.with_rows(prepared.rows[index] for index in validation)
     # Validation pictures shape thresholds and calibration: they count as seen, too.
     used = np.concatenate([kept, validation])
-    memory = encode_memory(prepared.fingerprints[index] for index in used)
+    own = (prepared.fingerprints[index] for index in used)
+    memory = encode_memory(chain(own, *(one.fingerprints or () for one in ancestors)))
     model, calibrated = _export(
         job, network, familiarity, card=card, memory=memory, validation=held_out
     )
-    scores = _score_held_out(job, model, [test, *([job.held_out] if job.held_out else [])])
+    sets = [test, *([job.held_out] if job.held_out else [])]
+    scores = _score_held_out(job, model, sets, suspicious=bool(ancestors))
     copies = _count_copies(test, prepared, kept)
     shutil.rmtree(job.folder / "prepared")
     return Outcome(model, scores, calibrated, copies, time.perf_counter() - started)
@@ -175,7 +178,7 @@ def open_run(job: Job) -> tuple[Selection, Manifest]:
         DataError: the rows cannot serve, or the folder holds something else.
     """
     selection, test = _choose_rows(job)
-    open_folder(job.folder, _describe(job, selection))
+    open_folder(job.folder, _describe(job, selection, _find_ancestors(job)))
     return selection, test
 
 
@@ -197,7 +200,7 @@ def _call_teachers(job: Job) -> Teachers | None:
     return Teachers(job.teachers, job.recipe.network.classes, job.hardware.threads)
 
 
-def _describe(job: Job, selection: Selection) -> dict[str, Any]:
+def _describe(job: Job, selection: Selection, ancestors: Sequence[Ancestor]) -> dict[str, Any]:
     return {
         "recipe": job.recipe.to_record(),
         "data": {
@@ -209,7 +212,7 @@ def _describe(job: Job, selection: Selection) -> dict[str, Any]:
             "left_out": job.left_out,
         },
         "weights": Path(job.weights).name if job.weights else None,
-        **({"teachers": _hash_teachers(job)} if job.teachers else {}),
+        **({"learned_from": [one.name for one in ancestors]} if ancestors else {}),
         LENIENCY: {
             "skip_unreadable": job.skip_unreadable,
             "drop_conflicts": job.drop_conflicts,
@@ -217,10 +220,17 @@ def _describe(job: Job, selection: Selection) -> dict[str, Any]:
     }
 
 
-def _hash_teachers(job: Job) -> dict[str, str]:
-    """Name -> SHA-256, for a file may change under its name."""
-    files = [find_model(model) for model in job.teachers]
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+def _find_ancestors(job: Job) -> list[Ancestor]:
+    start = find_weights(job.weights, job.recipe.network.width)
+    inherited = [start] if start is not None and start.suffix == ".onnx" else []
+    ancestors = find_ancestors([*job.teachers, *inherited])
+    for one in ancestors:
+        if one.fingerprints is None:
+            job.notice(
+                f"{one.name}: does not tell what it was trained on, so held-out pictures that it "
+                "has seen count as new"
+            )
+    return ancestors
 
 
 def _prepare(job: Job, selection: Selection) -> tuple[PreparedRows, dict[str, int]]:
@@ -297,7 +307,9 @@ def _write_card(
     selection: Selection,
     prepared: PreparedRows,
     kept: npt.NDArray[np.intp],
+    *,
     removed: dict[str, int],
+    ancestors: Sequence[Ancestor],
 ) -> Card:
     classes = job.recipe.network.classes
     sources = Counter(prepared.rows[index].source for index in kept)
@@ -321,12 +333,16 @@ def _write_card(
             removed=removed,
             seconds=round(count_seconds(job.folder), 1),
             versions={"tumorlens": __version__, "torch": str(torch.__version__)},
+            learned_from=[one.name for one in ancestors],
         ),
-        data_terms=[
-            DataTerms(data=name, terms=known.terms)
-            for name, known in SETS.items()
-            if sources.keys() & set(known.sources)
-        ],
+        data_terms=join_terms(
+            [
+                DataTerms(data=name, terms=known.terms)
+                for name, known in SETS.items()
+                if sources.keys() & set(known.sources)
+            ],
+            ancestors,
+        ),
     )
 
 
@@ -359,18 +375,26 @@ def _export(
     return model, replace(calibrated, thresholds=thresholds)
 
 
-def _score_held_out(job: Job, model: Path, sets: list[Manifest]) -> Scores | None:
+def _score_held_out(
+    job: Job, model: Path, sets: list[Manifest], *, suspicious: bool
+) -> Scores | None:
+    """Judge what was held out.
+
+    Args:
+        suspicious: ask for each picture whether an ancestor of the model has seen it.
+    """
     rows = [row for one in sets for row in one.rows]
     if not rows:
         return None
-    scores = _score(job, model, job.manifest.with_rows(rows))
+    scores = _score(job, model, job.manifest.with_rows(rows), suspicious)
     write_scores(job.folder / "scores.csv", scores, overwrite=True)
     return scores
 
 
-def _score(job: Job, model: Path, manifest: Manifest) -> Scores:
+def _score(job: Job, model: Path, manifest: Manifest, suspicious: bool = False) -> Scores:
     detector = Detector(model, threads=job.hardware.threads)
-    scored = score_manifest(detector, manifest, job.progress)
+    is_seen = recall(detector.session) if suspicious else None
+    scored = score_manifest(detector, manifest, job.progress, is_seen=is_seen)
     for failure in scored.failures:
         job.notice(f"not scored: {failure}")
     return scored.scores

@@ -72,11 +72,12 @@ class Teachers:
     @staticmethod
     def _ask(session: Session, images: Tensor) -> tuple[Tensor, Tensor]:
         size = session.card.preprocess.size
+        device, images = images.device, images.cpu().float()
         if images.shape[-1] != size:
             images = functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
-        outputs = session.run(images.cpu().float().contiguous().numpy())
-        probabilities = torch.from_numpy(outputs.probabilities).to(images.device)
-        return probabilities, torch.from_numpy(outputs.activation).to(images.device)
+        outputs = session.run(images.contiguous().numpy())
+        probabilities = torch.from_numpy(outputs.probabilities).to(device)
+        return probabilities, torch.from_numpy(outputs.activation).to(device)
 
 
 def learn_from(lesson: Lesson, raw: Raw) -> Tensor:
