@@ -162,3 +162,14 @@ def test_weights_are_unsigned_around_their_middle(export):
     for zero in zeros.values():
         assert zero.dtype == np.uint8
         assert set(zero.ravel().tolist()) == {128}
+
+
+def test_nothing_is_held_twice_but_the_calibration(export):
+    if "int8" not in export.card.version:
+        pytest.skip("float16 adds no tensors")
+    held = [
+        (one.data_type, tuple(one.dims), numpy_helper.to_array(one).tobytes())
+        for one in onnx.load(export.path).graph.initializer
+        if not one.name.startswith("calibration.")
+    ]
+    assert len(set(held)) == len(held)

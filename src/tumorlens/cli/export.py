@@ -41,9 +41,9 @@ COUNT = click.IntRange(min=20)
 @click.option(
     "--calibration-slices",
     type=COUNT,
-    default=200,
+    default=256,
     show_default=True,
-    help="Slices that ranges of values are seen on, balanced by source.",
+    help="Slices that int8 is fitted on, balanced by source.",
 )
 @click.option(
     "--parity-slices",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,15 @@ from tumorlens.errors import ModelFileError
 from tumorlens.model.contract import SEEN_KEY
 from tumorlens.optional import load
 
-__all__ = ["convolutions", "find_float_nodes", "load_graph", "open_at", "save_graph"]
+__all__ = [
+    "convolutions",
+    "copy_graph",
+    "find_float_nodes",
+    "load_graph",
+    "open_at",
+    "save_graph",
+    "trace_back",
+]
 
 
 def load_graph(path: Path) -> Any:
@@ -28,11 +37,17 @@ def load_graph(path: Path) -> Any:
     return model
 
 
+def copy_graph(model: Any) -> Any:
+    """A model of its own, to be changed."""
+    return load("onnx").ModelProto.FromString(model.SerializeToString())
+
+
 def save_graph(model: Any, like: Any, path: Path) -> None:
     """Write ``model`` with the metadata of ``like``, but not the list of pictures it has seen."""
     from onnxruntime.quantization.onnx_model import ONNXModel
 
     ONNXModel(model).topological_sort()  # converters add nodes where they need them
+    del model.graph.value_info[:]  # inferred by whoever loads it
     kept = {entry.key: entry.value for entry in like.metadata_props if entry.key != SEEN_KEY}
     load("onnx.helper").set_model_props(model, kept)
     load("onnx").checker.check_model(model)
@@ -62,32 +77,53 @@ def find_float_nodes(model: Any) -> list[str]:
     return [node.name for node in model.graph.node if node.name not in before]
 
 
-def open_at(model: Any, names: list[str]) -> Any:
-    """A session of the part of the graph that leads to the named tensors."""
+def open_at(model: Any, names: list[str], known: Collection[str] = ()) -> Any:
+    """A session of the part of the graph that leads to the named tensors.
+
+    Args:
+        model: the whole graph.
+        names: of the tensors that it gives.
+        known: tensors that need not be computed; those in the way are its inputs.
+    """
     import onnxruntime
 
     onnx = load("onnx")
-    part = onnx.ModelProto.FromString(model.SerializeToString())
+    part = copy_graph(model)
     graph = part.graph
-    maker = {output: node for node in graph.node for output in node.output}
-    needed: list[Any] = []
-    open_ = list(names)
-    while open_:
-        node = maker.pop(open_.pop(), None)
-        if node is not None:
-            needed.append(node)
-            open_.extend(node.input)
+    given, needed = trace_back(graph, names, known)
     kept = {output for node in needed for output in node.output}
     read = {name for node in needed for name in node.input}
     for node in [node for node in graph.node if kept.isdisjoint(node.output)]:
         graph.node.remove(node)
     for value in [value for value in graph.initializer if value.name not in read]:
         graph.initializer.remove(value)
-    del graph.value_info[:], graph.output[:]
+    del graph.value_info[:], graph.output[:], graph.input[:]
     kind = onnx.TensorProto.FLOAT
+    graph.input.extend(onnx.helper.make_tensor_value_info(name, kind, None) for name in given)
     graph.output.extend(onnx.helper.make_tensor_value_info(name, kind, None) for name in names)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(
         part.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
+
+
+def trace_back(
+    graph: Any, names: Sequence[str], known: Collection[str]
+) -> tuple[list[str], list[Any]]:
+    """Known tensors, the network's input among them, that lead to the named; nodes between."""
+    maker = {output: node for node in graph.node for output in node.output}
+    ends = {*known, *(value.name for value in graph.input)}
+    given: dict[str, None] = {}
+    needed: list[Any] = []
+    open_ = list(names)
+    while open_:
+        name = open_.pop()
+        if name in ends:
+            given[name] = None
+        elif (node := maker.get(name)) is not None:
+            needed.append(node)
+            open_.extend(node.input)
+            for output in node.output:
+                del maker[output]
+    return list(given), needed

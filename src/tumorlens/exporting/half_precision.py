@@ -61,7 +61,6 @@ def _drop_detours(graph: Any) -> None:
                 first = name_of.get(name, name)
                 names[place] = name_of.get(first, first)
     _drop_unread(graph, results)
-    del graph.value_info[:]  # of types that no longer hold
 
 
 def _drop_unread(graph: Any, results: set[str]) -> None:

@@ -14,7 +14,7 @@ from tumorlens.data.splits import hold_out_groups
 from tumorlens.errors import DataError, InputError
 from tumorlens.imaging.preprocess import PreprocessSpec, prepare
 
-__all__ = ["Samples", "draw_samples", "prepare_images"]
+__all__ = ["Samples", "draw_samples", "draw_slices", "prepare_images"]
 
 _SIDE = 0.5
 """Share of the rows that calibration is drawn from; parity is judged on groups of the rest."""
@@ -60,15 +60,22 @@ def draw_samples(manifest: Manifest, *, calibration: int, parity: int, seed: int
     if not rows:
         raise DataError(f"{manifest.name}: no slice that can be read; an export needs some")
     if not calibration:
-        return Samples(manifest.with_rows(()), _draw(manifest.with_rows(rows), parity, seed))
+        return Samples(manifest.with_rows(()), draw_slices(manifest.with_rows(rows), parity, seed))
     first, second = hold_out_groups(rows, _SIDE, seed)
     return Samples(
-        _draw(manifest.with_rows(rows[i] for i in first), calibration, seed),
-        _draw(manifest.with_rows(rows[i] for i in second), parity, seed),
+        draw_slices(manifest.with_rows(rows[i] for i in first), calibration, seed),
+        draw_slices(manifest.with_rows(rows[i] for i in second), parity, seed),
     )
 
 
-def _draw(manifest: Manifest, count: int, seed: int) -> Manifest:
+def draw_slices(manifest: Manifest, count: int, seed: int = 0) -> Manifest:
+    """Some of the slices, each source giving the same number, as far as it has them.
+
+    Args:
+        manifest: all of them.
+        count: how many are drawn, at most.
+        seed: of the draw.
+    """
     piles: dict[str, list[int]] = {}
     for place in np.random.default_rng(seed).permutation(len(manifest)).tolist():
         piles.setdefault(manifest.rows[place].source, []).append(place)

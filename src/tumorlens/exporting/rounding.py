@@ -1,0 +1,197 @@
+"""Round the weights of a network to 8 bits so that its outputs stay, not its weights.
+
+A weight that was rounded up is made up for by the weights after it, by what their inputs have in
+common on real slices (Frantar et al. 2022, arXiv:2210.17323: GPTQ). Layers are taken from the first
+to the last, and each aims at what the layer gave in float32 while it reads what the layers before
+it, rounded already, give: so it takes back some of their error, and with its bias the shift of its
+channels' means (Nagel et al. 2019, arXiv:1906.04721, section 4.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorlens.exporting.graphs import open_at, trace_back
+from tumorlens.model.contract import INPUT
+from tumorlens.optional import load
+
+__all__ = ["Layer", "compensate", "round_weights"]
+
+Array = npt.NDArray[np.float32]
+Matrix = npt.NDArray[np.float64]
+
+BATCH = 8
+DAMPING = 0.01
+"""Added to the inputs' variances, as a share of their mean: slices are few, directions many."""
+POSITIONS, POSITIONS_APART = 36, 9
+"""Positions that are looked at in each image; fewer where each channel has a kernel of its own,
+which has few weights to find."""
+MIDDLE, LARGEST = 128, 127
+"""Unsigned weights around their middle, as many steps up as down."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution in both graphs.
+
+    Attributes:
+        original: node in float32.
+        integers: node of the same name that reads and gives 8 bits.
+    """
+
+    original: Any
+    integers: Any
+
+    def read(self, name: str, default: list[int]) -> list[int]:
+        """An attribute of integers."""
+        return next((list(a.ints) for a in self.original.attribute if a.name == name), default)
+
+    def sample(self, values: Array, weight: Array) -> Array:
+        """What the kernel reads at some positions.
+
+        Args:
+            values: (N, C, H, W), the layer's input.
+            weight: (R, C, k, k), or (C, 1, k, k) where each channel has a kernel of its own.
+
+        Returns:
+            (1, n, C · k²), or (C, n, k²).
+        """
+        side = weight.shape[-1]
+        top, left, bottom, right = self.read("pads", [0, 0, 0, 0])
+        wide = np.pad(values, ((0, 0), (0, 0), (top, bottom), (left, right)))
+        windows = np.lib.stride_tricks.sliding_window_view(wide, (side, side), axis=(2, 3))
+        down, across = self.read("strides", [1, 1])
+        windows = windows[:, :, ::down, ::across]
+        rows, columns = windows.shape[2:4]
+        apart = weight.shape[1] < values.shape[1]
+        count = min(POSITIONS_APART if apart else POSITIONS, rows * columns)
+        places = np.linspace(0, rows * columns - 1, count)
+        y, x = np.divmod(places.round().astype(int), columns)
+        taken = windows[:, :, y, x]  # (N, C, n, k, k)
+        if apart:
+            return taken.transpose(1, 0, 2, 3, 4).reshape(len(weight), -1, side * side)
+        taken = taken.transpose(0, 2, 1, 3, 4)
+        return taken.reshape(1, len(taken) * len(places), -1)
+
+
+def round_weights(integers: Any, original: Any, images: Sequence[Array]) -> None:
+    """Rewrite the 8-bit weights and 32-bit biases of a quantised graph in place.
+
+    Args:
+        integers: QDQ model with a scale for each channel of a weight.
+        original: the model in float32 that it was made from, nodes of the same names.
+        images: (1, 1, S, S) float32 each.
+    """
+    arrays = load("onnx.numpy_helper")
+    values = {one.name: one for one in (*integers.graph.initializer, *original.graph.initializer)}
+    maker = {output: node for node in integers.graph.node for output in node.output}
+    layers = list(_find_layers(integers, original, maker))
+    weights = [arrays.to_array(values[one.original.input[1]]) for one in layers]
+    wanted = _sample_all(original, layers, weights, images)
+    stream = _Stream(integers, [one.integers.input[0] for one in layers], images)
+    for layer, weight, before in zip(layers, weights, wanted, strict=True):
+        now = layer.sample(stream.read(layer.integers.input[0]), weight)
+        bias = arrays.to_array(values[layer.original.input[2]])
+        weight_of, bias_of = (maker[name] for name in layer.integers.input[1:3])
+        steps = arrays.to_array(values[weight_of.input[1]])
+        rows = weight.reshape(len(now), -1, now.shape[-1])
+        whole, shift = compensate(rows, steps.reshape(rows.shape[:2]), before, now)
+        _write(values[weight_of.input[0]], (whole + MIDDLE).reshape(weight.shape), np.uint8)
+        bias_steps = arrays.to_array(values[bias_of.input[1]])
+        _write(values[bias_of.input[0]], np.round((bias + shift.ravel()) / bias_steps), np.int32)
+
+
+def _find_layers(integers: Any, original: Any, maker: dict[str, Any]) -> Iterator[Layer]:
+    """Convolutions with quantised weights, in the order in which they run."""
+    quantised = {node.name: node for node in integers.graph.node if node.op_type == "Conv"}
+    for node in original.graph.node:
+        if node.op_type == "Conv":
+            ours = quantised[node.name]
+            if ours.input[1] in maker:
+                yield Layer(node, ours)
+
+
+def _sample_all(
+    model: Any, layers: list[Layer], weights: list[Array], images: Sequence[Array]
+) -> list[Array]:
+    """What each layer reads at some positions of all images."""
+    names = list(dict.fromkeys(layer.original.input[0] for layer in layers))
+    session = open_at(model, names)
+    taken: list[list[Array]] = [[] for _ in layers]
+    for image in images:
+        tensors = dict(zip(names, session.run(names, {INPUT: image}), strict=True))
+        for parts, layer, weight in zip(taken, layers, weights, strict=True):
+            parts.append(layer.sample(tensors[layer.original.input[0]], weight))
+    return [np.concatenate(parts, axis=1) for parts in taken]
+
+
+class _Stream:
+    """Tensors of a graph whose layers change from the first to the last, each computed once."""
+
+    def __init__(self, model: Any, names: list[str], images: Sequence[Array]) -> None:
+        self._model, self._wanted = model, names
+        self._known = {INPUT: np.concatenate(images)}
+
+    def read(self, name: str) -> Array:
+        """(N, C, H, W); all layers before it must have changed already."""
+        if name not in self._known:
+            session = open_at(self._model, [name], self._known)
+            given = [self._known[value.name] for value in session.get_inputs()]
+            names = [value.name for value in session.get_inputs()]
+            parts = [
+                session.run(
+                    [name], {n: v[at : at + BATCH] for n, v in zip(names, given, strict=True)}
+                )[0]
+                for at in range(0, len(given[0]), BATCH)
+            ]
+            self._known[name] = np.concatenate(parts)
+        found = self._known[name]
+        self._wanted = self._wanted[self._wanted.index(name) + 1 :]
+        needed, _ = trace_back(self._model.graph, self._wanted, self._known)
+        self._known = {name: self._known[name] for name in needed}
+        return found
+
+
+def compensate(weights: Array, steps: Array, before: Array, now: Array) -> tuple[Matrix, Matrix]:
+    """Whole numbers of steps, such that the layer gives on ``now`` what it gave on ``before``.
+
+    Args:
+        weights: (G, R, K): G groups of R outputs that read the same K inputs.
+        steps: (G, R), what one unit of a rounded weight is worth.
+        before, now: (G, n, K) inputs in float32, and after rounding what lies before.
+
+    Returns:
+        (G, R, K) whole numbers, and the (G, R) shift that the bias takes.
+    """
+    start, end = before.mean(1, dtype=np.float64), now.mean(1, dtype=np.float64)
+    old, new = before - start[:, None], now - end[:, None]
+    moments = new.transpose(0, 2, 1) @ new / new.shape[1]
+    mixed = old.transpose(0, 2, 1) @ new / new.shape[1]
+    size = moments.shape[-1]
+    level = DAMPING * np.trace(moments, axis1=1, axis2=2) / size + 1e-9
+    damping = level[:, None, None] * np.eye(size)
+    exact = weights.astype(np.float64)
+    aim = exact @ (mixed + damping) @ np.linalg.inv(moments + damping)
+    whole = _round_in_turn(aim / steps[..., None], moments + damping)
+    shift = exact @ start[..., None] - (whole * steps[..., None]) @ end[..., None]
+    return whole, shift[..., 0]
+
+
+def _round_in_turn(aim: Matrix, moments: Matrix) -> Matrix:
+    """Round one input's weights after the other, the rest making up for the error."""
+    upper = np.linalg.cholesky(np.linalg.inv(moments)).transpose(0, 2, 1)
+    left, whole = aim.copy(), np.empty_like(aim)
+    for place in range(aim.shape[-1]):
+        whole[..., place] = np.clip(np.round(left[..., place]), -LARGEST, LARGEST)
+        error = (left[..., place] - whole[..., place]) / upper[:, place, place, None]
+        left[..., place:] -= error[..., None] * upper[:, None, place, place:]
+    return whole
+
+
+def _write(tensor: Any, values: Matrix, kind: Any) -> None:
+    tensor.CopyFrom(load("onnx.numpy_helper").from_array(values.astype(kind), tensor.name))
