@@ -18,9 +18,18 @@ def test_run_ahead_is_bounded_and_keeps_order():
 def test_open_workers_drops_what_has_not_begun():
     gate = threading.Event()
     done = []
-    with open_workers(1) as pool:
+    with open_workers(2) as pool:
+        pool.submit(gate.wait, 5)
         pool.submit(gate.wait, 5)
         for index in range(5):
             pool.submit(done.append, index)
         threading.Timer(0.05, gate.set).start()
     assert done == []
+
+
+def test_one_thread_is_the_caller_and_nothing_is_done_ahead():
+    started = []
+    with open_workers(1) as pool:
+        results = run_ahead(pool, lambda x: started.append((x, threading.get_ident())), range(9), 5)
+        next(results)
+    assert started == [(0, threading.get_ident())]

@@ -3,9 +3,10 @@
 One pool of threads does all the work, each on its own core: a worker reads a picture, or prepares
 a batch of slices and runs the network on it. Decoders, array arithmetic and ONNX Runtime all let go
 of the interpreter's lock, so that reading overlaps the network without a hand-over between
-processes. Volumes are read in the caller's thread, slice by slice, while the workers judge. Results
-come in the order of the inputs, and look-ahead is bounded in slices and in bytes, so that memory
-stays flat over any number of files.
+processes. Volumes are read in the caller's thread, slice by slice, while the workers judge. A
+single thread is the caller's own, without any hand-over. Results come in the order of the inputs,
+and look-ahead is bounded in slices and in bytes, so that memory stays flat over
+any number of files.
 """
 
 from __future__ import annotations
@@ -138,7 +139,7 @@ class Detector:
                 else:
                     raise outcome
 
-    def _read_ahead(self, pool: ThreadPoolExecutor, inputs: Iterator[Any]) -> Iterator[Item]:
+    def _read_ahead(self, pool: ThreadPoolExecutor | None, inputs: Iterator[Any]) -> Iterator[Item]:
         shelf = _Shelf(_SHELF_BYTES)
 
         def begin(x: Any) -> tuple[list[Item], Iterator[Item]]:
@@ -152,7 +153,7 @@ class Detector:
             yield from rest
 
     def _judge_ahead(
-        self, pool: ThreadPoolExecutor, items: Iterable[Item]
+        self, pool: ThreadPoolExecutor | None, items: Iterable[Item]
     ) -> Iterator[tuple[Slice, Finding] | InputError]:
         batches = _gather(items, self.batch_size)
         for outcomes in run_ahead(pool, self._judge_batch, batches, self.threads):

@@ -23,8 +23,14 @@ def available_cores() -> int:
 
 
 @contextmanager
-def open_workers(threads: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool that is left at once: what has not begun is dropped."""
+def open_workers(threads: int) -> Iterator[ThreadPoolExecutor | None]:
+    """A pool that is left at once: what has not begun is dropped.
+
+    None for one thread: the caller's own, without a hand-over for each piece of work.
+    """
+    if threads == 1:
+        yield None
+        return
     pool = ThreadPoolExecutor(threads, thread_name_prefix="tumorlens")
     try:
         yield pool
@@ -33,9 +39,18 @@ def open_workers(threads: int) -> Iterator[ThreadPoolExecutor]:
 
 
 def run_ahead(
-    pool: ThreadPoolExecutor, work: Callable[[Work], Result], items: Iterable[Work], ahead: int
+    pool: ThreadPoolExecutor | None,
+    work: Callable[[Work], Result],
+    items: Iterable[Work],
+    ahead: int,
 ) -> Iterator[Result]:
-    """``work`` on each item in the pool, results in order, at most ``ahead`` of them unread."""
+    """``work`` on each item in the pool, results in order, at most ``ahead`` of them unread.
+
+    Without a pool each is worked on when its result is asked for.
+    """
+    if pool is None:
+        yield from map(work, items)
+        return
     waiting: deque[Future[Result]] = deque()
     for item in items:
         waiting.append(pool.submit(work, item))

@@ -49,8 +49,9 @@ def find_boxes(
         return ()
     cell = np.array([size / activation.shape[1], size / activation.shape[0]])
     boxes = []
-    for rows, columns in _regions(activation >= threshold):
-        corners = np.array([[columns.min(), rows.min()], [columns.max() + 1, rows.max() + 1]])
+    for places in _regions(activation >= threshold):
+        rows, columns = zip(*places, strict=True)
+        corners = np.array([[min(columns), min(rows)], [max(columns) + 1, max(rows) + 1]])
         placed = (corners * cell) @ to_pixels[:, :2].T + to_pixels[:, 2]
         (x0, y0), (x1, y1) = np.clip(np.sort(placed, axis=0), 0, (shape[1], shape[0])).tolist()
         if x1 > x0 and y1 > y0:
@@ -58,16 +59,22 @@ def find_boxes(
     return tuple(sorted(boxes, key=lambda box: -box.score))
 
 
-def _regions(mask: npt.NDArray[np.bool_]) -> Iterator[tuple[npt.NDArray[np.intp], ...]]:
-    """Rows and columns of each connected region; grids are small, so a walk is cheap."""
-    left = {(int(row), int(column)) for row, column in np.argwhere(mask)}
+def _regions(mask: npt.NDArray[np.bool_]) -> Iterator[list[tuple[int, int]]]:
+    """Row and column of each cell of each connected region.
+
+    Grids are small: a walk over plain numbers beats any labelling of arrays. An empty column at the
+    right keeps the end of a row and the start of the next apart.
+    """
+    width = mask.shape[1] + 1
+    rows, columns = np.nonzero(mask)
+    left = dict.fromkeys((rows * width + columns).tolist())
+    around = (-width - 1, -width, -width + 1, -1, 1, width - 1, width, width + 1)
     while left:
-        edge = [left.pop()]
-        region = []
-        while edge:
-            row, column = edge.pop()
-            region.append((row, column))
-            around = {(row + dy, column + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)} & left
-            left -= around
-            edge.extend(around)
-        yield tuple(np.array(region).T)
+        region = [next(iter(left))]
+        del left[region[0]]
+        for place in region:
+            for step in around:
+                if place + step in left:
+                    del left[place + step]
+                    region.append(place + step)
+        yield [divmod(place, width) for place in region]
