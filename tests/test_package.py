@@ -186,7 +186,11 @@ def test_find_loads_sees_both_spellings(tmp_path):
 
 # Extras and licences
 
-IMPORT_NAMES = {"scikit-learn": "sklearn"}
+IMPORT_NAMES = {
+    "scikit-learn": "sklearn",
+    "litert-torch": "litert_torch",
+    "ai-edge-litert": "ai_edge_litert",
+}
 
 
 def test_optional_knows_what_the_extras_bring():

@@ -17,6 +17,8 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     ),
     "train": ("torch", "lightning", "onnxscript", "safetensors"),
     "openvino": ("openvino",),
+    "litert": ("litert_torch", "ai_edge_litert"),
+    "executorch": ("executorch",),
 }
 """Extra -> the modules it brings, by import name. All others include ``evaluate``."""
 

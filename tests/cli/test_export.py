@@ -1,5 +1,7 @@
 """``tumorlens export``: what is said and written."""
 
+import sys
+
 import json
 
 import pytest
@@ -67,6 +69,9 @@ def test_an_existing_file_is_kept(model, site, tmp_path, capsys):
     assert output.read_text() == "mine"
 
 
-def test_a_target_of_another_environment(model, tmp_path, capsys):
-    assert export(model, "--to", "litert", "--output", tmp_path / "x.tflite") == 2
-    assert "pip install litert-torch" in capsys.readouterr().err
+def test_a_target_of_another_environment(model, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "litert_torch", None)
+    line = ["--to", "litert", "--force", "--output", tmp_path / "x.tflite"]
+    assert export(model, *line) == 2
+    assert "in an environment of its own" in (told := capsys.readouterr().err)
+    assert 'pip install "tumorlens[litert]"' in told

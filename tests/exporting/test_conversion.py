@@ -140,12 +140,6 @@ def test_too_few_slices_to_calibrate_on(manifest, original, tmp_path):
         )
 
 
-@pytest.mark.parametrize("name", ["litert", "executorch"])
-def test_a_target_of_another_environment_says_which(name, original, tmp_path):
-    with pytest.raises(UsageError, match="environment of its own"):
-        export_model(original, TARGETS[name], tmp_path / "x", force=True)
-
-
 def test_an_unknown_target_is_told_with_the_known_ones():
     with pytest.raises(UsageError, match="onnx-fp16, onnx-int8"):
         find_target("onnx-int4")

@@ -11,8 +11,9 @@ from tumorlens.data.manifest import read_manifest
 from tumorlens.detector import Detector
 from tumorlens.errors import MissingExtra, ModelFileError, UsageError
 from tumorlens.exporting.benchmarking import benchmark_models, paint_picture
+from tumorlens.exporting.beside import write_card
 from tumorlens.exporting.conversion import export_model
-from tumorlens.exporting.openvino_format import OpenvinoSession, open_session
+from tumorlens.exporting.openvino_format import open_session
 from tumorlens.exporting.runtimes import find_runtimes
 from tumorlens.exporting.samples import draw_samples
 from tumorlens.exporting.targets import TARGETS
@@ -63,8 +64,9 @@ def test_a_missing_card_and_a_damaged_file(original, tmp_path):
     (tmp_path / "model.xml").write_text("<net/>")
     with pytest.raises(ModelFileError, match=r"model\.card\.json is missing"):
         open_session(tmp_path / "model.xml")
+    write_card(original.session.path, tmp_path / "model.xml")
     with pytest.raises(ModelFileError, match="OpenVINO cannot read it"):
-        OpenvinoSession(tmp_path / "model.xml", original.card)
+        open_session(tmp_path / "model.xml")
 
 
 @needs_openvino

@@ -14,13 +14,12 @@ from tumorlens.detector import Detector
 from tumorlens.errors import DataError, UsageError
 from tumorlens.evaluation.scores import Scores
 from tumorlens.evaluation.scoring import score_manifest
-from tumorlens.exporting.openvino_format import card_path
+from tumorlens.exporting.beside import card_path
 from tumorlens.exporting.parity import ParityReport, compare_scores
 from tumorlens.exporting.samples import Samples, prepare_images
 from tumorlens.exporting.targets import Target
 from tumorlens.model.card import Card
 from tumorlens.model.graph import write_model
-from tumorlens.model.session import Session
 from tumorlens.writing import check_writable, replace_when_done
 
 __all__ = ["Export", "export_model"]
@@ -127,17 +126,9 @@ def _compare(
         return score_manifest(detector, samples.parity, lambda done, total: progress(1)).scores
 
     export = Detector(
-        _open(candidate), operating_point=original.operating_point, threads=original.threads
+        target.open(candidate), operating_point=original.operating_point, threads=original.threads
     )
     return compare_scores(score(export), score(original), target.kind)
-
-
-def _open(path: Path) -> Session | Path:
-    if path.suffix == ".onnx":
-        return path
-    from tumorlens.exporting.openvino_format import open_session
-
-    return open_session(path, threads=1)
 
 
 def _write(candidate: Path, output: Path, card: Card, overwrite: bool) -> None:

@@ -5,7 +5,6 @@ The runtime computes in float32: left to itself it takes bfloat16 where the proc
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,20 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.errors import ModelFileError
+from tumorlens.exporting.beside import BesideSession, open_beside, write_card
 from tumorlens.exporting.graphs import load_graph
-from tumorlens.model.card import Card, parse_card
-from tumorlens.model.contract import CARD_KEY
 from tumorlens.model.session import Session
 from tumorlens.optional import load
 
-__all__ = ["OpenvinoSession", "card_path", "convert", "open_session"]
+__all__ = ["convert", "open_onnx", "open_session"]
 
 Array = npt.NDArray[np.float32]
-
-
-def card_path(path: Path) -> Path:
-    """``NAME.card.json`` beside a file of a format that carries no metadata."""
-    return path.with_suffix(".card.json")
 
 
 def convert(source: Path, output: Path, images: Iterable[Array] = ()) -> None:
@@ -40,31 +33,10 @@ def convert(source: Path, output: Path, images: Iterable[Array] = ()) -> None:
     """
     openvino = load("openvino", "an export to openvino")
     model = load_graph(source)
-    card = next(entry.value for entry in model.metadata_props if entry.key == CARD_KEY)
     del model.metadata_props[:]  # they would be copied into the .xml
     network = openvino.Core().read_model(model.SerializeToString())
     openvino.save_model(network, str(output), compress_to_fp16=False)
-    card_path(output).write_text(card, encoding="utf-8")
-
-
-class OpenvinoSession(Session):
-    """A model in OpenVINO, in float32.
-
-    Args:
-        path: ``NAME.xml`` with its ``.bin``, or an ``.onnx`` file.
-        card: of the model.
-        threads: inside one run; None leaves the choice to OpenVINO.
-
-    Raises:
-        ModelFileError: OpenVINO cannot read the file.
-        MissingExtra: openvino is not installed.
-    """
-
-    def __init__(self, path: Path, card: Card, *, threads: int | None = None) -> None:
-        self.path, self.card = path, card
-        self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-        self._seen = None
-        self._runtime = _Compiled(path, threads)
+    write_card(source, output)
 
 
 class _Compiled:
@@ -90,13 +62,16 @@ class _Compiled:
         return [np.array(results[name]) for name in names]
 
 
-def open_session(path: Path, threads: int | None = None) -> OpenvinoSession:
-    """The session of an export, with the card that lies beside it.
+def open_session(path: Path, threads: int | None = None) -> BesideSession:
+    """The session of ``NAME.xml`` with its ``.bin``, and the card that lies beside them.
 
     Raises:
-        ModelFileError: a file is missing or damaged.
+        ModelFileError: a file is missing, or OpenVINO cannot read it.
+        MissingExtra: openvino is not installed.
     """
-    beside = card_path(path)
-    if not beside.is_file():
-        raise ModelFileError(f"{path}: its card {beside.name} is missing; export the model again")
-    return OpenvinoSession(path, parse_card(beside.read_bytes(), str(beside)), threads=threads)
+    return open_beside(path, lambda file: _Compiled(file, threads))
+
+
+def open_onnx(path: Path, threads: int) -> BesideSession:
+    """An ``.onnx`` file of the contract in OpenVINO."""
+    return BesideSession(path, Session(path, threads=1).card, _Compiled(path, threads))

@@ -28,9 +28,9 @@ def _open_onnxruntime(path: Path, threads: int) -> Runner:
 
 
 def _open_openvino(path: Path, threads: int) -> Runner:
-    from tumorlens.exporting.openvino_format import OpenvinoSession
+    from tumorlens.exporting.openvino_format import open_onnx
 
-    return OpenvinoSession(path, Session(path, threads=1).card, threads=threads)
+    return open_onnx(path, threads)
 
 
 RUNTIMES: dict[str, tuple[str, Callable[[Path, int], Runner]]] = {

@@ -11,9 +11,12 @@ from tumorlens.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from types import ModuleType
 
     import numpy as np
     import numpy.typing as npt
+
+    from tumorlens.model.session import Session
 
     Convert = Callable[[Path, Path, Iterable[npt.NDArray[np.float32]]], None]
 
@@ -32,17 +35,15 @@ class Target:
         kind: its numbers.
         suffix: of its file's name.
         summary: what it is for, in a phrase.
-        module: of this room, whose ``convert(source, output, images)`` makes it; empty where this
-            version cannot.
-        environment: what to install, and where, in case it cannot stand beside the others.
+        module: of this room, whose ``convert(source, output, images)`` makes it, and whose
+            ``open_session(path, threads)`` runs it unless it is an ``.onnx`` file.
     """
 
     name: str
     kind: Kind
     suffix: str
     summary: str
-    module: str = ""
-    environment: str = ""
+    module: str
 
     @property
     def calibrated(self) -> bool:
@@ -50,18 +51,17 @@ class Target:
         return self.kind == "int8"
 
     def find_convert(self) -> Convert:
-        """The function ``convert(source, output, images)``: file, file, (1, 1, S, S) images.
+        """The function ``convert(source, output, images)``: file, file, (1, 1, S, S) images."""
+        return cast("Convert", self._load().convert)
 
-        Raises:
-            UsageError: this version cannot write the target; says what can.
-        """
-        if not self.module:
-            raise UsageError(
-                f"--to {self.name}: this version cannot write it ({self.summary}); "
-                f"{self.environment}"
-            )
-        module = import_module(f"tumorlens.exporting.{self.module}")
-        return cast("Convert", module.convert)
+    def open(self, path: Path) -> Session | Path:
+        """What a detector takes to run a file of this target."""
+        return (
+            path if self.suffix == ".onnx" else cast("Session", self._load().open_session(path, 1))
+        )
+
+    def _load(self) -> ModuleType:
+        return import_module(f"tumorlens.exporting.{self.module}")
 
 
 _CHOICES = (
@@ -70,22 +70,8 @@ _CHOICES = (
     ),
     Target("onnx-int8", "int8", ".onnx", "a third of the size, for CPUs", "integers"),
     Target("openvino", "float32", ".xml", "for Intel's CPUs and GPUs", "openvino_format"),
-    Target(
-        "litert",
-        "float32",
-        ".tflite",
-        "for Android",
-        environment="convert the .onnx with litert-torch, which brings jax and 2 GB, in an "
-        "environment of its own: python -m venv litert, then litert/bin/pip install litert-torch",
-    ),
-    Target(
-        "executorch",
-        "float32",
-        ".pte",
-        "for iOS and Android",
-        environment="convert the .onnx with executorch, which pins its own torch, in an "
-        "environment of its own: python -m venv edge, then edge/bin/pip install executorch",
-    ),
+    Target("litert", "float32", ".tflite", "for Android", "litert_format"),
+    Target("executorch", "float32", ".pte", "for iOS and Android", "executorch_format"),
 )
 
 TARGETS: dict[str, Target] = {one.name: one for one in _CHOICES}

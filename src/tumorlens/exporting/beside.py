@@ -1,0 +1,81 @@
+"""Formats that carry no metadata: the card lies beside, and any runtime serves as a session."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorlens.errors import ModelFileError
+from tumorlens.exporting.graphs import load_graph
+from tumorlens.model.card import Card, parse_card
+from tumorlens.model.contract import CARD_KEY, INPUT
+from tumorlens.model.session import Session
+
+__all__ = ["BesideSession", "Runtime", "card_path", "open_beside", "run_singly", "write_card"]
+
+Array = npt.NDArray[np.float32]
+
+
+class Runtime(Protocol):
+    """What ONNX Runtime's session offers, by another library."""
+
+    def get_providers(self) -> list[str]:
+        """What computes."""
+        ...
+
+    def run(self, names: Sequence[str], given: Mapping[str, Array]) -> list[Array]:
+        """The named outputs."""
+        ...
+
+
+class BesideSession(Session):
+    """A model in another runtime.
+
+    Args:
+        path: of its file.
+        card: of the model.
+        runtime: that has loaded it.
+    """
+
+    def __init__(self, path: Path, card: Card, runtime: Runtime) -> None:
+        self.path, self.card = path, card
+        self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        self._seen = None
+        self._runtime = runtime
+
+
+def card_path(path: Path) -> Path:
+    """``NAME.card.json`` beside a file of a format that carries no metadata."""
+    return path.with_suffix(".card.json")
+
+
+def write_card(source: Path, output: Path) -> None:
+    """Put the card of an ``.onnx`` file beside what was made of it."""
+    metadata = {entry.key: entry.value for entry in load_graph(source).metadata_props}
+    card_path(output).write_text(metadata[CARD_KEY], encoding="utf-8")
+
+
+def open_beside(path: Path, runtime: Callable[[Path], Runtime]) -> BesideSession:
+    """The session of an export, with the card that lies beside it.
+
+    Raises:
+        ModelFileError: a file is missing or damaged.
+    """
+    beside = card_path(path)
+    if not beside.is_file():
+        raise ModelFileError(f"{path}: its card {beside.name} is missing; export the model again")
+    card = parse_card(beside.read_bytes(), str(beside))
+    return BesideSession(path, card, runtime(path))
+
+
+def run_singly(run: Callable[[Array], Sequence[Any]], given: Mapping[str, Array]) -> list[Array]:
+    """One image after the other, for runtimes whose batch is 1; the outputs side by side."""
+    parts = [run(given[INPUT][place : place + 1]) for place in range(len(given[INPUT]))]
+    return [
+        np.concatenate([np.asarray(one) for one in column]) for column in zip(*parts, strict=True)
+    ]
