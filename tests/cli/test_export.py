@@ -1,8 +1,7 @@
 """``tumorlens export``: what is said and written."""
 
-import sys
-
 import json
+import sys
 
 import pytest
 
