@@ -190,6 +190,7 @@ IMPORT_NAMES = {
     "scikit-learn": "sklearn",
     "litert-torch": "litert_torch",
     "ai-edge-litert": "ai_edge_litert",
+    "ai-edge-quantizer": "ai_edge_quantizer",
 }
 
 

@@ -17,7 +17,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     ),
     "train": ("torch", "lightning", "onnxscript", "safetensors"),
     "openvino": ("openvino",),
-    "litert": ("litert_torch", "ai_edge_litert"),
+    "litert": ("litert_torch", "ai_edge_litert", "ai_edge_quantizer"),
     "executorch": ("executorch",),
 }
 """Extra -> the modules it brings, by import name. All others include ``evaluate``."""

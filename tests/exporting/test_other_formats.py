@@ -60,6 +60,18 @@ def test_the_same_answers_with_the_card_beside(name, original, samples, tmp_path
     np.testing.assert_allclose(ours.unfamiliarity, theirs.unfamiliarity, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", EVERY[:1])
+@pytest.mark.filterwarnings("ignore")
+def test_eight_bits_of_litert(name, original, tmp_path):
+    manifest = read_manifest(write_site(tmp_path / "site", patients=60))
+    samples = draw_samples(manifest, calibration=40, parity=60)
+    target = TARGETS[f"{name}-int8"]
+    path = tmp_path / "model.tflite"
+    export = export_model(original, target, path, samples=samples, force=True)
+    assert export.report.parity.verdicts_equal >= 0.95  # painted heads lie at the threshold
+    assert 0 < export.report.parity.largest_difference < 0.1
+
+
 @pytest.mark.parametrize("name", EVERY)
 def test_a_damaged_file_is_told(name, tmp_path, original):
     from tumorlens.exporting.beside import write_card

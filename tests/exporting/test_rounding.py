@@ -8,7 +8,7 @@ from onnx import numpy_helper
 from convolved import write_convolved_model
 from tumorlens.exporting import integers
 from tumorlens.exporting.graphs import load_graph
-from tumorlens.exporting.rounding import compensate, round_weights
+from tumorlens.exporting.rounding import compensate, round_weights, take_over
 from tumorlens.model.session import Session
 
 
@@ -76,3 +76,19 @@ def test_every_layer_of_a_network_comes_back(tmp_path, monkeypatch):
     round_weights(graph, load_graph(model), images)
     onnx.save(graph, small)
     assert find_logit(small, images) == pytest.approx(wanted, abs=0.25)
+
+
+def test_a_float_graph_takes_the_rounded_weights_over(tmp_path):
+    rng = np.random.default_rng(0)
+    images = [rng.uniform(0, 1, (1, 1, 64, 64)).astype(np.float32) for _ in range(24)]
+    path = write_convolved_model(tmp_path / "model.onnx")
+    model, twin = integers.fit_integers(path, images)
+    before = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
+    rounded = take_over(model, twin)
+    after = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
+    layers = {node.name: node.input[1] for node in model.graph.node if node.op_type == "Conv"}
+    changed = {name for name in before if not np.array_equal(before[name], after[name])}
+    assert {layers[name] for name in rounded} >= {n for n in changed if n.endswith(".weight")}
+    assert layers[rounded[-1]] in changed
+    for name in changed:
+        assert np.abs(before[name] - after[name]).max() < 0.1 * max(np.abs(before[name]).max(), 1)

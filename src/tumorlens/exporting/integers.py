@@ -28,7 +28,7 @@ from tumorlens.exporting.rounding import round_weights
 from tumorlens.model.contract import INPUT
 from tumorlens.optional import load
 
-__all__ = ["convert"]
+__all__ = ["convert", "fit_integers"]
 
 Images = Iterable[npt.NDArray[np.float32]]
 
@@ -55,6 +55,18 @@ def convert(source: Path, output: Path, images: Images) -> None:
         images: (1, 1, S, S) float32 each, on which ranges of values are seen.
     """
 
+    model, integers = fit_integers(source, images)
+    _share_equal(integers.graph)
+    save_graph(integers, model, output)
+
+
+def fit_integers(source: Path, images: Images) -> tuple[Any, Any]:
+    """The graph in float32, its channels evened out, and its twin in 8 bits.
+
+    Args:
+        source: the model file.
+        images: (1, 1, S, S) float32 each.
+    """
     model, seen = load_graph(source), list(images)
     few, many = _thin(seen, RANGED), _thin(seen, ROUNDED)
     equalize(model, few)
@@ -65,8 +77,7 @@ def convert(source: Path, output: Path, images: Images) -> None:
     }
     integers = _quantize(model, kept, ranges, seen[:1])
     round_weights(integers, model, many)
-    _share_equal(integers.graph)
-    save_graph(integers, model, output)
+    return model, integers
 
 
 def _find_first(model: Any) -> list[str]:

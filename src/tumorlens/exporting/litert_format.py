@@ -18,7 +18,7 @@ from tumorlens.exporting.beside import BesideSession, open_beside, run_singly, w
 from tumorlens.model.session import Session
 from tumorlens.optional import load
 
-__all__ = ["convert", "open_session"]
+__all__ = ["PURPOSE", "convert", "open_session", "write_tflite"]
 
 Array = npt.NDArray[np.float32]
 
@@ -33,13 +33,17 @@ def convert(source: Path, output: Path, images: Iterable[Array] = ()) -> None:
         output: ``NAME.tflite``.
         images: not needed.
     """
+    write_tflite(source, output, Session(source, threads=1).card.preprocess.size)
+    write_card(source, output)
+
+
+def write_tflite(source: Path, output: Path, size: int) -> None:
+    """Convert a graph alone, for images of ``size``."""
     litert, torch = load("litert_torch", PURPOSE), load("torch")
     from tumorlens.exporting.torch_module import GraphModule
 
-    size = Session(source, threads=1).card.preprocess.size
     example = (torch.zeros(1, 1, size, size),)
     litert.convert(GraphModule(source).eval(), example).export(str(output))
-    write_card(source, output)
 
 
 class _Interpreter:

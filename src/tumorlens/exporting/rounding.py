@@ -20,7 +20,7 @@ from tumorlens.exporting.graphs import open_at, trace_back
 from tumorlens.model.contract import INPUT
 from tumorlens.optional import load
 
-__all__ = ["Layer", "compensate", "round_weights"]
+__all__ = ["Layer", "compensate", "round_weights", "take_over"]
 
 Array = npt.NDArray[np.float32]
 Matrix = npt.NDArray[np.float64]
@@ -104,6 +104,30 @@ def round_weights(integers: Any, original: Any, images: Sequence[Array]) -> None
         _write(values[weight_of.input[0]], (whole + MIDDLE).reshape(weight.shape), np.uint8)
         bias_steps = arrays.to_array(values[bias_of.input[1]])
         _write(values[bias_of.input[0]], np.round((bias + shift.ravel()) / bias_steps), np.int32)
+
+
+def take_over(model: Any, integers: Any) -> list[str]:
+    """Give a graph in float32 the rounded weights and biases of its 8-bit twin.
+
+    Returns:
+        Names of the convolutions that were rounded.
+    """
+    arrays = load("onnx.numpy_helper")
+    values = {one.name: one for one in integers.graph.initializer}
+    ours = {one.name: one for one in model.graph.initializer}
+    maker = {output: node for node in integers.graph.node for output in node.output}
+    layers = list(_find_layers(integers, model, maker))
+    for layer in layers:
+        for place in (1, 2):
+            whole, step, zero = (
+                arrays.to_array(values[name])
+                for name in maker[layer.integers.input[place]].input[:3]
+            )
+            shape = [-1] + [1] * (whole.ndim - 1)
+            exact = (whole.astype(np.float32) - zero.reshape(shape)) * step.reshape(shape)
+            name = layer.original.input[place]
+            ours[name].CopyFrom(arrays.from_array(exact.astype(np.float32), name))
+    return [layer.original.name for layer in layers]
 
 
 def _find_layers(integers: Any, original: Any, maker: dict[str, Any]) -> Iterator[Layer]:

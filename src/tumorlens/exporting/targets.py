@@ -71,6 +71,7 @@ _CHOICES = (
     Target("onnx-int8", "int8", ".onnx", "a third of the size, for CPUs", "integers"),
     Target("openvino", "float32", ".xml", "for Intel's CPUs and GPUs", "openvino_format"),
     Target("litert", "float32", ".tflite", "for Android", "litert_format"),
+    Target("litert-int8", "int8", ".tflite", "a third of the size, for Android", "litert_integers"),
     Target("executorch", "float32", ".pte", "for iOS and Android", "executorch_format"),
 )
 
