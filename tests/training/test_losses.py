@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tumorlens.network.heads import Raw
+from tumorlens.training.choices import LossChoice
 from tumorlens.training.dataset import Batch
 from tumorlens.training.losses import (
     CellTargets,
@@ -16,7 +17,6 @@ from tumorlens.training.losses import (
     sum_losses,
 )
 from tumorlens.training.pairs import MARK_BOX, MARK_MASK, MARK_UNKNOWN
-from tumorlens.training.recipe import LossChoice
 from tumorlens.training.teaching import Lesson
 
 

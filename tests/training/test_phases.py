@@ -90,6 +90,23 @@ def test_the_first_phase_moves_the_head_alone(prepared, tmp_path):
     assert all(name.startswith("head.") for name in changed)
 
 
+def test_two_processes_train_one_network_and_leave_it_here(prepared, tmp_path):
+    """On a CPU, with a moving average and patience; what comes back is what lies in the folder."""
+    phase = {**make_recipe().to_record()["phases"][1], "schedule": "constant", "patience": 3}
+    recipe = make_recipe(phases=[phase])
+    torch.manual_seed(recipe.seed)
+    before = build_network(recipe).state_dict()
+    pictures = np.array(prepared.images)
+    state = train(prepared, tmp_path, recipe, Hardware(devices=2, threads=1))
+    changed = differing(before, state)
+    assert any(name.startswith("backbone.") for name in changed)
+    assert any(name.startswith("head.") for name in changed)
+    kept = torch.load(tmp_path / "checkpoints/0.pt", weights_only=True)
+    assert differing(kept, state) == []
+    assert [row["epoch"] for row in read_curves(tmp_path)] == ["0", "1"]
+    np.testing.assert_array_equal(prepared.images, pictures)
+
+
 def test_curves_have_a_line_an_epoch(whole):
     rows = read_curves(whole[1])
     assert [(row["phase"], row["epoch"]) for row in rows] == [

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tumorlens.training.recipe import AugmentationChoice
+from tumorlens.training.choices import AugmentationChoice
 
 __all__ = ["Change", "apply_changes", "draw_change"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import lightning
@@ -14,9 +15,10 @@ from torch.optim.swa_utils import get_ema_avg_fn
 from tumorlens.network.assembly import TumorNetwork
 from tumorlens.network.heads import Raw
 from tumorlens.training.adversary import SourceAdversary
+from tumorlens.training.choices import Phase
 from tumorlens.training.dataset import Batch, Draws
 from tumorlens.training.losses import Losses, blend_losses, find_cell_targets, sum_losses
-from tumorlens.training.recipe import Phase, Recipe
+from tumorlens.training.recipe import Recipe
 from tumorlens.training.teaching import Lesson, Teachers
 
 __all__ = ["MovingAverage", "TumorModule", "build_network"]
@@ -77,6 +79,10 @@ class TumorModule(lightning.LightningModule):  # type: ignore[misc]
         past = recipe.phases[: recipe.phases.index(phase) + 1]
         self.still = any(one.backbone_learning_rate == 0 for one in past)
 
+    def setup(self, stage: str) -> None:
+        """Before anything asks how long an epoch is: several processes part its batches."""
+        self.draws.share(self.global_rank, self.trainer.world_size)
+
     def on_train_epoch_start(self) -> None:
         """Everything random in an epoch depends on the seed, the phase and the epoch's number."""
         phase = self.recipe.phases.index(self.phase)
@@ -95,7 +101,7 @@ class TumorModule(lightning.LightningModule):  # type: ignore[misc]
         for name in _WATCHED:
             self.log(
                 f"train_{name}", getattr(losses, name), on_step=False, on_epoch=True,
-                batch_size=len(batch.tumor), prog_bar=name == "total",
+                batch_size=len(batch.tumor), prog_bar=name == "total", sync_dist=True,
             )  # fmt: skip
         return losses.total
 
@@ -103,8 +109,8 @@ class TumorModule(lightning.LightningModule):  # type: ignore[misc]
         """The loss of held-out groups."""
         losses = self._judge(self.network(_arrange(batch.images)), batch)
         size = len(batch.tumor)
-        self.log("validation_total", losses.total, batch_size=size, prog_bar=True)
-        self.log("validation_picture", losses.picture, batch_size=size)
+        self.log("validation_total", losses.total, batch_size=size, prog_bar=True, sync_dist=True)
+        self.log("validation_picture", losses.picture, batch_size=size, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         """AdamW; the backbone has a learning rate of its own, batch norms and biases no decay."""
@@ -134,7 +140,7 @@ class TumorModule(lightning.LightningModule):  # type: ignore[misc]
                 optimizer, factor=phase.plateau_factor, patience=phase.plateau_patience
             )
             return {"scheduler": plateau, "monitor": "validation_total"}
-        steps = phase.epochs * max(1, len(self.draws) // self.trainer.world_size) + 1
+        steps = phase.epochs * len(self.draws) + 1
         cycle = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
             max_lr=[group["lr"] for group in optimizer.param_groups],
@@ -182,8 +188,7 @@ class MovingAverage(WeightAveraging):  # type: ignore[misc]
     """An exponential moving average of the weights, used for validation and at the end."""
 
     def __init__(self, decay: float) -> None:
-        average = get_ema_avg_fn(decay)  # type: ignore[no-untyped-call]
-        super().__init__(avg_fn=average, use_buffers=True)
+        super().__init__(avg_fn=partial(_move_average, decay=decay), use_buffers=True)
 
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """After its last checkpoint a broken phase has no epoch left whose end would do this."""
@@ -203,8 +208,14 @@ class _Epochs:
         # Lightning may ask for an iterator before a resumed run knows its epoch: read it with the
         # first batch.
         self.draws.epoch = self.module.current_epoch
-        self.draws.share(self.module.global_rank, self.module.trainer.world_size)
         yield from self.draws
+
+
+def _move_average(average: Tensor, value: Tensor, count: Tensor, *, decay: float) -> Tensor:
+    """Torch's own, which other processes cannot be sent."""
+    move = get_ema_avg_fn(decay)  # type: ignore[no-untyped-call]
+    moved: Tensor = move(average, value, count)
+    return moved
 
 
 def _arrange(images: Tensor) -> Tensor:

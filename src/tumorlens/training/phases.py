@@ -23,10 +23,11 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
 from tumorlens.errors import DataError
 from tumorlens.network.assembly import TumorNetwork
+from tumorlens.training.choices import Phase
 from tumorlens.training.dataset import Batch, Draws
 from tumorlens.training.module import MovingAverage, TumorModule
 from tumorlens.training.preparing import PreparedRows
-from tumorlens.training.recipe import Phase, Recipe
+from tumorlens.training.recipe import Recipe
 from tumorlens.training.teaching import Teachers
 from tumorlens.writing import open_when_done, replace_when_done
 
@@ -76,6 +77,15 @@ class Hardware:
             return "bf16-mixed"
         fast = self.device == "cpu" and torch.cpu._is_avx512_bf16_supported()
         return "bf16-mixed" if fast else "32-true"
+
+    @property
+    def strategy(self) -> str:
+        """Several devices have a process each, begun for a phase alone.
+
+        Not by calling the program once more, which would prepare the pictures under the feet of
+        the first. A batch without known types leaves weights without a gradient.
+        """
+        return "auto" if self.devices == 1 else "ddp_spawn_find_unused_parameters_true"
 
 
 def run_phases(
@@ -127,7 +137,8 @@ def run_phases(
                 ckpt_path=str(resume) if resume.exists() else None,
                 weights_only=False if resume.exists() else None,
             )
-            _load_best(network, trainer)
+            if phase.patience:
+                _load_best(network, checkpoints / f"best-{number}.ckpt")
             with replace_when_done(done) as partial:
                 torch.save(network.state_dict(), partial)
 
@@ -162,6 +173,7 @@ def _make_trainer(
     return lightning.Trainer(
         accelerator=hardware.device,
         devices=hardware.devices,
+        strategy=hardware.strategy,
         precision=hardware.precision,
         max_epochs=phase.epochs,
         callbacks=callbacks,
@@ -174,18 +186,16 @@ def _make_trainer(
     )
 
 
-def _load_best(network: TumorNetwork, trainer: lightning.Trainer) -> None:
+def _load_best(network: TumorNetwork, checkpoint: Path) -> None:
     """After a phase with patience, the weights of its best epoch."""
-    for callback in trainer.checkpoint_callbacks:
-        if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_path:
-            state = torch.load(callback.best_model_path, weights_only=False)["state_dict"]
-            network.load_state_dict(
-                {
-                    name.removeprefix("network."): value
-                    for name, value in state.items()
-                    if name.startswith("network.")
-                }
-            )
+    state = torch.load(checkpoint, weights_only=False)["state_dict"]
+    network.load_state_dict(
+        {
+            name.removeprefix("network."): value
+            for name, value in state.items()
+            if name.startswith("network.")
+        }
+    )
 
 
 class _HeldOut:
@@ -220,7 +230,7 @@ class _CurveWriter(Callback):  # type: ignore[misc]
 
     def on_train_start(self, trainer: lightning.Trainer, module: Any) -> None:
         """A run that broke after the line of an epoch and before its checkpoint repeats it."""
-        if not self.path.exists():
+        if not (trainer.is_global_zero and self.path.exists()):
             return
         with self.path.open(encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream))
@@ -239,6 +249,8 @@ class _CurveWriter(Callback):  # type: ignore[misc]
         self.started = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        if not trainer.is_global_zero:
+            return
         values: dict[str, Any] = {
             name: f"{float(value):.6g}" for name, value in trainer.callback_metrics.items()
         }

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +65,11 @@ class PreparedRows:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the same files: pictures are not sent."""
+        others = (self.tumor, self.kinds, self.sources, self.fingerprints)
+        return _reopen, (self.rows, self.images.filename, self.marks.filename, *others)  # type: ignore[attr-defined]
 
     def take(self, indices: npt.NDArray[np.intp]) -> tuple[Tensor, Tensor]:
         """Unchanged images (n, 1, S, S) float32 and marks of these rows."""
@@ -127,6 +133,11 @@ def prepare_rows(
         fingerprints=tuple(fingerprints),
     )
     return prepared, unreadable
+
+
+def _reopen(rows: tuple[Row, ...], images: str, marks: str, *others: Any) -> PreparedRows:
+    planes = (np.load(file, mmap_mode="r")[: len(rows)] for file in (images, marks))
+    return PreparedRows(rows, *planes, *others)
 
 
 def _open_plane(path: Path, shape: tuple[int, ...]) -> Picture:

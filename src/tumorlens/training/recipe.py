@@ -25,18 +25,7 @@ from tumorlens.training.choices import (
     check_positive,
 )
 
-__all__ = [
-    "AugmentationChoice",
-    "DataChoice",
-    "EditChoice",
-    "LossChoice",
-    "NetworkChoice",
-    "Phase",
-    "Recipe",
-    "find_recipes",
-    "override",
-    "read_recipe",
-]
+__all__ = ["Recipe", "find_recipes", "override", "read_recipe"]
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

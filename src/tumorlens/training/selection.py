@@ -13,9 +13,10 @@ import numpy.typing as npt
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.data.splits import hold_out_groups, hold_out_pictures
 from tumorlens.errors import DataError
+from tumorlens.training.choices import DataChoice
 from tumorlens.training.pairs import MARK_MASK
 from tumorlens.training.preparing import PreparedRows
-from tumorlens.training.recipe import DataChoice, Recipe
+from tumorlens.training.recipe import Recipe
 
 __all__ = [
     "Selection",

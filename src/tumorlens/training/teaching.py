@@ -50,6 +50,7 @@ class Teachers:
     def __init__(
         self, models: Sequence[str | Path], classes: Sequence[str], threads: int | None = None
     ) -> None:
+        self._made_of = (tuple(models), tuple(classes), threads)
         self.sessions = [Session(find_model(model), threads=threads) for model in models]
         for session in self.sessions:
             if session.card.classes != list(classes):
@@ -61,6 +62,10 @@ class Teachers:
     def __deepcopy__(self, memo: dict[int, Any]) -> Teachers:
         """A moving average copies what is trained; teachers are not, and cannot be copied."""
         return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process loads the files itself."""
+        return Teachers, self._made_of
 
     def judge(self, images: Tensor) -> Lesson:
         """(N, 1, S, S) in [0, 1], of any size: each teacher sees them at its own."""
