@@ -36,7 +36,7 @@ from tumorlens.network.inheritance import load_model
 from tumorlens.network.onnx_export import export_onnx
 from tumorlens.network.weights import find_weights, load_backbone
 from tumorlens.training.ancestry import Ancestor, find_ancestors, join_terms
-from tumorlens.training.familiarity import fit_familiarity
+from tumorlens.training.embedding import fit_familiarity
 from tumorlens.training.journal import LENIENCY, open_folder
 from tumorlens.training.module import build_network
 from tumorlens.training.phases import Hardware, count_seconds, run_phases
