@@ -43,10 +43,8 @@ export async function readPicture(blob) {
   context.drawImage(picture, 0, 0);
   const { data } = context.getImageData(0, 0, width, height);
   const pixels = new Float32Array(width * height);
-  for (let i = 0; i < pixels.length; i++) {
-    const [r, g, b] = data.subarray(4 * i, 4 * i + 3);
-    pixels[i] = (r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16;
-  }
+  for (let i = 0, at = 0; i < pixels.length; i++, at += 4)
+    pixels[i] = (data[at] * 19595 + data[at + 1] * 38470 + data[at + 2] * 7471 + 0x8000) >> 16;
   return { pixels, width, height, picture };
 }
 

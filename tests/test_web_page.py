@@ -1,0 +1,94 @@
+"""The page of examples/web in a real browser: the vectors of `prepare`, and Python's answers.
+
+Needs chromium, and ``npm install onnxruntime-web`` in examples/web; skips where one is missing.
+"""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tumorlens.detector import Detector
+from tumorlens.exporting.benchmarking import paint_picture
+
+ROOT = Path(__file__).resolve().parents[1]
+_spec = importlib.util.spec_from_file_location("browser", ROOT / "benchmarks" / "browser.py")
+browser = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(browser)
+
+pytestmark = [
+    pytest.mark.skipif(browser.BROWSER is None, reason="needs chromium"),
+    pytest.mark.skipif(
+        not (browser.WEB / "node_modules/onnxruntime-web").is_dir(),
+        reason="needs npm install onnxruntime-web in examples/web",
+    ),
+]
+
+VECTORS_PAGE = """<!doctype html><body><script type="module">
+  import { findDifferences } from "./vectors.js";
+  const vectors = await (await fetch("vectors.json")).json();
+  const missed = findDifferences(vectors), compared = Object.keys(vectors).length;
+  await fetch("told", { method: "POST", body: JSON.stringify({ compared, missed }) });
+</script>"""
+
+# The page itself, in a frame, onto which a picture is dropped; what it says of it is passed on.
+FRAME = """<!doctype html><body><iframe src="index.html"></iframe><script type="module">
+  const frame = document.querySelector("iframe");
+  const blob = await (await fetch("PICTURE")).blob();
+  let dropped = false;
+  setInterval(() => {
+    const body = frame.contentDocument?.body, words = body?.querySelector("#verdict")?.textContent;
+    if (words === "Ready." && !dropped) {
+      const carried = new DataTransfer();
+      carried.items.add(new File([blob], "PICTURE"));
+      const drop = new frame.contentWindow.DragEvent("drop", { dataTransfer: carried });
+      body.querySelector("#place").dispatchEvent(drop);
+      dropped = true;
+    } else if (dropped && words !== "Ready.") {
+      const finding = JSON.parse(body.dataset.finding ?? "{}");
+      fetch("told", { method: "POST", body: JSON.stringify({ ...finding, words }) });
+    }
+  }, 50);
+</script>"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The page, a model and two pictures."""
+    folder = tmp_path_factory.mktemp("web")
+    browser.lay_site(folder, paint_picture(), Detector(threads=1).session.path)
+    with Image.open(folder / "slice.jpg") as picture:
+        picture.save(folder / "slice.png")  # each browser decodes JPEG in its own way
+    page = (ROOT / "docs/preprocess.md").read_text(encoding="utf-8")
+    found = re.search(r"```json\n(.*?)```", page, re.DOTALL)
+    (folder / "vectors.json").write_text(found[1], encoding="utf-8")
+    (folder / "vectors.html").write_text(VECTORS_PAGE, encoding="utf-8")
+    return folder
+
+
+def test_prepare_meets_the_vectors_in_the_browser(site):
+    assert browser.listen(site, "vectors.html", 120) == {"compared": 7, "missed": []}
+
+
+def drop(site, name):
+    """What the page says of a picture."""
+    (site / "frame.html").write_text(FRAME.replace("PICTURE", name), encoding="utf-8")
+    return browser.listen(site, "frame.html", 120)
+
+
+@pytest.mark.parametrize(("name", "tolerance"), [("slice.png", 1e-4), ("slice.jpg", 0.02)])
+def test_the_page_says_what_python_says(site, name, tolerance):
+    (wanted,) = Detector(threads=1).predict(site / name)
+    found = drop(site, name)
+    assert found["verdict"] == wanted.verdict
+    assert found["tumor"] == pytest.approx(wanted.tumor_probability, abs=tolerance)
+    assert np.isclose(found["unfamiliarity"], wanted.unfamiliarity, rtol=0.02)
+    assert wanted.verdict.replace("_", " ") in found["words"]
+
+
+def test_the_page_says_what_it_cannot_read(site):
+    (site / "torn.png").write_bytes(b"no picture")
+    assert drop(site, "torn.png")["words"].startswith("That cannot be read: ")
