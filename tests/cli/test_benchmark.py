@@ -30,7 +30,7 @@ def test_all_three_results(model, tmp_path, capsys):
     (result,) = record["results"]
     assert result["model"] == "tiny 0"
     assert set(result["measured"]) == {
-        *("load", "network", "prepare", "bare", "whole", "throughput", "memory", "joules"),
+        *("bytes", "load", "network", "prepare", "bare", "whole", "throughput", "memory", "joules"),
     }
     with Image.open(plot) as picture:
         assert picture.format == "PNG"

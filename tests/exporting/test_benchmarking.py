@@ -1,12 +1,15 @@
 """Speed: what is counted and measured is what it says."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from convolved import CHANNELS, PASSING, write_convolved_model
+from models import make_card
 from tumorlens.errors import UsageError
 from tumorlens.exporting.arithmetic import count_multiply_adds
-from tumorlens.exporting.benchmarking import benchmark_models, paint_picture
+from tumorlens.exporting.benchmarking import benchmark_models, paint_picture, plan_trials
 from tumorlens.exporting.processors import (
     Machine,
     describe_machine,
@@ -21,6 +24,11 @@ from tumorlens.imaging.encoding import decode_bare
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     return write_convolved_model(tmp_path_factory.mktemp("speed") / "model.onnx")
+
+
+def plan(*models, runtimes=("onnxruntime",), picture=None):
+    picture = picture or paint_picture()
+    return plan_trials(models, runtimes=runtimes, threads=[1], picture=picture, seconds=0.05)
 
 
 def test_multiply_adds_are_those_of_the_layers(model):
@@ -73,12 +81,10 @@ def test_the_peak_is_that_of_a_processor(numbers):
 
 
 def test_a_model_is_measured_in_a_process_of_its_own(model):
-    benchmark = benchmark_models(
-        [model], runtimes=find_runtimes()[:1], threads=[1], picture=paint_picture(), seconds=0.05
-    )
+    benchmark = benchmark_models(plan(model))
     (result,) = benchmark.results
     measured = result.measured
-    assert (result.runtime, result.threads, result.bytes) == (
+    assert (result.runtime, result.threads, measured.bytes) == (
         "onnxruntime", 1, model.stat().st_size,
     )  # fmt: skip
     assert result.roofline == pytest.approx(
@@ -93,9 +99,24 @@ def test_a_model_is_measured_in_a_process_of_its_own(model):
 
 def test_a_picture_that_cannot_be_read_is_told(model):
     with pytest.raises(UsageError, match=r"onnxruntime failed in a process of its own"):
-        benchmark_models(
-            [model], runtimes=["onnxruntime"], threads=[1], picture=b"no picture", seconds=0.05
-        )
+        benchmark_models(plan(model, picture=b"no picture"))
+
+
+@pytest.mark.parametrize("name", find_runtimes())
+def test_every_runtime_that_is_installed_is_measured(model, name):
+    (result,) = benchmark_models(plan(model, runtimes=[name])).results
+    assert result.runtime == name
+    assert result.measured.network.best > 0
+    assert result.measured.bytes > 1000
+
+
+def test_an_export_is_not_exported_again(model, tmp_path):
+    export = write_convolved_model(tmp_path / "export.onnx", make_card(made_from="tiny 0"))
+    both = plan(model, export, runtimes=["onnxruntime", "litert"])
+    tried = [(Path(one.model).stem, one.runtime) for one in both]
+    assert tried == [("model", "onnxruntime"), ("model", "litert"), ("export", "onnxruntime")]
+    with pytest.raises(UsageError, match="litert: models are exported first"):
+        plan(export, runtimes=["litert"])
 
 
 def test_the_painted_picture_is_a_jpeg_of_its_size():

@@ -69,9 +69,10 @@ def command(
     Each is measured in a process of its own: size, time to load, latency of one slice (median and
     95th percentile), slices a second in batches of 8, peak memory, and the whole way from the bytes
     of a JPEG to a verdict against bare decoding and the network alone. "Roofline" is the time that
-    the network's multiply-adds would take at this machine's measured peak.
+    the network's multiply-adds would take at this machine's measured peak. For LiteRT and
+    ExecuTorch the model is exported first.
     """
-    from tumorlens.exporting.benchmarking import benchmark_models, paint_picture
+    from tumorlens.exporting.benchmarking import benchmark_models, paint_picture, plan_trials
     from tumorlens.model.registry import find_model
     from tumorlens.workers import available_cores
 
@@ -81,16 +82,15 @@ def command(
     paths = [find_model(one) for one in models or ("default",)]
     names = runtimes or tuple(find_runtimes())
     numbers = sorted(set(threads or (1, available_cores())))
-    total = len(paths) * len(names) * len(numbers)
-    with words.open_bar(voice, "measuring", lambda: total, unit="trials") as bar:
-        benchmark = benchmark_models(
-            paths,
-            runtimes=names,
-            threads=numbers,
-            picture=paint_picture() if picture is None else _read(picture),
-            seconds=seconds,
-            progress=bar.advance,
-        )
+    trials = plan_trials(
+        paths,
+        runtimes=names,
+        threads=numbers,
+        picture=paint_picture() if picture is None else _read(picture),
+        seconds=seconds,
+    )
+    with words.open_bar(voice, "measuring", lambda: len(trials), unit="trials") as bar:
+        benchmark = benchmark_models(trials, bar.advance)
     if output is not None:
         write_text(output, benchmark.to_json(), overwrite=overwrite)
     if plot is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,14 @@ import numpy as np
 from tumorlens.errors import UsageError
 from tumorlens.exporting.arithmetic import count_multiply_adds
 from tumorlens.exporting.processors import Machine, describe_machine, measure_peak
+from tumorlens.exporting.runtimes import RUNTIMES
 from tumorlens.exporting.trial import Measured, Trial
 from tumorlens.imaging.encoding import encode_jpeg
 from tumorlens.imaging.sandbox import Sandbox
 from tumorlens.model.session import Session
 from tumorlens.version import __version__
 
-__all__ = ["Benchmark", "Result", "benchmark_models", "paint_picture"]
+__all__ = ["Benchmark", "Result", "benchmark_models", "paint_picture", "plan_trials"]
 
 BENCHMARK_SCHEMA = 1
 _HANG = 600.0  # seconds after which a trial counts as hanging
@@ -30,11 +31,10 @@ class Result(msgspec.Struct, frozen=True):
 
     Attributes:
         model: its name and version.
-        file: that was measured.
+        file: that was measured, or exported to be measured.
         sha256: of it.
         runtime: that ran it.
         threads: of the network.
-        bytes: size of the file.
         multiply_adds: for one slice, by the numbers computed with.
         roofline: seconds that these take at the measured peak of this machine.
         measured: what was measured.
@@ -45,7 +45,6 @@ class Result(msgspec.Struct, frozen=True):
     sha256: str
     runtime: str
     threads: int
-    bytes: int
     multiply_adds: dict[str, int]
     roofline: float
     measured: Measured
@@ -77,16 +76,18 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.format(msgspec.json.encode(self), indent=1).decode() + "\n"
 
 
-def benchmark_models(
+def plan_trials(
     paths: Sequence[Path],
     *,
     runtimes: Sequence[str],
     threads: Sequence[int],
     picture: bytes,
     seconds: float = 1.0,
-    progress: Callable[[int], None] = lambda count: None,
-) -> Benchmark:
-    """Measure models, each in each runtime with each number of threads, in fresh processes.
+) -> list[Trial]:
+    """Each model in each runtime with each number of threads.
+
+    A runtime that wants a format of its own is given an export of the model, so it measures no
+    model that is an export already.
 
     Args:
         paths: model files.
@@ -94,46 +95,64 @@ def benchmark_models(
         threads: numbers of threads.
         picture: bytes of an encoded picture, from which a whole slice is judged.
         seconds: for each timing, about.
+
+    Raises:
+        ModelFileError: a file is no model.
+        UsageError: nothing is left to measure.
+    """
+    exports = {path for path in paths if Session(path, threads=1).card.made_from}
+    trials = [
+        Trial(str(path), runtime, number, picture, seconds)
+        for path in paths
+        for runtime in runtimes
+        for number in threads
+        if path not in exports or not RUNTIMES[runtime].target
+    ]
+    if not trials:
+        raise UsageError(
+            f"{', '.join(runtimes)}: models are exported first, and an export cannot be exported "
+            "again; give the model that it was made from"
+        )
+    return trials
+
+
+def benchmark_models(
+    trials: Sequence[Trial], progress: Callable[[int], None] = lambda count: None
+) -> Benchmark:
+    """Measure models in fresh processes, one after the other.
+
+    Args:
+        trials: what to measure.
         progress: told how many more trials are done.
 
     Raises:
         ModelFileError: a file is no model.
         UsageError: a runtime failed on a model.
     """
-    needs = {path: count_multiply_adds(path) for path in paths}
-    kinds = sorted(set().union(*needs.values()))
-    peaks = {kind: {number: measure_peak(kind, number) for number in threads} for kind in kinds}
-    trials = (
-        (path, Trial(str(path), runtime, number, picture, seconds))
-        for path in paths
-        for runtime in runtimes
-        for number in threads
-    )
-    results = list(_run(trials, needs, peaks, progress))
+    needs = {one.model: count_multiply_adds(Path(one.model)) for one in trials}
+    kinds, threads = sorted(set().union(*needs.values())), {one.threads for one in trials}
+    peaks = {
+        kind: {number: measure_peak(kind, number) for number in sorted(threads)} for kind in kinds
+    }
+    results = []
+    for trial in trials:
+        results.append(_run(trial, needs[trial.model], peaks))
+        progress(1)
     return Benchmark(machine=describe_machine(), peaks=peaks, results=results)
 
 
-def _run(
-    trials: Iterator[tuple[Path, Trial]],
-    needs: dict[Path, Counter[str]],
-    peaks: dict[str, dict[int, float]],
-    progress: Callable[[int], None],
-) -> Iterator[Result]:
-    for path, trial in trials:
-        session = Session(path, threads=1)
-        need = needs[path]
-        yield Result(
-            model=session.card.full_name,
-            file=str(path),
-            sha256=session.sha256,
-            runtime=trial.runtime,
-            threads=trial.threads,
-            bytes=path.stat().st_size,
-            multiply_adds=dict(need),
-            roofline=sum(count / peaks[kind][trial.threads] for kind, count in need.items()),
-            measured=_measure(trial),
-        )
-        progress(1)
+def _run(trial: Trial, need: Counter[str], peaks: dict[str, dict[int, float]]) -> Result:
+    session = Session(trial.model, threads=1)
+    return Result(
+        model=session.card.full_name,
+        file=trial.model,
+        sha256=session.sha256,
+        runtime=trial.runtime,
+        threads=trial.threads,
+        multiply_adds=dict(need),
+        roofline=sum(count / peaks[kind][trial.threads] for kind, count in need.items()),
+        measured=_measure(trial),
+    )
 
 
 def _measure(trial: Trial) -> Measured:

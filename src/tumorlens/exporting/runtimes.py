@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from tumorlens.exporting.targets import TARGETS
 from tumorlens.model.session import Outputs, Session
 
-__all__ = ["RUNTIMES", "Runner", "find_runtimes"]
+__all__ = ["RUNTIMES", "Runner", "Runtime", "find_runtimes"]
 
 
 class Runner(Protocol):
@@ -21,6 +23,34 @@ class Runner(Protocol):
     def run(self, images: npt.NDArray[np.float32]) -> Outputs:
         """(N, 1, S, S) in [0, 1] -> what the network says."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """A library that runs models.
+
+    Attributes:
+        module: that must be installed.
+        open: opens a file for a number of threads.
+        target: what a model is exported to first; empty where an ``.onnx`` file runs as it is.
+    """
+
+    module: str
+    open: Callable[[Path, int], Runner]
+    target: str = ""
+
+    def lay(self, path: Path, folder: Path) -> Path:
+        """The file to open for a model: itself, or an export of it in ``folder``.
+
+        Raises:
+            UsageError: the model cannot be exported.
+        """
+        if not self.target:
+            return path
+        target = TARGETS[self.target]
+        output = folder / f"{path.stem}{target.suffix}"
+        target.find_convert()(path, output, ())
+        return output
 
 
 def _open_onnxruntime(path: Path, threads: int) -> Runner:
@@ -33,13 +63,19 @@ def _open_openvino(path: Path, threads: int) -> Runner:
     return open_onnx(path, threads)
 
 
-RUNTIMES: dict[str, tuple[str, Callable[[Path, int], Runner]]] = {
-    "onnxruntime": ("onnxruntime", _open_onnxruntime),
-    "openvino": ("openvino", _open_openvino),
+def _open_target(name: str) -> Callable[[Path, int], Runner]:
+    return lambda path, threads: cast("Runner", TARGETS[name].open(path, threads))
+
+
+RUNTIMES = {
+    "onnxruntime": Runtime("onnxruntime", _open_onnxruntime),
+    "openvino": Runtime("openvino", _open_openvino),
+    "litert": Runtime("litert_torch", _open_target("litert"), "litert"),
+    "executorch": Runtime("executorch", _open_target("executorch"), "executorch"),
 }
-"""Name -> the module that it needs, and what opens a file of the contract for some threads."""
+"""Name -> what runs a file of the contract."""
 
 
 def find_runtimes() -> list[str]:
     """The runtimes that are installed; imports none of them."""
-    return [name for name, (module, _) in RUNTIMES.items() if find_spec(module) is not None]
+    return [name for name, one in RUNTIMES.items() if find_spec(one.module) is not None]

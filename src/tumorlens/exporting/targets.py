@@ -54,11 +54,11 @@ class Target:
         """The function ``convert(source, output, images)``: file, file, (1, 1, S, S) images."""
         return cast("Convert", self._load().convert)
 
-    def open(self, path: Path) -> Session | Path:
+    def open(self, path: Path, threads: int = 1) -> Session | Path:
         """What a detector takes to run a file of this target."""
-        return (
-            path if self.suffix == ".onnx" else cast("Session", self._load().open_session(path, 1))
-        )
+        if self.suffix == ".onnx":
+            return path
+        return cast("Session", self._load().open_session(path, threads))
 
     def _load(self) -> ModuleType:
         return import_module(f"tumorlens.exporting.{self.module}")

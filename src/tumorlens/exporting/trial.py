@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import msgspec
@@ -16,7 +17,6 @@ from tumorlens.imaging.encoding import decode_bare
 from tumorlens.imaging.preprocess import prepare
 from tumorlens.imaging.readers import read_object
 from tumorlens.imaging.sandbox import serve
-from tumorlens.model.session import Session
 
 __all__ = ["Measured", "Trial", "main", "run_trial"]
 
@@ -45,6 +45,7 @@ class Measured(msgspec.Struct, frozen=True):
     """What was measured. Seconds, bytes, slices a second.
 
     Attributes:
+        bytes: size of the file that ran.
         load: to open the file, its library already imported.
         network: one prepared image.
         prepare: one decoded slice.
@@ -55,6 +56,7 @@ class Measured(msgspec.Struct, frozen=True):
         joules: a slice, of the whole processor; None where unknown.
     """
 
+    bytes: int
     load: float
     network: Timing
     prepare: Timing
@@ -71,12 +73,14 @@ def run_trial(trial: Trial) -> Measured:
     Raises:
         TumorlensError: the model or the picture cannot be used.
     """
-    path = Path(trial.model)
-    open_ = RUNTIMES[trial.runtime][1]
-    Session(path, threads=1)  # imports the library, fills the system's file cache
-    start = perf_counter()
-    runner = open_(path, trial.threads)
-    loaded = perf_counter() - start
+    path, runtime = Path(trial.model), RUNTIMES[trial.runtime]
+    with TemporaryDirectory() as folder:
+        file = runtime.lay(path, Path(folder))
+        runtime.open(file, trial.threads)  # imports the library, fills the system's file cache
+        start = perf_counter()
+        runner = runtime.open(file, trial.threads)
+        loaded = perf_counter() - start
+        size = file.stat().st_size
     detector = Detector(path, threads=1)
     slice_ = next(iter(read_object(trial.picture, limits=detector.limits)))
     spec = detector.card.preprocess
@@ -95,7 +99,7 @@ def run_trial(trial: Trial) -> Measured:
     )
     memory = read_peak_memory()
     throughput, joules = _run_batches(runner, np.repeat(image, BATCH, axis=0), trial.seconds)
-    return Measured(loaded, network, preparing, bare, whole, throughput, memory, joules)
+    return Measured(size, loaded, network, preparing, bare, whole, throughput, memory, joules)
 
 
 def _run_batches(

@@ -65,7 +65,7 @@ def _show_network(one: Result) -> tuple[str, ...]:
     memory = "" if measured.memory is None else f"{measured.memory / 1e6:.0f}"
     return (
         _name(one),
-        f"{one.bytes / 1e6:.2f}",
+        f"{one.measured.bytes / 1e6:.2f}",
         f"{1e3 * measured.load:.0f}",
         f"{1e3 * network.median:.2f}",
         f"{1e3 * network.p95:.2f}",

@@ -44,4 +44,5 @@ def plot_benchmark(benchmark: Benchmark, picture: Path, *, overwrite: bool = Fal
 
 def _name(one: Result) -> str:
     plural = "" if one.threads == 1 else "s"
-    return f"{one.model}\n{one.runtime}, {one.threads} thread{plural}, {one.bytes / 1e6:.2f} MB"
+    size = one.measured.bytes / 1e6
+    return f"{one.model}\n{one.runtime}, {one.threads} thread{plural}, {size:.2f} MB"
