@@ -8,15 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tumorlens.report.plots import (
-    MOST_LINES,
-    TRAINING,
-    VALIDATION,
-    Interval,
-    plot_curves,
-    plot_forest,
-    plot_learning,
-)
+from tumorlens.report.drawing import TRAINING, VALIDATION
+from tumorlens.report.learning_plots import plot_curves, plot_learning
+from tumorlens.report.plots import MOST_LINES, Interval, plot_forest
 
 HEAD = "phase,epoch,learning_rate,train_total,validation_total,seconds\n"
 

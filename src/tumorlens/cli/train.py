@@ -189,7 +189,7 @@ def _train_folds(job: Job, folds: int) -> _Ended:
 
 
 def _train_once(job: Job, voice: words.Voice) -> _Ended:
-    from tumorlens.report.plots import plot_curves
+    from tumorlens.report.learning_plots import plot_curves
     from tumorlens.training.phases import CURVES
     from tumorlens.training.run import train_model
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from tumorlens.auditing.findings import Clue
 from tumorlens.data.rows import Row
+from tumorlens.report.drawing import FAINT, HUES, INK, Drawing, shorten_label
 from tumorlens.report.pages import Plot
-from tumorlens.report.plots import FAINT, HUES, INK, Drawing, shorten_label
 
 __all__ = ["plot_clues", "plot_composition"]
 

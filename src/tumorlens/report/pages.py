@@ -98,7 +98,7 @@ class Plot:
     """A drawing.
 
     Attributes:
-        svg: one ``<svg>`` element made by `tumorlens.report.plots`; stands unescaped.
+        svg: one ``<svg>`` element made by `tumorlens.report.drawing`; stands unescaped.
         alt: what it shows, for those who do not see it.
         caption: below it.
         wide: takes the whole width.

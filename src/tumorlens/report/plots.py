@@ -1,19 +1,9 @@
-"""Plots that people look at; the door of matplotlib.
-
-A plot of a page is SVG with the page's own ink: colours are drawn as stand-ins and then named as
-the variables of the page's style, so that one drawing serves a light, a dark and a printed page.
-Words stay words, which a browser can find, scale and read aloud.
-"""
+"""Plots of what was measured, as people look at them."""
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,64 +11,18 @@ import numpy as np
 from tumorlens.evaluation.curves import trace_precision_recall, trace_roc
 from tumorlens.evaluation.reliability import ReliabilityBin
 from tumorlens.evaluation.scores import Scores
-from tumorlens.finding import RESEARCH_USE
-from tumorlens.optional import load
+from tumorlens.report.drawing import FAINT, HUES, INK, SHEET, Drawing, shorten_label
 from tumorlens.report.pages import Plot
-from tumorlens.writing import replace_when_done
 
 __all__ = [
-    "FAINT",
-    "HUES",
-    "INK",
-    "TRAINING",
-    "VALIDATION",
-    "Drawing",
     "Interval",
-    "open_picture",
     "plot_confusion",
-    "plot_curves",
     "plot_forest",
     "plot_histogram",
-    "plot_learning",
     "plot_precision_recall",
     "plot_reliability",
     "plot_roc",
-    "save_picture",
-    "shorten_label",
 ]
-
-TRAINING, VALIDATION = "#3b6fb6", "#d1603d"
-
-INK, FAINT, GRID, SHEET = "#010101", "#020202", "#030303", "#040404"
-HUES = ("#050505", "#060606", "#070707", "#080808", "#090909", "#0a0a0a")
-_VARIABLES = dict(
-    zip(
-        (INK, FAINT, GRID, SHEET, *HUES),
-        ["ink", "faint", "grid", "sheet", "accent", "warm", "third", "fourth", "fifth", "sixth"],
-        strict=True,
-    )
-)
-_STYLE = {
-    "svg.fonttype": "none",
-    "text.parse_math": False,
-    "font.size": 10,
-    "text.color": INK,
-    "axes.edgecolor": FAINT,
-    "axes.labelcolor": FAINT,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.titlesize": 10,
-    "axes.titlecolor": INK,
-    "grid.color": GRID,
-    "xtick.color": FAINT,
-    "ytick.color": FAINT,
-    "lines.linewidth": 1.8,
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-    "lines.solid_capstyle": "round",
-}
 
 MOST_SOURCES = 5
 """Sources that get a line of their own; more would be a knot."""
@@ -186,13 +130,10 @@ def plot_confusion(confusion: Mapping[str, Mapping[str, int]]) -> Plot | None:
     with Drawing(4.6, 4.4) as sheet:
         axes = sheet.axes()
         axes.grid(visible=False)
-        rectangle = load("matplotlib.patches", "plots").Rectangle
         for (down, across), share in np.ndenumerate(shares):
             hue = HUES[0] if down == across else HUES[1]
-            corner = (across + 0.03, down + 0.03)
-            axes.add_patch(
-                rectangle(corner, 0.94, 0.94, facecolor=hue, alpha=0.08 + 0.5 * float(share))
-            )
+            alpha = 0.08 + 0.5 * float(share)
+            axes.bar(across + 0.5, 0.94, 0.94, down + 0.03, color=hue, alpha=alpha)
             axes.text(
                 across + 0.5, down + 0.5, f"{counts[down, across]:,.0f}\n{share:.0%}",
                 ha="center", va="center",
@@ -280,156 +221,6 @@ def plot_forest(panels: Mapping[str, Sequence[Interval]]) -> Plot | None:
         return sheet.finish(alt, caption, wide=True)
 
 
-def plot_learning(curves: Path, caption: str) -> Plot:
-    """The learning curves of `plot_curves` for a page.
-
-    Args:
-        curves: the ``curves.csv`` of a run.
-        caption: what run it is.
-    """
-    rows = _read_curves(curves)
-    with Drawing(9.6, 4.4) as sheet:
-        above, below = sheet.figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-        _draw_curves(above, below, rows, (HUES[0], HUES[1], FAINT))
-        last = _column(rows, "validation_total")[-1] if rows else float("nan")
-        alt = f"Learning curves of {len(rows)} epochs; last loss on held-out groups {last:.3f}."
-        return sheet.finish(alt, caption, wide=True)
-
-
-def plot_curves(curves: Path, picture: Path) -> None:
-    """Draw learning curves: loss in training and on held-out groups, and the learning rate.
-
-    Args:
-        curves: the ``curves.csv`` of a run.
-        picture: PNG to write; replaced if there.
-    """
-    rows = _read_curves(curves)
-    figure = open_picture(7, 5)
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    for one in (above, below):
-        one.spines[["top", "right"]].set_visible(False)
-        one.grid(alpha=0.25)
-    _draw_curves(above, below, rows, (TRAINING, VALIDATION, "#555555"))
-    save_picture(figure, picture, overwrite=True)
-
-
-def open_picture(width: float, height: float) -> Any:
-    """An empty figure, in inches, that no page shall hold."""
-    return load("matplotlib.figure", "plots").Figure(figsize=(width, height), layout="constrained")
-
-
-def save_picture(figure: Any, picture: Path, *, overwrite: bool = False) -> None:
-    """Write a figure as PNG, with the sentence of research use."""
-    figure.text(0.99, 0.01, RESEARCH_USE, ha="right", fontsize=7, color="#555555")
-    with replace_when_done(picture, overwrite=overwrite) as partial:
-        figure.savefig(partial, format="png", dpi=130)
-
-
-def _read_curves(curves: Path) -> list[dict[str, str]]:
-    with curves.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
-
-
-def _draw_curves(
-    above: Any, below: Any, rows: list[dict[str, str]], hues: tuple[str, str, str]
-) -> None:
-    epochs = list(range(1, len(rows) + 1))
-    training, validation, faint = hues
-    marker = "o" if len(rows) < 4 else None
-    above.plot(
-        epochs, _column(rows, "train_total"), color=training, marker=marker, label="training"
-    )
-    above.plot(
-        epochs, _column(rows, "validation_total"), color=validation, marker=marker,
-        label="held-out groups",
-    )  # fmt: skip
-    above.set_ylabel("loss")
-    above.margins(y=0.12)  # room for the names of phases
-    above.set_ylim(bottom=0)
-    above.legend(frameon=False)
-    below.plot(epochs, _column(rows, "learning_rate"), color=faint, marker=marker)
-    below.set_yscale("log")
-    below.yaxis.set_major_formatter(_write_number)
-    below.yaxis.set_minor_formatter(lambda value, place: "")
-    below.set_ylabel("learning rate")
-    below.set_xlabel("epoch")
-    below.xaxis.get_major_locator().set_params(integer=True)
-    _mark_phases(above, rows, faint)
-
-
-def _write_number(value: float, place: int) -> str:
-    """As it is typed: powers of ten would be formulas, which a page does not set."""
-    return f"{value:g}"
-
-
-def _column(rows: list[dict[str, str]], name: str) -> list[float]:
-    return [float(row[name]) if row[name] else float("nan") for row in rows]
-
-
-def _mark_phases(axes: Any, rows: list[dict[str, str]], hue: str) -> None:
-    """A line where a phase begins, with its name."""
-    for place, row in enumerate(rows):
-        if place == 0 or row["phase"] != rows[place - 1]["phase"]:
-            axes.axvline(place + 0.5, color=hue, linewidth=0.8, linestyle=":")
-            axes.annotate(
-                row["phase"], (place + 0.6, 1), xycoords=("data", "axes fraction"),
-                va="top", fontsize=8, color=hue,
-            )  # fmt: skip
-
-
-class Drawing:
-    """A figure in the page's style, from its first line to its SVG."""
-
-    def __init__(self, width: float, height: float) -> None:
-        self._style = load("matplotlib", "plots").rc_context(_STYLE)
-        self._size = (width, height)
-
-    def __enter__(self) -> Drawing:
-        self._style.__enter__()
-        self.figure = load("matplotlib.figure", "plots").Figure(
-            figsize=self._size, layout="constrained"
-        )
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._style.__exit__(*error)
-
-    def axes(self, count: int = 0) -> Any:
-        """One field, or ``count`` of them side by side that share their lines."""
-        if not count:
-            return self.figure.subplots()
-        return self.figure.subplots(1, count, sharey=True, squeeze=False)[0]
-
-    def finish(self, alt: str, caption: str, *, wide: bool = False) -> Plot:
-        """The drawing as a block of a page."""
-        stream = io.StringIO()
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        # Names of parts must differ between the drawings of a page, and not from run to run.
-        load("matplotlib", "plots").rcParams["svg.hashsalt"] = caption + alt
-        with warnings.catch_warnings():  # a name in a script that the measuring font lacks
-            warnings.simplefilter("ignore", UserWarning)
-            self.figure.savefig(stream, format="svg", transparent=True, metadata=nothing)
-        return Plot(_adopt(stream.getvalue()), alt, caption, wide)
-
-
-_COLOR = re.compile(rf"(?<=[le]: )(?:{'|'.join(_VARIABLES)})(?=[;\"])")  # of fill and stroke
-_FONT = re.compile(r"(?<=px; )font-family: [^;\"]*; ")  # the page has its own
-_DROPPED = re.compile(
-    r"<metadata>.*?</metadata>|<style type=.*?</style>| xmlns(?::xlink)?=\"[^\"]*\"", re.DOTALL
-)
-
-
-def _adopt(text: str) -> str:
-    """The bare ``<svg>``: in the page's colours, with names of parts that no other drawing has."""
-    svg = text[text.index("<svg") :].strip()
-    svg = _DROPPED.sub("", re.sub(r"<g id=\"[^\"]*\"", "<g", svg))
-    svg = _FONT.sub("", svg).replace("xlink:href", "href")
-    head, _, body = svg.partition(">")
-    head = re.sub(r" (width|height|version)=\"[^\"]*\"", "", head) + ' aria-hidden="true"'
-    svg = _COLOR.sub(lambda found: f"var(--{_VARIABLES[found[0]]})", f"{head}>{body}")
-    return re.sub(r"\n\s*", "\n", svg)
-
-
 def _frame_square(axes: Any, across: str, up: str) -> None:
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel=across, ylabel=up)
 
@@ -456,9 +247,3 @@ def _common_thresholds(scores: Scores) -> list[float]:
     """The thresholds, if all slices share them; folds have their own."""
     first = scores.thresholds[0]
     return first.tolist() if bool((scores.thresholds == first).all()) else []
-
-
-def shorten_label(name: str, most: int = 24) -> str:
-    """A name as a label: printable, and short."""
-    clean = "".join(letter if letter.isprintable() else "�" for letter in name) or "(none)"
-    return clean if len(clean) <= most else clean[: most - 1] + "…"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tumorlens.exporting.benchmarking import Benchmark, Result
-from tumorlens.report.plots import TRAINING, VALIDATION, open_picture, save_picture
+from tumorlens.report.drawing import TRAINING, VALIDATION, open_picture, save_picture
 
 __all__ = ["plot_benchmark"]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tumorlens.report.learning_plots import plot_learning
 from tumorlens.report.pages import Block, Page, Section, Table, Text, limit_rows
-from tumorlens.report.plots import plot_learning
 
 __all__ = ["build_training_page"]
 
