@@ -10,6 +10,7 @@ from tiny_training import write_weights
 from tumorlens.errors import DataError
 from tumorlens.network import weights
 from tumorlens.network.mobilenet import MobileNetV2
+from tumorlens.network.narrowing import narrow_weights
 from tumorlens.network.weights import ENVIRONMENT, find_weights, load_backbone
 
 
@@ -50,10 +51,43 @@ def test_weights_fill_the_backbone(tmp_path, suffix):
         assert torch.equal(value, state[name])
 
 
-def test_weights_of_another_width_are_refused(tmp_path):
-    file = write_weights(tmp_path / "w.safetensors", width=0.5)
-    with pytest.raises(DataError, match=r"of another shape.*network.width must be that"):
-        load_backbone(MobileNetV2(0.35), file)
+def test_weights_of_a_smaller_width_are_refused(tmp_path):
+    file = write_weights(tmp_path / "w.safetensors", width=0.35)
+    with pytest.raises(
+        DataError, match=r"of another shape.*network.width must not be larger than theirs"
+    ):
+        load_backbone(MobileNetV2(0.5), file)
+
+
+def test_wider_weights_are_narrowed(tmp_path):
+    torch.manual_seed(3)
+    wide = MobileNetV2(0.75)
+    for name, value in wide.named_parameters():
+        if value.ndim == 1 and name.endswith("weight"):
+            torch.nn.init.uniform_(value)  # batch norms that differ
+    save_file(wide.state_dict(), tmp_path / "wide.safetensors")
+    narrow = MobileNetV2(0.35)
+    assert load_backbone(narrow, tmp_path / "wide.safetensors") == "wide.safetensors, narrowed"
+    assert set(narrow.features[0][1].weight.tolist()) == set(
+        wide.features[0][1].weight.topk(16).values.tolist()
+    )
+    assert narrow(torch.rand(1, 3, 64, 64)).isfinite().all()
+
+
+def test_channels_that_say_nothing_can_be_left_out_unnoticed():
+    """A wide network whose further channels are silent gives the same answers when narrowed."""
+    torch.manual_seed(4)
+    narrow, wide = MobileNetV2(0.35).eval(), MobileNetV2(0.75).eval()
+    for name, value in (*wide.named_parameters(), *wide.named_buffers()):
+        own = narrow.state_dict()[name]
+        if value.ndim:
+            value.data.zero_()
+            value.data[tuple(slice(size) for size in own.shape)] = own
+    image = torch.rand(2, 3, 64, 64)
+    cut = MobileNetV2(0.35).eval()
+    cut.load_state_dict(narrow_weights(wide.state_dict(), cut), strict=False)
+    torch.testing.assert_close(cut(image), wide(image))
+    torch.testing.assert_close(cut(image), narrow(image))
 
 
 @pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])

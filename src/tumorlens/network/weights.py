@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from operator import ge
 from pathlib import Path
 from urllib.error import URLError
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from tumorlens.errors import DataError
 from tumorlens.network.mobilenet import MobileNetV2
+from tumorlens.network.narrowing import narrow_weights
 from tumorlens.optional import load
 
 __all__ = ["ENVIRONMENT", "find_weights", "load_backbone"]
@@ -43,7 +45,7 @@ def find_weights(weights: str | Path | None, width: float) -> Path | None:
 
 
 def load_backbone(backbone: MobileNetV2, path: Path | None) -> str:
-    """Fill a backbone with ImageNet weights.
+    """Fill a backbone with ImageNet weights; those of a wider one are narrowed.
 
     Args:
         backbone: to fill.
@@ -53,11 +55,15 @@ def load_backbone(backbone: MobileNetV2, path: Path | None) -> str:
         Where the weights came from, for the record.
 
     Raises:
-        DataError: the file cannot be read, fits another width, or cannot be fetched.
+        DataError: the file cannot be read, fits a smaller width, or cannot be fetched.
     """
     state = _fetch() if path is None else _read(path)
+    origin = _TORCHVISION if path is None else path.name
     wanted = backbone.state_dict()
     found = {name: value for name, value in state.items() if name in wanted}
+    if _is_wider(found, wanted):
+        found = narrow_weights(found, backbone)
+        origin += ", narrowed"
     wrong = sorted(
         name
         for name, value in wanted.items()
@@ -67,10 +73,19 @@ def load_backbone(backbone: MobileNetV2, path: Path | None) -> str:
     if wrong:
         raise DataError(
             f"{path}: {len(wrong)} of {len(wanted)} tensors are missing or of another shape, "
-            f"{wrong[0]} first; the recipe's network.width must be that of the weights"
+            f"{wrong[0]} first; the recipe's network.width must not be larger than theirs"
         )
     backbone.load_state_dict(found, strict=False)
-    return _TORCHVISION if path is None else path.name
+    return origin
+
+
+def _is_wider(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> bool:
+    """Whether no tensor is smaller than is wanted, and one is larger."""
+    if not all(name in found or name.endswith("num_batches_tracked") for name in wanted):
+        return False
+    sizes = [(value.shape, wanted[name].shape) for name, value in found.items()]
+    fits = all(len(given) == len(need) and all(map(ge, given, need)) for given, need in sizes)
+    return fits and any(given != need for given, need in sizes)
 
 
 def _read(path: Path) -> Mapping[str, Tensor]:
