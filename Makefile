@@ -18,7 +18,6 @@ help:
 	@echo "make check     formatting, lint, types and the floor plan"
 	@echo "make format    format the code and mend what ruff can mend"
 	@echo "make docs      build the pages into site/"
-	@echo "make      run every script of marks/"
 	@echo "make examples  paint examples/ anew"
 	@echo "make clean     remove .venv and everything that was built"
 

@@ -1,0 +1,170 @@
+"""What does a smaller network cost in accuracy, and what does it save in size and time?
+
+    python benchmarks/tradeoff.py \\
+        --variant "width 1.0" RUN_A/model.onnx RUN_A/scores.csv WEB_A/scores.csv \\
+        --variant "width 0.35" RUN_B/model.onnx RUN_B/scores.csv WEB_B/scores.csv \\
+        --output tradeoff.md --plot tradeoff.png
+
+A variant is a name, a model file and scores on the same slices, of models that never saw their
+sources. Size and time are the file's; the networks are timed in turns on one thread, one prepared
+slice at a time, so that a busy machine slows all of them alike. AUC: level-matched for `tcga_lgg`,
+of all slices for `navoneel`; intervals, and paired differences from the first variant, 95 % by
+bootstrap over groups.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tumorlens.evaluation.assessment import Part, evaluate_scores
+from tumorlens.evaluation.score_files import read_scores
+from tumorlens.evaluation.scores import Scores
+from tumorlens.exporting.timing import Timing, time_calls
+from tumorlens.model.session import Session
+from tumorlens.report.drawing import TRAINING, open_picture, save_picture
+
+FIGURES = (  # source, sequence (empty: all), figure
+    ("tcga_lgg", "FLAIR", "level_matched_auc"),
+    ("tcga_lgg", "T1c", "level_matched_auc"),
+    ("tcga_lgg", "T1", "level_matched_auc"),
+    ("navoneel", "", "auc"),
+)
+
+
+class Found(NamedTuple):
+    """One figure of one variant; the difference is from the first variant."""
+
+    value: float
+    low: float | None
+    high: float | None
+    groups: int
+    difference: str
+
+
+class Variant(NamedTuple):
+    """What was measured of one network."""
+
+    name: str
+    megabytes: float
+    timing: Timing
+    figures: list[Found]
+
+
+def main() -> None:
+    """Parse, measure, write table and picture."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--variant", nargs="+", action="append", required=True, metavar="WORD")
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--plot", type=Path)
+    parser.add_argument("--seconds", type=float, default=3.0)
+    asked = parser.parse_args()
+    sessions = [Session(one[1], threads=1) for one in asked.variant]
+    timings = time_networks(sessions, asked.seconds)
+    tables = [[read_scores(Path(file)) for file in one[2:]] for one in asked.variant]
+    variants = [
+        Variant(
+            words[0], Path(words[1]).stat().st_size / 1e6, timing, list(measure(own, tables[0]))
+        )
+        for words, timing, own in zip(asked.variant, timings, tables, strict=True)
+    ]
+    text = tabulate(variants)
+    asked.output.write_text(text, encoding="utf-8")
+    print(text)
+    if asked.plot:
+        draw(variants, asked.plot)
+
+
+def time_networks(sessions: list[Session], seconds: float) -> list[Timing]:
+    """One prepared slice through each network, in turns."""
+    rng = np.random.default_rng(0)
+    calls = []
+    for session in sessions:
+        size = session.card.preprocess.size
+        image = rng.random((1, 1, size, size), np.float32)
+        calls.append(lambda session=session, image=image: session.run(image))
+    return time_calls(*calls, seconds=seconds)
+
+
+def measure(own: list[Scores], first: list[Scores]) -> Iterator[Found]:
+    """`FIGURES`, each from the first table that holds its source."""
+    for source, sequence, name in FIGURES:
+        at = next((n for n, one in enumerate(own) if source in one.column("source")), None)
+        if at is None:
+            yield Found(float("nan"), None, None, 0, "")
+            continue
+        other = None if own is first else pick(first[at], source, sequence)
+        scores = pick(own[at], source, sequence)
+        part = evaluate_scores(scores, other=other, by=[]).parts[-1]
+        found = part.find(name)
+        assert found.value is not None
+        yield Found(found.value, found.low, found.high, part.groups, word_difference(part, name))
+
+
+def pick(scores: Scores, source: str, sequence: str) -> Scores:
+    """The rows of one source and sequence."""
+    chosen = scores.column("source") == source
+    if sequence:
+        chosen &= scores.column("sequence") == sequence
+    return scores.take(np.flatnonzero(chosen))
+
+
+def word_difference(part: Part, name: str) -> str:
+    """This variant minus the first, with its interval."""
+    for one in part.differences:
+        if one.name == name:
+            return f"{one.difference:+.3f} ({one.low:+.3f} to {one.high:+.3f})"
+    return ""
+
+
+def tabulate(variants: list[Variant]) -> str:
+    """One line a variant; differences below its values."""
+    names = [f"`{source}` {sequence}".strip() for source, sequence, _ in FIGURES]
+    lines = [
+        "| network | MB | ms, median (best) | " + " | ".join(names) + " |",
+        "|---" * (3 + len(names)) + "|",
+    ]
+    for one in variants:
+        cells = [
+            found.difference or f"{found.value:.3f} ({found.low:.3f}–{found.high:.3f})"
+            if found.groups
+            else "–"
+            for found in one.figures
+        ]
+        speed = f"{1e3 * one.timing.median:.2f} ({1e3 * one.timing.best:.2f})"
+        lines.append(f"| {one.name} | {one.megabytes:.2f} | {speed} | " + " | ".join(cells) + " |")
+    groups = ", ".join(f"{one.groups}" for one in variants[0].figures)
+    return "\n".join([*lines, "", f"Groups: {groups}."]) + "\n"
+
+
+def draw(variants: list[Variant], picture: Path) -> None:
+    """Accuracy over latency, a field for each figure; the larger the dot, the larger the file."""
+    figure = open_picture(11, 3.6)
+    fields = figure.subplots(1, len(FIGURES))
+    for place, (axes, (source, sequence, name)) in enumerate(zip(fields, FIGURES, strict=True)):
+        for one in variants:
+            found, speed = one.figures[place], 1e3 * one.timing.median
+            if found.low is not None:
+                axes.plot([speed, speed], [found.low, found.high], color=TRAINING, alpha=0.4)
+            axes.scatter([speed], [found.value], s=14 * one.megabytes, color=TRAINING, alpha=0.85)
+            axes.annotate(
+                f"{one.name}\n{one.megabytes:.1f} MB", (speed, found.value), xytext=(7, 0),
+                textcoords="offset points", va="center", fontsize=7,
+            )  # fmt: skip
+        words = "AUC" if name == "auc" else "level-matched AUC"
+        axes.set_title(f"{source} {sequence}", fontsize=10)
+        axes.set(xlabel="ms a slice, one thread", ylabel=words)
+        axes.set_xlim(0, 1.45e3 * max(one.timing.median for one in variants))
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25)
+    save_picture(figure, picture, overwrite=True)
+
+
+if __name__ == "__main__":
+    main()
