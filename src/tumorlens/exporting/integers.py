@@ -46,8 +46,8 @@ _OPERATIONS = ("Conv", "Clip", "Add", "Resize")
 def convert(source: Path, output: Path, images: Images) -> None:
     """Write the 8-bit twin of a model; inputs and outputs stay float32.
 
-    Weights are unsigned: with signed ones x86 without VNNI multiplies into 16 bits that
-    overflow, and the answers of one file would depend on the processor.
+    Weights are signed, which VNNI wants. x86 without it multiplies them into 16 bits that
+    overflow; there a `Session` has them made unsigned, which is as slow as float32.
 
     Args:
         source: the model file.
@@ -56,6 +56,7 @@ def convert(source: Path, output: Path, images: Images) -> None:
     """
 
     model, integers = fit_integers(source, images)
+    _sign_weights(integers.graph)
     _share_equal(integers.graph)
     save_graph(integers, model, output)
 
@@ -121,19 +122,37 @@ def _quantize(model: Any, kept: list[str], ranges: dict[str, Any], images: Image
 
 def _share_equal(graph: Any) -> None:
     """Keep one of the initializers that hold the same: each layer brings its zeros along."""
-    arrays = load("onnx.numpy_helper")
+    arrays, signed = load("onnx.numpy_helper"), load("onnx").TensorProto.INT8
     first: dict[object, str] = {}
     name_of: dict[str, str] = {}
     for one in list(graph.initializer):
         content = (one.data_type, tuple(one.dims), arrays.to_array(one).tobytes())
-        if one.name.startswith("calibration."):  # must stay alone: they are rewritten
-            continue
+        if one.name.startswith("calibration.") or one.data_type == signed:
+            continue  # the ones are rewritten, of signed weights each layer wants its own
         name_of[one.name] = first.setdefault(content, one.name)
         if name_of[one.name] != one.name:
             graph.initializer.remove(one)
     for node in graph.node:
         for place, name in enumerate(node.input):
             node.input[place] = name_of.get(name, name)
+
+
+def _sign_weights(graph: Any) -> None:
+    """Weights around 128 become weights around 0, the same numbers."""
+    arrays = load("onnx.numpy_helper")
+    initializers = {one.name: one for one in graph.initializer}
+    for node in graph.node:
+        weight = initializers.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
+        if weight is None or len(weight.dims) < 2:
+            continue
+        values = arrays.to_array(weight)
+        if values.dtype == np.uint8:
+            signed = (values.astype(np.int16) - 128).astype(np.int8)
+            weight.CopyFrom(arrays.from_array(signed, weight.name))
+        del node.input[2:]  # no zero point: 0
+    used = {name for node in graph.node for name in node.input}
+    for one in [one for one in graph.initializer if one.name not in used]:
+        graph.initializer.remove(one)
 
 
 def _find_tensors(model: Any, kept: list[str]) -> list[str]:

@@ -4,30 +4,17 @@ from __future__ import annotations
 
 import platform
 import re
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from tumorlens.exporting.timing import time_calls
+from tumorlens.model.instructions import find_instructions, read_cpuinfo
 from tumorlens.optional import load
 from tumorlens.workers import available_cores
 
 __all__ = ["Machine", "describe_machine", "measure_peak"]
-
-_CPUINFO = Path("/proc/cpuinfo")
-_TELLING = {
-    "avx2": "AVX2",
-    "avx512f": "AVX-512",
-    "avx512_vnni": "AVX-512 VNNI",
-    "avx_vnni": "AVX VNNI",
-    "amx_int8": "AMX int8",
-    "asimd": "NEON",
-    "asimddp": "NEON dot product",
-    "i8mm": "NEON int8 matrix multiply",
-}
-"""Flag of the system -> the instruction set that matters to a network."""
 
 _FAST_INTEGERS = {"AVX-512 VNNI", "AVX VNNI", "AMX int8", "NEON dot product"}
 
@@ -66,7 +53,7 @@ class Machine(msgspec.Struct, frozen=True):
 
 def describe_machine() -> Machine:
     """This machine."""
-    text = _CPUINFO.read_text(errors="replace") if _CPUINFO.exists() else ""
+    text = read_cpuinfo()
     name = re.search(r"^(?:model name|Model|Hardware)\s*: (.+)$", text, re.MULTILINE)
     return Machine(
         name[1].strip() if name else platform.processor() or platform.machine(),
@@ -74,13 +61,6 @@ def describe_machine() -> Machine:
         available_cores(),
         find_instructions(text),
     )
-
-
-def find_instructions(cpuinfo: str) -> list[str]:
-    """The telling instruction sets in the text of ``/proc/cpuinfo``."""
-    line = re.search(r"^(?:flags|Features)\s*: (.+)$", cpuinfo, re.MULTILINE)
-    flags = set(line[1].split()) if line else set()
-    return [name for flag, name in _TELLING.items() if flag in flags]
 
 
 def measure_peak(numbers: str, threads: int, *, seconds: float = 0.5) -> float:
@@ -111,10 +91,10 @@ def _build_product(numbers: str) -> bytes:
     integers = numbers == "int8"
     kinds = onnx.TensorProto
     given, made = (kinds.UINT8, kinds.INT32) if integers else (kinds.FLOAT, kinds.FLOAT)
-    right = np.random.default_rng(1).integers(0, 255, (_SIDE, _SIDE))
-    weight: Any = right.astype(np.uint8 if integers else np.float32)
+    right = np.random.default_rng(1).integers(-127, 127, (_SIDE, _SIDE))
+    weight: Any = right.astype(np.int8 if integers else np.float32)
     zeros = [load("onnx.numpy_helper").from_array(np.uint8(128), "zero")] if integers else []
-    names = ["x", "w", "zero", "zero"] if integers else ["x", "w"]
+    names = ["x", "w", "zero"] if integers else ["x", "w"]
     node = helper.make_node("MatMulInteger" if integers else "MatMul", names, ["y"])
     graph = helper.make_graph(
         [node],

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from tumorlens.errors import ModelFileError, UsageError
 from tumorlens.model.card import parse_card
 from tumorlens.model.contract import CARD_KEY, INPUT, OUTPUTS, SEEN_KEY, check_shapes
+from tumorlens.model.instructions import overflows, read_cpuinfo
 
 __all__ = ["Outputs", "Session"]
 
@@ -159,6 +160,8 @@ def _open_runtime(path: Path, data: bytes, threads: int | None, providers: Seque
         )
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # its warnings speak of graph optimisation, not of the model
+    if overflows(read_cpuinfo()):  # then signed 8-bit weights are multiplied as unsigned ones
+        options.add_session_config_entry("session.x64quantprecision", "1")
     if threads is not None:
         if threads < 1:
             raise UsageError(f"threads must be at least 1, got {threads}")
