@@ -10,7 +10,6 @@ from sites import write_site
 from tumorlens.data.manifest import read_manifest
 from tumorlens.detector import Detector
 from tumorlens.errors import MissingExtra, ModelFileError, UsageError
-from tumorlens.exporting.benchmarking import benchmark_models, paint_picture
 from tumorlens.exporting.beside import write_card
 from tumorlens.exporting.conversion import export_model
 from tumorlens.exporting.openvino_format import open_session
@@ -67,19 +66,6 @@ def test_a_missing_card_and_a_damaged_file(original, tmp_path):
     write_card(original.session.path, tmp_path / "model.xml")
     with pytest.raises(ModelFileError, match="OpenVINO cannot read it"):
         open_session(tmp_path / "model.xml")
-
-
-@needs_openvino
-def test_its_speed_is_measured_beside(original):
-    benchmark = benchmark_models(
-        [original.session.path],
-        runtimes=["onnxruntime", "openvino"],
-        threads=[1],
-        picture=paint_picture(),
-        seconds=0.05,
-    )
-    assert [one.runtime for one in benchmark.results] == ["onnxruntime", "openvino"]
-    assert benchmark.results[1].measured.network.median > 0
 
 
 def test_without_openvino_the_extra_is_named(original, samples, tmp_path, monkeypatch):
