@@ -74,6 +74,14 @@ def test_wider_weights_are_narrowed(tmp_path):
     assert narrow(torch.rand(1, 3, 64, 64)).isfinite().all()
 
 
+def test_narrowed_weights_are_not_frozen(tmp_path):
+    file = write_weights(tmp_path / "wide.safetensors", width=0.5)
+    narrow = MobileNetV2(0.35)
+    narrow.freeze(4)
+    with pytest.raises(DataError, match=r"first 4 layers are frozen; add --set network.frozen=0"):
+        load_backbone(narrow, file)
+
+
 def test_channels_that_say_nothing_can_be_left_out_unnoticed():
     """A wide network whose further channels are silent gives the same answers when narrowed."""
     torch.manual_seed(4)

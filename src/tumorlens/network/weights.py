@@ -55,13 +55,19 @@ def load_backbone(backbone: MobileNetV2, path: Path | None) -> str:
         Where the weights came from, for the record.
 
     Raises:
-        DataError: the file cannot be read, fits a smaller width, or cannot be fetched.
+        DataError: the file cannot be read, fits a smaller width, or cannot be fetched; or it is
+            wider, and layers are frozen.
     """
     state = _fetch() if path is None else _read(path)
     origin = _TORCHVISION if path is None else path.name
     wanted = backbone.state_dict()
     found = {name: value for name, value in state.items() if name in wanted}
     if _is_wider(found, wanted):
+        if backbone.frozen:
+            raise DataError(
+                f"{origin}: weights of a wider network lose channels and want training, but the "
+                f"first {backbone.frozen} layers are frozen; add --set network.frozen=0"
+            )
         found = narrow_weights(found, backbone)
         origin += ", narrowed"
     wrong = sorted(
