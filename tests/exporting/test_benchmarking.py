@@ -1,5 +1,7 @@
 """Speed: what is counted and measured is what it says."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -116,3 +118,11 @@ def test_an_export_is_not_exported_again(model, tmp_path):
 def test_the_painted_picture_is_a_jpeg_of_its_size():
     assert decode_bare(paint_picture(96)).shape == (96, 96)
     assert paint_picture(96) == paint_picture(96)
+
+
+def test_memory_is_that_of_the_process_alone():
+    """One that a large process starts is small itself."""
+    held = np.ones(60_000_000)  # 480 MB
+    code = "from tumorlens.exporting.timing import read_peak_memory; print(read_peak_memory())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 200_000_000 < held.nbytes

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -102,7 +104,7 @@ def plan_trials(
     """
     exports = {path for path in paths if Session(path, threads=1).card.made_from}
     trials = [
-        Trial(str(path), runtime, number, picture, seconds)
+        Trial(str(path), str(path), runtime, number, picture, seconds)
         for path in paths
         for runtime in runtimes
         for number in threads
@@ -135,10 +137,20 @@ def benchmark_models(
         kind: {number: measure_peak(kind, number) for number in sorted(threads)} for kind in kinds
     }
     results = []
-    for trial in trials:
-        results.append(_run(trial, needs[trial.model], peaks))
-        progress(1)
+    with TemporaryDirectory(prefix="tumorlens-") as folder:
+        for trial in trials:
+            laid = _lay(trial, Path(folder))
+            results.append(_run(laid, needs[trial.model], peaks))
+            progress(1)
     return Benchmark(machine=describe_machine(), peaks=peaks, results=results)
+
+
+def _lay(trial: Trial, folder: Path) -> Trial:
+    """The trial with the file that its runtime opens; exports are made once, in this process."""
+    path = Path(trial.model)
+    own = folder / f"{trial.runtime}-{hashlib.sha256(trial.model.encode()).hexdigest()[:16]}"
+    own.mkdir(exist_ok=True)
+    return msgspec.structs.replace(trial, file=str(RUNTIMES[trial.runtime].lay(path, own)))
 
 
 def _run(trial: Trial, need: Counter[str], peaks: dict[str, dict[int, float]]) -> Result:

@@ -5,7 +5,9 @@ litert-torch brings jax and 2 GB, so it wants an environment of its own.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -43,7 +45,8 @@ def write_tflite(source: Path, output: Path, size: int) -> None:
     from tumorlens.exporting.torch_module import GraphModule
 
     example = (torch.zeros(1, 1, size, size),)
-    litert.convert(GraphModule(source).eval(), example).export(str(output))
+    with redirect_stdout(sys.stderr):  # its progress is no result
+        litert.convert(GraphModule(source).eval(), example).export(str(output))
 
 
 class _Interpreter:

@@ -40,7 +40,7 @@ class Runtime:
     target: str = ""
 
     def lay(self, path: Path, folder: Path) -> Path:
-        """The file to open for a model: itself, or an export of it in ``folder``.
+        """The file to open for a model: itself, or an export of it in ``folder``, made once.
 
         Raises:
             UsageError: the model cannot be exported.
@@ -49,7 +49,8 @@ class Runtime:
             return path
         target = TARGETS[self.target]
         output = folder / f"{path.stem}{target.suffix}"
-        target.find_convert()(path, output, ())
+        if not output.exists():
+            target.find_convert()(path, output, ())
         return output
 
 

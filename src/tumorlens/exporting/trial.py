@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import msgspec
@@ -28,6 +27,7 @@ class Trial(msgspec.Struct, frozen=True):
 
     Attributes:
         model: file of the contract.
+        file: that runs: the model itself, or an export of it.
         runtime: one of `RUNTIMES`.
         threads: of the network.
         picture: an encoded picture.
@@ -35,6 +35,7 @@ class Trial(msgspec.Struct, frozen=True):
     """
 
     model: str
+    file: str
     runtime: str
     threads: int
     picture: bytes
@@ -73,15 +74,12 @@ def run_trial(trial: Trial) -> Measured:
     Raises:
         TumorlensError: the model or the picture cannot be used.
     """
-    path, runtime = Path(trial.model), RUNTIMES[trial.runtime]
-    with TemporaryDirectory() as folder:
-        file = runtime.lay(path, Path(folder))
-        runtime.open(file, trial.threads)  # imports the library, fills the system's file cache
-        start = perf_counter()
-        runner = runtime.open(file, trial.threads)
-        loaded = perf_counter() - start
-        size = file.stat().st_size
-    detector = Detector(path, threads=1)
+    file, open_ = Path(trial.file), RUNTIMES[trial.runtime].open
+    open_(file, trial.threads)  # imports the library, fills the system's file cache
+    start = perf_counter()
+    runner = open_(file, trial.threads)
+    loaded = perf_counter() - start
+    detector = Detector(trial.model, threads=1)
     slice_ = next(iter(read_object(trial.picture, limits=detector.limits)))
     spec = detector.card.preprocess
     image = prepare(slice_, spec).image[None]
@@ -99,7 +97,9 @@ def run_trial(trial: Trial) -> Measured:
     )
     memory = read_peak_memory()
     throughput, joules = _run_batches(runner, np.repeat(image, BATCH, axis=0), trial.seconds)
-    return Measured(size, loaded, network, preparing, bare, whole, throughput, memory, joules)
+    return Measured(
+        file.stat().st_size, loaded, network, preparing, bare, whole, throughput, memory, joules
+    )
 
 
 def _run_batches(
