@@ -54,7 +54,7 @@ def test_weights_fill_the_backbone(tmp_path, suffix):
 def test_weights_of_a_smaller_width_are_refused(tmp_path):
     file = write_weights(tmp_path / "w.safetensors", width=0.35)
     with pytest.raises(
-        DataError, match=r"of another shape.*network.width must not be larger than theirs"
+        DataError, match=r"those of the width 0.35, and the recipe's network.width is 0.5"
     ):
         load_backbone(MobileNetV2(0.5), file)
 
@@ -111,3 +111,39 @@ def test_offline_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "_TORCHVISION", "http://127.0.0.1:9/mobilenet_v2-b0353104.pth")
     with pytest.raises(DataError, match=r"cannot be reached .*offline, copy .* --weights FILE"):
         load_backbone(MobileNetV2(1.0), None)
+
+
+@pytest.mark.parametrize("width", [0.1, 0.15, 0.2, 0.25, 0.28])
+def test_the_narrowest_networks_are_filled_too(tmp_path, width):
+    """There blocks add to what they read that do not in a wide network."""
+    file = write_weights(tmp_path / "wide.safetensors", width=1.0)
+    narrow = MobileNetV2(width)
+    assert load_backbone(narrow, file).endswith("narrowed")
+    assert narrow(torch.rand(1, 3, 64, 64)).isfinite().all()
+
+
+def bend(name, change):
+    def apply(state):
+        state[name] = change(state[name])
+        return state
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (bend("features.0.1.weight", lambda one: one[:10]), "no MobileNetV2"),
+        (bend("features.0.0.weight", lambda one: one[:10]), "no MobileNetV2"),
+        (bend("features.0.1.bias", lambda one: one * float("nan")), "not finite"),
+        (lambda state: {n: v for n, v in state.items() if n != "features.1.conv.1.weight"},
+         r"1 of 260 tensors are missing, features.1.conv.1.weight first"),
+        (lambda state: dict.fromkeys(state, 3), "tensors are missing"),
+        (lambda state: torch.ones(3), "it holds a Tensor"),
+        (lambda state: [1], "it holds a list"),
+    ],
+)  # fmt: skip
+def test_weights_that_do_not_fit_together_are_told(tmp_path, change, message):
+    torch.save(change(MobileNetV2(0.5).state_dict()), tmp_path / "w.pth")
+    with pytest.raises(DataError, match=message):
+        load_backbone(MobileNetV2(0.35), tmp_path / "w.pth")

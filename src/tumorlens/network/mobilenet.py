@@ -103,6 +103,7 @@ class MobileNetV2(nn.Module):
 
     def __init__(self, width: float = 1.0, padding: Padding = "symmetric") -> None:
         super().__init__()
+        self.width = width
         channels = scale_channels(32, width)
         layers: list[nn.Module] = [ConvBnRelu(3, channels, kernel=3, stride=2, padding=padding)]
         for expansion, outputs, blocks, stride in _STAGES:

@@ -22,12 +22,8 @@ def narrow_weights(wide: Mapping[str, Tensor], backbone: MobileNetV2) -> dict[st
     the channels left out had added is missing, so the result wants training.
 
     Args:
-        wide: torchvision's names -> tensors.
+        wide: torchvision's names -> tensors, those of a wider `MobileNetV2`.
         backbone: tells the shapes.
-
-    Raises:
-        KeyError: a layer is missing.
-        RuntimeError: a layer of ``wide`` has too few channels.
     """
     cut = _Cutter(wide, backbone.state_dict())
     blocks = list(backbone.features)
@@ -49,9 +45,9 @@ def narrow_weights(wide: Mapping[str, Tensor], backbone: MobileNetV2) -> dict[st
             cut.layer(f"{prefix}.conv.0.0", f"{prefix}.conv.0.1", hidden, seen)
         filtered = f"{prefix}.conv.{depthwise}"
         cut.layer(f"{filtered}.0", f"{filtered}.1", hidden, torch.arange(1))
-        if not block.residual:
+        if not cut.tied(streams[place - 1], streams[place], block):
             last = place + 1
-            while last < len(blocks) and getattr(blocks[last], "residual", False):
+            while last < len(blocks) and cut.tied(streams[last - 1], streams[last], blocks[last]):
                 last += 1
             seen = cut.loudest(streams[place:last])
         cut.layer(f"{prefix}.conv.{depthwise + 1}", streams[place], seen, hidden)
@@ -77,6 +73,12 @@ class _Cutter:
         count = len(self.wanted[f"{norms[0]}.weight"])
         scale = sum(self.wide[f"{name}.weight"].abs() for name in norms)
         return torch.as_tensor(scale).topk(count).indices.sort().values
+
+    def tied(self, before: str, norm: str, block: object) -> bool:
+        """Whether a block adds to what it reads, in the wide network too, by the same channels."""
+        if not (isinstance(block, InvertedResidual) and block.residual and before):
+            return False
+        return self.wide[f"{before}.weight"].shape == self.wide[f"{norm}.weight"].shape
 
     def layer(self, convolution: str, norm: str, outputs: Tensor, inputs: Tensor) -> None:
         """A convolution and the batch norm behind it."""

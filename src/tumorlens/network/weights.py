@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from operator import ge
 from pathlib import Path
 from urllib.error import URLError
 
@@ -20,6 +19,10 @@ __all__ = ["ENVIRONMENT", "find_weights", "load_backbone"]
 
 ENVIRONMENT = "TUMORLENS_WEIGHTS"
 """Names a file of weights, or a folder that holds ``mobilenet_v2_<width>.safetensors``."""
+
+_COUNTER = "num_batches_tracked"
+_WIDTHS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
+"""Of published weights."""
 
 _TORCHVISION = "https://download.pytorch.org/models/mobilenet_v2-b0353104.pth"
 
@@ -39,7 +42,7 @@ def find_weights(weights: str | Path | None, width: float) -> Path | None:
     if not path.is_file():
         raise DataError(
             f"{path}: no such file of weights; give --weights FILE (.safetensors or .pth with "
-            f"torchvision's names) or set {ENVIRONMENT}"
+            f"torchvision's names; a wider one is narrowed) or set {ENVIRONMENT}"
         )
     return path
 
@@ -62,7 +65,15 @@ def load_backbone(backbone: MobileNetV2, path: Path | None) -> str:
     origin = _TORCHVISION if path is None else path.name
     wanted = backbone.state_dict()
     found = {name: value for name, value in state.items() if name in wanted}
-    if _is_wider(found, wanted):
+    _check_tensors(origin, found, wanted)
+    if _shapes(found) != _shapes(wanted):
+        width = _find_width(found)
+        if width is None or width < backbone.width:
+            raise DataError(
+                f"{origin}: its tensors are of another shape, those of "
+                f"{'no MobileNetV2' if width is None else f'the width {width}'}, and the recipe's "
+                f"network.width is {backbone.width}, which must not be larger; give other --weights"
+            )
         if backbone.frozen:
             raise DataError(
                 f"{origin}: weights of a wider network lose channels and want training, but the "
@@ -70,38 +81,53 @@ def load_backbone(backbone: MobileNetV2, path: Path | None) -> str:
             )
         found = narrow_weights(found, backbone)
         origin += ", narrowed"
-    wrong = sorted(
-        name
-        for name, value in wanted.items()
-        if not name.endswith("num_batches_tracked")
-        and (name not in found or found[name].shape != value.shape)
-    )
-    if wrong:
-        raise DataError(
-            f"{path}: {len(wrong)} of {len(wanted)} tensors are missing or of another shape, "
-            f"{wrong[0]} first; the recipe's network.width must not be larger than theirs"
-        )
     backbone.load_state_dict(found, strict=False)
     return origin
 
 
-def _is_wider(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> bool:
-    """Whether no tensor is smaller than is wanted, and one is larger."""
-    if not all(name in found or name.endswith("num_batches_tracked") for name in wanted):
-        return False
-    sizes = [(value.shape, wanted[name].shape) for name, value in found.items()]
-    fits = all(len(given) == len(need) and all(map(ge, given, need)) for given, need in sizes)
-    return fits and any(given != need for given, need in sizes)
+def _check_tensors(origin: str, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    missing = [name for name in _shapes(wanted) if not isinstance(found.get(name), Tensor)]
+    if missing:
+        raise DataError(
+            f"{origin}: {len(missing)} of {len(_shapes(wanted))} tensors are missing, {missing[0]} "
+            "first; a MobileNetV2 with torchvision's names is expected"
+        )
+    broken = next((name for name, value in found.items() if not value.isfinite().all()), None)
+    if broken:
+        raise DataError(f"{origin}: {broken} holds numbers that are not finite; get it again")
+
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    """By name, but for counters, which older files lack."""
+    return {name: value.shape for name, value in state.items() if not name.endswith(_COUNTER)}
+
+
+def _find_width(found: Mapping[str, Tensor]) -> float | None:
+    """The usual width whose shapes these are."""
+    with torch.device("meta"):
+        for width in _WIDTHS:
+            if _shapes(MobileNetV2(width).state_dict()) == _shapes(found):
+                return width
+    return None
 
 
 def _read(path: Path) -> Mapping[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
-            loaded: Mapping[str, Tensor] = load("safetensors.torch").load_file(path)
+            loaded = load("safetensors.torch").load_file(path)
         else:
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # each format has errors of its own
-        raise DataError(f"{path}: cannot be read as weights ({error})") from None
+        reason = (str(error).splitlines() or [""])[0]
+        raise DataError(
+            f"{path}: cannot be read as weights ({type(error).__name__}: {reason}); a .safetensors "
+            "or .pth with torchvision's names is expected"
+        ) from None
+    if not isinstance(loaded, Mapping):
+        raise DataError(
+            f"{path}: cannot be read as weights, it holds a {type(loaded).__name__}; a .safetensors "
+            "or .pth with torchvision's names is expected"
+        )
     return loaded
 
 
