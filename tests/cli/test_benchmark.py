@@ -54,3 +54,27 @@ def test_no_model_is_measured_over_an_existing_file(model, tmp_path, capsys):
     plot.write_text("mine")
     assert benchmark(model, "--plot", plot) == 2
     assert "exists already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"no picture", "it is a text file"), (b"", "it is an empty file")],
+)
+def test_a_picture_that_cannot_be_judged_is_named_before_anything_is_measured(
+    model, tmp_path, capsys, content, reason
+):
+    (tmp_path / "slice.jpg").write_bytes(content)
+    assert benchmark(model, "--picture", tmp_path / "slice.jpg") == 2
+    assert f"slice.jpg: cannot be judged, {reason}; give a JPEG" in capsys.readouterr().err
+
+
+def test_two_results_are_two_files(model, tmp_path, capsys):
+    one = tmp_path / "one.json"
+    assert benchmark(model, "--output", one, "--plot", one) == 2
+    assert "is named for two results" in capsys.readouterr().err
+    assert not one.exists()
+
+
+def test_no_number_of_seconds(model, capsys):
+    assert run(["benchmark", str(model), "--seconds", "nan"]) == 2
+    assert "--seconds nan: expected a number" in capsys.readouterr().err

@@ -74,3 +74,21 @@ def test_a_target_of_another_environment(model, tmp_path, capsys, monkeypatch):
     assert export(model, *line) == 2
     assert "in an environment of its own" in (told := capsys.readouterr().err)
     assert 'pip install "tumorlens[litert]"' in told
+
+
+def test_an_export_is_not_exported_again(model, site, tmp_path, capsys):
+    half = tmp_path / "half.onnx"
+    assert export(model, "--to", "onnx-fp16", "--data", site, "--output", half) == 0
+    capsys.readouterr()
+    again = tmp_path / "again.onnx"
+    assert export(half, "--to", "onnx-int8", "--data", site, "--output", again) == 2
+    assert "half.onnx: is an export already; give the model" in capsys.readouterr().err
+    assert not again.exists()
+
+
+def test_the_log_is_no_model(model, tmp_path, capsys):
+    one = tmp_path / "one.onnx"
+    words = ["--to", "onnx-fp16", "--force", "--output", one, "--run-log", one]
+    assert export(model, *words) == 2
+    assert "is named for two results" in capsys.readouterr().err
+    assert not one.exists()

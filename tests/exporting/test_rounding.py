@@ -93,3 +93,22 @@ def test_a_float_graph_takes_the_rounded_weights_over(tmp_path):
     assert layers[rounded[-1]] in changed
     for name in changed:
         assert np.abs(before[name] - after[name]).max() < 0.1 * max(np.abs(before[name]).max(), 1)
+
+
+@pytest.mark.parametrize("faint", [0.0, 1e-9])
+def test_a_silent_channel_keeps_its_bias(tmp_path, faint):
+    """Its largest weight sets the step that its bias is counted in."""
+    rng = np.random.default_rng(0)
+    images = [rng.uniform(0, 1, (1, 1, 64, 64)).astype(np.float32) for _ in range(24)]
+    path = write_convolved_model(tmp_path / "model.onnx")
+    graph = onnx.load(path)
+    for one in graph.graph.initializer:
+        values = numpy_helper.to_array(one).copy()
+        if one.name == "h.weight":
+            values[:3] *= faint
+        elif one.name == "h.bias":
+            values[:3] = 3.0
+        one.CopyFrom(numpy_helper.from_array(values, one.name))
+    onnx.save(graph, path)
+    integers.convert(path, small := tmp_path / "small.onnx", images)
+    assert find_logit(small, images) == pytest.approx(find_logit(path, images), abs=0.25)

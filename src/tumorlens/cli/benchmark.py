@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from tumorlens.cli import words
-from tumorlens.errors import UsageError
 from tumorlens.exporting.runtimes import RUNTIMES, find_runtimes
-from tumorlens.writing import check_writable, write_text
+from tumorlens.writing import check_results, write_text
 
 if TYPE_CHECKING:
     from tumorlens.exporting.benchmarking import Benchmark
 
 __all__ = ["command"]
+
+MOST_THREADS, MOST_SECONDS = 256, 60.0
 
 
 @click.command(short_help="Measure how fast models run on this machine.")
@@ -31,7 +32,7 @@ __all__ = ["command"]
     "--threads",
     "threads",
     multiple=True,
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=MOST_THREADS),
     help="Threads of the network. Repeatable.  [default: one, and one for each core]",
 )
 @click.option(
@@ -42,7 +43,7 @@ __all__ = ["command"]
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0.05),
+    type=click.FloatRange(min=0.05, max=MOST_SECONDS),
     default=1.0,
     show_default=True,
     help="For each timing, about.",
@@ -72,13 +73,17 @@ def command(
     the network's multiply-adds would take at this machine's measured peak. For LiteRT and
     ExecuTorch the model is exported first.
     """
-    from tumorlens.exporting.benchmarking import benchmark_models, paint_picture, plan_trials
+    from tumorlens.exporting.benchmarking import (
+        benchmark_models,
+        paint_picture,
+        plan_trials,
+        read_picture,
+    )
     from tumorlens.model.registry import find_model
     from tumorlens.workers import available_cores
 
     voice = words.Voice(quiet, verbose)
-    for file in filter(None, (output, plot)):
-        check_writable(file, overwrite=overwrite)
+    check_results((output, plot), overwrite=overwrite)
     paths = [find_model(one) for one in models or ("default",)]
     names = runtimes or tuple(find_runtimes())
     numbers = sorted(set(threads or (1, available_cores())))
@@ -86,7 +91,7 @@ def command(
         paths,
         runtimes=names,
         threads=numbers,
-        picture=paint_picture() if picture is None else _read(picture),
+        picture=paint_picture() if picture is None else read_picture(picture),
         seconds=seconds,
     )
     with words.open_bar(voice, "measuring", lambda: len(trials), unit="trials") as bar:
@@ -98,13 +103,6 @@ def command(
     if not quiet:
         _show(benchmark)
     return 0
-
-
-def _read(picture: Path) -> bytes:
-    try:
-        return picture.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{picture}: cannot be read ({error.strerror})") from None
 
 
 def _draw(benchmark: Benchmark, plot: Path, overwrite: bool) -> None:

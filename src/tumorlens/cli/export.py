@@ -11,7 +11,7 @@ from tumorlens.cli import words
 from tumorlens.cli.measuring import choose_data, choosing_options, open_detector
 from tumorlens.errors import UsageError
 from tumorlens.exporting.targets import TARGETS, Target, find_target
-from tumorlens.writing import check_writable
+from tumorlens.writing import check_results
 
 if TYPE_CHECKING:
     from tumorlens.exporting.parity import ParityReport
@@ -87,7 +87,7 @@ def command(
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
     if output is None:
         raise UsageError("--output FILE is missing: where should the export go?")
-    check_writable(output, overwrite=overwrite)
+    check_results((output, run_log), overwrite=overwrite)
     aim = find_target(target)
     aim.find_convert()
     detector = open_detector(

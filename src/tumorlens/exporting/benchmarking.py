@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,19 +13,29 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from tumorlens.errors import UsageError
+from tumorlens.errors import InputError, UsageError
 from tumorlens.exporting.arithmetic import count_multiply_adds
 from tumorlens.exporting.processors import Machine, describe_machine, measure_peak
 from tumorlens.exporting.runtimes import RUNTIMES
 from tumorlens.exporting.trial import Measured, Trial
-from tumorlens.imaging.encoding import encode_jpeg
+from tumorlens.imaging.encoding import decode_bare, encode_jpeg
+from tumorlens.imaging.readers import read_object
 from tumorlens.imaging.sandbox import Sandbox
 from tumorlens.model.session import Session
+from tumorlens.optional import load
 from tumorlens.version import __version__
 
-__all__ = ["Benchmark", "Result", "benchmark_models", "paint_picture", "plan_trials"]
+__all__ = [
+    "Benchmark",
+    "Result",
+    "benchmark_models",
+    "paint_picture",
+    "plan_trials",
+    "read_picture",
+]
 
 BENCHMARK_SCHEMA = 1
+_ADVICE = "give a JPEG, PNG, TIFF, BMP or WebP of a slice"
 _HANG = 600.0  # seconds after which a trial counts as hanging
 
 
@@ -100,8 +111,10 @@ def plan_trials(
 
     Raises:
         ModelFileError: a file is no model.
-        UsageError: nothing is left to measure.
+        UsageError: nothing is left to measure, or ``seconds`` is no such number.
     """
+    if not isfinite(seconds):
+        raise UsageError(f"--seconds {seconds}: expected a number of seconds")
     exports = {path for path in paths if Session(path, threads=1).card.made_from}
     trials = [
         Trial(str(path), str(path), runtime, number, picture, seconds)
@@ -128,9 +141,12 @@ def benchmark_models(
         progress: told how many more trials are done.
 
     Raises:
+        MissingExtra: a runtime is not installed.
         ModelFileError: a file is no model.
         UsageError: a runtime failed on a model.
     """
+    for name in {one.runtime for one in trials}:
+        load(RUNTIMES[name].module, f"the runtime {name}")
     needs = {one.model: count_multiply_adds(Path(one.model)) for one in trials}
     kinds, threads = sorted(set().union(*needs.values())), {one.threads for one in trials}
     peaks = {
@@ -179,6 +195,24 @@ def _measure(trial: Trial) -> Measured:
     finally:
         process.close()
     return msgspec.json.decode(answer, type=Measured)
+
+
+def read_picture(path: Path) -> bytes:
+    """The bytes of a picture to judge.
+
+    Raises:
+        UsageError: it cannot be read, or not by Pillow alone, which reading is compared with.
+    """
+    try:
+        data = path.read_bytes()
+        next(iter(read_object(data)))
+        decode_bare(data)
+    except InputError as error:
+        raise UsageError(f"{path}: cannot be judged, it {error.reason}; {_ADVICE}") from None
+    except Exception as error:  # Pillow's errors share no base class
+        reason = getattr(error, "strerror", None) or "Pillow alone cannot decode it"
+        raise UsageError(f"{path}: cannot be read ({reason}); {_ADVICE}") from None
+    return data
 
 
 def paint_picture(side: int = 512, seed: int = 0) -> bytes:

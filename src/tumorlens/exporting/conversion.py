@@ -73,6 +73,11 @@ def export_model(
         DataError: the slices do not serve.
     """
     check_writable(output, overwrite=overwrite)
+    if original.card.made_from:
+        raise UsageError(
+            f"{original.session.path}: is an export already; give the model that it was made from: "
+            f"{original.card.made_from}"
+        )
     convert = target.find_convert()
     if output.suffix != target.suffix:
         raise UsageError(f"{output}: --to {target.name} writes NAME{target.suffix}")

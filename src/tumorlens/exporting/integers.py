@@ -28,7 +28,7 @@ from tumorlens.exporting.rounding import round_weights
 from tumorlens.model.contract import INPUT
 from tumorlens.optional import load
 
-__all__ = ["convert", "fit_integers"]
+__all__ = ["convert", "fit_integers", "wake_silent"]
 
 Images = Iterable[npt.NDArray[np.float32]]
 
@@ -39,6 +39,9 @@ layer inherits it, and they hold 2 % of the weights."""
 
 RANGED, ROUNDED = 64, 128
 """Images that ranges are chosen on, and weights rounded on, of those given."""
+
+_FAINTEST = 1e-6
+"""Of a layer's largest weight: what the largest of a channel must be."""
 
 _OPERATIONS = ("Conv", "Clip", "Add", "Resize")
 
@@ -76,6 +79,7 @@ def fit_integers(source: Path, images: Images) -> tuple[Any, Any]:
         name: [{"rmin": np.float32(low), "rmax": np.float32(high)}]
         for name, (low, high) in choose_ranges(model, _find_tensors(model, kept), few).items()
     }
+    wake_silent(model, kept, ranges)
     integers = _quantize(model, kept, ranges, seen[:1])
     round_weights(integers, model, many)
     return model, integers
@@ -85,6 +89,36 @@ def _find_first(model: Any) -> list[str]:
     """All nodes before the first convolution in integers, the sums between float ones too."""
     names, layers = [node.name for node in model.graph.node], convolutions(model)
     return names[: names.index(layers[int(FIRST_FLOAT * len(layers))])]
+
+
+def wake_silent(model: Any, kept: list[str], ranges: dict[str, Any]) -> None:
+    """Give channels whose weights are nearly nothing one weight that is just large enough.
+
+    A channel's scale follows its largest weight, and its bias is counted in steps of that scale:
+    32 bits would not hold it. The weight adds less than a ten-thousandth of the bias. A channel of
+    zeros alone would get another zero point than all others.
+
+    Args:
+        model: in float32; changed in place.
+        kept: names of nodes that stay in float32.
+        ranges: of tensors that become integers.
+    """
+    arrays = load("onnx.numpy_helper")
+    values = {one.name: one for one in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type != "Conv" or node.name in kept:
+            continue
+        (span,) = ranges[node.input[0]]
+        step = (max(float(span["rmax"]), 0.0) - min(float(span["rmin"]), 0.0)) / 255
+        weight = arrays.to_array(values[node.input[1]]).copy()
+        bias = arrays.to_array(values[node.input[2]])
+        rows = weight.reshape(len(weight), -1)
+        loudest = np.abs(rows).max(axis=1)
+        least = 127 * np.abs(bias) / (2.0**30 * max(step, 1e-12))
+        least = np.maximum(least, _FAINTEST * max(float(loudest.max()), 1e-6))
+        silent = loudest < least
+        rows[silent, 0] = least[silent]
+        values[node.input[1]].CopyFrom(arrays.from_array(weight, node.input[1]))
 
 
 def _thin(images: list[npt.NDArray[np.float32]], count: int) -> list[npt.NDArray[np.float32]]:

@@ -125,8 +125,8 @@ def _read(path: Path) -> Mapping[str, Tensor]:
         ) from None
     if not isinstance(loaded, Mapping):
         raise DataError(
-            f"{path}: cannot be read as weights, it holds a {type(loaded).__name__}; a .safetensors "
-            "or .pth with torchvision's names is expected"
+            f"{path}: cannot be read as weights, it holds a {type(loaded).__name__}; a "
+            ".safetensors or .pth with torchvision's names is expected"
         )
     return loaded
 
