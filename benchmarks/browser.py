@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -91,7 +92,10 @@ def listen(folder: Path, page: str, timeout: float) -> Any:
         Thread(target=server.serve_forever, daemon=True).start()
         words = ["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0"]
         words += [f"--user-data-dir={profile}", f"http://127.0.0.1:{server.server_port}/{page}"]
-        with subprocess.Popen([str(BROWSER), *words], stderr=subprocess.DEVNULL) as process:
+        own = {**os.environ, "TMPDIR": profile}  # where it leaves things behind
+        with subprocess.Popen(
+            [str(BROWSER), *words], stderr=subprocess.DEVNULL, env=own
+        ) as process:
             try:
                 return told.get(timeout=timeout)
             finally:
@@ -105,8 +109,10 @@ def main() -> None:
     )
     parser.add_argument("--picture", type=Path, help="a JPEG; default: a painted one, 512 x 512")
     parser.add_argument("--model", default="default")
-    parser.add_argument("--times", type=int, default=60)
+    parser.add_argument("--times", type=int, default=60, help="over 10, which are not counted")
     options = parser.parse_args()
+    if options.times <= WARM_UP:
+        parser.error(f"--times must be over {WARM_UP}")
     with tempfile.TemporaryDirectory() as place:
         picture = options.picture.read_bytes() if options.picture else paint_picture()
         lay_site(Path(place), picture, find_model(options.model))

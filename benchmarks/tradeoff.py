@@ -119,8 +119,18 @@ def word_difference(part: Part, name: str) -> str:
     """This variant minus the first, with its interval."""
     for one in part.differences:
         if one.name == name:
-            return f"{one.difference:+.3f} ({one.low:+.3f} to {one.high:+.3f})"
+            span = "" if one.low is None else f" ({one.low:+.3f} to {one.high:+.3f})"
+            return f"{one.difference:+.3f}{span}"
     return ""
+
+
+def word_value(found: Found) -> str:
+    """A value and, where there are groups enough, its interval."""
+    if not found.groups:
+        return "–"
+    if found.low is None or found.high is None:
+        return f"{found.value:.3f}"
+    return f"{found.value:.3f} ({found.low:.3f}–{found.high:.3f})"
 
 
 def tabulate(variants: list[Variant]) -> str:
@@ -131,12 +141,7 @@ def tabulate(variants: list[Variant]) -> str:
         "|---" * (3 + len(names)) + "|",
     ]
     for one in variants:
-        cells = [
-            found.difference or f"{found.value:.3f} ({found.low:.3f}–{found.high:.3f})"
-            if found.groups
-            else "–"
-            for found in one.figures
-        ]
+        cells = [found.difference or word_value(found) for found in one.figures]
         speed = f"{1e3 * one.timing.median:.2f} ({1e3 * one.timing.best:.2f})"
         lines.append(f"| {one.name} | {one.megabytes:.2f} | {speed} | " + " | ".join(cells) + " |")
     groups = ", ".join(f"{one.groups}" for one in variants[0].figures)

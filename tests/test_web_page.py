@@ -35,7 +35,7 @@ VECTORS_PAGE = """<!doctype html><body><script type="module">
 </script>"""
 
 # The page itself, in a frame, onto which a picture is dropped; what it says of it is passed on.
-FRAME = """<!doctype html><body><iframe src="index.html"></iframe><script type="module">
+FRAME = """<!doctype html><meta charset="utf-8"><body><iframe src="index.html"></iframe><script type="module">
   const frame = document.querySelector("iframe");
   const blob = await (await fetch("PICTURE")).blob();
   let dropped = false;
@@ -47,7 +47,7 @@ FRAME = """<!doctype html><body><iframe src="index.html"></iframe><script type="
       const drop = new frame.contentWindow.DragEvent("drop", { dataTransfer: carried });
       body.querySelector("#place").dispatchEvent(drop);
       dropped = true;
-    } else if (dropped && words !== "Ready.") {
+    } else if (dropped && words !== "Ready." && words !== "Judging…") {
       const finding = JSON.parse(body.dataset.finding ?? "{}");
       fetch("told", { method: "POST", body: JSON.stringify({ ...finding, words }) });
     }
@@ -83,12 +83,46 @@ def drop(site, name):
 def test_the_page_says_what_python_says(site, name, tolerance):
     (wanted,) = Detector(threads=1).predict(site / name)
     found = drop(site, name)
-    assert found["verdict"] == wanted.verdict
+    assert found.get("verdict") == wanted.verdict, found
     assert found["tumor"] == pytest.approx(wanted.tumor_probability, abs=tolerance)
     assert np.isclose(found["unfamiliarity"], wanted.unfamiliarity, rtol=0.02)
     assert wanted.verdict.replace("_", " ") in found["words"]
 
 
-def test_the_page_says_what_it_cannot_read(site):
-    (site / "torn.png").write_bytes(b"no picture")
-    assert drop(site, "torn.png")["words"].startswith("That cannot be read: ")
+def save_unjudgeable(folder):
+    """Pictures that Python refuses, or that a browser would show in another way."""
+    grey = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+    Image.fromarray(grey).save(folder / "deep.png")
+    Image.fromarray(grey.astype(np.uint8)).save(folder / "animated.gif")
+    Image.fromarray(grey[:15].astype(np.uint8)).save(folder / "small.png")
+    Image.new("L", (64, 64)).save(folder / "black.png")
+    (folder / "torn.png").write_bytes(b"\x89PNG no picture")
+    (folder / "words.png").write_bytes(b"no picture")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("torn.png", ""),
+        ("words.png", "no PNG, JPEG, WebP or BMP"),
+        ("deep.png", "16 bits a value"),
+        ("animated.gif", "no PNG, JPEG, WebP or BMP"),
+        ("small.png", "it has 64 x 15 pixels"),
+        ("black.png", "all of its pixels are equal"),
+    ],
+)
+def test_the_page_says_what_it_cannot_read(site, name, reason):
+    save_unjudgeable(site)
+    said = drop(site, name)
+    assert said["words"].startswith("That cannot be read: ")
+    assert reason in said["words"]
+    assert "verdict" not in said  # nothing of an earlier picture is left
+
+
+def test_transparency_lies_over_black(site):
+    with Image.open(site / "slice.png") as picture:
+        grey = picture.convert("L")
+    white = Image.new("L", grey.size, 255)
+    Image.merge("LA", (white, grey)).save(site / "alpha.png")
+    (wanted,) = Detector(threads=1).predict(site / "alpha.png")
+    assert drop(site, "alpha.png")["tumor"] == pytest.approx(wanted.tumor_probability, abs=0.01)

@@ -6,13 +6,19 @@ import { prepare } from "./prepare.js";
 ort.env.wasm.wasmPaths = new URL("./node_modules/onnxruntime-web/dist/", import.meta.url).href;
 ort.env.wasm.numThreads = 1;
 
+const PREPROCESS = 1; // the version that prepare.js is
+const SMALLEST = 16, MOST_PIXELS = 100_000_000; // sides and pixels, as in Python
+
 /** A model of the contract, loaded once. */
 export class Detector {
   static async load(url) {
     const answer = await fetch(url);
     if (!answer.ok) throw new Error(`${url}: ${answer.status}; put a model there`);
     const bytes = new Uint8Array(await answer.arrayBuffer());
-    return new Detector(readCard(bytes), await ort.InferenceSession.create(bytes));
+    const card = readCard(bytes);
+    if (card.preprocess.version !== PREPROCESS)
+      throw new Error(`${url}: wants preprocess version ${card.preprocess.version}, this page has ${PREPROCESS}`);
+    return new Detector(card, await ort.InferenceSession.create(bytes));
   }
 
   constructor(card, session) {
@@ -35,17 +41,33 @@ export class Detector {
   }
 }
 
-/** Grey values of a picture, as Pillow makes them. */
+/** Grey values of a picture, as Pillow makes them: transparency lies over black. */
 export async function readPicture(blob) {
+  if (!blob) throw new Error("no file was given");
+  await checkFormat(blob);
   const picture = await createImageBitmap(blob, { colorSpaceConversion: "none" });
   const { width, height } = picture;
+  if (Math.min(width, height) < SMALLEST || width * height > MOST_PIXELS)
+    throw new Error(`it has ${width} x ${height} pixels; at least ${SMALLEST} a side and at most ${MOST_PIXELS} in all can be judged`);
   const context = new OffscreenCanvas(width, height).getContext("2d");
+  context.fillRect(0, 0, width, height);
   context.drawImage(picture, 0, 0);
   const { data } = context.getImageData(0, 0, width, height);
   const pixels = new Float32Array(width * height);
   for (let i = 0, at = 0; i < pixels.length; i++, at += 4)
     pixels[i] = (data[at] * 19595 + data[at + 1] * 38470 + data[at + 2] * 7471 + 0x8000) >> 16;
+  if (pixels.every((value) => value === pixels[0])) throw new Error("all of its pixels are equal");
   return { pixels, width, height, picture };
+}
+
+/** Only what a canvas shows as Python reads it: no animation, and no 16 bits, of which it keeps 8. */
+async function checkFormat(blob) {
+  const bytes = new Uint8Array(await blob.slice(0, 32).arrayBuffer());
+  const text = String.fromCharCode(...bytes);
+  const png = text.startsWith("\x89PNG");
+  if (!(png || text.startsWith("\xff\xd8") || text.startsWith("BM") || text.slice(8, 12) === "WEBP"))
+    throw new Error("it is no PNG, JPEG, WebP or BMP");
+  if (png && bytes[24] === 16) throw new Error("it has 16 bits a value, of which a browser keeps 8; use tumorlens itself");
 }
 
 /** The picture with the activation over it, red where it passes the card's cell threshold. */
