@@ -26,7 +26,7 @@ from tumorlens.evaluation.score_files import read_scores
 from tumorlens.evaluation.scores import Scores
 from tumorlens.exporting.timing import Timing, time_calls
 from tumorlens.model.session import Session
-from tumorlens.report.drawing import TRAINING, open_picture, save_picture
+from tumorlens.report.drawing import TRAINING, VALIDATION, open_picture, save_picture
 
 FIGURES = (  # source, sequence (empty: all), figure
     ("tcga_lgg", "FLAIR", "level_matched_auc"),
@@ -34,6 +34,9 @@ FIGURES = (  # source, sequence (empty: all), figure
     ("tcga_lgg", "T1", "level_matched_auc"),
     ("navoneel", "", "auc"),
 )
+
+
+HUES = (TRAINING, "#6ba3d6", "#5a9e6f", VALIDATION, "#e3a23c", "#8a6fb0")
 
 
 class Found(NamedTuple):
@@ -150,24 +153,26 @@ def tabulate(variants: list[Variant]) -> str:
 
 def draw(variants: list[Variant], picture: Path) -> None:
     """Accuracy over latency, a field for each figure; the larger the dot, the larger the file."""
-    figure = open_picture(11, 3.6)
+    figure = open_picture(12, 4.4)
     fields = figure.subplots(1, len(FIGURES))
     for place, (axes, (source, sequence, name)) in enumerate(zip(fields, FIGURES, strict=True)):
-        for one in variants:
+        for one, hue in zip(variants, HUES, strict=False):
             found, speed = one.figures[place], 1e3 * one.timing.median
             if found.low is not None:
-                axes.plot([speed, speed], [found.low, found.high], color=TRAINING, alpha=0.4)
-            axes.scatter([speed], [found.value], s=14 * one.megabytes, color=TRAINING, alpha=0.85)
-            axes.annotate(
-                f"{one.name}\n{one.megabytes:.1f} MB", (speed, found.value), xytext=(7, 0),
-                textcoords="offset points", va="center", fontsize=7,
-            )  # fmt: skip
-        words = "AUC" if name == "auc" else "level-matched AUC"
+                axes.plot([speed, speed], [found.low, found.high], color=hue, alpha=0.5)
+            label = f"{one.name}, {one.megabytes:.1f} MB" if place == 0 else None
+            size = 25 + 14 * one.megabytes
+            axes.scatter([speed], [found.value], s=size, color=hue, label=label, zorder=3)
         axes.set_title(f"{source} {sequence}", fontsize=10)
-        axes.set(xlabel="ms a slice, one thread", ylabel=words)
-        axes.set_xlim(0, 1.45e3 * max(one.timing.median for one in variants))
+        axes.set(
+            xlim=(0, 1.15e3 * max(one.timing.median for one in variants)),
+            xlabel="ms a slice, one thread",
+            ylabel="AUC" if name == "auc" else "level-matched AUC",
+        )
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
+    figure.legend(loc="outside upper center", ncols=len(variants), frameon=False)
+    figure.get_layout_engine().set(rect=(0, 0.05, 1, 0.95))  # below stands what it is for
     save_picture(figure, picture, overwrite=True)
 
 

@@ -35,7 +35,8 @@ VECTORS_PAGE = """<!doctype html><body><script type="module">
 </script>"""
 
 # The page itself, in a frame, onto which a picture is dropped; what it says of it is passed on.
-FRAME = """<!doctype html><meta charset="utf-8"><body><iframe src="index.html"></iframe><script type="module">
+FRAME = """<!doctype html><meta charset="utf-8"><body><iframe src="index.html"></iframe>
+<script type="module">
   const frame = document.querySelector("iframe");
   const blob = await (await fetch("PICTURE")).blob();
   let dropped = false;
