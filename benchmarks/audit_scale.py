@@ -12,7 +12,6 @@ Writing the pictures is not counted.
 from __future__ import annotations
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from copying import CHANGES, load_picture
 from tumorlens.auditing.checks import audit_manifest
 from tumorlens.data.manifest import merge_manifests, read_data, read_manifest
 from tumorlens.data.rows import Manifest
+from tumorlens.exporting.timing import read_peak_memory
 from tumorlens.model.registry import find_model
 from tumorlens.model.session import Session
 from tumorlens.report.audit_pages import build_audit_page
@@ -59,7 +59,7 @@ def measure(file: Path, model: str) -> None:
     audit = audit_manifest(manifest, session=session)
     page = render_html(build_audit_page(audit))
     clock, processor = time.perf_counter() - clock, time.process_time() - processor
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    memory = (read_peak_memory() or 0) / 2**30
     print(
         f"{len(manifest):8} pictures  {processor:8.1f} s of processor  "
         f"{1e3 * processor / len(manifest):6.2f} ms each  {clock:8.1f} s of clock  "

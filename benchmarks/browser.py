@@ -111,6 +111,8 @@ def main() -> None:
     parser.add_argument("--model", default="default")
     parser.add_argument("--times", type=int, default=60, help="over 10, which are not counted")
     options = parser.parse_args()
+    if BROWSER is None:
+        parser.error("needs chromium")
     if options.times <= WARM_UP:
         parser.error(f"--times must be over {WARM_UP}")
     with tempfile.TemporaryDirectory() as place:

@@ -102,7 +102,8 @@ def measure(own: list[Scores], first: list[Scores]) -> Iterator[Found]:
         if at is None:
             yield Found(float("nan"), None, None, 0, "")
             continue
-        other = None if own is first else pick(first[at], source, sequence)
+        reference = next((one for one in first if source in one.column("source")), None)
+        other = None if own is first or reference is None else pick(reference, source, sequence)
         scores = pick(own[at], source, sequence)
         part = evaluate_scores(scores, other=other, by=[]).parts[-1]
         found = part.find(name)

@@ -10,7 +10,6 @@ memory that trainings on a quarter and on all of the rows take, each in a proces
 from __future__ import annotations
 
 import argparse
-import resource
 import statistics
 import subprocess
 import sys
@@ -26,6 +25,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 from tumorlens.data.manifest import read_data  # noqa: E402
+from tumorlens.exporting.timing import read_peak_memory  # noqa: E402
 from tumorlens.training.dataset import Batch, Draws  # noqa: E402
 from tumorlens.training.module import TumorModule, build_network  # noqa: E402
 from tumorlens.training.phases import Hardware, run_phases  # noqa: E402
@@ -47,7 +47,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if asked.memory_of:
             train(recipe, prepare(asked.data, recipe, Path(folder), asked.memory_of), Path(folder))
-            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+            print((read_peak_memory() or 0) // 2**20)
             return
         prepared = prepare(asked.data, recipe, Path(folder), 1.0)
         turns = [measure(recipe, prepared, Path(folder) / str(n)) for n in range(asked.turns)]
@@ -111,7 +111,11 @@ def step_bare(recipe: Recipe, prepared: PreparedRows) -> float:
 
 
 def _step(module: TumorModule, batch: Batch) -> None:
-    torch.autograd.backward(module._lose(batch).total)
+    """In the numbers that a training computes with here."""
+    half = Hardware().precision == "bf16-mixed"
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        loss = module._lose(batch).total
+    torch.autograd.backward(loss)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ memory at its highest, and the share of copies found. Making the copies is taken
 from __future__ import annotations
 
 import argparse
-import resource
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from copying import CHANGES, as_slice, load_picture
 
 from tumorlens.data.manifest import merge_manifests, read_data
 from tumorlens.data.twins import find_twins
+from tumorlens.exporting.timing import read_peak_memory
 from tumorlens.imaging.slices import Slice
 
 USUAL = [name for name in CHANGES if name not in ("equalised", "gamma 0.6", "cut 0-12 % a side")]
@@ -55,7 +55,7 @@ def measure(paths: list[Path], count: int) -> None:
     clusters = find_twins(maker).clusters
     clock = time.perf_counter() - clock
     processor = time.process_time() - processor - maker.seconds
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    memory = (read_peak_memory() or 0) / 2**30
     copies = np.arange(len(paths), count)
     found = (
         (clusters[copies] == clusters[np.array(maker.shown)[copies]]).mean() if copies.size else 1

@@ -60,7 +60,7 @@ export async function readPicture(blob) {
   return { pixels, width, height, picture };
 }
 
-/** Only what a canvas shows as Python reads it: no animation, and no 16 bits, of which it keeps 8. */
+/** What Python reads too, and no 16 bits, of which a canvas keeps 8. */
 async function checkFormat(blob) {
   const bytes = new Uint8Array(await blob.slice(0, 32).arrayBuffer());
   const text = String.fromCharCode(...bytes);

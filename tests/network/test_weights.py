@@ -28,6 +28,16 @@ def test_weights_are_found_by_file_folder_and_environment(tmp_path, monkeypatch)
     assert find_weights(None, 0.35) == file
 
 
+def test_a_folder_gives_the_next_wider_file(tmp_path):
+    for width in (0.35, 1.0):
+        (tmp_path / f"mobilenet_v2_{width}.safetensors").touch()
+    assert find_weights(tmp_path, 0.35).name == "mobilenet_v2_0.35.safetensors"
+    assert find_weights(tmp_path, 0.5).name == "mobilenet_v2_1.0.safetensors"
+    assert find_weights(tmp_path, 0.2).name == "mobilenet_v2_0.35.safetensors"
+    with pytest.raises(DataError, match=r"mobilenet_v2_1.4.safetensors: no such file"):
+        find_weights(tmp_path, 1.4)
+
+
 def test_the_word_of_the_caller_comes_before_the_environment(tmp_path, monkeypatch):
     file = write_weights(tmp_path / "mine.safetensors")
     monkeypatch.setenv(ENVIRONMENT, "/nowhere")
@@ -133,8 +143,8 @@ def bend(name, change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (bend("features.0.1.weight", lambda one: one[:10]), "no MobileNetV2"),
-        (bend("features.0.0.weight", lambda one: one[:10]), "no MobileNetV2"),
+        (bend("features.0.1.weight", lambda one: one[:10]), "those of no usual width"),
+        (bend("features.0.0.weight", lambda one: one[:10]), "those of no usual width"),
         (bend("features.0.1.bias", lambda one: one * float("nan")), "not finite"),
         (lambda state: {n: v for n, v in state.items() if n != "features.1.conv.1.weight"},
          r"1 of 260 tensors are missing, features.1.conv.1.weight first"),

@@ -90,10 +90,11 @@ def test_the_first_phase_moves_the_head_alone(prepared, tmp_path):
     assert all(name.startswith("head.") for name in changed)
 
 
-def test_two_processes_train_one_network_and_leave_it_here(prepared, tmp_path):
-    """On a CPU, with a moving average and patience; what comes back is what lies in the folder."""
-    phase = {**make_recipe().to_record()["phases"][1], "schedule": "constant", "patience": 3}
-    recipe = make_recipe(phases=[phase])
+@pytest.mark.parametrize("patience", [0, 3])
+def test_two_processes_train_one_network_and_leave_it_here(prepared, tmp_path, patience):
+    """On a CPU, with a moving average; what comes back is what lies in the folder."""
+    phase = {**make_recipe().to_record()["phases"][1], "schedule": "constant"}
+    recipe = make_recipe(phases=[phase | {"patience": patience}])
     torch.manual_seed(recipe.seed)
     before = build_network(recipe).state_dict()
     pictures = np.array(prepared.images)
@@ -101,8 +102,10 @@ def test_two_processes_train_one_network_and_leave_it_here(prepared, tmp_path):
     changed = differing(before, state)
     assert any(name.startswith("backbone.") for name in changed)
     assert any(name.startswith("head.") for name in changed)
-    kept = torch.load(tmp_path / "checkpoints/0.pt", weights_only=True)
-    assert differing(kept, state) == []
+    name = f"checkpoints/{'best-0' if patience else '0'}.ckpt"
+    kept = torch.load(tmp_path / name, weights_only=False)["state_dict"]
+    kept = {key.removeprefix("network."): value for key, value in kept.items()}
+    assert differing({key: kept[key] for key in state}, state) == []
     assert [row["epoch"] for row in read_curves(tmp_path)] == ["0", "1"]
     np.testing.assert_array_equal(prepared.images, pictures)
 

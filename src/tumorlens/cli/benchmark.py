@@ -71,7 +71,7 @@ def command(
     95th percentile), slices a second in batches of 8, peak memory, and the whole way from the bytes
     of a JPEG to a verdict against bare decoding and the network alone. "Roofline" is the time that
     the network's multiply-adds would take at this machine's measured peak. For LiteRT and
-    ExecuTorch the model is exported first; ExecuTorch chooses its threads itself.
+    ExecuTorch the model is exported first; ExecuTorch always takes all cores.
     """
     from tumorlens.exporting.benchmarking import (
         benchmark_models,

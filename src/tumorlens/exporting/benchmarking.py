@@ -24,6 +24,7 @@ from tumorlens.imaging.sandbox import Sandbox
 from tumorlens.model.session import Session
 from tumorlens.optional import load
 from tumorlens.version import __version__
+from tumorlens.workers import available_cores
 
 __all__ = [
     "Benchmark",
@@ -97,7 +98,7 @@ def plan_trials(
     picture: bytes,
     seconds: float = 1.0,
 ) -> list[Trial]:
-    """Each model in each runtime with each number of threads.
+    """Each model in each runtime with each number of threads that it takes.
 
     A runtime that wants a format of its own is given an export of the model, so it measures no
     model that is an export already.
@@ -120,7 +121,7 @@ def plan_trials(
         Trial(str(path), str(path), runtime, number, picture, seconds)
         for path in paths
         for runtime in runtimes
-        for number in threads
+        for number in (threads if RUNTIMES[runtime].obedient else [available_cores()])
         if path not in exports or not RUNTIMES[runtime].target
     ]
     if not trials:
@@ -154,9 +155,8 @@ def benchmark_models(
     }
     results = []
     with TemporaryDirectory(prefix="tumorlens-") as folder:
-        for trial in trials:
-            laid = _lay(trial, Path(folder))
-            results.append(_run(laid, needs[trial.model], peaks))
+        for trial in [_lay(one, Path(folder)) for one in trials]:  # all exports first
+            results.append(_run(trial, needs[trial.model], peaks))
             progress(1)
     return Benchmark(machine=describe_machine(), peaks=peaks, results=results)
 

@@ -28,7 +28,7 @@ from tumorlens.exporting.rounding import round_weights
 from tumorlens.model.contract import INPUT
 from tumorlens.optional import load
 
-__all__ = ["convert", "fit_integers", "wake_silent"]
+__all__ = ["convert", "fit_integers"]
 
 Images = Iterable[npt.NDArray[np.float32]]
 
@@ -79,7 +79,7 @@ def fit_integers(source: Path, images: Images) -> tuple[Any, Any]:
         name: [{"rmin": np.float32(low), "rmax": np.float32(high)}]
         for name, (low, high) in choose_ranges(model, _find_tensors(model, kept), few).items()
     }
-    wake_silent(model, kept, ranges)
+    _wake_silent(model, kept, ranges)
     integers = _quantize(model, kept, ranges, seen[:1])
     round_weights(integers, model, many)
     return model, integers
@@ -91,12 +91,13 @@ def _find_first(model: Any) -> list[str]:
     return names[: names.index(layers[int(FIRST_FLOAT * len(layers))])]
 
 
-def wake_silent(model: Any, kept: list[str], ranges: dict[str, Any]) -> None:
+def _wake_silent(model: Any, kept: list[str], ranges: dict[str, Any]) -> None:
     """Give channels whose weights are nearly nothing one weight that is just large enough.
 
     A channel's scale follows its largest weight, and its bias is counted in steps of that scale:
-    32 bits would not hold it. The weight adds less than a ten-thousandth of the bias. A channel of
-    zeros alone would get another zero point than all others.
+    32 bits would not hold it. What the weight adds is a ten-thousandth of the bias at most, or a
+    millionth of what the layer's largest weight adds. A channel of zeros
+    would get another zero point than all others.
 
     Args:
         model: in float32; changed in place.

@@ -33,11 +33,13 @@ class Runtime:
         module: that must be installed.
         open: opens a file for a number of threads.
         target: what a model is exported to first; empty where an ``.onnx`` file runs as it is.
+        obedient: whether it takes a number of threads; else it takes all cores.
     """
 
     module: str
     open: Callable[[Path, int], Runner]
     target: str = ""
+    obedient: bool = True
 
     def lay(self, path: Path, folder: Path) -> Path:
         """The file to open for a model: itself, or an export of it in ``folder``, made once.
@@ -72,7 +74,7 @@ RUNTIMES = {
     "onnxruntime": Runtime("onnxruntime", _open_onnxruntime),
     "openvino": Runtime("openvino", _open_openvino),
     "litert": Runtime("litert_torch", _open_target("litert"), "litert"),
-    "executorch": Runtime("executorch", _open_target("executorch"), "executorch"),
+    "executorch": Runtime("executorch", _open_target("executorch"), "executorch", obedient=False),
 }
 """Name -> what runs a file of the contract."""
 

@@ -18,7 +18,8 @@ from tumorlens.optional import load
 __all__ = ["ENVIRONMENT", "find_weights", "load_backbone"]
 
 ENVIRONMENT = "TUMORLENS_WEIGHTS"
-"""Names a file of weights, or a folder that holds ``mobilenet_v2_<width>.safetensors``."""
+"""Names a file of weights, or a folder that holds ``mobilenet_v2_<width>.safetensors``, of the
+recipe's width or a larger one."""
 
 _COUNTER = "num_batches_tracked"
 _WIDTHS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
@@ -38,13 +39,20 @@ def find_weights(weights: str | Path | None, width: float) -> Path | None:
         return None
     path = Path(named)
     if path.is_dir():
-        path = path / f"mobilenet_v2_{float(width)}.safetensors"
+        path = _find_in(path, width)
     if not path.is_file():
         raise DataError(
             f"{path}: no such file of weights; give --weights FILE (.safetensors or .pth with "
             f"torchvision's names; a wider one is narrowed) or set {ENVIRONMENT}"
         )
     return path
+
+
+def _find_in(folder: Path, width: float) -> Path:
+    """The file of that width, else of the next wider one, else the name that was looked for."""
+    named = folder / f"mobilenet_v2_{float(width)}.safetensors"
+    wider = [folder / f"mobilenet_v2_{one}.safetensors" for one in _WIDTHS if one > width]
+    return next((path for path in (named, *wider) if path.is_file()), named)
 
 
 def load_backbone(backbone: MobileNetV2, path: Path | None) -> str:
@@ -71,7 +79,7 @@ def load_backbone(backbone: MobileNetV2, path: Path | None) -> str:
         if width is None or width < backbone.width:
             raise DataError(
                 f"{origin}: its tensors are of another shape, those of "
-                f"{'no MobileNetV2' if width is None else f'the width {width}'}, and the recipe's "
+                f"{'no usual width' if width is None else f'the width {width}'}, and the recipe's "
                 f"network.width is {backbone.width}, which must not be larger; give other --weights"
             )
         if backbone.frozen:

@@ -201,6 +201,7 @@ def _call_teachers(job: Job) -> Teachers | None:
 
 
 def _describe(job: Job, selection: Selection, ancestors: Sequence[Ancestor]) -> dict[str, Any]:
+    weights = find_weights(job.weights, job.recipe.network.width)  # the environment may name them
     return {
         "recipe": job.recipe.to_record(),
         "data": {
@@ -211,7 +212,7 @@ def _describe(job: Job, selection: Selection, ancestors: Sequence[Ancestor]) -> 
             "removed": selection.removed,
             "left_out": job.left_out,
         },
-        "weights": Path(job.weights).name if job.weights else None,
+        "weights": None if weights is None else weights.name,
         **({"learned_from": [one.name for one in ancestors]} if ancestors else {}),
         LENIENCY: {
             "skip_unreadable": job.skip_unreadable,
