@@ -9,17 +9,19 @@ A variant is a name, a model file and scores on the same slices, of models that 
 sources. Size and time are the file's; the networks are timed in turns on one thread, one prepared
 slice at a time, so that a busy machine slows all of them alike. AUC: level-matched for `tcga_lgg`,
 of all slices for `navoneel`; intervals, and paired differences from the first variant, 95 % by
-bootstrap over groups.
+bootstrap over groups. Below the table: verdicts that each row has in common with the row above.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from itertools import cycle, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from int8_folds import compare
 
 from tumorlens.evaluation.assessment import Part, evaluate_scores
 from tumorlens.evaluation.score_files import read_scores
@@ -77,7 +79,7 @@ def main() -> None:
         )
         for words, timing, own in zip(asked.variant, timings, tables, strict=True)
     ]
-    text = tabulate(variants)
+    text = tabulate(variants) + "".join(compare_rows(asked.variant, tables))
     asked.output.write_text(text, encoding="utf-8")
     print(text)
     if asked.plot:
@@ -128,6 +130,24 @@ def word_difference(part: Part, name: str) -> str:
     return ""
 
 
+def compare_rows(variants: list[list[str]], tables: list[list[Scores]]) -> Iterator[str]:
+    """A line for each row after the first: verdicts on `tcga_lgg` that the row above gives, too."""
+    sides = [
+        next((one for one in own if "tcga_lgg" in one.column("source")), None) for own in tables
+    ]
+    for (before, after), words in zip(pairwise(sides), variants[1:], strict=True):
+        if before is None or after is None:
+            continue
+        line = compare("", "", pick(after, "tcga_lgg", ""), pick(before, "tcga_lgg", ""))
+        share, low, high = (
+            100 * float(line[name]) for name in ("verdicts_equal", "verdicts_low", "verdicts_high")
+        )
+        yield (
+            f"{words[0]}: {share:.2f} % ({low:.2f}–{high:.2f}) of {line['slices']} verdicts as in "
+            f"the row above, {line['groups']} groups\n"
+        )
+
+
 def word_value(found: Found) -> str:
     """A value and, where there are groups enough, its interval."""
     if not found.groups:
@@ -157,7 +177,7 @@ def draw(variants: list[Variant], picture: Path) -> None:
     figure = open_picture(12, 4.4)
     fields = figure.subplots(1, len(FIGURES))
     for place, (axes, (source, sequence, name)) in enumerate(zip(fields, FIGURES, strict=True)):
-        for one, hue in zip(variants, HUES, strict=False):
+        for one, hue in zip(variants, cycle(HUES)):
             found, speed = one.figures[place], 1e3 * one.timing.median
             if found.low is not None:
                 axes.plot([speed, speed], [found.low, found.high], color=hue, alpha=0.5)
