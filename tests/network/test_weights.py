@@ -86,10 +86,8 @@ def test_wider_weights_are_narrowed(tmp_path):
 
 def test_narrowed_weights_are_not_frozen(tmp_path):
     file = write_weights(tmp_path / "wide.safetensors", width=0.5)
-    narrow = MobileNetV2(0.35)
-    narrow.freeze(4)
     with pytest.raises(DataError, match=r"first 4 layers are frozen; add --set network.frozen=0"):
-        load_backbone(narrow, file)
+        load_backbone(MobileNetV2(0.35), file, frozen=4)
 
 
 def test_channels_that_say_nothing_can_be_left_out_unnoticed():

@@ -83,3 +83,11 @@ def test_a_recalibration_tells_what_it_did():
     page = render_markdown(build_card_page(make_card(history=[entry]), drawn=False))
     assert "| found | 0.920 | 0.880 |" in page
     assert "Seen pictures were left out." in page
+
+
+def test_a_student_names_its_teachers(card):
+    taught = make_card(training=Training(learned_from=["model.onnx abc"]))
+    (initial,) = [item for item in CLAIM if item.number == "24"]
+    assert answer(initial, taught) == "started from, or taught by: model.onnx abc"
+    assert answer(initial, card) == NOT_ANSWERED
+    assert "model.onnx abc" in render_markdown(build_card_page(taught, drawn=False))

@@ -94,3 +94,14 @@ def test_a_forest_draws_so_many_lines_and_says_of_how_many():
     assert "part 0" in plot.svg
     assert f"part {MOST_LINES}<" not in plot.svg
     assert plot_forest({}) is None
+
+
+def test_a_teachers_part_is_named(tmp_path):
+    curves = tmp_path / "curves.csv"
+    curves.write_text(
+        "phase,epoch,learning_rate,train_total,train_teacher,validation_total,seconds\n"
+        "all,0,0.001,3.0,2.0,1.1,3.0\n",
+        encoding="utf-8",
+    )
+    assert "training, with the teacher's part" in plot_learning(curves, "a student").svg
+    assert "teacher" not in plot_learning(write_curves(tmp_path / "other.csv"), "no student").svg

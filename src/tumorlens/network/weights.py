@@ -55,12 +55,13 @@ def _find_in(folder: Path, width: float) -> Path:
     return next((path for path in (named, *wider) if path.is_file()), named)
 
 
-def load_backbone(backbone: MobileNetV2, path: Path | None) -> str:
+def load_backbone(backbone: MobileNetV2, path: Path | None, *, frozen: int = 0) -> str:
     """Fill a backbone with ImageNet weights; those of a wider one are narrowed.
 
     Args:
         backbone: to fill.
         path: of the weights; None: torchvision's published file, from its cache or the network.
+        frozen: first layers that training will leave as they are.
 
     Returns:
         Where the weights came from, for the record.
@@ -82,10 +83,10 @@ def load_backbone(backbone: MobileNetV2, path: Path | None) -> str:
                 f"{'no usual width' if width is None else f'the width {width}'}, and the recipe's "
                 f"network.width is {backbone.width}, which must not be larger; give other --weights"
             )
-        if backbone.frozen:
+        if frozen:
             raise DataError(
                 f"{origin}: weights of a wider network lose channels and want training, but the "
-                f"first {backbone.frozen} layers are frozen; add --set network.frozen=0"
+                f"first {frozen} layers are frozen; add --set network.frozen=0"
             )
         found = narrow_weights(found, backbone)
         origin += ", narrowed"

@@ -49,7 +49,8 @@ def _use(card: Card) -> str:
 
 def _sources(card: Card) -> str:
     sources = card.training.sources
-    return f"{len(sources)} sources: {', '.join(sources)}" if sources else ""
+    plural = "" if len(sources) == 1 else "s"
+    return f"{len(sources)} source{plural}: {', '.join(sources)}" if sources else ""
 
 
 def _removed(card: Card) -> str:
@@ -63,6 +64,11 @@ def _prepared(card: Card) -> str:
         f"tumorlens' prepare, version {spec.version}, {spec.size} x {spec.size} pixels; "
         "the same code in training and in use"
     )
+
+
+def _initial(card: Card) -> str:
+    learned = card.training.learned_from
+    return f"started from, or taught by: {'; '.join(learned)}" if learned else ""
 
 
 def _partition(card: Card) -> str:
@@ -198,7 +204,7 @@ CLAIM: tuple[Item, ...] = (
     Item("21", "intended size of the sample"),
     Item("22", "the model: inputs, outputs, layers", _network),
     Item("23", "software and versions", _libraries),
-    Item("24", "initial values of the parameters"),
+    Item("24", "initial values of the parameters", _initial),
     Item("25", "training: augmentation, hyperparameters", _augmented),
     Item("26", "choice of the final model"),
     Item("27", "ensembles"),

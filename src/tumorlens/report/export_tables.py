@@ -32,11 +32,16 @@ def print_parity(console: Console, report: ParityReport) -> None:
         console.print(Text(f"Missed: {miss}.", style="bold red"))
 
 
+_BUSY = 1.5
+"""Median over best from which other programs must have disturbed a measurement."""
+
+
 def print_benchmark(console: Console, benchmark: Benchmark) -> None:
     """Print the machine, what each model costs there, and how far the network is from the roof."""
     machine = benchmark.machine
     sets = ", ".join(machine.instructions) or "unknown instruction sets"
-    console.print(Text(f"{machine.processor}, {machine.cores} cores, {machine.system}: {sets}."))
+    cores = f"{machine.cores} core{'' if machine.cores == 1 else 's'}"
+    console.print(Text(f"{machine.processor}, {cores}, {machine.system}: {sets}."))
     console.print(Text(machine.integers))
     for numbers, peaks in benchmark.peaks.items():
         told = ", ".join(f"{peak / 1e9:.0f} on {number}" for number, peak in peaks.items())
@@ -46,6 +51,7 @@ def print_benchmark(console: Console, benchmark: Benchmark) -> None:
         "MB",
         "load ms",
         "network ms",
+        "best",
         "p95",
         "roofline ms",
         "of roofline",
@@ -54,6 +60,14 @@ def print_benchmark(console: Console, benchmark: Benchmark) -> None:
     )
     title = "The network: one prepared slice; slices/s in batches of 8"
     console.print(make_table(title, ("", *network), map(_show_network, results)))
+    if any(one.measured.network.median > _BUSY * one.measured.network.best for one in results):
+        console.print(
+            Text(
+                "Medians lie far above the best: this machine is busy with something else. Compare "
+                "the best, or measure again when it is quiet.",
+                style="yellow",
+            )
+        )
     title = "A slice in ONNX Runtime on one thread: from the bytes of a picture to a verdict"
     models = {one.file: one for one in reversed(results)}
     whole = ("prepare ms", "decode + network ms", "whole ms", "whole / (decode + network)", "mJ")
@@ -68,6 +82,7 @@ def _show_network(one: Result) -> tuple[str, ...]:
         f"{one.measured.bytes / 1e6:.2f}",
         f"{1e3 * measured.load:.0f}",
         f"{1e3 * network.median:.2f}",
+        f"{1e3 * network.best:.2f}",
         f"{1e3 * network.p95:.2f}",
         f"{1e3 * one.roofline:.2f}",
         f"{one.roofline / network.median:.0%}",

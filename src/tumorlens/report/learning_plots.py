@@ -64,9 +64,9 @@ def _draw_curves(
     epochs = list(range(1, len(rows) + 1))
     training, validation, faint = hues
     marker = "o" if len(rows) < 4 else None
-    above.plot(
-        epochs, _column(rows, "train_total"), color=training, marker=marker, label="training"
-    )
+    taught = any(float(row.get("train_teacher") or 0) for row in rows)
+    label = "training, with the teacher's part" if taught else "training"
+    above.plot(epochs, _column(rows, "train_total"), color=training, marker=marker, label=label)
     above.plot(
         epochs, _column(rows, "validation_total"), color=validation, marker=marker,
         label="held-out groups",

@@ -96,6 +96,7 @@ def _show_model(card: Card, sha256: str) -> Iterator[Block]:
         "recipe": str(training.recipe.get("name", "")),
         "made with": ", ".join(f"{name} {version}" for name, version in training.versions.items()),
         "made from": card.made_from or "",
+        "started from or taught by": "; ".join(training.learned_from),
         "SHA-256": sha256,
     }
     rows = tuple((name, value) for name, value in facts.items() if value)

@@ -131,7 +131,8 @@ def train_model(job: Job) -> Outcome:
     torch.manual_seed(recipe.seed)  # before the head gets its random weights
     network = build_network(recipe)
     inherits = weights is not None and weights.suffix == ".onnx"
-    origin = "" if inherits else load_backbone(network.backbone, weights)
+    frozen = recipe.network.frozen
+    origin = "" if inherits else load_backbone(network.backbone, weights, frozen=frozen)
     open_folder(job.folder, _describe(job, selection, ancestors))
     prepared, unreadable = _prepare(job, selection)
     kept, validation, dropped = _part(job, prepared)
