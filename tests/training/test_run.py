@@ -304,7 +304,7 @@ def test_layers_of_narrowed_weights_are_not_frozen(tmp_path):
     data = write_class_folders(tmp_path / "data", 12)
     wide = write_weights(tmp_path / "wide.safetensors", width=0.5)
     job = make_job(data, tmp_path / "run", wide, make_recipe(network={"frozen": 4}))
-    with pytest.raises(DataError, match="first 4 layers are frozen; add --set network.frozen=0"):
+    with pytest.raises(DataError, match=r"first 4 layers are frozen; add --set network.frozen=0"):
         train_model(job)
 
 

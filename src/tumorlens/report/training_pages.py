@@ -33,7 +33,7 @@ def build_training_page(
     recipe, data = described["recipe"], described["data"]
     lead = (
         f"{recipe.get('summary', '')} {data['slices']:,} slices of {data['groups']:,} groups from "
-        f"{len(data['sources']):,} sources."
+        f"{len(data['sources']):,} source{'' if len(data['sources']) == 1 else 's'}."
     )
     warned: tuple[Section, ...] = ()
     if copies:
