@@ -1,7 +1,8 @@
 """Milliseconds from the bytes of a JPEG to verdict and heat map on the page of examples/web.
 
 Headless chromium, one thread of WebAssembly, after the model has loaded; needs `npm install
-onnxruntime-web` in examples/web. Prints best and median of all runs but the first ten.
+onnxruntime-web` in examples/web. Prints the first run, and best and median of all but the first
+ten.
 
     python benchmarks/browser.py --picture slice.jpg --times 60
 """
@@ -120,6 +121,7 @@ def main() -> None:
         lay_site(Path(place), picture, find_model(options.model))
         (Path(place) / "timed.html").write_text(PAGE.replace("TIMES", str(options.times)))
         taken = listen(Path(place), "timed.html", 60 + options.times)
+    print(f"the first picture after loading: {taken[0][0]:.1f} ms")
     columns = zip(*taken[WARM_UP:], strict=True)
     for name, column in zip(("whole", "read", "judge", "draw"), columns, strict=True):
         print(f"{name:6} best {min(column):6.1f} ms, median {statistics.median(column):6.1f} ms")

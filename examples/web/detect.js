@@ -6,6 +6,7 @@ import { prepare } from "./prepare.js";
 ort.env.wasm.wasmPaths = new URL("./node_modules/onnxruntime-web/dist/", import.meta.url).href;
 ort.env.wasm.numThreads = 1;
 
+const WARM_UP = 3; // runs before the first picture, which would otherwise wait for the compiler
 const PREPROCESS = 1; // the version that prepare.js is
 const SMALLEST = 16, MOST_PIXELS = 100_000_000; // sides and pixels, as in Python
 
@@ -18,7 +19,9 @@ export class Detector {
     const card = readCard(bytes);
     if (card.preprocess.version !== PREPROCESS)
       throw new Error(`${url}: wants preprocess version ${card.preprocess.version}, this page has ${PREPROCESS}`);
-    return new Detector(card, await ort.InferenceSession.create(bytes));
+    const detector = new Detector(card, await ort.InferenceSession.create(bytes));
+    for (let i = 0; i < WARM_UP; i++) await detector.judge(paintSlope());
+    return detector;
   }
 
   constructor(card, session) {
@@ -39,6 +42,11 @@ export class Detector {
     const [, rows, columns] = activation.dims;
     return { verdict, tumor, unfamiliarity: far, activation: activation.data, rows, columns, size, toPixels };
   }
+}
+
+/** Something to judge before there is a picture. */
+function paintSlope(side = 512) {
+  return { pixels: Float32Array.from({ length: side * side }, (_, i) => i % side), width: side, height: side };
 }
 
 /** Grey values of a picture, as Pillow makes them: transparency lies over black. */
