@@ -7,6 +7,7 @@ const SHARED = 0.06;
 const CONTRAST = 0.12;
 const LINE_GAP = 6;
 const MARGIN = 1.08;
+const ORDINARY = [2 ** -10, 2 ** 100];
 
 /**
  * @param {Float32Array} pixels H rows of W values
@@ -17,6 +18,7 @@ const MARGIN = 1.08;
  * @returns {{image: Float32Array, toPixels: number[][]}} S x S in [0, 1], and the affine back
  */
 export function prepare(pixels, width, height, size, spacing = [1, 1]) {
+  pixels = scaleValues(pixels);
   const head = findHead(pixels, width, height);
   const aspect = spacing[0] / spacing[1];
   const [x0, y0, x1, y1] = head.box;
@@ -38,6 +40,16 @@ export function prepare(pixels, width, height, size, spacing = [1, 1]) {
   }
   const toPixels = [[step, 0, across.start], [0, step / aspect, down.start]];
   return { image, toPixels };
+}
+
+/** Pixels whose largest value is tiny or huge, times a power of two: the unit does not matter. */
+function scaleValues(pixels) {
+  const largest = pixels.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  if (largest === 0 || (largest >= ORDINARY[0] && largest < ORDINARY[1])) return pixels;
+  let factor = 1;
+  while (largest * factor >= 1) factor /= 2;
+  while (largest * factor < 0.5) factor *= 2;
+  return pixels.map((value) => value * factor);
 }
 
 function findHead(pixels, width, height) {

@@ -21,6 +21,8 @@ const slices = {
   tall: { ...paint(80, 100, head), spacing: [2, 1] },
   large: paint(240, 300, (x, y) => head(Math.floor(x / 3), Math.floor(y / 3))),
   bright: paint(80, 100, (x, y) => 500 - 2 * head(x, y)),
+  faint: paint(80, 100, (x, y) => head(x, y) * 1e-12),
+  huge: paint(80, 100, (x, y) => head(x, y) * 1e36),
   soft: paint(80, 100, (x, y) => Math.max(0, 240 - Math.floor(radius(x, y) / 500))),
 };
 

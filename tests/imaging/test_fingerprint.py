@@ -1,5 +1,7 @@
 """Descriptors and fingerprints: the same for a copy, another for another head."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -41,6 +43,13 @@ def test_turning_a_descriptor_is_turning_the_picture():
 def test_a_descriptor_has_length_one_and_a_blank_picture_none():
     assert np.linalg.norm(describe_head(as_slice(paint_brain(2)))) == pytest.approx(1)
     assert not describe_frame(as_slice(np.full((40, 40), 7, np.uint8))).any()
+
+
+@pytest.mark.parametrize("describe", [describe_head, describe_frame])
+def test_a_copy_in_another_unit_has_the_same_descriptor(describe):
+    slice_ = as_slice(paint_brain(2))
+    tiny = replace(slice_, pixels=slice_.pixels * np.float32(1e-12))
+    np.testing.assert_allclose(describe(tiny), describe(slice_), atol=1e-4)
 
 
 def test_the_basis_is_orthonormal():

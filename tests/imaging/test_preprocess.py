@@ -16,7 +16,7 @@ from hypothesis.extra.numpy import arrays
 from builders import AXIAL, write_dicom, write_nifti, write_picture
 from painter import paint_slice
 from tumorlens.finding import SliceInfo
-from tumorlens.imaging.preprocess import PreprocessSpec, place, prepare
+from tumorlens.imaging.preprocess import PreprocessSpec, place, prepare, scale_values
 from tumorlens.imaging.readers import read_slices
 from tumorlens.imaging.slices import Slice
 
@@ -53,6 +53,8 @@ def paint_vector(name):
         return head.repeat(3, 0).repeat(3, 1), None
     if name == "soft":
         return np.maximum(0, 240 - (25 * (2 * x - 79) ** 2 + 16 * (2 * y - 99) ** 2) // 500), None
+    if name in ("faint", "huge"):
+        return head * {"faint": 1e-12, "huge": 1e36}[name], None
     if name == "bright":
         return 500 - 2 * head, None
     return head, None
@@ -61,7 +63,10 @@ def paint_vector(name):
 VECTORS = json.loads(re.search(r"```json\n(.*?)```", PAGE.read_text("utf-8"), re.S)[1])
 
 
-@pytest.mark.parametrize("name", ["head", "framed", "labelled", "tall", "large", "bright", "soft"])
+NAMES = ["head", "framed", "labelled", "tall", "large", "bright", "faint", "huge", "soft"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_golden_values_of_the_page(name):
     prepared = prepare_pixels(*paint_vector(name))
     vector = VECTORS[name]
@@ -72,7 +77,7 @@ def test_golden_values_of_the_page(name):
 
 
 def test_every_vector_of_the_page_is_tested():
-    assert set(VECTORS) == {"head", "framed", "labelled", "tall", "large", "bright", "soft"}
+    assert set(VECTORS) == set(NAMES)
 
 
 # The head is found
@@ -192,6 +197,21 @@ def test_scale_and_offset_of_intensities_do_not_matter(scale, offset, seed):
     changed = prepare_pixels((pixels + offset) * scale)
     np.testing.assert_allclose(changed.to_pixels, plain.to_pixels, atol=1e-9)
     np.testing.assert_allclose(changed.image, plain.image, atol=2e-3)
+
+
+@pytest.mark.parametrize("power", [-44, -38, -20, -12, -9, -6, -3, 3, 20, 36])
+def test_the_unit_of_intensities_does_not_matter(power):
+    pixels = np.pad(paint_slice(1, tumor=True).pixels, ((20, 70), (40, 30))).astype(np.float64)
+    plain, changed = prepare_pixels(pixels), prepare_pixels(pixels * 10.0**power)
+    np.testing.assert_allclose(changed.to_pixels, plain.to_pixels, atol=1e-9)
+    # Below 1e-38 float32 has few digits left; at 1e-44 the values are whole steps of 1.4e-45.
+    np.testing.assert_allclose(changed.image, plain.image, atol=5e-2 if power == -44 else 2e-5)
+
+
+def test_ordinary_values_are_not_touched():
+    pixels = paint_slice(1, tumor=True).pixels.astype(np.float32)
+    assert scale_values(pixels) is pixels
+    assert scale_values(np.zeros((2, 2), np.float32)).max() == 0
 
 
 def test_one_displayed_slice_prepares_alike_from_png_dicom_and_nifti(tmp_path):

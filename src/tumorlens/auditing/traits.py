@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
@@ -16,7 +16,7 @@ from tumorlens.data.rows import Row
 from tumorlens.errors import InputError
 from tumorlens.imaging.encoding import FORMATS, Encoding, read_encoding
 from tumorlens.imaging.marks import find_marks, locate_head
-from tumorlens.imaging.preprocess import Head, PreprocessSpec, prepare
+from tumorlens.imaging.preprocess import Head, PreprocessSpec, prepare, scale_values
 from tumorlens.imaging.readers import iterate_slices, read_slice
 from tumorlens.imaging.slices import Slice
 from tumorlens.model.session import Session
@@ -155,6 +155,7 @@ def read_frames(rows: Sequence[Row]) -> Iterator[Slice | InputError]:
 def _measure(
     row: Row, slice_: Slice, encoding: Encoding, spec: PreprocessSpec, session: Session | None
 ) -> Traits:
+    slice_ = replace(slice_, pixels=scale_values(slice_.pixels))
     pixels, head = slice_.pixels, locate_head(slice_)
     prepared = prepare(slice_, spec).image
     marks = len(find_marks(slice_, head))

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tumorlens.imaging.preprocess import find_head
+from tumorlens.imaging.preprocess import find_head, scale_values
 from tumorlens.imaging.slices import Slice
 
 __all__ = [
@@ -70,16 +70,17 @@ Box = tuple[float, float, float, float]
 
 def describe_head(slice_: Slice) -> Array:
     """Descriptor (24, 24) of the head that `prepare` would crop."""
-    picture = Image.fromarray(slice_.pixels)
+    picture = Image.fromarray(scale_values(slice_.pixels))
     head = find_head(picture)
     return _describe(picture, head.box, head.dark, head.bright)
 
 
 def describe_frame(slice_: Slice) -> Array:
     """Descriptor (24, 24) of the whole picture: it survives any change of contrast."""
-    dark, bright = np.percentile(slice_.pixels, (1, 99)).tolist()
-    height, width = slice_.pixels.shape
-    return _describe(Image.fromarray(slice_.pixels), (0, 0, width, height), dark, bright)
+    pixels = scale_values(slice_.pixels)
+    dark, bright = np.percentile(pixels, (1, 99)).tolist()
+    height, width = pixels.shape
+    return _describe(Image.fromarray(pixels), (0, 0, width, height), dark, bright)
 
 
 def turn_descriptors(descriptors: Array) -> Array:

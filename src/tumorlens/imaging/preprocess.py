@@ -1,6 +1,7 @@
 """`prepare`: from a slice to what the network takes, the same in training and in use.
 
-Version 1, in five steps (docs/preprocess.md holds them with test vectors):
+Version 1, in five steps (docs/preprocess.md holds them with test vectors), after tiny or huge
+values were brought into an ordinary range:
 
 1. thumbnail: box averages over blocks, so that no side is longer than about 96;
 2. frame: edge rows and columns of one value are trimmed, in turns, until none is left;
@@ -14,7 +15,7 @@ Version 1, in five steps (docs/preprocess.md holds them with test vectors):
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, floor
+from math import ceil, floor, frexp
 from typing import NamedTuple
 
 import msgspec
@@ -24,7 +25,15 @@ from PIL import Image
 
 from tumorlens.imaging.slices import Slice
 
-__all__ = ["PREPROCESS_VERSIONS", "Prepared", "PreprocessSpec", "find_head", "place", "prepare"]
+__all__ = [
+    "PREPROCESS_VERSIONS",
+    "Prepared",
+    "PreprocessSpec",
+    "find_head",
+    "place",
+    "prepare",
+    "scale_values",
+]
 
 PREPROCESS_VERSIONS = (1,)
 """Versions that this program can run; a model names the one that it was trained with."""
@@ -33,7 +42,7 @@ _THUMBNAIL = 96
 _CONTRAST = 0.12  # share of the range by which the head differs from the background
 _FLAT = 0.08  # share of the range within which an edge row counts as one value
 _LINE_GAP = 6  # thumbnail pixels between solid parts and a line that belongs to them: the scalp
-_WIDEST = 1e38
+_ORDINARY = (2.0**-10, 2.0**100)  # the largest value of a slice that is taken as it is
 _ROWS_AT_ONCE = 16
 _MARGIN = 0.04  # share of the head's longer side left around it
 
@@ -99,12 +108,7 @@ def prepare(slice_: Slice, spec: PreprocessSpec) -> Prepared:
     Returns:
         The (1, S, S) image and the affine back to pixels of the slice.
     """
-    with np.errstate(over="ignore"):  # a difference beyond float32 is as large as it needs to be
-        return _prepare(slice_, spec)
-
-
-def _prepare(slice_: Slice, spec: PreprocessSpec) -> Prepared:
-    picture = Image.fromarray(slice_.pixels)
+    picture = Image.fromarray(scale_values(slice_.pixels))
     head = find_head(picture)
     row, column = slice_.info.spacing_mm or (1.0, 1.0)
     to_pixels, inner, outer = _fit(head.box, row / column, picture.size, spec.size)
@@ -113,14 +117,22 @@ def _prepare(slice_: Slice, spec: PreprocessSpec) -> Prepared:
     )
     image = np.full((1, spec.size, spec.size), head.background, np.float32)
     image[0, outer[1] : outer[3], outer[0] : outer[2]] = np.asarray(resized)
-    dark, bright = head.dark, head.bright
-    if bright - dark > _WIDEST:  # such a difference is no float32
-        image *= np.float32(0.25)
-        dark, bright = dark / 4, bright / 4
-    image -= dark
-    image /= bright - dark
+    image -= head.dark
+    image /= head.bright - head.dark
     np.clip(image, 0.0, 1.0, out=image)
     return Prepared(image, to_pixels)
+
+
+def scale_values(pixels: Array) -> Array:
+    """Pixels whose largest value is tiny or huge, times a power of two that makes it 0.5 to 1.
+
+    So the unit of the values does not matter: such a product is exact. Ordinary ones are given back
+    as they are.
+    """
+    largest = max(float(pixels.max()), -float(pixels.min()))
+    if largest == 0 or _ORDINARY[0] <= largest < _ORDINARY[1]:
+        return pixels
+    return np.asarray(np.ldexp(pixels, -frexp(largest)[1]))
 
 
 def place(plane: npt.NDArray[np.uint8], prepared: Prepared) -> npt.NDArray[np.uint8]:
