@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
@@ -103,6 +104,53 @@ def test_arrays_of_three_dimensions() -> None:
     np.testing.assert_array_equal(colors.pixels, GREY)
 
 
+COLORS = np.stack([GREY, GREY, GREY], axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("array", "count"),
+    [
+        (GREY[..., np.newaxis], 1),
+        (GREY[np.newaxis], 1),
+        (GREY[np.newaxis, ..., np.newaxis], 1),
+        (GREY[np.newaxis, np.newaxis], 1),
+        (np.stack([GREY[..., np.newaxis]] * 2), 2),
+        (np.stack([GREY[np.newaxis]] * 5), 5),
+        (np.stack([COLORS] * 2), 2),
+        (np.stack([np.moveaxis(COLORS, -1, 0)] * 2), 2),
+    ],
+    ids=["HW1", "1HW", "1HW1", "11HW", "NHW1", "N1HW", "NHW3", "N3HW"],
+)
+def test_channel_axes_of_keras_opencv_and_torch(array, count) -> None:
+    slices = list(read_object(array))
+    assert [one.info.frame for one in slices] == list(range(count))
+    for one in slices:
+        np.testing.assert_array_equal(one.pixels, GREY)
+        assert one.info.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("shape", "note"),
+    [
+        ((3, 32, 40), r"3 planes were taken as slices; give colors as \(H, W, 3\)"),
+        ((64, 64, 40), r"64 slices of 40 x 64; if slices are last, give np\.moveaxis"),
+        ((20, 64, 64), None),
+    ],
+)
+def test_a_shape_that_may_mean_two_things_is_noted(shape, note) -> None:
+    array = np.random.default_rng(0).integers(0, 99, shape)
+    slices = list(read_object(array))
+    assert len(slices) == shape[0]
+    for one in slices:
+        assert one.info.notes == () if note is None else re.search(note, one.info.notes[0])
+
+
+def test_slices_or_odd_channels_at_the_end_get_the_next_step() -> None:
+    for last in (2, 10):
+        with pytest.raises(InputError, match=r"channels last; give .*np\.moveaxis"):
+            list(read_object(np.zeros((64, 80, last))))
+
+
 def test_a_slice_is_no_view_of_the_callers_array() -> None:
     array = GREY.astype(np.float32)
     (slice_,) = read_object(array)
@@ -137,7 +185,8 @@ def test_other_objects_are_a_mistake_of_the_call(x) -> None:
         (GREY.astype(complex), "complex"),
         (np.zeros(5), "shape"),
         (np.zeros((0, 40)), "shape"),
-        (np.zeros((2, 3, 32, 40)), "shape"),
+        (np.zeros((2, 5, 32, 40)), "shape"),
+        (np.zeros((1, 1, 1, 32, 40)), "shape"),
         (np.zeros((4, 4)), "only 4 x 4"),
         (np.zeros((32, 40)), "constant"),
         (np.full((32, 40), np.nan), "finite"),

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from tumorlens.errors import InputError, UsageError
-from tumorlens.finding import SliceInfo
+from tumorlens.imaging.arrays import read_array
 from tumorlens.imaging.contents import HEAD_BYTES, describe, is_file, open_file, sniff
 from tumorlens.imaging.filemeta import DIRECTORY, read_file_meta
 from tumorlens.imaging.limits import DEFAULT_LIMITS, Limits
@@ -26,7 +25,6 @@ from tumorlens.imaging.raster import convert_picture, read_picture, read_picture
 from tumorlens.imaging.series import keep_visible
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.sources import find_sources, name_file
-from tumorlens.imaging.voxels import clean_pixels, to_luminance
 
 __all__ = ["iterate_slices", "read_object", "read_slice", "read_slices"]
 
@@ -100,8 +98,8 @@ def read_object(x: Any, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Slice]:
     """Slices of an object in memory.
 
     Args:
-        x: bytes of a file; an ndarray (H, W), (n, H, W) of axial slices, or either with 3 or 4
-            colors last; a PIL image; a pydicom ``Dataset``; a nibabel image; or a path.
+        x: bytes of a file; an ndarray as `arrays.read_array` takes it; a PIL image; a pydicom
+            ``Dataset``; a nibabel image; or a path.
 
     Raises:
         InputError: it holds nothing that can be read; named ``<bytes>``, ``<array>``, ….
@@ -182,7 +180,7 @@ def _read_any(x: Any, limits: Limits) -> Iterator[Item]:
     elif isinstance(x, (bytes, bytearray, memoryview)):
         yield from _read_stream(io.BytesIO(x), "<bytes>", limits)
     elif isinstance(x, np.ndarray):
-        yield from _read_array(x, limits)
+        yield from read_array(x, limits)
     elif isinstance(x, Image.Image):
         yield convert_picture(x, getattr(x, "filename", "") or "<picture>", limits)
     elif _comes_from(x, "pydicom"):
@@ -198,33 +196,6 @@ def _read_any(x: Any, limits: Limits) -> Iterator[Item]:
             f"cannot read a {type(x).__name__}; give a path, bytes, an ndarray, a PIL image, "
             "a pydicom Dataset or a nibabel image"
         )
-
-
-def _read_array(array: npt.NDArray[Any], limits: Limits) -> Iterator[Item]:
-    path = "<array>"
-    if array.dtype.kind not in "biuf":
-        raise InputError(path, f"holds {array.dtype} values", "give integers or floats")
-    if np.ma.is_masked(
-        array
-    ):  # what is masked is no value: background, like all that is not finite
-        array = np.ma.filled(array.astype(np.float64), np.nan)
-    if array.ndim in (3, 4) and array.shape[-1] in (3, 4) and array.size:
-        limits.check_slice(path, *array.shape[-3:-1])
-        rows = array.reshape(-1, *array.shape[-2:])
-        array = to_luminance(rows).reshape(array.shape[:-1])
-    if array.ndim not in (2, 3) or 0 in array.shape:
-        raise InputError(path, f"has shape {array.shape}", "give (H, W), (H, W, 3) or (n, H, W)")
-    limits.check_slice(path, *array.shape[-2:])
-    plane = "axial" if array.ndim == 3 else None
-    for frame, values in enumerate(array[np.newaxis] if array.ndim == 2 else array):
-        try:
-            pixels, notes = clean_pixels(values, path)
-        except InputError as error:
-            yield error
-        else:
-            # A copy, so that the slice stays what it was when the caller writes to the array.
-            pixels = pixels.copy() if np.shares_memory(pixels, array) else pixels
-            yield Slice(pixels, SliceInfo(path=path, frame=frame, plane=plane, notes=notes))
 
 
 def _peek(stream: BinaryIO) -> bytes:
