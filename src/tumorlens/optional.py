@@ -8,7 +8,7 @@ from types import ModuleType
 
 from tumorlens.errors import MissingExtra
 
-__all__ = ["EXTRAS", "installed_extras", "load"]
+__all__ = ["EXTRAS", "FIRST", "installed_extras", "load"]
 
 EXTRAS: dict[str, tuple[str, ...]] = {
     "evaluate": (
@@ -22,6 +22,13 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 }
 """Extra -> the modules it brings, by import name. All others include ``evaluate``."""
 
+FIRST = {"usearch": "onnxruntime"}
+"""Module -> what must be loaded before it, by import name.
+
+usearch's wheels for Linux hold the C++ library and offer its symbols to the whole process. One that
+is loaded later takes their numbers of locale facets for its own, and ONNX Runtime ends in SIGSEGV.
+Loaded first, it has its own."""
+
 
 def load(module: str, purpose: str = "") -> ModuleType:
     """Import ``module`` (dotted), or raise `MissingExtra` with the pip line.
@@ -31,6 +38,8 @@ def load(module: str, purpose: str = "") -> ModuleType:
         purpose: what wants it, e.g. ``"twins"``; stands at the start of the message.
     """
     root = module.partition(".")[0]
+    if root in FIRST:
+        import_module(FIRST[root])
     try:
         return import_module(module)
     except ModuleNotFoundError as error:

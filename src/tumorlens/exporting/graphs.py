@@ -8,6 +8,7 @@ from typing import Any
 
 from tumorlens.errors import ModelFileError
 from tumorlens.model.contract import SEEN_KEY
+from tumorlens.model.runtime import load_runtime
 from tumorlens.optional import load
 
 __all__ = [
@@ -85,7 +86,7 @@ def open_at(model: Any, names: list[str], known: Collection[str] = ()) -> Any:
         names: of the tensors that it gives.
         known: tensors that need not be computed; those in the way are its inputs.
     """
-    import onnxruntime
+    onnxruntime = load_runtime()
 
     onnx = load("onnx")
     part = copy_graph(model)

@@ -15,6 +15,7 @@ from tumorlens.errors import ModelFileError, UsageError
 from tumorlens.model.card import parse_card
 from tumorlens.model.contract import CARD_KEY, INPUT, OUTPUTS, SEEN_KEY, check_shapes
 from tumorlens.model.instructions import overflows, read_cpuinfo
+from tumorlens.model.runtime import load_runtime
 
 __all__ = ["Outputs", "Session"]
 
@@ -150,8 +151,7 @@ def _read_model(path: Path) -> bytes:
 
 
 def _open_runtime(path: Path, data: bytes, threads: int | None, providers: Sequence[str]) -> Any:
-    import onnxruntime
-
+    onnxruntime = load_runtime()
     available = onnxruntime.get_available_providers()
     missing = [name for name in providers if name not in available]
     if missing:
