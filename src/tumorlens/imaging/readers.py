@@ -140,7 +140,7 @@ def _read_stream(
     head = _peek(stream)
     kind = sniff(head)
     if kind in ("nifti", "analyze") or _is_half(file):
-        from tumorlens.imaging.nifti import read_nifti
+        from tumorlens.imaging.volumes.nifti import read_nifti
 
         yield from read_nifti(stream, path, limits, file)
     elif kind == "raster":
@@ -159,7 +159,7 @@ def _is_half(file: Path | None) -> bool:
     """Bare voxels of a pair, which may begin with any bytes: the header beside them tells."""
     if file is None or not file.name.lower().endswith((".img", ".img.gz")):
         return False
-    from tumorlens.imaging.nifti import find_half
+    from tumorlens.imaging.volumes.nifti import find_half
 
     try:
         return is_file(find_half(file, "", ".hdr"))
@@ -188,7 +188,7 @@ def _read_any(x: Any, limits: Limits) -> Iterator[Item]:
 
         yield from read_dataset(x, str(getattr(x, "filename", None) or "<dataset>"), limits)
     elif _comes_from(x, "nibabel"):
-        from tumorlens.imaging.nifti import read_image
+        from tumorlens.imaging.volumes.nifti import read_image
 
         yield from read_image(x, x.get_filename() or "<image>", limits)
     else:

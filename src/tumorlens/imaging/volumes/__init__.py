@@ -1,0 +1,1 @@
+"""Volumes in a file of their own: NIfTI and its kin."""

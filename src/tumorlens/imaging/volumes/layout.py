@@ -1,0 +1,170 @@
+"""What a header says of its voxels, and the voxels read by it: one volume at a time.
+
+Never more is read than the file holds, so that a header that promises gigabytes costs nothing.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorlens.errors import InputError
+from tumorlens.finding import SliceInfo
+from tumorlens.imaging.geometry import Grid, arrange, choose_axis
+from tumorlens.imaging.limits import Limits
+from tumorlens.imaging.refusal import refuse
+from tumorlens.imaging.slices import Slice
+from tumorlens.imaging.voxels import clean_pixels, to_luminance
+
+__all__ = ["DAMAGED", "UNORIENTED", "Bytes", "Layout", "cut_volume", "read_volumes"]
+
+Bytes = BinaryIO | gzip.GzipFile
+
+DAMAGED = "is a damaged volume"
+UNORIENTED = "the header states no orientation: left and right unknown"
+_STEP = 1024**2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """What a header says of its voxels.
+
+    Attributes:
+        shape: (X, Y, Z) of one volume.
+        volumes: number of volumes: time points, echoes, directions.
+        dtype: of one voxel as stored.
+        offset: bytes before the first voxel.
+        scale: (slope, intercept) that make values of stored numbers.
+        grid: places of the voxels.
+        notes: on the orientation, where the header states none or contradicts itself.
+        sequence: where the name of the file says it.
+    """
+
+    shape: tuple[int, int, int]
+    volumes: int
+    dtype: np.dtype[Any]
+    offset: int
+    scale: tuple[float, float]
+    grid: Grid
+    notes: tuple[str, ...]
+    sequence: str | None
+
+    @property
+    def oriented(self) -> bool:
+        """Whether the header states an orientation."""
+        return UNORIENTED not in self.notes
+
+    @property
+    def volume_bytes(self) -> int:
+        """Size of one volume as stored."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+def read_volumes(
+    stream: Bytes, layout: Layout, path: str, limits: Limits, advice: str
+) -> Iterator[Slice | InputError]:
+    """Slices of the voxels in a stream, volume by volume.
+
+    Args:
+        stream: at its start, unzipped on the way.
+        layout: of its voxels.
+        path: how the caller named the file.
+        limits: a volume above them is refused before it is read.
+        advice: the next step where the voxels are damaged.
+
+    Raises:
+        InputError: cut short, damaged or too large.
+    """
+    with refuse(path, DAMAGED, advice):
+        _check_length(stream, layout, path)
+        limits.check_memory(path, layout.volume_bytes)
+        _skip(stream, layout.offset)
+    for index in range(layout.volumes):
+        with refuse(path, DAMAGED, advice):
+            volume = _read_volume(stream, layout)
+            if index == layout.volumes - 1:
+                _check_sum(stream)
+        yield from cut_volume(volume, layout, index, path, limits)
+
+
+def cut_volume(
+    volume: npt.NDArray[Any], layout: Layout, index: int, path: str, limits: Limits
+) -> Iterator[Slice | InputError]:
+    """Slices of volume number ``index``, values as the header scales them; bad ones as errors."""
+    through = choose_axis(layout.shape, layout.grid, limits.smallest_side)
+    arranged = arrange(volume, layout.grid, through)
+    count, rows, columns = arranged.slices.shape
+    limits.check_slice(path, rows, columns)
+    for number, values in enumerate(arranged.slices):
+        info = SliceInfo(
+            path=path,
+            frame=index * count + number,
+            position_mm=arranged.position_mm(number) if layout.oriented else None,
+            spacing_mm=arranged.spacing_mm,
+            sequence=layout.sequence,
+            plane=arranged.plane if layout.oriented else None,
+            sides_known=arranged.sides_known and not layout.notes,
+            notes=layout.notes,
+        )
+        try:
+            pixels, notes = clean_pixels(_scale(values, layout), path)
+        except InputError as error:
+            yield error
+        else:
+            yield Slice(pixels, replace(info, notes=info.notes + notes))
+
+
+def _check_length(stream: Bytes, layout: Layout, path: str) -> None:
+    """Refuse a plain file that is shorter than its header says; a zipped one tells on reading."""
+    if isinstance(stream, gzip.GzipFile):
+        return
+    size, needed = stream.seek(0, 2), layout.offset + layout.volumes * layout.volume_bytes
+    stream.seek(0)
+    if size < needed:
+        raise InputError(path, f"is cut short: {size:,} bytes of {needed:,}", "copy it anew")
+
+
+def _skip(stream: Bytes, count: int) -> None:
+    while count > 0 and (read := len(stream.read(min(count, _STEP)))):
+        count -= read
+
+
+def _read_volume(stream: Bytes, layout: Layout) -> npt.NDArray[Any]:
+    """One volume, in steps: pages that the file cannot fill are never touched."""
+    raw = np.empty(layout.volume_bytes, np.uint8)
+    at = 0
+    while at < raw.size:
+        step = stream.read(min(_STEP, raw.size - at))
+        if not step:
+            raise EOFError(f"cut short: {at:,} of {raw.size:,} bytes of a volume")
+        raw[at : at + len(step)] = np.frombuffer(step, np.uint8)
+        at += len(step)
+    return raw.view(layout.dtype).reshape(layout.shape, order="F")
+
+
+def _check_sum(stream: Bytes) -> None:
+    """Let gzip compare its checksum, which it does at the end; what may follow is let pass."""
+    try:
+        stream.read(1)
+    except EOFError:
+        return
+    except gzip.BadGzipFile as error:
+        if "Not a gzipped file" not in str(error):
+            raise
+
+
+def _scale(values: npt.NDArray[Any], layout: Layout) -> npt.NDArray[Any]:
+    """Stored numbers as the header's values; colors as luma."""
+    if values.dtype.names:
+        return to_luminance(np.stack([values[name] for name in values.dtype.names], axis=-1))
+    slope, intercept = layout.scale
+    if (slope, intercept) == (1.0, 0.0):
+        return values
+    with np.errstate(over="ignore", invalid="ignore"):
+        return values.astype(np.float32) * np.float32(slope) + np.float32(intercept)
