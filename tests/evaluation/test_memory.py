@@ -1,6 +1,8 @@
 """A model knows its training pictures again, and copies of them."""
 
 import base64
+import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
@@ -61,6 +63,23 @@ DAMAGED = ["no base64!", "QUJD", "chain:", "chain:x y", "chain:" + "0" * 40]
 def test_a_damaged_entry_names_the_file(text):
     with pytest.raises(ModelFileError, match=r"x\.onnx: its list of training pictures"):
         decode_memory(text, "x.onnx")
+
+
+def measure(text):
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelFileError, match=r"more than the 1,000,000 allowed"):
+            decode_memory(text, "x.onnx")
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_entry_that_swells_is_refused():
+    """150 MB of zeros in 150 kB, and a list that is too long as it stands."""
+    deflated = zlib.compress(bytes(150 * 2**20), 9)
+    assert measure("chain:" + base64.b85encode(deflated).decode()) < 100 * 2**20
+    measure(base64.b64encode(bytes(FINGERPRINT_BYTES * 1_000_001)).decode())
 
 
 def test_a_model_without_memory_cannot_tell(tmp_path):

@@ -27,6 +27,8 @@ from tumorlens.model.session import Session
 __all__ = ["decode_memory", "encode_memory", "recall"]
 
 _CHAIN = "chain:"  # a colon stands in no base64
+_MOST = 1_000_000  # fingerprints of one model: 32 MB
+_CHARACTERS = 5 * 2**18  # of base85 at a time: five stand for four bytes
 _LOOKED_AT = 20_000  # fingerprints among which the next is sought: time grows no faster than that
 
 Prints = npt.NDArray[np.uint8]
@@ -49,15 +51,22 @@ def decode_memory(text: str, path: str) -> Prints:
         path: of the model file, for messages.
 
     Raises:
-        ModelFileError: the entry is damaged.
+        ModelFileError: the entry is damaged, or holds more than a million pictures.
     """
     try:
-        return _decode(text)
+        data = _inflate(text) if text.startswith(_CHAIN) else _decode_plain(text)
+        if len(data) > _MOST * FINGERPRINT_BYTES:
+            raise ModelFileError(
+                f"{path}: its list of training pictures (tumorlens.seen) holds more than the "
+                f"{_MOST:,} allowed; get the model again"
+            )
+        prints = np.frombuffer(data, np.uint8).reshape(-1, FINGERPRINT_BYTES)
     except (binascii.Error, ValueError, zlib.error):
         raise ModelFileError(
             f"{path}: its list of training pictures (tumorlens.seen) is damaged: expected "
             f"{FINGERPRINT_BYTES} bytes a picture; get the model again"
         ) from None
+    return np.bitwise_xor.accumulate(prints, axis=0) if text.startswith(_CHAIN) else prints
 
 
 def recall(session: Session) -> Callable[[Slice], bool] | None:
@@ -72,14 +81,22 @@ def recall(session: Session) -> Callable[[Slice], bool] | None:
     return lambda slice_: is_seen(slice_, memory)
 
 
-def _decode(text: str) -> Prints:
-    plain = not text.startswith(_CHAIN)
-    if plain:
-        data = base64.b64decode(text, validate=True)
-    else:
-        data = zlib.decompress(base64.b85decode(text.removeprefix(_CHAIN)))
-    prints = np.frombuffer(data, np.uint8).reshape(-1, FINGERPRINT_BYTES)
-    return prints if plain else np.bitwise_xor.accumulate(prints, axis=0)
+def _decode_plain(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
+
+
+def _inflate(text: str) -> bytes:
+    """What a chain holds, piece by piece, up to a little more than is allowed."""
+    inflater, inflated = zlib.decompressobj(), bytearray()
+    for start in range(len(_CHAIN), len(text), _CHARACTERS):
+        room = _MOST * FINGERPRINT_BYTES + 1 - len(inflated)
+        if room <= 0:
+            return bytes(inflated)
+        piece = base64.b85decode(text[start : start + _CHARACTERS])
+        inflated += inflater.decompress(inflater.unconsumed_tail + piece, room)
+    if len(inflated) <= _MOST * FINGERPRINT_BYTES and not inflater.eof:
+        raise ValueError("cut short")
+    return bytes(inflated)
 
 
 def _order(prints: Prints) -> Prints:

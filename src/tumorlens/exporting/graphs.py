@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from tumorlens.errors import ModelFileError
 from tumorlens.model.contract import SEEN_KEY
+from tumorlens.model.graph import parse_model
 from tumorlens.model.runtime import load_runtime
 from tumorlens.optional import load
 
@@ -28,11 +28,7 @@ def load_graph(path: Path) -> Any:
     Raises:
         ModelFileError: the file is no ONNX model.
     """
-    onnx = load("onnx", "an export")
-    try:
-        model = onnx.load_model(str(path))
-    except Exception as error:  # protobuf raises its own
-        raise ModelFileError(f"{path}: is no ONNX model ({error})") from None
+    model = parse_model(path)
     for number, node in enumerate(model.graph.node):
         node.name = node.name or f"{node.op_type}_{number}"
     return model

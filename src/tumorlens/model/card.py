@@ -239,6 +239,8 @@ def parse_card(text: str | bytes, path: str) -> Card:
     """
     try:
         return msgspec.json.decode(text, type=Card)
+    except RecursionError:
+        raise ModelFileError(f"{path}: its card is nested too deeply to be one") from None
     except (msgspec.MsgspecError, ValueError) as error:
         raise ModelFileError(
             f"{path}: its card does not fit the schema: {error}; "

@@ -18,10 +18,25 @@ from tumorlens.model.contract import (
     UNFAMILIARITY,
     Calibration,
 )
+from tumorlens.model.reading import read_model
 from tumorlens.optional import load
 from tumorlens.writing import replace_when_done
 
-__all__ = ["read_calibration", "read_layers", "write_model"]
+__all__ = ["parse_model", "read_calibration", "read_layers", "write_model"]
+
+
+def parse_model(path: Path) -> Any:
+    """The model of a file as the onnx package holds it.
+
+    Raises:
+        ModelFileError: it is no ONNX model, or does not stand for itself; see `read_model`.
+    """
+    onnx = load("onnx", "rewriting a model file")
+    data = read_model(path)
+    try:
+        return onnx.load_model_from_string(data)
+    except Exception as error:  # protobuf raises its own
+        raise ModelFileError(f"{path}: is no ONNX model ({error})") from None
 
 
 def read_calibration(path: str | Path) -> Calibration:
@@ -30,7 +45,7 @@ def read_calibration(path: str | Path) -> Calibration:
     Raises:
         ModelFileError: the file is no ONNX model, or lacks an initializer of the contract.
     """
-    graph = _load(Path(path)).graph
+    graph = parse_model(Path(path)).graph
     scale, offset, unfamiliarity = (
         float(_array(graph, name, path).item()) for name in (SCALE, OFFSET, UNFAMILIARITY)
     )
@@ -50,7 +65,7 @@ def read_layers(path: str | Path) -> dict[str, npt.NDArray[np.float32]]:
     Raises:
         ModelFileError: the file is no ONNX model.
     """
-    graph = _load(Path(path)).graph
+    graph = parse_model(Path(path)).graph
     to_array = load("onnx.numpy_helper").to_array
     values = {one.name: to_array(one) for one in graph.initializer}
     layers = {name: value for name, value in values.items() if name.endswith(".weight")}
@@ -76,7 +91,7 @@ def write_model(
         ModelFileError: ``source`` is no model of the contract.
         UsageError: ``output`` exists, or cannot be written.
     """
-    model = _load(Path(source))
+    model = parse_model(Path(source))
     if calibration is not None:
         _set(model.graph, SCALE, calibration.scale, source)
         _set(model.graph, OFFSET, calibration.offset, source)
@@ -89,16 +104,6 @@ def write_model(
     load("onnx.helper").set_model_props(model, metadata)
     with replace_when_done(output, overwrite=overwrite) as partial:
         partial.write_bytes(model.SerializeToString())
-
-
-def _load(path: Path) -> Any:
-    onnx = load("onnx", "rewriting a model file")
-    try:
-        return onnx.load_model_from_string(path.read_bytes())
-    except FileNotFoundError:
-        raise ModelFileError(f"{path}: no such file") from None
-    except Exception as error:
-        raise ModelFileError(f"{path}: is no ONNX model ({error})") from None
 
 
 def _find(graph: Any, name: str, path: str | Path) -> Any:

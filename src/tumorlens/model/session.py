@@ -15,6 +15,7 @@ from tumorlens.errors import ModelFileError, UsageError
 from tumorlens.model.card import parse_card
 from tumorlens.model.contract import CARD_KEY, INPUT, OUTPUTS, SEEN_KEY, check_shapes
 from tumorlens.model.instructions import overflows, read_cpuinfo
+from tumorlens.model.reading import read_model
 from tumorlens.model.runtime import load_runtime
 
 __all__ = ["Outputs", "Session"]
@@ -74,7 +75,7 @@ class Session:
         sha256: str | None = None,
     ) -> None:
         self.path = Path(path)
-        data = _read_model(self.path)
+        data = read_model(self.path)
         self.sha256 = hashlib.sha256(data).hexdigest()
         if sha256 is not None and sha256 != self.sha256:
             raise ModelFileError(
@@ -83,7 +84,12 @@ class Session:
             )
         names = (providers,) if isinstance(providers, str) else providers
         self._runtime = _open_runtime(self.path, data, threads, names)
-        metadata = self._runtime.get_modelmeta().custom_metadata_map
+        try:
+            metadata = self._runtime.get_modelmeta().custom_metadata_map
+            inputs = {value.name: value.shape for value in self._runtime.get_inputs()}
+            outputs = {value.name: value.shape for value in self._runtime.get_outputs()}
+        except UnicodeDecodeError as error:
+            raise ModelFileError(f"{path}: holds text that is no UTF-8 ({error.reason})") from None
         if CARD_KEY not in metadata:
             raise ModelFileError(
                 f"{path}: has no card (metadata entry {CARD_KEY!r}); "
@@ -93,8 +99,8 @@ class Session:
         self._seen: str | None = metadata.get(SEEN_KEY)
         check_shapes(
             str(path),
-            {value.name: value.shape for value in self._runtime.get_inputs()},
-            {value.name: value.shape for value in self._runtime.get_outputs()},
+            inputs,
+            outputs,
             size=self.card.preprocess.size,
             classes=len(self.card.classes),
         )
@@ -134,20 +140,6 @@ class Session:
                 "or probabilities that do not sum to 1; the file is damaged: get it again"
             )
         return outputs
-
-
-def _read_model(path: Path) -> bytes:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise ModelFileError(
-            f"{path}: no such file; tumorlens info lists the bundled models"
-        ) from None
-    except OSError as error:
-        raise ModelFileError(f"{path}: cannot be read ({error.strerror})") from None
-    if not data:
-        raise ModelFileError(f"{path}: is empty, an ONNX model was expected")
-    return data
 
 
 def _open_runtime(path: Path, data: bytes, threads: int | None, providers: Sequence[str]) -> Any:

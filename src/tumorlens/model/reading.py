@@ -1,0 +1,170 @@
+"""The bytes of a model file, looked through before any library runs or follows them.
+
+ONNX Runtime and the onnx package read weights from wherever a file says: from the working folder,
+from ``../..``. The SHA-256 of a model would not cover them. Fields are those of ``onnx.proto``,
+https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, and of nothing else: what a stranger's file
+may do to this process should not hang on an optional library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tumorlens.errors import ModelFileError
+from tumorlens.model.contract import CARD_KEY
+from tumorlens.model.wire import Field, Reader
+
+__all__ = ["LARGEST_CARD", "LARGEST_METADATA", "LARGEST_MODEL", "read_model"]
+
+LARGEST_MODEL = 384 * 2**20
+"""Bytes of a model file. ONNX Runtime takes five times that to open it: 2 GiB."""
+
+LARGEST_METADATA = 64 * 2**20
+"""Bytes of all metadata entries: a million training pictures and the card."""
+
+LARGEST_CARD = 4 * 2**20
+"""Bytes of a card. The bundled model's has 37,000."""
+
+_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
+"""Operators that ONNX Runtime brings. Those of other domains come from a library of their own."""
+
+_OUTSIDE = frozenset({"EPContext"})
+"""Operators of these domains that run a file which lies beside the model."""
+
+_EXTERNAL_DATA, _DATA_LOCATION, _OPERATOR, _DOMAIN, _KEY, _VALUE = 13, 14, 4, 7, 1, 2
+
+_MESSAGES: Mapping[str, Mapping[int, str]] = {
+    "model": {7: "graph", 14: "entry", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse tensor"},
+    "node": {5: "attribute"},
+    "attribute": {
+        5: "tensor",
+        6: "graph",
+        10: "tensor",
+        11: "graph",
+        22: "sparse tensor",
+        23: "sparse tensor",
+    },
+    "tensor": {_EXTERNAL_DATA: "external data"},
+}
+"""Message -> number of a field -> the message that it holds."""
+
+
+def read_model(path: Path) -> bytes:
+    """The bytes of a model file that stands for itself.
+
+    Raises:
+        ModelFileError: it is missing, no file, too large or no ONNX model; its weights lie
+            elsewhere; or it uses operators or functions that ONNX Runtime does not bring.
+    """
+    data = _read_bytes(path)
+    if data[4:8] == b"ORTM":
+        raise ModelFileError(f"{path}: is in ONNX Runtime's own format; give the .onnx file")
+    try:
+        reason = _find_fault(Reader(data))
+    except ValueError as error:
+        raise ModelFileError(f"{path}: is no ONNX model that can run here ({error})") from None
+    if reason:
+        raise ModelFileError(f"{path}: {reason}")
+    return data
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        if path.exists() and not path.is_file():
+            kind = "a folder" if path.is_dir() else "no file"
+            raise ModelFileError(f"{path}: cannot be read, it is {kind}")
+        with path.open("rb") as stream:
+            data = stream.read(LARGEST_MODEL + 1)
+    except FileNotFoundError:
+        raise ModelFileError(
+            f"{path}: no such file; tumorlens info lists the bundled models"
+        ) from None
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        reason = getattr(error, "strerror", None) or error
+        raise ModelFileError(f"{path}: cannot be read ({reason})") from None
+    if not data:
+        raise ModelFileError(f"{path}: is empty, an ONNX model was expected")
+    if len(data) > LARGEST_MODEL:
+        raise ModelFileError(
+            f"{path}: has more than the {LARGEST_MODEL // 2**20} MiB that a model may have; "
+            "export a smaller network"
+        )
+    return data
+
+
+def _find_fault(reader: Reader) -> str:
+    """Why a model must not be opened, in a phrase; empty if it may."""
+    metadata = 0
+    open_ = [("model", 0, len(reader.data))]
+    while open_:
+        message, start, end = open_.pop()
+        fields = list(reader.read(start, end))
+        judge = _JUDGES.get(message)
+        if judge is not None and (reason := judge(reader, fields)):
+            return reason
+        metadata += end - start if message == "entry" else 0
+        if metadata > LARGEST_METADATA:
+            return f"holds more than the {LARGEST_METADATA // 2**20} MiB of metadata allowed"
+        inner = _MESSAGES.get(message, {})
+        open_ += [(inner[one.number], one.start, one.end) for one in fields if one.number in inner]
+    return ""
+
+
+def _judge_tensor(_: Reader, fields: list[Field]) -> str:
+    if any(one.number == _EXTERNAL_DATA for one in fields):
+        return ""  # refused where it is read, by its place
+    outside = any(one.number == _DATA_LOCATION and one.value for one in fields)
+    return _refuse_outside() if outside else ""
+
+
+def _judge_external(reader: Reader, fields: list[Field]) -> str:
+    words = {one.number: reader.text(one) for one in fields}
+    return _refuse_outside(words.get(_VALUE, "") if words.get(_KEY) == "location" else "")
+
+
+def _refuse_outside(place: str = "") -> str:
+    named = f" ({place!r})" if place else ""
+    return (
+        f"keeps weights in another file{named}, which its SHA-256 does not cover; save it as "
+        "one file: onnx.save_model(onnx.load(PATH), NEW)"
+    )
+
+
+def _judge_sparse(_: Reader, __: list[Field]) -> str:
+    return "holds sparse weights, which a few bytes make as large as they say; store them dense"
+
+
+def _judge_function(_: Reader, __: list[Field]) -> str:
+    return "defines functions of its own; export it with its functions inlined"
+
+
+def _judge_node(reader: Reader, fields: list[Field]) -> str:
+    domains = {reader.text(one) for one in fields if one.number == _DOMAIN}
+    if strange := domains - _DOMAINS:
+        return (
+            f"uses operators of {sorted(strange)[0]!r}, which come from a library of their own; "
+            f"use those of ONNX"
+        )
+    operators = {reader.text(one) for one in fields if one.number == _OPERATOR}
+    return _refuse_outside(*(operators & _OUTSIDE)) if operators & _OUTSIDE else ""
+
+
+def _judge_entry(reader: Reader, fields: list[Field]) -> str:
+    card = any(one.number == _KEY and reader.text(one) == CARD_KEY for one in fields)
+    size = max((one.end - one.start for one in fields if one.number == _VALUE), default=0)
+    if card and size > LARGEST_CARD:
+        return f"has a card of more than the {LARGEST_CARD // 2**20} MiB allowed"
+    return ""
+
+
+_JUDGES = {
+    "tensor": _judge_tensor,
+    "external data": _judge_external,
+    "sparse tensor": _judge_sparse,
+    "function": _judge_function,
+    "node": _judge_node,
+    "entry": _judge_entry,
+}
