@@ -255,3 +255,10 @@ def test_one_slice_is_asked_of_one_file(tmp_path):
         read_slice(tmp_path)
     with pytest.raises(InputError, match="no such file"):
         read_slice(tmp_path / "*.png")
+
+
+@pytest.mark.parametrize("scale", [1e-60, 1e-300, 1e60, 1e300])
+def test_doubles_that_no_float_can_hold_keep_their_picture(scale) -> None:
+    (slice_,) = read_object(GREY * scale)
+    np.testing.assert_allclose(slice_.pixels / slice_.pixels.max() * 250, GREY, atol=1e-4)
+    assert "to fit single precision" in slice_.info.notes[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import frexp
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ __all__ = ["BLANK", "NOT_FINITE", "clean_pixels", "is_blank", "to_luminance"]
 BLANK = "constant image, nothing to see"
 NOT_FINITE = "no voxel is finite (all NaN or infinite)"
 _STRIDE = 8
+_SINGLE = (2.0**-100, float(np.finfo(np.float32).max))
 
 _BT601 = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """Weights of red, green and blue in luma: ITU-R BT.601-7, section 2.5.1."""
@@ -49,23 +51,36 @@ def clean_pixels(
 ) -> tuple[npt.NDArray[np.float32], tuple[str, ...]]:
     """Finite float32 pixels, and a note on what had to be mended.
 
-    Non-finite voxels become background: the smallest finite value, or 0 if that is smaller.
+    Non-finite voxels become background: the smallest finite value, or 0 if that is smaller. Values
+    of double precision that single precision cannot hold are multiplied by a power of two.
 
     Raises:
         InputError: no value is finite.
     """
+    values, notes = _fit_single_precision(values)
     with np.errstate(over="ignore", invalid="ignore"):
         pixels = np.ascontiguousarray(values, dtype=np.float32)
     if values.dtype.kind in "biu":
-        return pixels, ()
+        return pixels, notes
     finite = np.isfinite(pixels)
     count = int(finite.size - np.count_nonzero(finite))
     if not count:
-        return pixels, ()
+        return pixels, notes
     if count == finite.size:
         raise InputError(path, NOT_FINITE, "export it anew")
     background = min(np.float32(0), pixels[finite].min())
-    return np.where(finite, pixels, background), (f"{count} non-finite voxels set to background",)
+    notes = (*notes, f"{count} non-finite voxels set to background")
+    return np.where(finite, pixels, background), notes
+
+
+def _fit_single_precision(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
+    if values.dtype.kind != "f" or values.dtype.itemsize <= 4:
+        return values, ()
+    largest = float(np.abs(values).max(where=np.isfinite(values), initial=0.0))
+    if largest == 0 or _SINGLE[0] <= largest <= _SINGLE[1]:
+        return values, ()
+    power = -frexp(largest)[1]
+    return np.ldexp(values, power), (f"values multiplied by 2^{power} to fit single precision",)
 
 
 def _is_constant(values: npt.NDArray[Any]) -> bool:

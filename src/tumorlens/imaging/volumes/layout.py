@@ -16,19 +16,20 @@ import numpy.typing as npt
 
 from tumorlens.errors import InputError
 from tumorlens.finding import SliceInfo
-from tumorlens.imaging.geometry import Grid, arrange, choose_axis
+from tumorlens.imaging.geometry import arrange, choose_axis
 from tumorlens.imaging.limits import Limits
 from tumorlens.imaging.refusal import refuse
 from tumorlens.imaging.slices import Slice
+from tumorlens.imaging.volumes.spaces import Space
 from tumorlens.imaging.voxels import clean_pixels, to_luminance
 
-__all__ = ["DAMAGED", "UNORIENTED", "Bytes", "Layout", "cut_volume", "read_volumes"]
+__all__ = ["DAMAGED", "Bytes", "Layout", "cut_volume", "read_volumes"]
 
 Bytes = BinaryIO | gzip.GzipFile
 
 DAMAGED = "is a damaged volume"
-UNORIENTED = "the header states no orientation: left and right unknown"
 _STEP = 1024**2
+_SINGLE = (1e-20, 1e20)  # slopes that single precision bears
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,8 +42,8 @@ class Layout:
         dtype: of one voxel as stored.
         offset: bytes before the first voxel.
         scale: (slope, intercept) that make values of stored numbers.
-        grid: places of the voxels.
-        notes: on the orientation, where the header states none or contradicts itself.
+        space: where its voxels lie.
+        notes: what else the header says that had to be mended.
         sequence: where the name of the file says it.
     """
 
@@ -51,14 +52,9 @@ class Layout:
     dtype: np.dtype[Any]
     offset: int
     scale: tuple[float, float]
-    grid: Grid
+    space: Space
     notes: tuple[str, ...]
     sequence: str | None
-
-    @property
-    def oriented(self) -> bool:
-        """Whether the header states an orientation."""
-        return UNORIENTED not in self.notes
 
     @property
     def volume_bytes(self) -> int:
@@ -97,20 +93,21 @@ def cut_volume(
     volume: npt.NDArray[Any], layout: Layout, index: int, path: str, limits: Limits
 ) -> Iterator[Slice | InputError]:
     """Slices of volume number ``index``, values as the header scales them; bad ones as errors."""
-    through = choose_axis(layout.shape, layout.grid, limits.smallest_side)
-    arranged = arrange(volume, layout.grid, through)
+    space = layout.space
+    through = choose_axis(layout.shape, space.grid, limits.smallest_side)
+    arranged = arrange(volume, space.grid, through)
     count, rows, columns = arranged.slices.shape
     limits.check_slice(path, rows, columns)
     for number, values in enumerate(arranged.slices):
         info = SliceInfo(
             path=path,
             frame=index * count + number,
-            position_mm=arranged.position_mm(number) if layout.oriented else None,
+            position_mm=arranged.position_mm(number) if space.used else None,
             spacing_mm=arranged.spacing_mm,
             sequence=layout.sequence,
-            plane=arranged.plane if layout.oriented else None,
-            sides_known=arranged.sides_known and not layout.notes,
-            notes=layout.notes,
+            plane=arranged.plane if space.used else None,
+            sides_known=arranged.sides_known and space.sure,
+            notes=space.notes + layout.notes,
         )
         try:
             pixels, notes = clean_pixels(_scale(values, layout), path)
@@ -167,4 +164,6 @@ def _scale(values: npt.NDArray[Any], layout: Layout) -> npt.NDArray[Any]:
     if (slope, intercept) == (1.0, 0.0):
         return values
     with np.errstate(over="ignore", invalid="ignore"):
-        return values.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+        if _SINGLE[0] < abs(slope) < _SINGLE[1]:
+            return values.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+        return values.astype(np.float64) * slope + intercept

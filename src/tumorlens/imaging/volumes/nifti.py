@@ -9,7 +9,8 @@ import gzip
 import logging
 import math
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,27 +21,26 @@ from nibabel.spatialimages import HeaderDataError
 
 from tumorlens.errors import InputError
 from tumorlens.imaging.contents import is_file, open_file
-from tumorlens.imaging.geometry import Grid
 from tumorlens.imaging.limits import Limits
 from tumorlens.imaging.refusal import refuse
 from tumorlens.imaging.sequences import guess_sequence
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.volumes.layout import (
     DAMAGED,
-    UNORIENTED,
     Bytes,
     Layout,
     cut_volume,
     read_volumes,
 )
+from tumorlens.imaging.volumes.spaces import RAS_TO_LPS, Space, find_space, tell_missing
 
 __all__ = ["find_half", "read_image", "read_nifti"]
 
+Floats = npt.NDArray[np.float64]
+
 _BROKEN = "has a broken NIfTI header"
-_CONTRADICTION = "sform and qform disagree: the sform is used, left and right are not sure"
+_NEGATIVE = "negative voxel sizes, of which the sign is left out: left and right are not sure"
 _ADVICE = "check the file with nib-ls, or export it anew"
-_RAS_TO_LPS = np.array([-1.0, -1.0, 1.0])
-_SAME_DIRECTION = 0.5  # cosine between an axis of the sform and of the qform: 60 degrees
 _LARGEST_OFFSET = 64 * 1024**2  # bytes of header extensions before the voxels
 _SEVERE = 40  # of nibabel's header checks: what makes the voxels unreadable
 _HEADERS = (
@@ -74,8 +74,10 @@ def read_nifti(
     is_voxels = file is not None and file.name.lower().endswith((".img", ".img.gz"))
     head = open_file(find_half(file, path, ".hdr"), path) if is_voxels else nullcontext(stream)
     with refuse(path, _BROKEN, _ADVICE), head as block:
-        header, single = _parse_header(_unzip(block), path)
-        layout = _lay_out(header, path, single=single)
+        header, raw, single = _parse_header(_unzip(block), path)
+        layout = _lay_out(header, raw, path, single=single)
+    if not (single or is_voxels) and path.lower().endswith((".nii", ".nii.gz")):
+        raise InputError(path, "has a NIfTI header without the magic of a single file", _ADVICE)
     with _open_voxels(stream, path, file, here=single or is_voxels) as data:
         yield from read_volumes(_unzip(data), layout, path, limits, _ADVICE)
 
@@ -88,11 +90,10 @@ def read_image(image: Any, path: str, limits: Limits) -> Iterator[Slice | InputE
     """
     with refuse(path, "is no volume that can be read", _ADVICE):
         shape, volumes = _split_shape(image.shape, path)
-        codes = [image.header.get(key, 1) for key in ("sform_code", "qform_code")]
-        grid, oriented = _place(image.affine, image.header, oriented=any(codes))
         dtype = np.dtype(image.get_data_dtype())
-        notes = _note(image.header, oriented=oriented)
-        layout = Layout(shape, volumes, dtype, 0, (1.0, 0.0), grid, notes, None)
+        layout = Layout(
+            shape, volumes, dtype, 0, (1.0, 0.0), _find_space_of_image(image, shape), (), None
+        )
         limits.check_memory(path, layout.volume_bytes)
     for index in range(volumes):
         with refuse(path, DAMAGED, _ADVICE):
@@ -127,32 +128,31 @@ def _unzip(stream: BinaryIO) -> Bytes:
     return gzip.GzipFile(fileobj=stream) if magic == b"\x1f\x8b" else stream
 
 
-def _parse_header(stream: Bytes, path: str) -> tuple[Any, bool]:
-    """nibabel's header, checked, and whether the voxels follow it in the same file."""
+def _parse_header(stream: Bytes, path: str) -> tuple[Any, Any, bool]:
+    """nibabel's header, checked and mended; as it was before that; and whether the voxels follow
+    in the same file."""
     block = stream.read(_HEADERS[2].sizeof_hdr)
     kind = next((kind for kind in _HEADERS if kind.may_contain_header(block)), None)
     if kind is None:
         raise InputError(path, _BROKEN, _ADVICE)
-    header = kind(block[: kind.sizeof_hdr], check=False)
+    raw = kind(block[: kind.sizeof_hdr], check=False)
+    header = raw.copy()
     header.check_fix(logger=_log, error_level=_SEVERE)
     single = "magic" in header and header["magic"].item().startswith(b"n+")
-    return header, single
+    return header, raw, single
 
 
-def _lay_out(header: Any, path: str, *, single: bool) -> Layout:
+def _lay_out(header: Any, raw: Any, path: str, *, single: bool) -> Layout:
     shape, volumes = _split_shape(header.get_data_shape(), path)
-    oriented = bool(header.get("sform_code", 0) or header.get("qform_code", 0))
-    grid, oriented = _place(header.get_best_affine() if oriented else None, header, oriented)
+    space = _find_space(raw, shape)
     dtype, offset = header.get_data_dtype(), header.get_data_offset()
     if dtype.kind not in "iufV":
         raise InputError(path, f"has {dtype.name} voxels", "store magnitudes as float32")
     if not (header.single_vox_offset if single else 0) <= offset <= _LARGEST_OFFSET:
         raise InputError(path, f"{_BROKEN} (voxels at byte {offset})", _ADVICE)
-    slope, intercept = header.get_slope_inter()
-    scale = (1.0 if slope is None else float(slope), float(intercept or 0.0))
+    scale, notes = _read_scale(header)
     sequence = guess_sequence(path.replace("\\", "/").rpartition("/")[2])
-    notes = _note(header, oriented=oriented)
-    return Layout(shape, volumes, dtype, offset, scale, grid, notes, sequence)
+    return Layout(shape, volumes, dtype, offset, scale, space, notes, sequence)
 
 
 def _split_shape(shape: tuple[int, ...], path: str) -> tuple[tuple[int, int, int], int]:
@@ -164,28 +164,59 @@ def _split_shape(shape: tuple[int, ...], path: str) -> tuple[tuple[int, int, int
     return (x, y, z), math.prod(sizes[3:])
 
 
-def _place(affine: Any, header: Any, oriented: bool) -> tuple[Grid, bool]:
-    """The grid; without a stated orientation the radiological order that Analyze assumes."""
-    if oriented:
-        lps = _RAS_TO_LPS[:, np.newaxis] * np.asarray(affine, np.float64)[:3]
-        return Grid(lps[:, 3], lps[:, :3]), True
-    zooms = np.resize(np.array([*header.get_zooms()[:3], 1.0], np.float64), 3)
-    zooms = np.where(np.isfinite(zooms) & (zooms > 0), zooms, 1.0)
-    return Grid(np.zeros(3), np.diag(zooms * (1, -1, 1))), False
+def _find_space(raw: Any, shape: tuple[int, ...]) -> Space:
+    """The sform, else the qform, else the bare order of the voxels.
+
+    Args:
+        raw: nibabel's header as it stands in the file; its sizes are mended here.
+        shape: (X, Y, Z).
+    """
+    sizes = np.array(raw["pixdim"][1:4], np.float64)
+    stated = {}
+    if raw.get("sform_code", 0) > 0:
+        stated["sform"] = RAS_TO_LPS * raw.get_sform()[:3]
+    if raw.get("qform_code", 0) > 0:
+        stated["qform"] = RAS_TO_LPS * _read_qform(raw)
+    space = find_space(stated, np.abs(sizes), shape)
+    notes = tell_missing(np.abs(sizes), shape) if space.used == "qform" else ()
+    if space.used == "sform" or not (sizes < 0).any():
+        return replace(space, notes=space.notes + notes)
+    # Older programs said so that a picture is mirrored; NIfTI knows no negative sizes.
+    return replace(space, sure=False, notes=(*space.notes, *notes, _NEGATIVE))
 
 
-def _note(header: Any, *, oriented: bool) -> tuple[str, ...]:
-    """What is doubtful about the orientation."""
-    if not oriented:
-        return (UNORIENTED,)
-    if not (header.get("sform_code", 0) and header.get("qform_code", 0)):
-        return ()
-    with suppress(HeaderDataError):  # a senseless qform contradicts nothing
-        both = (header.get_sform()[:3, :3], header.get_qform()[:3, :3])
-        first, second = (steps / np.linalg.norm(steps, axis=0) for steps in both)
-        if ((first * second).sum(axis=0) < _SAME_DIRECTION).any():
-            return (_CONTRADICTION,)
-    return ()
+def _find_space_of_image(image: Any, shape: tuple[int, ...]) -> Space:
+    """The affine, unless a NIfTI header says that there is none; else the qform."""
+    header, stated = image.header, {}
+    if image.affine is not None and any(header.get(key, 1) for key in ("sform_code", "qform_code")):
+        stated["affine"] = RAS_TO_LPS * np.asarray(image.affine, np.float64)[:3]
+    if header.get("qform_code", 0):
+        stated["qform"] = RAS_TO_LPS * _read_qform(header.copy())
+    sizes = np.resize(np.array([*header.get_zooms()[:3], np.nan], np.float64), 3)
+    return find_space(stated, sizes, shape)
+
+
+def _read_qform(header: Any) -> Floats:
+    """(3, 4); NaN where the quaternion makes no sense. Sizes that are not stated count 1 mm."""
+    handed, sizes = header["pixdim"][0], np.abs(header["pixdim"][1:4])
+    header["pixdim"][0] = -1 if handed == -1 else 1
+    header["pixdim"][1:4] = np.where(np.isfinite(sizes) & (sizes > 0), sizes, 1.0)
+    try:
+        return np.asarray(header.get_qform()[:3], np.float64)
+    except (HeaderDataError, ValueError):
+        return np.full((3, 4), np.nan)
+
+
+def _read_scale(header: Any) -> tuple[tuple[float, float], tuple[str, ...]]:
+    """(slope, intercept), and a note on what makes no sense. By the standard, 0 scales nothing."""
+    slope = float(header.get("scl_slope", 0.0))
+    intercept = float(header.get("scl_inter", 0.0))
+    if slope == 0 or not np.isfinite(slope):
+        notes = () if slope == 0 or np.isnan(slope) else (f"scl_slope is {slope}: not applied",)
+        return (1.0, 0.0), notes
+    if not np.isfinite(intercept):
+        return (slope, 0.0), (f"scl_inter is {intercept}: not applied",)
+    return (slope, intercept), ()
 
 
 def _pick_volume(data: Any, index: int, dimensions: int) -> npt.NDArray[Any]:

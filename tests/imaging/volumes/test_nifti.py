@@ -143,6 +143,13 @@ def test_a_header_is_not_read_as_voxels(tmp_path, offset) -> None:
         list(read_slices(path))
 
 
+@pytest.mark.parametrize("magic", [b"", b"ni1", b"xyz"])
+def test_a_single_file_without_its_magic_is_told(tmp_path, magic) -> None:
+    path = write_header(tmp_path / "a.nii", magic=magic)
+    with pytest.raises(InputError, match="without the magic of a single file"):
+        list(read_slices(path))
+
+
 def test_orientations_that_contradict_each_other_tell_no_sides(tmp_path) -> None:
     mirrored = {"qform_code": 1, "quatern_b": 0, "quatern_c": 0, "quatern_d": 0}
     path = write_header(tmp_path / "a.nii", pixdim=[1, 1, 1, 1, 0, 0, 0, 0], **mirrored)

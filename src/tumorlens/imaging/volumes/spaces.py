@@ -1,0 +1,142 @@
+"""Where the voxels of a volume lie: which of the orientations that a header states is used.
+
+A header may state several, and any of them may be senseless: all zero, not finite, flat. The first
+that makes sense is used; without one the order of the voxels is kept and no side is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorlens.imaging.geometry import Grid
+
+__all__ = ["RAS_TO_LPS", "Space", "find_space", "tell_missing"]
+
+RAS_TO_LPS = np.array([[-1.0], [-1.0], [1.0]])
+"""Signs that turn NIfTI's patient system, x to the right and y to the front, into DICOM's."""
+
+_UNSTATED = "the header states no orientation: left and right unknown"
+_OTHER_SIZES = "voxels of {1} by the {0}, of {2} by their sizes: the latter are used"
+_SAME_DIRECTION = 0.5  # cosine between an axis of two orientations: 60 degrees
+_SAME_SIZE = 1.3  # ratio of two sizes of a voxel; affines to a standard head stretch by less
+_FARTHEST = 1e5  # mm from the scanner's centre: what lies beyond is no position
+
+Affine = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Space:
+    """Where the voxels of a volume lie.
+
+    Attributes:
+        grid: places of the voxels.
+        used: name of the orientation that is used; None if none makes sense.
+        sure: whether left and right are known beyond doubt.
+        notes: what was doubtful or mended, a sentence each.
+    """
+
+    grid: Grid
+    used: str | None
+    sure: bool
+    notes: tuple[str, ...]
+
+
+def find_space(stated: Mapping[str, Affine], sizes: Affine, shape: tuple[int, ...]) -> Space:
+    """The first orientation that makes sense and, if one does, agrees with the sizes.
+
+    Args:
+        stated: name -> (3, 4) from voxels to LPS in mm, the most trusted first.
+        sizes: (3,) mm between voxels as the header states them apart from that; not finite, zero
+            or negative where it does not.
+        shape: (X, Y, Z); along a single voxel no size is missed.
+    """
+    usable = {name: affine for name, affine in stated.items() if _spans_space(affine[:, :3])}
+    if not usable:
+        known = np.where(_are_sizes(sizes), sizes, 1.0)
+        # The radiological order that Analyze assumes: x to the patient's left, y to the front.
+        grid = Grid(np.zeros(3), np.diag(known * (1, -1, 1)))
+        return Space(grid, None, False, (_tell_loss(stated), *tell_missing(sizes, shape)))
+    agreeing = [name for name in usable if _agrees(usable[name], sizes, shape)]
+    used = next(iter(agreeing or usable))
+    affine = usable[used]
+    steps, notes = affine[:, :3], [*_tell_lost(stated, usable, used)]
+    if not agreeing:
+        lengths = np.linalg.norm(steps, axis=0)
+        known = np.where(np.array(shape) > 1, sizes, lengths)
+        notes.append(_OTHER_SIZES.format(used, _name_size(lengths), _name_size(known)))
+        steps = steps / lengths * known
+    origin, misplaced = _find_origin(affine[:, 3])
+    contradiction = _contradict(usable, used)
+    notes += [*misplaced, *contradiction]
+    return Space(Grid(origin, steps), used, not contradiction, tuple(notes))
+
+
+def tell_missing(sizes: Affine, shape: tuple[int, ...]) -> tuple[str, ...]:
+    """A note on sizes that are not stated, for which 1 mm is taken."""
+    known = _are_sizes(sizes)
+    missed = [str(axis + 1) for axis in range(3) if not known[axis] and shape[axis] > 1]
+    return (f"no voxel size along axis {', '.join(missed)}: 1 mm is assumed",) if missed else ()
+
+
+def _spans_space(steps: Affine) -> bool:
+    try:
+        Grid(np.zeros(3), np.asarray(steps, np.float64))
+    except ValueError:
+        return False
+    return True
+
+
+def _are_sizes(sizes: Affine) -> npt.NDArray[np.bool_]:
+    return np.asarray(np.isfinite(sizes) & (sizes > 0))
+
+
+def _agrees(affine: Affine, sizes: Affine, shape: tuple[int, ...]) -> bool:
+    """Whether the steps are as long as the sizes stated apart from them, which ITK and FSL take.
+
+    Sizes of 1 mm throughout are what programs write that know none; an axis of one voxel has none.
+    """
+    several = np.array(shape) > 1
+    sizes, lengths = sizes[several], np.linalg.norm(affine[:, :3], axis=0)[several]
+    if not _are_sizes(sizes).all() or (sizes == 1).all():
+        return True
+    return bool(np.abs(np.log(sizes / lengths)).max() <= np.log(_SAME_SIZE))
+
+
+def _tell_loss(stated: Mapping[str, Affine]) -> str:
+    if not stated:
+        return _UNSTATED
+    verb = "makes" if len(stated) == 1 else "make"
+    return f"the {' and the '.join(stated)} {verb} no sense: left and right unknown"
+
+
+def _tell_lost(
+    stated: Mapping[str, Affine], usable: Mapping[str, Affine], used: str
+) -> Iterator[str]:
+    """Notes on what would have been used before ``used``."""
+    for name in list(stated)[: list(stated).index(used)]:
+        fault = "has other voxel sizes than the header" if name in usable else "makes no sense"
+        yield f"the {name} {fault}: the {used} is used"
+
+
+def _name_size(sizes: Affine) -> str:
+    return " x ".join(f"{size:.3g}" for size in sizes.tolist()) + " mm"
+
+
+def _find_origin(origin: Affine) -> tuple[Affine, tuple[str, ...]]:
+    if np.isfinite(origin).all() and np.abs(origin).max() <= _FARTHEST:
+        return origin, ()
+    return np.zeros(3), ("the place of the first voxel makes no sense: positions count from it",)
+
+
+def _contradict(usable: Mapping[str, Affine], used: str) -> tuple[str, ...]:
+    if len(usable) < 2:
+        return ()
+    (first, a), (second, b) = list(usable.items())[:2]
+    cosines = [affine[:, :3] / np.linalg.norm(affine[:, :3], axis=0) for affine in (a, b)]
+    if ((cosines[0] * cosines[1]).sum(axis=0) >= _SAME_DIRECTION).all():
+        return ()
+    return (f"{first} and {second} disagree: the {used} is used, left and right are not sure",)
