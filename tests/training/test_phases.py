@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,7 +104,7 @@ def test_two_processes_train_one_network_and_leave_it_here(prepared, tmp_path, p
     assert any(name.startswith("backbone.") for name in changed)
     assert any(name.startswith("head.") for name in changed)
     name = f"checkpoints/{'best-0' if patience else '0'}.ckpt"
-    kept = torch.load(tmp_path / name, weights_only=False)["state_dict"]
+    kept = torch.load(tmp_path / name, weights_only=True)["state_dict"]
     kept = {key.removeprefix("network."): value for key, value in kept.items()}
     assert differing({key: kept[key] for key in state}, state) == []
     assert [row["epoch"] for row in read_curves(tmp_path)] == ["0", "1"]
@@ -155,6 +156,58 @@ def test_a_broken_training_resumes_to_the_same_bits(prepared, whole, tmp_path, m
     assert drop_seconds(read_curves(tmp_path)) == drop_seconds(read_curves(whole[1]))
 
 
+def test_a_plateau_with_patience_resumes_to_the_same_bits(prepared, tmp_path, monkeypatch):
+    """The state of every callback and schedule is kept in plain numbers and texts."""
+    head, rest = make_recipe().to_record()["phases"]
+    rest = {**rest, "schedule": "plateau", "patience": 5, "epochs": 3}
+    recipe = make_recipe(phases=[head, rest])
+    unbroken = train(prepared, tmp_path / "whole", recipe)
+    with monkeypatch.context() as patch:
+        patch.setattr(Draws, "_make_batch", break_with(ValueError("broken"), epoch=2))
+        with pytest.raises(ValueError, match="broken"):
+            train(prepared, tmp_path / "broken", recipe)
+    assert differing(unbroken, train(prepared, tmp_path / "broken", recipe)) == []
+
+
+class Payload:
+    """What a pickle may do to whoever opens it."""
+
+    def __init__(self, trace):
+        self.trace = trace
+
+    def __reduce__(self):
+        return Path.touch, (self.trace,)
+
+
+@pytest.mark.parametrize("name", ["0.pt", "0.ckpt"])
+@pytest.mark.parametrize("wrapped", [False, True], ids=["bare", "among weights"])
+def test_a_planted_checkpoint_runs_nothing(prepared, whole, tmp_path, name, wrapped):
+    checkpoints = tmp_path / "run" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    payload = Payload(tmp_path / "ran")
+    content = torch.load(whole[1] / "checkpoints" / name, weights_only=True) if wrapped else None
+    torch.save({**content, "more": payload} if wrapped else payload, checkpoints / name)
+    with pytest.raises(DataError, match=rf"{name}: .*nothing of it was run .*remove it"):
+        train(prepared, tmp_path / "run")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("content", [{"a": torch.zeros(2)}, [1, 2]], ids=["others", "a list"])
+def test_weights_of_another_network_are_told(prepared, tmp_path, content):
+    (tmp_path / "checkpoints").mkdir()
+    torch.save(content, tmp_path / "checkpoints/0.pt")
+    with pytest.raises(DataError, match=r"0\.pt: does not hold the weights of this run"):
+        train(prepared, tmp_path)
+
+
+def test_a_checkpoint_cut_short_is_told(prepared, whole, tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    data = (whole[1] / "checkpoints/0.pt").read_bytes()
+    (tmp_path / "checkpoints/0.pt").write_bytes(data[: len(data) // 2])
+    with pytest.raises(DataError, match=r"0\.pt: is damaged"):
+        train(prepared, tmp_path)
+
+
 def test_a_phase_that_broke_in_its_first_epoch_begins_alike(prepared, whole, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Draws, "_make_batch", break_with(ValueError("broken"), epoch=0))
@@ -191,7 +244,7 @@ def test_patience_keeps_the_best_epoch(prepared, tmp_path):
     state = train(prepared, tmp_path, make_recipe(average=0.0, phases=[phase]))
     losses = [float(row["validation_total"]) for row in read_curves(tmp_path)]
     assert len(losses) < 9
-    best = torch.load(tmp_path / "checkpoints/best-0.ckpt", weights_only=False)
+    best = torch.load(tmp_path / "checkpoints/best-0.ckpt", weights_only=True)
     assert best["epoch"] == int(np.argmin(losses))
     kept = {name.removeprefix("network."): value for name, value in best["state_dict"].items()}
     assert differing(state, kept) == []

@@ -60,7 +60,7 @@ def read_run(folder: Path) -> dict[str, Any]:
 def _is_same(file: Path, description: dict[str, Any]) -> bool:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return False
     return _compare(found) == _compare(description)
 

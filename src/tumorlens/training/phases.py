@@ -31,7 +31,7 @@ from tumorlens.training.recipe import Recipe
 from tumorlens.training.teaching import Teachers
 from tumorlens.writing import open_when_done, replace_when_done
 
-__all__ = ["CURVES", "Hardware", "count_seconds", "run_phases"]
+__all__ = ["CURVES", "Hardware", "count_seconds", "load_checkpoint", "run_phases"]
 
 CURVES = "curves.csv"
 WATCHED = 512
@@ -109,7 +109,7 @@ def run_phases(
         teachers: that the network learns from beside the labels, if there are any.
 
     Raises:
-        DataError: the disk is full.
+        DataError: the disk is full, or a checkpoint of the folder is not what it should be.
     """
     if hardware.threads:
         torch.set_num_threads(hardware.threads)
@@ -123,11 +123,13 @@ def run_phases(
     for number, phase in enumerate(recipe.phases):
         done = checkpoints / f"{number}.pt"
         if done.exists():
-            network.load_state_dict(torch.load(done, weights_only=True))
+            _fill(network, load_checkpoint(done), done)
             continue
         draws = Draws(prepared, training, recipe, number)
         module = TumorModule(network, recipe, phase, draws, teachers)
         resume = checkpoints / f"{number}.ckpt"
+        if resume.exists():
+            load_checkpoint(resume)  # Lightning loads it again, and would not say what is wrong
         with _quiet(), _explain_full_disk(checkpoints), _pass_interrupts_on():
             trainer = _make_trainer(recipe, phase, number, folder, hardware)
             trainer.fit(
@@ -135,12 +137,38 @@ def run_phases(
                 train_dataloaders=module.train_dataloader(),
                 val_dataloaders=held_out,
                 ckpt_path=str(resume) if resume.exists() else None,
-                weights_only=False if resume.exists() else None,
+                weights_only=True,  # a folder from a stranger runs no code
             )
             if phase.patience:
                 _load_best(network, checkpoints / f"best-{number}.ckpt")
             with replace_when_done(done) as partial:
                 torch.save(network.state_dict(), partial)
+
+
+def load_checkpoint(path: Path) -> Any:
+    """What a checkpoint holds: tensors, numbers, texts and their lists, and no code.
+
+    Raises:
+        DataError: it is damaged, or holds something else.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged archives raise whatever their parts do
+        raise DataError(
+            f"{path}: is damaged, or no checkpoint of tumorlens: nothing of it was run "
+            f"({type(error).__name__}); remove it, or the whole folder, and train again"
+        ) from None
+
+
+def _fill(network: TumorNetwork, state: Any, path: Path) -> None:
+    try:
+        network.load_state_dict(state)
+    except (AttributeError, RuntimeError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(
+            f"{path}: does not hold the weights of this run ({reason}); remove it, or the whole "
+            "folder, and train again"
+        ) from None
 
 
 def count_seconds(folder: Path) -> float:
@@ -171,6 +199,7 @@ def _make_trainer(
     if recipe.average:
         callbacks.append(MovingAverage(recipe.average))
     return lightning.Trainer(
+        default_root_dir=checkpoints,  # on a cluster it looks for checkpoints there, too
         accelerator=hardware.device,
         devices=hardware.devices,
         strategy=hardware.strategy,
@@ -188,14 +217,10 @@ def _make_trainer(
 
 def _load_best(network: TumorNetwork, checkpoint: Path) -> None:
     """After a phase with patience, the weights of its best epoch."""
-    state = torch.load(checkpoint, weights_only=False)["state_dict"]
-    network.load_state_dict(
-        {
-            name.removeprefix("network."): value
-            for name, value in state.items()
-            if name.startswith("network.")
-        }
-    )
+    state = load_checkpoint(checkpoint)["state_dict"]
+    prefix = "network."
+    own = {key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)}
+    _fill(network, own, checkpoint)
 
 
 class _HeldOut:

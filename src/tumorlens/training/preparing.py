@@ -136,7 +136,7 @@ def prepare_rows(
 
 
 def _reopen(rows: tuple[Row, ...], images: str, marks: str, *others: Any) -> PreparedRows:
-    planes = (np.load(file, mmap_mode="r")[: len(rows)] for file in (images, marks))
+    planes = (np.load(file, "r", allow_pickle=False)[: len(rows)] for file in (images, marks))
     return PreparedRows(rows, *planes, *others)
 
 
