@@ -120,7 +120,8 @@ def test_spacing_follows_the_turn(tmp_path) -> None:
 
 def test_other_modalities_are_noted(tmp_path) -> None:
     slice_ = read_one(builders.write_dicom(tmp_path / "a", PIXELS, Modality="CT"))
-    assert slice_.info.notes == ("modality CT, not MR",) and slice_.info.sequence is None
+    assert slice_.info.notes == ("modality CT, not MR: its verdict means nothing",)
+    assert slice_.info.sequence is None
 
 
 def test_each_frame_has_its_own_scale(tmp_path) -> None:

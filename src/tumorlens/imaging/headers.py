@@ -15,6 +15,7 @@ import numpy as np
 
 from tumorlens.finding import SliceInfo
 from tumorlens.imaging.geometry import Grid, arrange, grid_of_slice
+from tumorlens.imaging.modality import doubt_body_part, doubt_contrast, doubt_modality
 from tumorlens.imaging.sequences import guess_sequence
 from tumorlens.imaging.series import Place
 
@@ -132,8 +133,6 @@ class FrameHeader:
         """Everything that the file tells; ``place`` holds what `arrange` found."""
         dataset = self.dataset
         modality = _text(dataset, "Modality")
-        if modality not in ("", "MR"):
-            notes = (*notes, f"modality {modality}, not MR")
         return SliceInfo(
             path=path,
             frame=self.index,
@@ -142,9 +141,35 @@ class FrameHeader:
             patient=_hash_patient(dataset),
             sequence=_guess_sequence(dataset) if modality in ("", "MR") else None,
             window=self.window,
-            notes=notes,
+            notes=(*self._doubts(modality), *notes),
             **{"spacing_mm": self.spacing, **place},
         )
+
+    def _doubts(self, modality: str) -> Iterator[str]:
+        """What speaks against a plain MRI of the head, in sentences."""
+        description = _text(self.dataset, "SeriesDescription")
+        yield from filter(
+            None,
+            (
+                doubt_modality(modality, _text(self.dataset, "SOPClassUID")),
+                doubt_contrast(self._contrast_words(), description),
+                doubt_body_part(self._name_part()),
+            ),
+        )
+
+    def _contrast_words(self) -> Iterator[str]:
+        for item in self._items("MRImageFrameTypeSequence"):
+            for keyword in ("FrameType", "ImageType"):
+                yield from _texts(item, keyword)[2:]
+            yield from _texts(item, "ComplexImageComponent")
+
+    def _name_part(self) -> str:
+        """Body part as the file says it: the anatomic region, which is coded, comes first."""
+        for item in self._items("FrameAnatomySequence"):
+            for region in _sequence(item, "AnatomicRegionSequence")[:1]:
+                if meaning := _text(region, "CodeMeaning"):
+                    return meaning
+        return _text(self.dataset, "BodyPartExamined")
 
     def _items(self, macro: str) -> Iterator[DataSet]:
         if macro:
@@ -215,6 +240,16 @@ def _text(dataset: DataSet, keyword: str) -> str:
         return " ".join(str(dataset.get(keyword) or "").split())[:_LONGEST_TEXT]
     except Exception:  # a broken value may fail in any converter
         return ""
+
+
+def _texts(dataset: DataSet, keyword: str) -> list[str]:
+    """Values of an element that may hold several."""
+    try:
+        value = dataset.get(keyword) or ()
+        values = (value,) if isinstance(value, str) else tuple(value)
+        return [str(one)[:_LONGEST_TEXT] for one in values]
+    except Exception:  # a broken value may fail in any converter
+        return []
 
 
 def _sequence(dataset: DataSet, keyword: str) -> list[DataSet]:

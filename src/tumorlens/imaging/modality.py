@@ -1,0 +1,94 @@
+"""What a DICOM header says that speaks against a picture of the head by MRI.
+
+Such a slice is judged all the same, for headers are often wrong; but nobody shall take the verdict
+for one on a brain MRI without having been told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+__all__ = ["doubt_body_part", "doubt_contrast", "doubt_modality"]
+
+_STORAGE = "1.2.840.10008.5.1.4.1.1."
+_STORED = {
+    "2": "CT",
+    "128": "PET",
+    "130": "PET",
+    "20": "NM",
+    "3": "US",
+    "6": "US",
+    "1": "X-ray",
+    "12": "X-ray",
+    "13": "X-ray",
+    "77": "visible light",
+}
+"""First number below the root of image storage -> modality; PS3.4, B.5."""
+
+_MODALITIES = {"PT": "PET", "NM": "nuclear medicine", "US": "ultrasound", "XA": "X-ray angiography"}
+"""Defined terms of Modality that are no common words; PS3.3, C.7.3.1.1.1."""
+
+_CONTRASTS = {
+    "a phase map": ("P", "PHASE", "PHASE MAP", "VELOCITY MAP", "VELOCITY"),
+    "the real part of a complex image": ("R", "REAL"),
+    "the imaginary part of a complex image": ("I", "IMAGINARY"),
+    "an ADC map": ("ADC", "EADC", "ADC UNSPECIFIED"),
+    "a diffusion map": ("FA", "TENSOR", "TRACEW", "TRACE", "DIFFUSION ANISO", "FRACTIONAL ANISO"),
+    "a perfusion map": ("CBF", "CBV", "MTT", "TTP", "TMAX", "RCBF", "RCBV", "PERFUSION"),
+    "a map of relaxation times": ("T1 MAP", "T2 MAP", "T2 STAR MAP", "R2 MAP", "R2 STAR MAP"),
+    "a field map": ("B0 MAP", "B1 MAP", "FIELD MAP", "FIELDMAP"),
+    "a projection": ("PROJECTION IMAGE", "MIP", "MAX IP", "MIN IP", "MINIP"),
+    "a subtraction": ("SUB", "SUBTRACTION", "SUBTRACT"),
+    "a screenshot": ("SCREEN SAVE", "SCREENSHOT", "SCREEN SHOT"),
+}
+"""What a picture is that shows no plain contrast -> values that say so: of Image Type from the
+third on (PS3.3, C.8.3.1.1.1, and the vendors' own), of Complex Image Component (C.8.13.3.1.1)."""
+
+_NAMES_OF = {word: name for name, words in _CONTRASTS.items() for word in words}
+_ADC = re.compile(r"apparent diffusion|(?<![a-z])e?adc(?![a-z])", re.IGNORECASE)
+
+_HEAD = re.compile(
+    r"head|brain|skull|neuro|crani|ceph|cereb|pituit|sella|orbit|face|temporal|hirn|kopf"
+    r"|sch[aä]e?del|cabeza|testa|capo|t[eê]te|cr[aâ]ne|\b(?:ear|eye|iac|jaw|nose|sinus|tmj)\b",
+    re.IGNORECASE,
+)
+_NO_PART = re.compile(r"\W*|unknown|none|other|others|undefined|default|mri?|n/?a", re.IGNORECASE)
+
+
+def doubt_modality(modality: str, storage: str) -> str:
+    """A sentence on a picture that is no MRI; empty if it may be one.
+
+    Args:
+        modality: Modality (0008,0060); may be empty.
+        storage: SOP Class UID (0008,0016); asked where the modality says MR or nothing.
+    """
+    said = _MODALITIES.get(modality, modality)
+    if modality in ("", "MR"):
+        first = storage.removeprefix(_STORAGE).partition(".")[0]
+        said = _STORED.get(first, "") if storage.startswith(_STORAGE) else ""
+    return f"modality {said}, not MR: its verdict means nothing" if said else ""
+
+
+def doubt_contrast(words: Iterable[str], description: str) -> str:
+    """A sentence on a map, or another picture without a plain contrast; empty if nothing says so.
+
+    Args:
+        words: values of Image Type from the third on, and of Complex Image Component.
+        description: Series Description (0008,103E).
+    """
+    plain = (" ".join(re.split(r"[\W_]+", word.upper())).strip() for word in words)
+    name = next((_NAMES_OF[word] for word in plain if word in _NAMES_OF), "")
+    name = name or ("an ADC map" if _ADC.search(description) else "")
+    return f"{name}, no plain MR picture: its verdict means little" if name else ""
+
+
+def doubt_body_part(part: str) -> str:
+    """A sentence on another part of the body; empty for the head and where the file is silent.
+
+    Args:
+        part: Body Part Examined (0018,0015), or the meaning of the Anatomic Region.
+    """
+    if _NO_PART.fullmatch(part) or _HEAD.search(part):
+        return ""
+    return f"body part {part}, not the head: its verdict means nothing"
