@@ -15,7 +15,7 @@ from tumorlens.errors import InputError
 from tumorlens.imaging.geometry import THICK, Arranged, Grid, arrange, choose_axis
 from tumorlens.imaging.limits import Limits
 from tumorlens.imaging.slices import Slice
-from tumorlens.imaging.voxels import BLANK, NOT_FINITE, is_blank
+from tumorlens.imaging.voxels import BLANK, NOT_FINITE, choose_window, is_blank
 
 __all__ = ["Place", "Placed", "cut_series", "keep_visible", "order_places"]
 
@@ -67,19 +67,27 @@ def order_places(places: Sequence[Place]) -> list[int]:
 
 
 def keep_visible(items: Iterable[Slice | InputError], path: str) -> Iterator[Slice | InputError]:
-    """Leave out blank slices, of which skull-stripped volumes have many; all blank is an error."""
-    seen, why = False, InputError(path, BLANK)
+    """Leave out blank slices, of which skull-stripped volumes have many; all blank is an error.
+
+    The last slice to be seen says how many were left out, for only then it is known.
+    """
+    held: list[Slice | InputError] = []  # the newest slice, and errors that came after it
+    why, blank, count = InputError(path, BLANK), 0, 0
     for item in items:
+        count += 1
         if isinstance(item, InputError):
             if item.reason == NOT_FINITE:
-                why = item
-                continue
+                why, blank = item, blank + 1
+            else:
+                held.append(item)
         elif is_blank(item.pixels):
-            continue
-        seen = True
-        yield item
-    if not seen:
-        yield why
+            blank += 1
+        else:
+            yield from held
+            held = [item]
+    if blank and held and isinstance(held[0], Slice):
+        held[0] = _annotate(held[0], f"{blank} of {count} slices are blank and left out")
+    yield from held or (why,)
 
 
 def cut_series(
@@ -129,7 +137,11 @@ def _turn(
         if arranged is None:
             yield from (_bare(item, _UNEVEN) for item in stack)
             continue
-        notes = tuple(dict.fromkeys(note for item in stack for note in item.slice.info.notes))
+        notes = dict.fromkeys(note for item in stack for note in item.slice.info.notes)
+        before = stack[0].slice.info.plane
+        if arranged.plane != before:
+            notes[f"cut anew as {arranged.plane} slices, from {len(stack)} {before} ones"] = None
+        window = _share_window(stack, arranged)
         for index, pixels in enumerate(arranged.slices):
             info = replace(
                 stack[0].slice.info,
@@ -139,10 +151,17 @@ def _turn(
                 spacing_mm=arranged.spacing_mm,
                 plane=arranged.plane,
                 sides_known=arranged.sides_known,
-                notes=notes,
+                window=window,
+                notes=tuple(notes),
             )
             yield Slice(np.ascontiguousarray(pixels), info)
             frame += 1
+
+
+def _share_window(stack: list[Placed], arranged: Arranged) -> tuple[float, float] | None:
+    """One window for the whole volume: some vendors store one for each slice as it was acquired."""
+    windows = {item.slice.info.window for item in stack}
+    return windows.pop() if len(windows) == 1 else choose_window(arranged.slices)
 
 
 def _split(items: list[Placed]) -> Iterator[list[Placed]]:
@@ -198,7 +217,8 @@ def _unit(vector: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def _bare(item: Placed | InputError, note: str = "") -> Slice | InputError:
     if isinstance(item, InputError):
         return item
-    if not note:
-        return item.slice
-    info = item.slice.info
-    return replace(item.slice, info=replace(info, notes=(*info.notes, note)))
+    return _annotate(item.slice, note) if note else item.slice
+
+
+def _annotate(slice_: Slice, note: str) -> Slice:
+    return replace(slice_, info=replace(slice_.info, notes=(*slice_.info.notes, note)))

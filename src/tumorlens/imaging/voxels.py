@@ -11,7 +11,15 @@ from PIL import Image
 
 from tumorlens.errors import InputError
 
-__all__ = ["BLANK", "NOT_FINITE", "clean_pixels", "is_blank", "to_luminance"]
+__all__ = [
+    "BLANK",
+    "NOT_FINITE",
+    "choose_window",
+    "clean_pixels",
+    "find_range",
+    "is_blank",
+    "to_luminance",
+]
 
 BLANK = "constant image, nothing to see"
 NOT_FINITE = "no voxel is finite (all NaN or infinite)"
@@ -81,6 +89,23 @@ def _fit_single_precision(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], t
         return values, ()
     power = -frexp(largest)[1]
     return np.ldexp(values, power), (f"values multiplied by 2^{power} to fit single precision",)
+
+
+def find_range(values: npt.NDArray[Any]) -> tuple[float, float]:
+    """The middle 99.4 % of some 250,000 of the finite values; their ends, where those are equal."""
+    step = max(1, round((values.size / 250_000) ** (1 / values.ndim)))
+    sample = values[(slice(None, None, step),) * values.ndim]
+    sample = sample[np.isfinite(sample)]
+    low, high = np.percentile(sample, (0.3, 99.7)).tolist() if sample.size else (0.0, 0.0)
+    if high > low:
+        return low, high
+    return float(np.fmin.reduce(values, axis=None)), float(np.fmax.reduce(values, axis=None))
+
+
+def choose_window(volume: npt.NDArray[Any]) -> tuple[float, float] | None:
+    """(center, width) that shows a volume whole; None if it holds one value."""
+    low, high = find_range(volume)
+    return ((low + high) / 2, high - low) if high > low else None
 
 
 def _is_constant(values: npt.NDArray[Any]) -> bool:

@@ -19,6 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tumorlens.finding import RESEARCH_USE, Box, Finding, Verdict
 from tumorlens.imaging.slices import Slice
+from tumorlens.imaging.voxels import find_range
 from tumorlens.report.colors import color_table
 
 __all__ = ["LARGEST_SIDE", "LEAST_SIDE", "THUMBNAIL", "draw", "draw_thumbnail"]
@@ -163,7 +164,7 @@ def _grey(slice_: Slice) -> npt.NDArray[np.uint8]:
     """Greys by the file's own window; by the middle 99.4 % of the values if it has none or a
     senseless one."""
     pixels = slice_.pixels
-    low, high = _range_of_values(pixels)
+    low, high = find_range(pixels)
     if low == high:
         return np.full(pixels.shape, 128, np.uint8)
     if slice_.info.window is not None:
@@ -174,12 +175,6 @@ def _grey(slice_: Slice) -> npt.NDArray[np.uint8]:
             low, high = first, last
     greys = np.clip((pixels - low) * (255.0 / (high - low)), 0, 255)
     return np.asarray(greys, np.uint8)
-
-
-def _range_of_values(pixels: Array) -> tuple[float, float]:
-    step = max(1, pixels.size // 250_000)
-    low, high = np.percentile(pixels.ravel()[::step], (0.3, 99.7)).tolist()
-    return (low, high) if high > low else (float(pixels.min()), float(pixels.max()))
 
 
 def _resampling(view: _View) -> Image.Resampling:

@@ -21,7 +21,7 @@ from tumorlens.imaging.limits import Limits
 from tumorlens.imaging.refusal import refuse
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.volumes.spaces import Space
-from tumorlens.imaging.voxels import clean_pixels, to_luminance
+from tumorlens.imaging.voxels import choose_window, clean_pixels, to_luminance
 
 __all__ = ["DAMAGED", "Bytes", "Layout", "cut_volume", "read_volumes"]
 
@@ -98,6 +98,10 @@ def cut_volume(
     arranged = arrange(volume, space.grid, through)
     count, rows, columns = arranged.slices.shape
     limits.check_slice(path, rows, columns)
+    window = _window_of(volume, layout)
+    notes = space.notes + layout.notes
+    if space.used and space.grid.spacing[through] < 0.999 * space.grid.spacing.max():
+        notes = (*notes, f"cut anew as {arranged.plane} slices, not across its widest spacing")
     for number, values in enumerate(arranged.slices):
         info = SliceInfo(
             path=path,
@@ -106,15 +110,16 @@ def cut_volume(
             spacing_mm=arranged.spacing_mm,
             sequence=layout.sequence,
             plane=arranged.plane if space.used else None,
+            window=window,
             sides_known=arranged.sides_known and space.sure,
-            notes=space.notes + layout.notes,
+            notes=notes,
         )
         try:
-            pixels, notes = clean_pixels(_scale(values, layout), path)
+            pixels, mended = clean_pixels(_scale(values, layout), path)
         except InputError as error:
             yield error
         else:
-            yield Slice(pixels, replace(info, notes=info.notes + notes))
+            yield Slice(pixels, replace(info, notes=notes + mended))
 
 
 def _check_length(stream: Bytes, layout: Layout, path: str) -> None:
@@ -154,6 +159,15 @@ def _check_sum(stream: Bytes) -> None:
     except gzip.BadGzipFile as error:
         if "Not a gzipped file" not in str(error):
             raise
+
+
+def _window_of(volume: npt.NDArray[Any], layout: Layout) -> tuple[float, float] | None:
+    """One (center, width) for all slices, in the header's values; None for colors."""
+    window = None if volume.dtype.names else choose_window(volume)
+    if window is None:
+        return None
+    slope, intercept = layout.scale
+    return window[0] * slope + intercept, window[1] * abs(slope)
 
 
 def _scale(values: npt.NDArray[Any], layout: Layout) -> npt.NDArray[Any]:
