@@ -6,8 +6,9 @@ They know neither who made them nor who draws them.
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -48,10 +49,12 @@ class SliceInfo:
         spacing_mm: (row, column) distance between pixel centres, in mm.
         sequence: FLAIR, T1, T1c, T2 or other, where the file tells.
         plane: axial, coronal, sagittal or oblique, where the file tells.
-        window: (center, width) that the file proposes; not applied to the pixels.
+        window: (center, width) that the file proposes, or that the values of its volume give where
+            its files disagree; not applied to the pixels.
         sides_known: True if the columns are known to run from the patient's right to left
             (axial, coronal) or front to back (sagittal).
-        notes: what the reader met and mended, e.g. ``"12 non-finite voxels set to background"``.
+        notes: what the reader met, mended, left out or doubts, a sentence each, e.g.
+            ``"12 non-finite voxels set to background"``.
     """
 
     path: str
@@ -98,9 +101,8 @@ class Box:
             raise ValueError(f"a score lies in [0, 1], got {self.score}")
 
     def to_list(self) -> list[float]:
-        """``[x0, y0, x1, y1, score]``, rounded to what a pixel can mean."""
-        edges = [round(float(edge), 1) for edge in (self.x0, self.y0, self.x1, self.y1)]
-        return [*edges, round(float(self.score), 4)]
+        """``[x0, y0, x1, y1, score]``."""
+        return [float(value) for value in (self.x0, self.y0, self.x1, self.y1, self.score)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,39 +153,41 @@ class Finding:
             raise ValueError(f"tumor_probability lies in [0, 1], got {self.tumor_probability}")
 
     def to_record(self) -> dict[str, Any]:
-        """The stable record of design section 4: every key is always there."""
+        """The stable record of docs/contracts.md: every key is always there, nothing is rounded."""
         return {
             "schema": RECORD_SCHEMA,
             "kind": "slice",
             "path": self.info.path,
             "frame": self.info.frame,
             "verdict": self.verdict,
-            "tumor_probability": _rounded(self.tumor_probability),
+            "tumor_probability": _plain(self.tumor_probability),
             "probabilities": None
             if self.probabilities is None
-            else {name: _rounded(value) for name, value in self.probabilities.items()},
-            "unfamiliarity": _rounded(self.unfamiliarity, 4),
-            "peak_xy": None
-            if self.peak_xy is None
-            else [round(float(value), 1) for value in self.peak_xy],
+            else {name: float(value) for name, value in self.probabilities.items()},
+            "unfamiliarity": _plain(self.unfamiliarity),
+            "peak_xy": None if self.peak_xy is None else [float(value) for value in self.peak_xy],
             "boxes": None if self.boxes is None else [box.to_list() for box in self.boxes],
             "operating_point": self.operating_point,
             "model": self.model,
             "series_instance_uid": self.info.series_instance_uid,
-            "position_mm": _rounded(self.info.position_mm, 3),
-            "seconds": _rounded(self.seconds, 5),
+            "position_mm": _plain(self.info.position_mm),
+            "seconds": _plain(self.seconds),
             "error": self.error,
+            **_describe_origin(self.info),
         }
 
     def _repr_html_(self) -> str:
-        """A small table for notebooks."""
+        """A small table for notebooks; of an unfamiliar slice it shows no chance and no regions."""
+        answered = self.verdict != "unfamiliar"
+        points = self.verdict in ("tumor", "uncertain")
         shown = {
             "file": self.info.path,
             "frame": self.info.frame,
-            "verdict": self.verdict or "error",
-            "tumor probability": _shown(self.tumor_probability),
+            "verdict": (self.verdict or "error").replace("_", " "),
+            "tumor probability": _shown(self.tumor_probability if answered else None),
             "unfamiliarity": _shown(self.unfamiliarity),
-            "regions": None if self.boxes is None else len(self.boxes),
+            "regions": len(self.boxes) if points and self.boxes is not None else None,
+            "notes": "; ".join(self.info.notes) or None,
             "error": self.error,
         }
         rows = "".join(
@@ -210,6 +214,10 @@ class SeriesFinding:
         model: name and version of the model.
         seconds: time that its slices took together.
         error: why no slice got a verdict, in a sentence; None if one did.
+        uncertain_slices: slices with the verdict ``uncertain``.
+        unfamiliar_slices: slices with the verdict ``unfamiliar``.
+        not_judged: slices without a verdict, because they could not be read.
+        info: of its first slice, with the notes of all.
     """
 
     path: str
@@ -222,6 +230,10 @@ class SeriesFinding:
     model: str | None = None
     seconds: float | None = None
     error: str | None = None
+    uncertain_slices: int = 0
+    unfamiliar_slices: int = 0
+    not_judged: int = 0
+    info: SliceInfo | None = None
 
     @classmethod
     def of(cls, findings: Sequence[Finding], path: str | None = None) -> SeriesFinding:
@@ -230,23 +242,25 @@ class SeriesFinding:
             raise ValueError("a series has at least one slice")
         answered = [finding for finding in findings if finding.error is None]
         first = answered[0] if answered else findings[0]
-        longest = run = 0
-        for finding in answered:
-            run = run + 1 if finding.verdict == "tumor" else 0
-            longest = max(longest, run)
+        verdicts = Counter(finding.verdict for finding in answered)
+        notes = (note for finding in findings for note in finding.info.notes)
         return cls(
             path=first.info.path if path is None else path,
             series_instance_uid=first.info.series_instance_uid,
             slices=len(answered),
-            tumor_slices=sum(finding.verdict == "tumor" for finding in answered),
+            tumor_slices=verdicts["tumor"],
             largest_probability=max(
                 (finding.tumor_probability or 0.0 for finding in answered), default=None
             ),
-            longest_run=longest,
+            longest_run=_longest_run(answered),
             operating_point=first.operating_point,
             model=first.model,
             seconds=sum(finding.seconds or 0.0 for finding in answered) if answered else None,
             error=first.error,
+            uncertain_slices=verdicts["uncertain"],
+            unfamiliar_slices=verdicts["unfamiliar"],
+            not_judged=len(findings) - len(answered),
+            info=replace(first.info, notes=tuple(dict.fromkeys(notes))),
         )
 
     def to_record(self) -> dict[str, Any]:
@@ -258,19 +272,40 @@ class SeriesFinding:
             "frame": None,
             "slices": self.slices,
             "tumor_slices": self.tumor_slices,
-            "largest_probability": _rounded(self.largest_probability),
+            "largest_probability": _plain(self.largest_probability),
             "longest_run": self.longest_run,
             "operating_point": self.operating_point,
             "model": self.model,
             "series_instance_uid": self.series_instance_uid,
             "position_mm": None,
-            "seconds": _rounded(self.seconds, 5),
+            "seconds": _plain(self.seconds),
             "error": self.error,
+            "uncertain_slices": self.uncertain_slices,
+            "unfamiliar_slices": self.unfamiliar_slices,
+            "not_judged": self.not_judged,
+            **_describe_origin(self.info),
         }
 
 
-def _rounded(value: float | None, digits: int = 6) -> float | None:
-    return None if value is None else round(float(value), digits)
+def _longest_run(findings: Iterable[Finding]) -> int:
+    """Longest run of neighbours with the verdict ``tumor``."""
+    longest = run = 0
+    for finding in findings:
+        run = run + 1 if finding.verdict == "tumor" else 0
+        longest = max(longest, run)
+    return longest
+
+
+def _describe_origin(info: SliceInfo | None) -> dict[str, Any]:
+    """Keys on where a slice or a series comes from, the same for both."""
+    keys = ("study_instance_uid", "patient", "sequence", "plane")
+    notes = () if info is None else info.notes
+    return {**{key: getattr(info, key, None) for key in keys}, "notes": list(notes)}
+
+
+def _plain(value: float | None) -> float | None:
+    """A number of NumPy as Python's own."""
+    return None if value is None else float(value)
 
 
 def _shown(value: float | None) -> str | None:

@@ -27,11 +27,14 @@ KEYS = [
     *("schema", "kind", "path", "frame", "verdict", "tumor_probability", "probabilities"),
     *("unfamiliarity", "peak_xy", "boxes", "operating_point", "model"),
     *("series_instance_uid", "position_mm", "seconds", "error"),
+    *("study_instance_uid", "patient", "sequence", "plane", "notes"),
 ]
 SERIES_KEYS = [
     *("schema", "kind", "path", "frame"),
     *("slices", "tumor_slices", "largest_probability", "longest_run"),
     *("operating_point", "model", "series_instance_uid", "position_mm", "seconds", "error"),
+    *("uncertain_slices", "unfamiliar_slices", "not_judged"),
+    *("study_instance_uid", "patient", "sequence", "plane", "notes"),
 ]
 
 
@@ -144,7 +147,8 @@ def test_run_log(predict, folder, tmp_path):
     (folder / "notes.txt").write_text("hello")
     predict(folder, "--run-log", tmp_path / "log.json")
     log = json.loads((tmp_path / "log.json").read_text())
-    assert log["counts"] == {"no_tumor": 3, "tumor": 3, "skipped": 1}
+    skipped = {"skipped": 1, "skipped_for": {"a text file": 1}}
+    assert log["counts"] == {"no_tumor": 3, "tumor": 3, **skipped}
     assert (log["device"], log["threads"]) == ("cpu", available_cores())
     assert log["options"]["paths"] == [str(folder)]
     assert log["options"]["batch_size"] == 8
@@ -208,7 +212,7 @@ def test_no_image_at_all_is_2(predict, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty/notes.txt").write_text("hello")
     shown = predict(tmp_path / "empty", "-o", tmp_path / "r.jsonl", code=2)
-    assert "no image found; 1 files skipped" in shown.err
+    assert "no image found; 1 file skipped (a text file)" in shown.err
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
 
@@ -300,6 +304,84 @@ def test_summary_in_a_csv_has_its_columns(predict, tmp_path):
     assert rows[-1]["kind"] == "series"
     assert rows[-1]["slices"] == "20"
     assert rows[0]["slices"] == ""
+
+
+def write_ct(folder, **elements):
+    volume = volume_of_heads(9).transpose(2, 1, 0).astype(np.uint16)
+    place = np.array([[0, 0, 1, 0], [0, 1, 0, 0], [4, 0, 0, 0], [0, 0, 0, 1.0]])
+    return write_series(folder, volume, place, **{"Modality": "CT", **elements})
+
+
+def test_what_a_reader_notes_stands_in_record_table_and_once_on_stderr(predict, tmp_path):
+    write_ct(tmp_path / "ct")
+    shown = predict(tmp_path, "--format", "jsonl")
+    note = "modality CT, not MR: its verdict means nothing"
+    records = read_jsonl(shown.out)
+    assert [record["notes"] for record in records] == [[note]] * 9
+    assert shown.err.count("modality CT") == 1
+    assert f"{tmp_path / 'ct'} (series 1.2.3.4): {note}" in shown.err
+    assert predict(tmp_path, "--quiet").err == ""
+    rows = list(csv.DictReader(predict(tmp_path, "--format", "csv").out.splitlines()))
+    assert {row["notes"] for row in rows} == {note}
+    assert predict(tmp_path, "--format", "table").out.count("modality CT") == 1
+    series = read_jsonl(predict(tmp_path, "--summary").out)[-1]
+    assert series["notes"] == [note]
+
+
+def test_blank_slices_and_a_cut_anew_are_told(predict, tmp_path):
+    volume = volume_of_heads(40).transpose(2, 0, 1)
+    volume[:5] = 0
+    write_nifti(tmp_path / "v.nii", volume, np.diag([1.2, 1, 1, 1]))
+    said = predict(tmp_path / "v.nii").err
+    assert f"{tmp_path / 'v.nii'}: cut anew as axial slices" in said
+    volume = volume_of_heads(20)
+    volume[:, :, :3] = 0
+    write_nifti(tmp_path / "w.nii", volume, np.diag([1, 1, 3, 1]))
+    assert "w.nii: 3 of 20 slices are blank and left out" in predict(tmp_path / "w.nii").err
+
+
+def test_a_note_of_very_many_files_is_told_of_some_and_counted(predict, tmp_path):
+    for index in range(25):
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        Image.fromarray(paint_slice()).save(tmp_path / f"{index:02}.jpg", exif=exif)
+    lines = [line for line in predict(tmp_path).err.splitlines() if "EXIF" in line]
+    assert len(lines) == 21
+    assert lines[0] == f"{tmp_path / '00.jpg'}: turned as its EXIF orientation 6 says"
+    assert lines[-1] == "5 more: turned as its EXIF orientation 6 says"
+
+
+def test_slices_without_an_answer_are_counted_a_series(tmp_path, capsys):
+    point = OperatingPoint(low=0, middle=0.5, high=1)
+    path = write_tiny_model(tmp_path / "m.onnx", make_card(operating_points={"balanced": point}))
+    files = write_ct(tmp_path / "s", Modality="MR")
+    files[4].write_bytes(files[4].read_bytes()[:-3000])
+    assert run(["predict", str(tmp_path / "s"), "--summary", "--model", str(path)]) == 1
+    shown = capsys.readouterr()
+    where = f"{tmp_path / 's'} (series 1.2.3.4)"
+    assert f"{where}: of 9 slices 8 uncertain, 1 not judged" in shown.err
+    series = read_jsonl(shown.out)[-1]
+    counts = ("slices", "uncertain_slices", "unfamiliar_slices", "not_judged")
+    assert [series[name] for name in counts] == [8, 8, 0, 1]
+
+
+def test_csv_tells_study_patient_sequence_and_plane(predict, tmp_path):
+    write_ct(tmp_path, Modality="MR", SeriesDescription="ax T2 tse")
+    rows = list(csv.DictReader(predict(tmp_path, "--format", "csv").out.splitlines()))
+    assert list(rows[0])[-5:] == KEYS[-5:]
+    told = {tuple(row[name] for name in KEYS[-5:-1]) for row in rows}
+    ((study, patient, sequence, plane),) = told
+    assert (study, sequence, plane) == ("1.2.3", "T2", "axial")
+    assert len(patient) == 16
+    assert patient != "P-17"
+
+
+def test_what_the_run_writes_itself_is_not_counted_as_skipped(predict, folder):
+    (folder / "notes.txt").write_text("hello")
+    words = ("-o", folder / "r.jsonl", "--run-log", folder / "log.json", "--overwrite")
+    for _ in range(2):
+        said = predict(folder, *words).err
+        assert said.endswith("1 file skipped (a text file)\n")
 
 
 # Heat maps

@@ -28,7 +28,7 @@ STRANGE = "a\udce9\n,\"'ü.png"
 """A name with a byte that is no UTF-8, a line break, a comma and quotes."""
 
 
-def make_record(path="a.png", frame=0, uid=None, **changes):
+def make_record(path="a.png", frame=0, uid=None, notes=(), position_mm=None, **changes):
     fields = {
         "verdict": "tumor",
         "tumor_probability": 0.9,
@@ -40,7 +40,7 @@ def make_record(path="a.png", frame=0, uid=None, **changes):
         "model": "tiny 0",
         "seconds": 0.01,
     }
-    info = SliceInfo(path, frame, series_instance_uid=uid)
+    info = SliceInfo(path, frame, series_instance_uid=uid, notes=notes, position_mm=position_mm)
     return Finding(info, **{**fields, **changes}).to_record()
 
 
@@ -73,9 +73,52 @@ def test_columns_hold_every_key_of_a_record():
 def test_csv_cells_of_boxes_peak_and_classes():
     cells = flatten_record(make_record())
     assert cells["boxes"] == "1.0 2.0 3.0 4.0 0.9;5.0 6.0 7.5 8.0 0.6"
-    assert cells["peak_xy"] == "3.2 4.0"
+    assert cells["peak_xy"] == "3.25 4.0"  # a record is never rounded
     assert cells["probability_tumor"] == "0.9"
     assert cells["error"] == ""
+
+
+FORMULAS = [
+    "=cmd.png",
+    "+1",
+    "-2",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "＝1",
+    "./=a.png",
+    "././+b",
+    "'=c",
+    "''@d",
+]
+
+
+@pytest.mark.parametrize("name", [*FORMULAS, "a=b.png", "./a.png", "'quoted'", ""])
+def test_no_text_of_a_file_is_a_formula_in_a_spreadsheet(tmp_path, name):
+    """A path still names its file, and everything comes back as it was."""
+    record = make_record(name, uid=name, model=name, notes=(name,))
+    path = write(tmp_path / "r.csv", "csv", [record])
+    (row,) = csv.DictReader(io.StringIO(path.read_bytes().decode(), newline=""))
+    assert not [
+        cell for cell in row.values() if cell.startswith(("=", "+", "-", "@", "\t", "\r", "＝"))
+    ]
+    assert os.path.normpath(row["path"]) == os.path.normpath(name)
+    (key,) = read_written(path, "csv").keys
+    assert key == key_of(record)
+    assert read_written(path, "csv").settings == ("balanced", name)
+
+
+def test_a_negative_position_stays_a_number():
+    assert flatten_record(make_record(position_mm=-12.5))["position_mm"] == "-12.5"
+
+
+@pytest.mark.parametrize("sign", ["\x9b", "\x7f", "\u2028", "\u202e", "\U000e0001", "\x1b"])
+def test_nothing_in_json_lines_commands_a_terminal(tmp_path, sign):
+    record = make_record(f"a{sign}ü.png")
+    text = write(tmp_path / "r.jsonl", "jsonl", [record]).read_text()
+    assert text.removesuffix("\n").isprintable()
+    assert "ü" in text
+    assert json.loads(text) == record
 
 
 def test_csv_of_an_error_has_empty_outputs(tmp_path):
@@ -83,6 +126,20 @@ def test_csv_of_an_error_has_empty_outputs(tmp_path):
     (row,) = csv.DictReader(io.StringIO(path.read_text()))
     assert row["error"] == "no luck"
     assert {row[name] for name in ("verdict", "probability_tumor", "boxes", "peak_xy")} == {""}
+
+
+def test_csv_tells_where_a_slice_comes_from():
+    info = SliceInfo(
+        "a",
+        study_instance_uid="1.2",
+        patient="ab12",
+        sequence="T1",
+        plane="axial",
+        notes=("x", "y"),
+    )
+    cells = flatten_record(Finding(info, error="none").to_record())
+    names = list_columns(["no_tumor"])[-5:]
+    assert [cells[name] for name in names] == ["1.2", "ab12", "T1", "axial", "x; y"]
 
 
 def test_csv_without_records_is_empty(tmp_path):

@@ -1,11 +1,19 @@
 """Tables of records, as a person reads them."""
 
 import io
+from dataclasses import replace
 
+import pytest
 from rich.console import Console
 
-from tumorlens.finding import Finding, SeriesFinding, SliceInfo
-from tumorlens.report.tables import RecordTable, count_words, make_table, open_console
+from tumorlens.finding import Box, Finding, SeriesFinding, SliceInfo
+from tumorlens.report.tables import (
+    RecordTable,
+    count_words,
+    make_table,
+    open_console,
+    skipped_words,
+)
 
 
 def print_records(records, width=100):
@@ -17,17 +25,15 @@ def print_records(records, width=100):
     return stream.getvalue()
 
 
-def make_record(path="scan.png", frame=0, verdict="no_tumor"):
-    return Finding(
-        SliceInfo(path, frame), verdict, 0.034, {}, 0.5, boxes=(), operating_point="balanced"
-    ).to_record()
+def make_record(path="scan.png", frame=0, verdict="no_tumor", boxes=(), **info):
+    return Finding(SliceInfo(path, frame, **info), verdict, 0.034, {}, 0.5, boxes=boxes).to_record()
 
 
 def test_rows_hold_what_matters():
     shown = print_records([make_record(), make_record("v.nii", 7, "tumor")])
     head, _, first, second = shown.splitlines()
     assert head.split() == ["verdict", "tumor", "unfamiliar", "regions", "file"]
-    assert first.split() == ["no", "tumor", "3.4%", "0.50", "0", "scan.png"]
+    assert first.split() == ["no", "tumor", "3.4%", "0.50", "–", "scan.png"]
     assert second.endswith("v.nii [7]") or "v.nii [7]" in second
 
 
@@ -41,13 +47,53 @@ def test_many_rows_have_one_head_and_stay_aligned():
     }
 
 
+@pytest.mark.parametrize(
+    ("verdict", "cells"),
+    [
+        ("tumor", ["3.4%", "0.50", "1"]),
+        ("uncertain", ["3.4%", "0.50", "1"]),
+        ("no_tumor", ["3.4%", "0.50", "–"]),
+        ("unfamiliar", ["–", "0.50", "–"]),
+    ],
+)
+def test_no_figure_contradicts_its_verdict(verdict, cells):
+    record = make_record(verdict=verdict, boxes=(Box(0, 0, 9, 9, 0.8),))
+    words = print_records([record]).splitlines()[-1].split()
+    assert words[len(verdict.split("_")) : -1] == cells
+
+
+def test_a_note_is_shown_once_a_series_and_alike_ones_too():
+    notes = [("cut anew", "12 voxels mended"), ("cut anew", "7 voxels mended"), ()]
+    records = [
+        make_record(f"{uid}/{frame}", frame, notes=one, series_instance_uid=uid)
+        for uid in ("1.2", "1.3")
+        for frame, one in enumerate(notes)
+    ]
+    lines = [line for line in print_records(records).splitlines() if "note" in line]
+    assert [line.split("note", 1)[1].strip() for line in lines] == [
+        "cut anew",
+        "12 voxels mended",
+    ] * 2
+
+
 def test_errors_and_series_have_their_rows():
     error = Finding(SliceInfo("bad.png"), error="is empty").to_record()
-    series = SeriesFinding("dir", None, 20, 3, 0.9, 2).to_record()
-    shown = print_records([error, series])
+    series = SeriesFinding("dir", None, 20, 3, 0.9, 2)
+    shown = print_records([error, series.to_record()])
     assert "bad.png: is empty" in shown
     assert "dir: 3 of 20 slices, longest run 2" in shown
     assert "90.0%" in shown
+    assert "uncertain" not in shown
+    open_ends = replace(series, uncertain_slices=2, unfamiliar_slices=1, not_judged=4)
+    words = " ".join(print_records([open_ends.to_record()], width=160).split())
+    assert "longest run 2, 2 uncertain, 1 unfamiliar, 4 not judged" in words
+
+
+def test_skipped_files_are_counted_by_reason():
+    assert skipped_words({"a text file": 2}) == "2 files skipped (a text file: 2)"
+    assert skipped_words({name: 10 - i for i, name in enumerate("abcdef")}) == (
+        "45 files skipped (a: 10, b: 9, c: 8, d: 7, other reasons: 11)"
+    )
 
 
 def test_names_can_neither_style_nor_command_the_terminal():
@@ -83,7 +129,7 @@ def test_a_file_is_wide_enough_for_paths():
 
 def test_counts_in_words():
     counts = {"tumor": 3, "no_tumor": 1200, "uncertain": 0, "error": 2}
-    assert count_words(counts, skipped=1) == (
-        "1,203 slices: 3 tumor, 1,200 no tumor; 2 unreadable; 1 file skipped, no image"
+    assert count_words(counts, skipped={"a web page": 1}) == (
+        "1,203 slices: 3 tumor, 1,200 no tumor; 2 unreadable; 1 file skipped (a web page)"
     )
     assert count_words({"tumor": 1}) == "1 slice: 1 tumor"

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import TextIOWrapper
-from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from tumorlens.cli import words
+from tumorlens.cli.notices import Notices
 from tumorlens.errors import InputError, UsageError
-from tumorlens.finding import Finding, SeriesFinding
+from tumorlens.finding import Finding, SeriesFinding, SliceInfo
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.sources import Skipped, Source, find_sources
 from tumorlens.report.records import RecordWriter, Written, key_of, name_place
+from tumorlens.report.tables import skipped_words
 
 if TYPE_CHECKING:
     from tumorlens.detector import Detector
@@ -37,8 +39,9 @@ class Job:
     voice: words.Voice
     summary: bool
     pictures: HeatmapFolder | None
+    own: frozenset[str] = frozenset()
     counts: Counter[str] = field(default_factory=Counter)
-    skipped: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.counts.update(self.written.counts)
@@ -49,19 +52,28 @@ class Job:
         Raises:
             UsageError: there was no image at all.
         """
-        trail = _Trail(bar.advance)
-        series = _Series() if self.summary else None
+        trail, notices, series = _Trail(bar.advance), Notices(bar.say), _Series(None)
         for slice_, finding in self._judge(self._find(trail, bar)):
-            trail.follow(finding.info.path)
-            if series is not None and slice_ is not None:
-                self._put(writer, *series.add(finding))
+            place = trail.follow(finding.info)
+            if place is not series.place:
+                self._end(series, writer, notices)
+                series = _Series(place)
+            series.add(finding, seen=slice_ is not None)
             self._put(writer, finding)
-        if series is not None:
-            self._put(writer, *series.close())
+        self._end(series, writer, notices)
+        notices.close()
         if not self.counts:
-            raise UsageError(
-                f"{' '.join(self.paths)}: no image found; {self.skipped} files skipped"
-            )
+            skipped = f"; {skipped_words(self.skipped)}" if self.skipped else ""
+            raise UsageError(f"{' '.join(self.paths)}: no image found{skipped}")
+
+    def _end(self, series: _Series, writer: RecordWriter, notices: Notices) -> None:
+        """Say of a series what is to be said, and write its record if one is wanted."""
+        summed = series.sum_up()
+        if summed is None:
+            return
+        notices.tell(summed, series.notes(), counted=series.is_volume)
+        if self.summary and series.is_volume:
+            self._put(writer, summed)
 
     def _judge(self, inputs: Iterator[Source | InputError]) -> Iterator[Judged]:
         """Slices with their findings, after their picture was saved, if pictures are wanted."""
@@ -85,22 +97,28 @@ class Job:
         """What is still to read."""
         for found in find_sources(_each_path(self.paths), limits=self.detector.limits):
             if isinstance(found, Skipped):
-                self.skipped += 1
-                self.voice.detail(f"skipped {found.path}: {found.reason}")
-                bar.advance(1)
+                self._skip(found, bar)
             elif isinstance(found, Source) and self._is_written(found):
                 bar.advance(len(found.files))
             else:
                 trail.hand_out(found)
                 yield found
 
-    def _put(self, writer: RecordWriter, *findings: Finding | SeriesFinding) -> None:
-        for finding in findings:
-            if self._is_new(finding):
-                with words.hold_interrupts(), name_place(self.place):
-                    writer.write(finding.to_record())
-                    if isinstance(finding, Finding):
-                        self.counts[finding.verdict or "error"] += 1
+    def _skip(self, found: Skipped, bar: words.Bar) -> None:
+        """Count a file that is left out; what this run writes itself is no input."""
+        bar.advance(1)
+        if os.path.realpath(found.path) in self.own:
+            return
+        self.skipped[found.reason] += 1
+        if self.voice.verbose:
+            bar.say(f"skipped {found.path}: {found.reason}")
+
+    def _put(self, writer: RecordWriter, finding: Finding | SeriesFinding) -> None:
+        if self._is_new(finding):
+            with words.hold_interrupts(), name_place(self.place):
+                writer.write(finding.to_record())
+                if isinstance(finding, Finding):
+                    self.counts[finding.verdict or "error"] += 1
 
     def _is_written(self, source: Source) -> bool:
         if not self.written.keys:
@@ -112,50 +130,74 @@ class Job:
         return not self.written.keys or key_of(finding.to_record()) not in self.written.keys
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Place:
+    """A source that was handed out, and by which names its slices may come back."""
+
+    found: Source | InputError
+    names: frozenset[str]
+
+    @classmethod
+    def of(cls, found: Source | InputError) -> _Place:
+        parts = found.parts if isinstance(found, Source) else ()
+        return cls(found, frozenset({found.path, *(part.path for part in parts)}))
+
+    @property
+    def files(self) -> int:
+        return len(self.found.files) if isinstance(self.found, Source) else 1
+
+    def holds(self, info: SliceInfo) -> bool:
+        """Whether a slice is of this source; several series may lie at one path."""
+        uid = self.found.series_uid if isinstance(self.found, Source) else None
+        same = uid is None or info.series_instance_uid in (None, uid)
+        return same and info.path in self.names
+
+
 class _Trail:
-    """Which file the findings have come to: the detector takes sources ahead of their turn."""
+    """Which source the findings have come to: the detector takes sources ahead of their turn."""
 
     def __init__(self, advance: Callable[[int], None]) -> None:
         self._advance = advance
-        self._ahead: deque[tuple[set[str], int]] = deque()
+        self._ahead: deque[_Place] = deque()
 
     def hand_out(self, found: Source | InputError) -> None:
-        names, files = {found.path}, 1
-        if isinstance(found, Source):
-            names.update(part.path for part in found.parts)
-            files = len(found.files)
-        self._ahead.append((names, files))
+        self._ahead.append(_Place.of(found))
 
-    def follow(self, path: str) -> None:
-        """Files before the ones that ``path`` lies in are done."""
-        for place, (names, _) in enumerate(self._ahead):
-            if path in names:
-                self._advance(sum(self._ahead.popleft()[1] for _ in range(place)))
-                return
+    def follow(self, info: SliceInfo) -> _Place | None:
+        """The source of a slice; the ones before it are done. None if there is none."""
+        done = next((i for i, place in enumerate(self._ahead) if place.holds(info)), 0)
+        if done:
+            self._advance(sum(self._ahead.popleft().files for _ in range(done)))
+        return self._ahead[0] if self._ahead else None
 
 
 class _Series:
-    """Gathers findings until their series ends; a picture alone is no series."""
+    """Gathers the findings of one source; a picture alone is no volume."""
 
-    def __init__(self) -> None:
+    def __init__(self, place: _Place | None) -> None:
+        self.place = place
         self._findings: list[Finding] = []
+        self._slices = 0
 
-    def add(self, finding: Finding) -> Iterator[SeriesFinding]:
-        """The series that ended before ``finding``, if one did."""
-        if self._findings and _series_of(self._findings[-1]) != _series_of(finding):
-            yield from self.close()
-        self._findings.append(finding)
+    def add(self, finding: Finding, *, seen: bool) -> None:
+        """Take one finding in; ``seen``: there was a slice to judge."""
+        # Without its maps, for a volume may have thousands of slices.
+        self._findings.append(replace(finding, activation=None, to_pixels=None))
+        self._slices += seen
 
-    def close(self) -> Iterator[SeriesFinding]:
-        findings, self._findings = self._findings, []
-        if len(findings) > 1 or (findings and findings[0].info.plane is not None):
-            paths = {finding.info.path for finding in findings}
-            folder = str(Path(findings[0].info.path).parent)
-            yield SeriesFinding.of(findings, path=folder if len(paths) > 1 else None)
+    @property
+    def is_volume(self) -> bool:
+        planes = (finding.info.plane for finding in self._findings)
+        return self._slices > 1 or any(plane is not None for plane in planes)
 
+    def notes(self) -> Iterator[str]:
+        return (note for finding in self._findings for note in finding.info.notes)
 
-def _series_of(finding: Finding) -> str:
-    return finding.info.series_instance_uid or finding.info.path
+    def sum_up(self) -> SeriesFinding | None:
+        """Counts over the slices; None if there was none to judge."""
+        if not self._slices or self.place is None:
+            return None
+        return SeriesFinding.of(self._findings, self.place.found.path)
 
 
 def _each_path(paths: tuple[str, ...]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -26,7 +27,7 @@ from tumorlens.writing import check_writable, open_when_done, partial_path
 if TYPE_CHECKING:
     from tumorlens.detector import Detector
 
-__all__ = ["Form", "check_options", "guess_form", "open_writer", "take_up"]
+__all__ = ["Form", "check_options", "guess_form", "open_writer", "own_files", "take_up"]
 
 Form = Literal["table", "jsonl", "csv"]
 
@@ -51,6 +52,13 @@ def check_options(output: Path | None, form: Form, *, overwrite: bool, resume: b
             f"{partial_path(output)}: is left of a broken run; "
             "go on with it by --resume, or begin anew with --overwrite"
         )
+
+
+def own_files(output: Path | None, run_log: Path | None) -> frozenset[str]:
+    """Real paths of what a run writes: no input, be it in a folder that is searched."""
+    files = [path for path in (output, run_log) if path is not None]
+    files += [partial_path(path) for path in files]
+    return frozenset(map(os.path.realpath, files))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import click
 from tumorlens.cli import words
 from tumorlens.cli.judging import Job
 from tumorlens.cli.measuring import open_detector, operating_point_option
-from tumorlens.cli.outputs import Form, check_options, guess_form, open_writer, take_up
+from tumorlens.cli.outputs import Form, check_options, guess_form, open_writer, own_files, take_up
 from tumorlens.errors import UsageError
 from tumorlens.report.records import Written, list_columns
 from tumorlens.report.tables import count_words
@@ -93,7 +93,8 @@ def command(
     written = take_up(output, form, detector, columns) if resume else Written()
     pictures = _open_pictures(heatmaps, paths)
     place = "standard output" if output is None else str(output)
-    job = Job(detector, paths, place, written, voice, summary, pictures)
+    own = own_files(output, run_log)
+    job = Job(detector, paths, place, written, voice, summary, pictures, own)
     try:
         with (
             _open_bar(voice, paths, output) as bar,
@@ -106,7 +107,8 @@ def command(
         raise
     voice.say(count_words(job.counts, skipped=job.skipped))
     if run_log is not None:
-        counts = dict(job.counts) | {"skipped": job.skipped}
+        skipped = {"skipped": job.skipped.total(), "skipped_for": dict(job.skipped)}
+        counts = dict(job.counts) | skipped
         watch.write_log(run_log, "predict", ctx.params, counts=counts, session=detector.session)
     return _conclude(job.counts)
 

@@ -191,11 +191,18 @@ class Bar:
 
     Attributes:
         advance: takes the number of units that were done since the last call.
+        say: takes a line for the person, which may not tear the bar.
         console: what the bar is drawn on, if results scroll above it; else None.
     """
 
-    def __init__(self, advance: Callable[[int], None], console: Console | None = None) -> None:
+    def __init__(
+        self,
+        advance: Callable[[int], None],
+        say: Callable[[str], None],
+        console: Console | None = None,
+    ) -> None:
         self.advance = advance
+        self.say = say
         self.console = console
 
     @property
@@ -230,7 +237,7 @@ def open_bar(
             output; print through its ``console`` then.
     """
     if voice.quiet or not sys.stderr.isatty() or (on_output and not sys.stdout.isatty()):
-        yield Bar(lambda count: None)
+        yield Bar(lambda count: None, voice.say)
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -254,7 +261,10 @@ def open_bar(
             rate = f"{done / max(perf_counter() - start, 1e-9):,.0f}/s"
             progress.update(task, advance=count, rate=rate)
 
-        yield Bar(advance, console if on_output else None)
+        def say(words: str) -> None:
+            console.print(make_printable(words), soft_wrap=True, markup=False, highlight=False)
+
+        yield Bar(advance, say, console if on_output else None)
 
 
 @contextmanager
@@ -296,7 +306,7 @@ class Stopwatch:
         verb: str,
         options: Mapping[str, Any],
         *,
-        counts: Mapping[str, int],
+        counts: Mapping[str, Any],
         session: Session | None = None,
     ) -> None:
         """Write versions, model, device, options as used, counts and seconds as JSON.

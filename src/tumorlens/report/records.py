@@ -43,6 +43,11 @@ Key = tuple[str, str, int, str]
 _OUTPUTS = ("unfamiliarity", "peak_xy", "boxes", "operating_point", "model")
 _ORIGIN = ("series_instance_uid", "position_mm", "seconds", "error")
 _COUNTS = ("slices", "tumor_slices", "largest_probability", "longest_run")
+_PLACE = ("study_instance_uid", "patient", "sequence", "plane", "notes")
+_UNANSWERED = ("uncertain_slices", "unfamiliar_slices", "not_judged")
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""What a text that a spreadsheet takes for a formula begins with (OWASP, CSV Injection)."""
 
 
 class RecordWriter(Protocol):
@@ -66,7 +71,7 @@ class JsonlWriter:
         self._stream = stream
 
     def write(self, record: Mapping[str, Any]) -> None:
-        self._stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+        self._stream.write(_escape(json.dumps(record, ensure_ascii=False)) + "\n")
         self._stream.flush()
 
     def close(self) -> None:
@@ -86,6 +91,7 @@ class CsvWriter:
         self._columns = columns
         self._stream = stream
         self._rows = csv.writer(stream, lineterminator="\n")
+        self._quoted = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
         self._header = header
 
     def write(self, record: Mapping[str, Any]) -> None:
@@ -93,7 +99,10 @@ class CsvWriter:
             self._rows.writerow(self._columns)
             self._header = False
         cells = flatten_record(record)
-        self._rows.writerow([cells.get(name, "") for name in self._columns])
+        row = [cells.get(name, "") for name in self._columns]
+        # Python quotes for its own line end alone, and reads a bare carriage return as one, too.
+        rows = self._quoted if any("\r" in cell for cell in row) else self._rows
+        rows.writerow(row)
         self._stream.flush()
 
     def close(self) -> None:
@@ -104,18 +113,32 @@ def list_columns(classes: Iterable[str], *, summary: bool = False) -> tuple[str,
     """The CSV's columns: a record's keys, with one ``probability_<class>`` a class."""
     names = ["schema", "kind", "path", "frame", "verdict", "tumor_probability"]
     names += [f"probability_{name}" for name in classes]
-    return (*names, *_OUTPUTS, *_ORIGIN, *(_COUNTS if summary else ()))
+    counts, unanswered = (_COUNTS, _UNANSWERED) if summary else ((), ())
+    return (*names, *_OUTPUTS, *_ORIGIN, *counts, *_PLACE, *unanswered)
 
 
 def flatten_record(record: Mapping[str, Any]) -> dict[str, str]:
-    """A record as cells of a CSV: ``peak_xy`` as ``x y``, ``boxes`` as ``x0 y0 x1 y1 score;…``."""
-    cells = {name: "" if value is None else str(value) for name, value in record.items()}
+    """A record as cells of a CSV: ``peak_xy`` as ``x y``, ``boxes`` as ``x0 y0 x1 y1 score;…``.
+
+    ``notes`` are joined by ``; ``. A text that a spreadsheet would run as a formula gets an
+    apostrophe before it, and a path ``./``, so that it still names its file.
+    """
+    cells = {
+        name: _shield(name, value)
+        if isinstance(value, str)
+        else ""
+        if value is None
+        else str(value)
+        for name, value in record.items()
+    }
     chances = record.get("probabilities") or {}
     cells |= {f"probability_{name}": str(value) for name, value in chances.items()}
     if record.get("peak_xy") is not None:
         cells["peak_xy"] = _join(record["peak_xy"])
     if record.get("boxes") is not None:
         cells["boxes"] = ";".join(map(_join, record["boxes"]))
+    if "notes" in record:
+        cells["notes"] = _shield("notes", "; ".join(record["notes"]))
     return cells
 
 
@@ -264,7 +287,8 @@ def name_place(place: str) -> Iterator[None]:
 def _parse_record(line: bytes, columns: Sequence[str], where: str) -> dict[str, Any]:
     try:
         if columns:
-            return _check_keys(dict(zip(columns, _parse_row(line), strict=True)))
+            cells = zip(columns, _parse_row(line), strict=True)
+            return _check_keys({name: _unshield(name, cell) for name, cell in cells})
         return _check_keys(json.loads(line))
     except (ValueError, KeyError, TypeError):
         raise UsageError(
@@ -294,6 +318,32 @@ def _whole_lines(path: Path, *, quoted: bool) -> Iterator[bytes]:
 
 def _parse_row(line: bytes) -> list[str]:
     return next(csv.reader([line.decode("utf-8", "surrogateescape")]))
+
+
+def _shield(name: str, text: str) -> str:
+    """The text, with one shield more before it if it begins like a formula behind those it has."""
+    shield = _shield_of(name)
+    bare = text
+    while bare.startswith(shield):
+        bare = bare.removeprefix(shield)
+    return shield + text if bare.startswith(_FORMULA) else text
+
+
+def _unshield(name: str, cell: str) -> str:
+    """What `_shield` made the cell of."""
+    bare = cell.removeprefix(_shield_of(name))
+    return bare if _shield(name, bare) == cell else cell
+
+
+def _shield_of(name: str) -> str:
+    return "./" if name == "path" else "'"
+
+
+def _escape(line: str) -> str:
+    """Characters that command a terminal or break a line, in JSON's own escapes."""
+    if line.isprintable():
+        return line
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in line)
 
 
 def _join(values: Iterable[float]) -> str:

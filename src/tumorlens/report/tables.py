@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
 
@@ -10,7 +11,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["RecordTable", "count_words", "make_table", "open_console"]
+__all__ = [
+    "RecordTable",
+    "count_words",
+    "kind_of_note",
+    "make_table",
+    "open_console",
+    "skipped_words",
+    "unanswered_words",
+]
 
 _STYLES = {
     "tumor": "bold red",
@@ -19,11 +28,14 @@ _STYLES = {
     "unfamiliar": "magenta",
     "error": "bold red reverse",
     "series": "bold",
+    "note": "yellow",
 }
 _WIDTHS = {"verdict": 11, "tumor": 7, "unfamiliar": 11, "regions": 7}
 _ROWS_AT_ONCE = 20
 _NARROWEST_PATH = 24
 _WIDTH_OF_FILES = 120
+_REASONS = 4  # for skipped files that are told apart in a line
+_NONE = "–"
 
 
 class RecordTable:
@@ -35,21 +47,34 @@ class RecordTable:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._held: list[Mapping[str, Any]] = []
+        self._held: list[tuple[Text, ...]] = []
         self._headed = False
+        self._series = ""
+        self._noted: set[str] = set()
 
     def write(self, record: Mapping[str, Any]) -> None:
-        self._held.append(record)
-        if len(self._held) == _ROWS_AT_ONCE:
+        self._held.append(_cells(record))
+        self._held += map(_note_cells, self._find_news(record))
+        if len(self._held) >= _ROWS_AT_ONCE:
             self.close()
+
+    def _find_news(self, record: Mapping[str, Any]) -> list[str]:
+        """Notes that were not yet shown for this series; alike ones are shown once."""
+        series = record["series_instance_uid"] or record["path"]
+        if series != self._series:
+            self._series, self._noted = series, set()
+        news = {kind_of_note(note): note for note in record["notes"]}
+        shown = [note for kind, note in news.items() if kind not in self._noted]
+        self._noted.update(news)
+        return shown
 
     def close(self) -> None:
         """Print the rows that are still held back."""
         if not self._held:
             return
         table = self._make_table()
-        for record in self._held:
-            table.add_row(*_cells(record))
+        for cells in self._held:
+            table.add_row(*cells)
         self._console.print(table)
         self._held, self._headed = [], True
 
@@ -81,8 +106,18 @@ def make_table(
     return table
 
 
-def count_words(counts: Mapping[str, int], *, skipped: int = 0) -> str:
-    """What a run found, in a line: ``8 slices: 3 tumor, 5 no tumor; 1 file skipped, no image``."""
+def kind_of_note(note: str) -> str:
+    """A note without its numbers, by which notes are alike."""
+    return re.sub(r"\d+", "0", note)
+
+
+def count_words(counts: Mapping[str, int], *, skipped: Mapping[str, int] | None = None) -> str:
+    """What a run found, in a line: ``8 slices: 3 tumor, 5 no tumor; 1 file skipped (a web page)``.
+
+    Args:
+        counts: verdict, or ``error``, -> slices.
+        skipped: reason -> files.
+    """
     verdicts = {name: count for name, count in counts.items() if name != "error" and count}
     slices = sum(verdicts.values())
     words = f"{slices:,} slice{'' if slices == 1 else 's'}"
@@ -91,9 +126,17 @@ def count_words(counts: Mapping[str, int], *, skipped: int = 0) -> str:
         words += ": " + ", ".join(shares)
     if counts.get("error"):
         words += f"; {counts['error']:,} unreadable"
-    if skipped:
-        words += f"; {skipped:,} file{'' if skipped == 1 else 's'} skipped, no image"
-    return words
+    return f"{words}; {skipped_words(skipped)}" if skipped else words
+
+
+def skipped_words(skipped: Mapping[str, int]) -> str:
+    """``3 files skipped (a text file: 2, a web page: 1)``, the most common reasons first."""
+    total = sum(skipped.values())
+    most = sorted(skipped.items(), key=lambda one: -one[1])[:_REASONS]
+    rest = total - sum(count for _, count in most)
+    reasons = [reason if total == 1 else f"{reason}: {count:,}" for reason, count in most]
+    reasons += [f"other reasons: {rest:,}"] if rest else []
+    return f"{total:,} file{'' if total == 1 else 's'} skipped ({', '.join(reasons)})"
 
 
 def open_console(stream: IO[str] | None = None) -> Console:
@@ -107,14 +150,24 @@ def _cells(record: Mapping[str, Any]) -> tuple[Text, ...]:
         return _series_cells(record)
     verdict = record["verdict"] or "error"
     where = record["path"] + (f" [{record['frame']}]" if record["frame"] else "")
-    regions = record["boxes"]
     return (
         Text(verdict.replace("_", " "), style=_STYLES[verdict]),
-        Text(_percent(record["tumor_probability"])),
+        Text(_percent(record["tumor_probability"]) if verdict != "unfamiliar" else _NONE),
         Text("" if record["unfamiliarity"] is None else f"{record['unfamiliarity']:.2f}"),
-        Text("" if regions is None else str(len(regions))),
+        Text(_count_regions(record)),
         _printable(where if record["error"] is None else f"{where}: {record['error']}"),
     )
+
+
+def _count_regions(record: Mapping[str, Any]) -> str:
+    """Regions only where the verdict asks to look: beside ``no tumor`` they would contradict it."""
+    if record["boxes"] is None:
+        return ""
+    return str(len(record["boxes"])) if record["verdict"] in ("tumor", "uncertain") else _NONE
+
+
+def _note_cells(note: str) -> tuple[Text, ...]:
+    return Text("note", _STYLES["note"]), Text(""), Text(""), Text(""), _printable(note)
 
 
 def _series_cells(record: Mapping[str, Any]) -> tuple[Text, ...]:
@@ -122,9 +175,20 @@ def _series_cells(record: Mapping[str, Any]) -> tuple[Text, ...]:
         f"{record['path']}: {record['tumor_slices']} of {record['slices']} slices, "
         f"longest run {record['longest_run']}"
     )
+    words += "".join(f", {more}" for more in unanswered_words(record))
     style = _STYLES["series"]
     chance = _percent(record["largest_probability"])
     return Text("series", style), Text(chance, style), Text(""), Text(""), _printable(words)
+
+
+def unanswered_words(record: Mapping[str, Any]) -> list[str]:
+    """``5 uncertain``, ``48 unfamiliar`` and ``1 not judged``, of those that a series has."""
+    names = {
+        "uncertain_slices": "uncertain",
+        "unfamiliar_slices": "unfamiliar",
+        "not_judged": "not judged",
+    }
+    return [f"{record[key]:,} {words}" for key, words in names.items() if record[key]]
 
 
 def _percent(value: float | None) -> str:
