@@ -57,7 +57,7 @@ def _read_mask(row: Row, shape: tuple[int, ...]) -> tuple[Mask | None, list[str]
     if row.mask is None:
         return None, []
     try:
-        mask = read_slice(row.mask, row.mask_frame).pixels
+        mask = read_slice(row.mask, row.mask_frame, any_content=True).pixels
     except InputError as error:
         if error.reason != BLANK:
             return None, ["mask cannot be read"]

@@ -70,7 +70,7 @@ def read_lesion(row: Row, shape: tuple[int, int] | None = None) -> Lesion | None
     if row.mask is None:
         return None
     try:
-        mask = read_slice(row.mask, row.mask_frame).pixels > 0
+        mask = read_slice(row.mask, row.mask_frame, any_content=True).pixels > 0
     except InputError as error:
         raise DataError(f"mask of {row.path}: {error}") from None
     if shape is not None and mask.shape != shape:

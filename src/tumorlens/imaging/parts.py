@@ -46,6 +46,7 @@ class Source:
         kind: ``raster``, ``nifti`` or ``dicom``: a guess by name, the reader looks at the content.
         named: True if the caller named this very file.
         series_uid: Series Instance UID, for a series that has one.
+        any_content: True to read label maps, and what else is no scan, too.
     """
 
     path: str
@@ -53,6 +54,7 @@ class Source:
     kind: Literal["raster", "nifti", "dicom"]
     named: bool = False
     series_uid: str | None = None
+    any_content: bool = False
 
     def __post_init__(self) -> None:
         if not self.parts:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -72,11 +73,16 @@ def _read_all(sources: Iterable[Found], name: str, limits: Limits) -> Iterator[I
 
 
 def read_slice(
-    path: str | PathLike[str], frame: int = 0, *, limits: Limits = DEFAULT_LIMITS
+    path: str | PathLike[str],
+    frame: int = 0,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    any_content: bool = False,
 ) -> Slice:
     """One slice: ``frame`` of the file ``path``, as `read_slices` counts them.
 
-    A volume is read anew at each call: for many slices of one file use `read_slices`.
+    A volume is read anew at each call: for many slices of one file use `read_slices`. With
+    ``any_content`` label maps, and what else is no scan, are read, too.
 
     Raises:
         InputError: the file cannot be read, has no such frame, or nothing is to be seen on it.
@@ -86,7 +92,11 @@ def read_slice(
         with open_file(Path(name), name) as stream:
             if sniff(_peek(stream)) == "raster":
                 return read_picture(stream, name, frame, limits)
-    for item in _read_all(name_file(Path(name), name, limits), name, limits):
+    sources = (
+        replace(found, any_content=any_content) if isinstance(found, Source) else found
+        for found in name_file(Path(name), name, limits)
+    )
+    for item in _read_all(sources, name, limits):
         if isinstance(item, InputError):
             raise item
         if item.info.frame == frame:
@@ -131,18 +141,24 @@ def _read_source(source: Source, limits: Limits) -> Iterator[Item]:
         return
     part = source.parts[0]
     with Opener(limits) as opener, opener.open(part) as stream:
-        yield from _read_stream(stream, part.path, limits, None if part.member else part.file)
+        file = None if part.member else part.file
+        yield from _read_stream(stream, part.path, limits, file, any_content=source.any_content)
 
 
 def _read_stream(
-    stream: BinaryIO, path: str, limits: Limits, file: Path | None = None
+    stream: BinaryIO,
+    path: str,
+    limits: Limits,
+    file: Path | None = None,
+    *,
+    any_content: bool = False,
 ) -> Iterator[Item]:
     head = _peek(stream)
     kind = sniff(head)
     if kind in ("nifti", "analyze") or _is_half(file):
-        from tumorlens.imaging.volumes.nifti import read_nifti
+        from tumorlens.imaging.volumes.reading import read_volume_file
 
-        yield from read_nifti(stream, path, limits, file)
+        yield from read_volume_file(kind, stream, path, limits, file, any_content=any_content)
     elif kind == "raster":
         yield from read_pictures(stream, path, limits)
     elif kind == "dicom":

@@ -164,11 +164,19 @@ def _classify(part: Part, series: list[Part], limits: Limits) -> Iterator[Found]
     elif kind == "directory":
         yield Skipped(part.path, "index of the DICOM files around it")
     elif kind in ("raster", "nifti") or _is_image(part.path):
-        yield Source(part.path, (part,), "raster" if kind == "raster" else _guess_kind(part.path))
+        guess = kind if kind in ("raster", "nifti") else _guess_kind(part.path)
+        content = _tell_content(kind, part, limits) if guess == "nifti" else ""
+        yield Skipped(part.path, content) if content else Source(part.path, (part,), guess)
     else:
         with open_file(part.file, part.path) as stream:
             head = stream.read(HEAD_BYTES)
         yield Skipped(part.path, "an encrypted file" if kind == "secure" else describe(head))
+
+
+def _tell_content(kind: Kind | None, part: Part, limits: Limits) -> str:
+    from tumorlens.imaging.volumes.reading import tell_content
+
+    return tell_content(kind, part.file, part.path, limits)
 
 
 def _is_second_name(name: str, present: set[str]) -> bool:

@@ -72,7 +72,7 @@ def _show_alone(row: Row, finding: AuditFinding, words: str) -> Tile:
         lines.append(words)
     if finding.kind == "annotations" and row.mask is not None:
         with suppress(InputError):  # that it cannot be read may be what was found
-            mask = read_slice(row.mask, row.mask_frame)
+            mask = read_slice(row.mask, row.mask_frame, any_content=True)
             height, width = mask.pixels.shape
             pictures.append(_draw(row.mask, row.mask_frame, f"{_name(row)}: the mask", ()))
             lines.append(f"mask of {width} x {height} pixels")

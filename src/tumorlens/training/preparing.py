@@ -170,7 +170,7 @@ def _read_marks(row: Row, shape: tuple[int, ...]) -> Picture:
     if row.label != "tumor":
         return np.full(shape, MARK_NONE, np.uint8)
     if row.mask is not None:
-        mask = read_slice(row.mask, row.mask_frame).pixels
+        mask = read_slice(row.mask, row.mask_frame, any_content=True).pixels
         if mask.shape != shape:
             raise InputError(
                 str(row.mask),

@@ -20,15 +20,18 @@ from tumorlens.imaging.geometry import arrange, choose_axis
 from tumorlens.imaging.limits import Limits
 from tumorlens.imaging.refusal import refuse
 from tumorlens.imaging.slices import Slice
+from tumorlens.imaging.volumes.content import LABELS, is_label_map, refuse_content
 from tumorlens.imaging.volumes.spaces import Space
 from tumorlens.imaging.voxels import choose_window, clean_pixels, to_luminance
 
-__all__ = ["DAMAGED", "Bytes", "Layout", "cut_volume", "read_volumes"]
+__all__ = ["DAMAGED", "Bytes", "Layout", "cut_volume", "find_content", "read_volumes"]
 
 Bytes = BinaryIO | gzip.GzipFile
 
 DAMAGED = "is a damaged volume"
+_ADVICE = "copy it anew, or export it anew"
 _STEP = 1024**2
+_PART = 128 * 1024  # voxels that are looked at in turn
 _SINGLE = (1e-20, 1e20)  # slopes that single precision bears
 
 
@@ -45,6 +48,7 @@ class Layout:
         space: where its voxels lie.
         notes: what else the header says that had to be mended.
         sequence: where the name of the file says it.
+        content: what the header says the voxels are, if no scan, such as "a label map".
     """
 
     shape: tuple[int, int, int]
@@ -55,6 +59,7 @@ class Layout:
     space: Space
     notes: tuple[str, ...]
     sequence: str | None
+    content: str = ""
 
     @property
     def volume_bytes(self) -> int:
@@ -63,7 +68,7 @@ class Layout:
 
 
 def read_volumes(
-    stream: Bytes, layout: Layout, path: str, limits: Limits, advice: str
+    stream: Bytes, layout: Layout, path: str, limits: Limits, *, any_content: bool = False
 ) -> Iterator[Slice | InputError]:
     """Slices of the voxels in a stream, volume by volume.
 
@@ -72,21 +77,56 @@ def read_volumes(
         layout: of its voxels.
         path: how the caller named the file.
         limits: a volume above them is refused before it is read.
-        advice: the next step where the voxels are damaged.
+        any_content: read label maps, and what else is no scan, too.
 
     Raises:
-        InputError: cut short, damaged or too large.
+        InputError: cut short, damaged, too large or no scan.
     """
-    with refuse(path, DAMAGED, advice):
+    with refuse(path, DAMAGED, _ADVICE):
         _check_length(stream, layout, path)
         limits.check_memory(path, layout.volume_bytes)
         _skip(stream, layout.offset)
     for index in range(layout.volumes):
-        with refuse(path, DAMAGED, advice):
+        with refuse(path, DAMAGED, _ADVICE):
             volume = _read_volume(stream, layout)
             if index == layout.volumes - 1:
                 _check_sum(stream)
+            if index == 0 and not any_content:
+                _check_content(volume, layout, path)
         yield from cut_volume(volume, layout, index, path, limits)
+
+
+def find_content(stream: Bytes, layout: Layout, path: str) -> str:
+    """What the voxels in a stream are, if no scan; empty if they may be one.
+
+    Reads in steps, and no further than it must to tell.
+    """
+    if layout.content or layout.dtype.names:
+        return layout.content
+    _skip(stream, layout.offset)
+    return LABELS if is_label_map(_read_parts(stream, layout), _name(path)) else ""
+
+
+def _check_content(volume: npt.NDArray[Any], layout: Layout, path: str) -> None:
+    content = layout.content
+    if not (content or layout.dtype.names):
+        flat = volume.ravel(order="K")
+        parts = (flat[start : start + _PART] for start in range(0, flat.size, _PART))
+        content = LABELS if is_label_map(parts, _name(path)) else ""
+    if content:
+        raise refuse_content(path, content)
+
+
+def _read_parts(stream: Bytes, layout: Layout) -> Iterator[npt.NDArray[Any]]:
+    """The voxels of the first volume, some at a time, as far as the file holds them."""
+    left, size = layout.volume_bytes, layout.dtype.itemsize
+    while left > 0 and (part := stream.read(min(left, _PART * size))):
+        left -= len(part)
+        yield np.frombuffer(part[: len(part) // size * size], layout.dtype)
+
+
+def _name(path: str) -> str:
+    return path.replace("\\", "/").rpartition("/")[2]
 
 
 def cut_volume(

@@ -9,7 +9,7 @@ import gzip
 import logging
 import math
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,16 +25,16 @@ from tumorlens.imaging.limits import Limits
 from tumorlens.imaging.refusal import refuse
 from tumorlens.imaging.sequences import guess_sequence
 from tumorlens.imaging.slices import Slice
+from tumorlens.imaging.volumes.content import LABELS
 from tumorlens.imaging.volumes.layout import (
     DAMAGED,
     Bytes,
     Layout,
     cut_volume,
-    read_volumes,
 )
 from tumorlens.imaging.volumes.spaces import RAS_TO_LPS, Space, find_space, tell_missing
 
-__all__ = ["find_half", "read_image", "read_nifti"]
+__all__ = ["find_half", "open_nifti", "read_image"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -42,6 +42,13 @@ _BROKEN = "has a broken NIfTI header"
 _NEGATIVE = "negative voxel sizes, of which the sign is left out: left and right are not sure"
 _ADVICE = "check the file with nib-ls, or export it anew"
 _LARGEST_OFFSET = 64 * 1024**2  # bytes of header extensions before the voxels
+_INTENTS = (
+    ((1002, 1003), LABELS),
+    (range(2, 25), "a map of statistics"),
+    ((*range(1004, 1011), *range(2006, 2010), *range(2016, 2019)), "a field of vectors"),
+)
+"""Intent codes of the NIfTI-1 header, and those of FSL, whose voxels are no scan."""
+
 _SEVERE = 40  # of nibabel's header checks: what makes the voxels unreadable
 _HEADERS = (
     nib.Nifti1Image.header_class,
@@ -57,19 +64,19 @@ _log.addHandler(logging.NullHandler())
 _log.propagate = False
 
 
-def read_nifti(
-    stream: BinaryIO, path: str, limits: Limits, file: Path | None = None
-) -> Iterator[Slice | InputError]:
-    """Slices of a NIfTI or Analyze file, volume by volume.
+@contextmanager
+def open_nifti(
+    stream: BinaryIO, path: str, file: Path | None = None
+) -> Iterator[tuple[Bytes, Layout]]:
+    """The voxels of a NIfTI or Analyze file, and what its header says of them.
 
     Args:
         stream: the file, gzipped or not: a single file, or either half of a pair.
         path: how the caller named it.
-        limits: a volume above them is refused before it is read.
         file: where it lies on disk, to find the other half of a pair.
 
     Raises:
-        InputError: broken, cut short or too large.
+        InputError: broken.
     """
     is_voxels = file is not None and file.name.lower().endswith((".img", ".img.gz"))
     head = open_file(find_half(file, path, ".hdr"), path) if is_voxels else nullcontext(stream)
@@ -79,7 +86,7 @@ def read_nifti(
     if not (single or is_voxels) and path.lower().endswith((".nii", ".nii.gz")):
         raise InputError(path, "has a NIfTI header without the magic of a single file", _ADVICE)
     with _open_voxels(stream, path, file, here=single or is_voxels) as data:
-        yield from read_volumes(_unzip(data), layout, path, limits, _ADVICE)
+        yield _unzip(data), layout
 
 
 def read_image(image: Any, path: str, limits: Limits) -> Iterator[Slice | InputError]:
@@ -152,7 +159,13 @@ def _lay_out(header: Any, raw: Any, path: str, *, single: bool) -> Layout:
         raise InputError(path, f"{_BROKEN} (voxels at byte {offset})", _ADVICE)
     scale, notes = _read_scale(header)
     sequence = guess_sequence(path.replace("\\", "/").rpartition("/")[2])
-    return Layout(shape, volumes, dtype, offset, scale, space, notes, sequence)
+    content = _find_content(int(header.get("intent_code", 0)))
+    return Layout(shape, volumes, dtype, offset, scale, space, notes, sequence, content)
+
+
+def _find_content(intent: int) -> str:
+    """What the voxels are, if no scan."""
+    return next((what for codes, what in _INTENTS if intent in codes), "")
 
 
 def _split_shape(shape: tuple[int, ...], path: str) -> tuple[tuple[int, int, int], int]:

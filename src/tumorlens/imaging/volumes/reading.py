@@ -1,0 +1,67 @@
+"""Files of volumes, of any format: opened by what they hold, read, or told for no scan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import BinaryIO
+
+from tumorlens.errors import InputError
+from tumorlens.imaging.contents import Kind, open_file
+from tumorlens.imaging.limits import Limits
+from tumorlens.imaging.refusal import refuse
+from tumorlens.imaging.slices import Slice
+from tumorlens.imaging.volumes.content import refuse_content
+from tumorlens.imaging.volumes.layout import DAMAGED, Bytes, Layout, find_content, read_volumes
+
+__all__ = ["read_volume_file", "tell_content"]
+
+
+def read_volume_file(
+    kind: Kind | None,
+    stream: BinaryIO,
+    path: str,
+    limits: Limits,
+    file: Path | None = None,
+    *,
+    any_content: bool = False,
+) -> Iterator[Slice | InputError]:
+    """Slices of a file of volumes, volume by volume.
+
+    Args:
+        kind: of the file, by its content.
+        stream: the file; of one in two parts, either.
+        path: how the caller named it.
+        limits: a volume above them is refused before it is read.
+        file: where it lies on disk, to find its other part.
+        any_content: read label maps, and what else is no scan, too.
+
+    Raises:
+        InputError: broken, cut short, too large or no scan.
+    """
+    with _open_volumes(kind, stream, path, file) as (voxels, layout):
+        yield from read_volumes(voxels, layout, path, limits, any_content=any_content)
+
+
+def tell_content(kind: Kind | None, file: Path, path: str, limits: Limits) -> str:
+    """Why a file of volumes is no scan; empty if it may be one, or cannot be read."""
+    try:
+        with (
+            open_file(file, path) as stream,
+            _open_volumes(kind, stream, path, file) as (voxels, layout),
+        ):
+            limits.check_memory(path, layout.volume_bytes)
+            with refuse(path, DAMAGED):
+                what = find_content(voxels, layout, path)
+    except InputError:
+        return ""
+    return refuse_content(path, what).reason if what else ""
+
+
+def _open_volumes(
+    kind: Kind | None, stream: BinaryIO, path: str, file: Path | None
+) -> AbstractContextManager[tuple[Bytes, Layout]]:
+    from tumorlens.imaging.volumes.nifti import open_nifti
+
+    return open_nifti(stream, path, file)
