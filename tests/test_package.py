@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import json
+import pickle
 import re
 import subprocess
 import sys
@@ -19,7 +21,7 @@ from packaging.requirements import Requirement
 
 import tumorlens
 from tumorlens import optional
-from tumorlens.errors import MissingExtra
+from tumorlens.errors import InputError, MissingExtra, ModelFileError
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -223,8 +225,73 @@ def test_a_missing_library_is_told_with_its_extra(monkeypatch, module, extra):
     for name in [name for name in sys.modules if name.partition(".")[0] == root]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, root, None)
-    with pytest.raises(MissingExtra, match=rf"tumorlens\[{extra}\]"):
+    with pytest.raises(MissingExtra, match=rf"a test needs .*pip install .*\[{extra}\]"):
         optional.load(module, "a test")
+
+
+class Installed:
+    """What pip recorded of an installation: tumorlens as a folder of metadata."""
+
+    def __init__(self, folder, origin=None):
+        self.info = folder / "tumorlens-0.dist-info"
+        self.info.mkdir(parents=True)
+        extras = 'Requires-Dist: scipy>=1.13; extra == "evaluate"\n'
+        extras += "Requires-Dist: torch>=2.6; extra == 'train'\nRequires-Dist: numpy>=2.0\n"
+        (self.info / "METADATA").write_text(f"Metadata-Version: 2.4\nName: tumorlens\n{extras}")
+        if origin is not None:
+            (self.info / "direct_url.json").write_text(json.dumps(origin))
+
+
+@pytest.fixture
+def clone(tmp_path):
+    folder = tmp_path / "my clone"
+    folder.mkdir()
+    return folder
+
+
+def say_install_beside(monkeypatch, folder, origin):
+    found = metadata.PathDistribution(Installed(folder, origin).info)
+    monkeypatch.setattr(metadata, "distribution", lambda name: found)
+    return optional.say_install("evaluate")
+
+
+def test_the_hint_names_the_clone_or_the_wheel_that_was_installed(monkeypatch, tmp_path, clone):
+    url, wheel = clone.as_uri(), clone / "tumorlens-0-py3-none-any.whl"
+    wheel.touch()
+    for number, (origin, line) in enumerate(
+        {
+            f'pip install -e "{clone}[evaluate]"': {"url": url, "dir_info": {"editable": True}},
+            f'pip install "{clone}[evaluate]"': {"url": url, "dir_info": {}},
+            f'pip install "{wheel}[evaluate]"': {"url": wheel.as_uri(), "archive_info": {}},
+            'pip install "tumorlens[evaluate] @ git+https://h/x.git"': {
+                "url": "https://h/x.git", "vcs_info": {"vcs": "git", "commit_id": "0"},
+            },
+        }.items()
+    ):  # fmt: skip
+        assert say_install_beside(monkeypatch, tmp_path / str(number), line) == origin
+
+
+@pytest.mark.parametrize("origin", [None, {"url": "file:///gone/tumorlens-0-py3-none-any.whl"}])
+def test_the_hint_names_libraries_where_the_origin_is_gone(monkeypatch, tmp_path, origin):
+    assert say_install_beside(monkeypatch, tmp_path, origin) == 'pip install "scipy>=1.13"'
+
+
+def test_the_hint_of_a_clone_that_was_never_installed(monkeypatch):
+    def absent(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "distribution", absent)
+    assert optional.say_install("train") == f'pip install "{ROOT}[train]"'
+
+
+def test_errors_survive_the_way_to_another_process():
+    for error in (
+        MissingExtra("scipy", "evaluate", "pip install x", "a test"),
+        InputError("a.png", "is damaged", "export it anew"),
+        ModelFileError("m.onnx: no such file"),
+    ):
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
 
 
 def collect_core() -> dict[str, metadata.Distribution]:

@@ -48,6 +48,9 @@ _FIRST = 8  # slices of one file read ahead of their turn
 class Detector:
     """A model, loaded once, that turns inputs into findings.
 
+    It can be sent to other processes: its model is opened there by name or path, and must have
+    the same hash. Give ``threads=1`` where there is a process a core.
+
     Args:
         model: name of the registry, an ``.onnx`` file that honours the contract, or a session
             that is open already; its own threads and providers then stand.
@@ -80,6 +83,13 @@ class Detector:
         self.operating_point = operating_point
         self._point = self.card.find_operating_point(operating_point)
         self._tumor_columns = [self.card.classes.index(name) for name in self.card.tumor_classes]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        options = {
+            name: getattr(self, name)
+            for name in ("operating_point", "threads", "batch_size", "limits")
+        }
+        return _restore, (type(self), self._session, options)
 
     @property
     def name(self) -> str:
@@ -207,6 +217,10 @@ class Detector:
             model=self.name,
             error="; ".join(filter(None, (error.reason, error.advice))),
         )
+
+
+def _restore(kind: type[Detector], session: Session, options: dict[str, Any]) -> Detector:
+    return kind(session, **options)
 
 
 def _open(model: str | Path, providers: Sequence[str]) -> Session:

@@ -71,14 +71,21 @@ class MissingExtra(TumorlensError):
 
     Attributes:
         library: the module that is missing.
-        extra: the extra of ``pip install tumorlens[…]`` that brings it.
+        extra: the extra of tumorlens that brings it.
+        install: the line that installs the extra.
+        purpose: what wants it; may be empty.
     """
 
-    def __init__(self, library: str, extra: str, purpose: str = "") -> None:
+    def __init__(self, library: str, extra: str, install: str, purpose: str = "") -> None:
         self.library = library
         self.extra = extra
+        self.install = install
+        self.purpose = purpose
         need = f"{purpose} needs" if purpose else "this needs"
         super().__init__(
-            f"{need} the library {library!r}, which is not installed; "
-            f'install it with: pip install "tumorlens[{extra}]"'
+            f"{need} the library {library!r}, which is not installed; the extra {extra} brings it: "
+            f"{install}"
         )
+
+    def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str, str, str]]:
+        return type(self), (self.library, self.extra, self.install, self.purpose)

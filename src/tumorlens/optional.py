@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from tumorlens.errors import MissingExtra
 
-__all__ = ["EXTRAS", "FIRST", "installed_extras", "load"]
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
+
+__all__ = ["EXTRAS", "FIRST", "installed_extras", "load", "say_install"]
 
 EXTRAS: dict[str, tuple[str, ...]] = {
     "evaluate": (
@@ -45,7 +52,8 @@ def load(module: str, purpose: str = "") -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != root:
             raise
-        raise MissingExtra(root, _extra_of(root), purpose) from None
+        extra = _extra_of(root)
+        raise MissingExtra(root, extra, say_install(extra), purpose) from None
 
 
 def installed_extras() -> dict[str, bool]:
@@ -54,6 +62,44 @@ def installed_extras() -> dict[str, bool]:
         extra: all(find_spec(module) is not None for module in modules)
         for extra, modules in EXTRAS.items()
     }
+
+
+def say_install(extra: str) -> str:
+    """The line that installs an extra beside the tumorlens that runs here.
+
+    It names what tumorlens was installed from, a clone or a wheel, as pip recorded it (PEP 610).
+    Where that is gone, it names the libraries: they are on every index.
+    """
+    from importlib import metadata
+
+    with suppress(metadata.PackageNotFoundError):
+        installed = metadata.distribution("tumorlens")
+        return _from_origin(installed, extra) or _from_index(installed, extra)
+    root = Path(__file__).parents[2]  # run from a clone that was never installed
+    name = str(root) if (root / "pyproject.toml").is_file() else "tumorlens"
+    return f'pip install "{name}[{extra}]"'
+
+
+def _from_origin(installed: Distribution, extra: str) -> str:
+    origin = json.loads(installed.read_text("direct_url.json") or "{}")
+    url = str(origin.get("url", ""))
+    if not url.startswith("file:"):
+        # pip itself takes "NAME[EXTRA] @ URL"; a repository is named with the system it is in.
+        system = origin.get("vcs_info", {}).get("vcs")
+        return f'pip install "tumorlens[{extra}] @ {system}+{url}"' if system else ""
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    path = Path(url2pathname(urlsplit(url).path))
+    editable = "-e " if origin.get("dir_info", {}).get("editable") else ""
+    return f'pip install {editable}"{path}[{extra}]"' if path.exists() else ""
+
+
+def _from_index(installed: Distribution, extra: str) -> str:
+    marks = (f"extra == '{extra}'", f'extra == "{extra}"')
+    lines = [line for line in installed.requires or [] if line.endswith(marks)]
+    wanted = " ".join(f'"{line.partition(";")[0].strip()}"' for line in lines)
+    return f"pip install {wanted}" if wanted else f'pip install "tumorlens[{extra}]"'
 
 
 def _extra_of(root: str) -> str:

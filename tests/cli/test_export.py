@@ -1,6 +1,7 @@
 """``tumorlens export``: what is said and written."""
 
 import json
+import re
 import sys
 
 import pytest
@@ -73,7 +74,7 @@ def test_a_target_of_another_environment(model, tmp_path, capsys, monkeypatch):
     line = ["--to", "litert", "--force", "--output", tmp_path / "x.tflite"]
     assert export(model, *line) == 2
     assert "in an environment of its own" in (told := capsys.readouterr().err)
-    assert 'pip install "tumorlens[litert]"' in told
+    assert re.search(r"pip install .*\[litert\]", told)
 
 
 def test_an_export_is_not_exported_again(model, site, tmp_path, capsys):

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from tumorlens.model.registry import MODELS, ModelEntry
-from tumorlens.optional import installed_extras
+from tumorlens.optional import installed_extras, say_install
 from tumorlens.version import __version__
 
 __all__ = ["command"]
@@ -79,4 +79,4 @@ def _rows(model: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _extra_words(name: str, there: bool) -> str:
-    return "installed" if there else f'not installed; pip install "tumorlens[{name}]"'
+    return "installed" if there else f"not installed; {say_install(name)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +47,12 @@ class BesideSession(Session):
         self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         self._seen = None
         self._runtime = runtime
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{self.path}: a session of another runtime cannot be sent to another process; open it "
+            "there"
+        )
 
 
 def card_path(path: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tumorlens.model.card import parse_card
 from tumorlens.model.contract import CARD_KEY, INPUT, OUTPUTS, SEEN_KEY, check_shapes
 from tumorlens.model.instructions import overflows, read_cpuinfo
 from tumorlens.model.reading import read_model
+from tumorlens.model.registry import MODELS, find_model
 from tumorlens.model.runtime import load_runtime
 
 __all__ = ["Outputs", "Session"]
@@ -50,6 +52,8 @@ class Outputs:
 class Session:
     """A model file in ONNX Runtime.
 
+    Sent to another process (pickled), it is opened there anew, and must have the same hash.
+
     Args:
         path: of the ``.onnx`` file.
         threads: inside one run; None leaves the choice to ONNX Runtime.
@@ -75,15 +79,11 @@ class Session:
         sha256: str | None = None,
     ) -> None:
         self.path = Path(path)
+        self._threads = threads
+        self._providers = (providers,) if isinstance(providers, str) else tuple(providers)
         data = read_model(self.path)
-        self.sha256 = hashlib.sha256(data).hexdigest()
-        if sha256 is not None and sha256 != self.sha256:
-            raise ModelFileError(
-                f"{path}: its SHA-256 is {self.sha256}, expected {sha256}; "
-                "the file was changed or damaged: install tumorlens again"
-            )
-        names = (providers,) if isinstance(providers, str) else providers
-        self._runtime = _open_runtime(self.path, data, threads, names)
+        self.sha256 = _check_hash(self.path, data, sha256)
+        self._runtime = _open_runtime(self.path, data, threads, self._providers)
         try:
             metadata = self._runtime.get_modelmeta().custom_metadata_map
             inputs = {value.name: value.shape for value in self._runtime.get_inputs()}
@@ -104,6 +104,12 @@ class Session:
             size=self.card.preprocess.size,
             classes=len(self.card.classes),
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the same file, by name if it is a bundled one."""
+        name = next((one.name for one in MODELS.values() if one.path == self.path), None)
+        given = name or str(self.path.absolute())
+        return _open_again, (given, self._threads, self._providers, self.sha256)
 
     @property
     def seen(self) -> str | None:
@@ -140,6 +146,26 @@ class Session:
                 "or probabilities that do not sum to 1; the file is damaged: get it again"
             )
         return outputs
+
+
+@lru_cache(maxsize=4)
+def _open_again(
+    model: str, threads: int | None, providers: tuple[str, ...], sha256: str
+) -> Session:
+    """One session for all that arrives in a process: a pool sends its detector with each task."""
+    return Session(find_model(model), threads=threads, providers=providers, sha256=sha256)
+
+
+def _check_hash(path: Path, data: bytes, expected: str | None) -> str:
+    found = hashlib.sha256(data).hexdigest()
+    if expected not in (None, found):
+        bundled = any(one.path == path for one in MODELS.values())
+        advice = "install tumorlens again" if bundled else "open it again"
+        raise ModelFileError(
+            f"{path}: its SHA-256 is {found}, expected {expected}; the file was changed or "
+            f"damaged: {advice}"
+        )
+    return found
 
 
 def _open_runtime(path: Path, data: bytes, threads: int | None, providers: Sequence[str]) -> Any:
