@@ -18,7 +18,7 @@ from tumorlens.model.contract import (
     UNFAMILIARITY,
     Calibration,
 )
-from tumorlens.model.reading import read_model
+from tumorlens.model.inspection import read_model
 from tumorlens.optional import load
 from tumorlens.writing import replace_when_done
 

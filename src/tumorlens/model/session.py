@@ -15,8 +15,8 @@ import numpy.typing as npt
 from tumorlens.errors import ModelFileError, UsageError
 from tumorlens.model.card import parse_card
 from tumorlens.model.contract import CARD_KEY, INPUT, OUTPUTS, SEEN_KEY, check_shapes
+from tumorlens.model.inspection import read_model
 from tumorlens.model.instructions import overflows, read_cpuinfo
-from tumorlens.model.reading import read_model
 from tumorlens.model.registry import MODELS, find_model
 from tumorlens.model.runtime import load_runtime
 

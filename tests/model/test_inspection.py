@@ -15,10 +15,10 @@ from onnx import TensorProto, helper, numpy_helper
 from models import make_card, write_tiny_model
 from tumorlens.errors import ModelFileError
 from tumorlens.exporting.graphs import load_graph
-from tumorlens.model import reading
+from tumorlens.model import inspection
 from tumorlens.model.contract import CARD_KEY, SEEN_KEY
 from tumorlens.model.graph import read_calibration, read_layers, write_model
-from tumorlens.model.reading import LARGEST_CARD, LARGEST_METADATA, LARGEST_MODEL, read_model
+from tumorlens.model.inspection import LARGEST_CARD, LARGEST_METADATA, LARGEST_MODEL, read_model
 from tumorlens.model.registry import MODELS
 from tumorlens.model.session import Session
 from tumorlens.model.wire import MOST_FIELDS, Reader
@@ -260,5 +260,5 @@ def test_the_walk_sees_every_tensor_that_the_onnx_package_sees(model):
             for field in kind.DESCRIPTOR.fields
             if field.message_type is not None and field.message_type.name in names
         }
-        known = reading._MESSAGES[message]
+        known = inspection._MESSAGES[message]
         assert wanted.items() <= known.items(), message
