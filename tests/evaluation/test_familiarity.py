@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from tumorlens.evaluation import familiarity
 from tumorlens.evaluation.familiarity import fit_projection, measure_distances
 
 
@@ -15,9 +17,22 @@ def make_embeddings(count=600, sources=4, apart=0.5):
     return values, np.array([f"s{one}" for one in source], dtype=object), mixing
 
 
+def name_groups(count, size=3):
+    return np.array([f"p{number // size}" for number in range(count)], dtype=object)
+
+
+def draw_pictures(count, features=192, seed=0, size=3):
+    """As pictures give them: features that go together, three alike of each patient."""
+    rng = np.random.default_rng(seed)
+    mixing = np.random.default_rng(99).normal(size=(features, features))
+    mixing *= np.geomspace(5, 0.05, features)[:, None]
+    patients = rng.standard_t(8, size=(-(-count // size), features)).repeat(size, 0)[:count]
+    return ((patients + 0.5 * rng.normal(size=(count, features))) @ mixing).astype(np.float32)
+
+
 def test_what_lies_across_the_correlations_is_far():
     values, sources, _ = make_embeddings(apart=0.0)
-    fit = fit_projection(values, sources)
+    fit = fit_projection(values, sources, name_groups(len(values)))
     strange = np.random.default_rng(1).normal(size=values.shape).astype(np.float32)
     strange = strange * values.std(0) + values.mean(0)  # each feature alone looks the same
     near = measure_distances(values, fit.mean, fit.projection)
@@ -28,17 +43,47 @@ def test_what_lies_across_the_correlations_is_far():
 
 def test_the_limit_is_the_largest_of_those_of_the_sources_left_out():
     values, sources, mixing = make_embeddings(apart=0.2)
-    close = fit_projection(values, sources)
+    close = fit_projection(values, sources, name_groups(len(values)))
     values[sources == "s1"] += (3 * mixing[3]).astype(np.float32)
-    fit = fit_projection(values, sources)
-    assert fit.limit == max(fit.limits.values()) == fit.limits["s1"]
+    fit = fit_projection(values, sources, name_groups(len(values)))
+    assert fit.limit == max(fit.limits.values()) == fit.limits["s1"] > fit.own
     assert fit.limit > close.limit
     assert set(fit.limits) == set(sources)
 
 
 def test_one_source_alone_gives_a_limit_that_nearly_all_of_it_keeps():
     values, sources, _ = make_embeddings(sources=1)
-    fit = fit_projection(values, sources)
+    fit = fit_projection(values, sources, name_groups(len(values)))
     assert fit.limits == {}
     distances = measure_distances(values, fit.mean, fit.projection)
-    assert 0.99 <= np.mean(distances <= fit.limit) < 1
+    assert np.mean(distances <= fit.limit) >= 0.98
+    assert fit.limit < distances.max()
+
+
+@pytest.mark.parametrize("count", [60, 200, 600])
+def test_new_patients_of_the_one_source_are_familiar_however_few_it_has(count):
+    values = draw_pictures(count)
+    fit = fit_projection(values, np.full(count, "one", dtype=object), name_groups(count))
+    new = draw_pictures(600, seed=1)
+    far = np.random.default_rng(2).permuted(new, axis=0)  # each feature alone looks the same
+    distances = (measure_distances(one, fit.mean, fit.projection) for one in (new, far))
+    unfamiliar, told = (np.mean(one > fit.limit) for one in distances)
+    assert unfamiliar <= 0.05
+    assert told > (0.5 if count == 60 else 0.95)
+
+
+@pytest.mark.parametrize("count", [30, 300])
+def test_the_covariance_is_shrunk_as_scikit_learn_does(count):
+    from sklearn.covariance import ledoit_wolf_shrinkage
+
+    values = draw_pictures(count, features=40).astype(np.float64)
+    standard = (values - values.mean(0)) / values.std(0)
+    shrinkage = familiarity._find_shrinkage(standard, standard.T @ standard / count)
+    assert shrinkage == pytest.approx(ledoit_wolf_shrinkage(standard, assume_centered=True))
+
+
+def test_a_single_group_is_measured_by_itself():
+    values, sources, _ = make_embeddings(30, sources=1)
+    fit = fit_projection(values, sources, np.full(30, "p", dtype=object))
+    assert np.isfinite(fit.limit)
+    assert fit.limit > 0

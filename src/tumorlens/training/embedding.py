@@ -14,7 +14,8 @@ from tumorlens.training.preparing import PreparedRows
 
 __all__ = ["fit_familiarity"]
 
-_EMBEDDED = 200  # pictures of a source and sequence
+_EMBEDDED = 200  # pictures of a source and sequence, or
+_ALTOGETHER = 2000  # more, up to so many of all, where these are few
 
 
 @torch.no_grad()
@@ -34,19 +35,23 @@ def fit_familiarity(
         network.embed(network.features(prepared.take(part)[0]))
         for part in np.array_split(chosen, max(1, len(chosen) // 64))
     ]
-    sources = np.array([prepared.rows[index].source for index in chosen], dtype=object)
-    return fit_projection(torch.cat(embedded).numpy(), sources)
+    rows = [prepared.rows[index] for index in chosen]
+    sources = np.array([row.source for row in rows], dtype=object)
+    groups = np.array([row.group_key for row in rows], dtype=object)
+    return fit_projection(torch.cat(embedded).numpy(), sources, groups, seed=seed)
 
 
 def _draw_alike(
     prepared: PreparedRows, kept: npt.NDArray[np.intp], seed: int
 ) -> npt.NDArray[np.intp]:
     """As many of each source and sequence: no large set alone shall say what is usual."""
+    kinds = {(prepared.rows[index].source, prepared.rows[index].sequence) for index in kept}
+    most = max(_EMBEDDED, _ALTOGETHER // len(kinds))
     taken: Counter[tuple[str, str]] = Counter()
     chosen = []
     for index in np.random.default_rng(seed).permutation(kept).tolist():
         row = prepared.rows[index]
         taken[row.source, row.sequence] += 1
-        if taken[row.source, row.sequence] <= _EMBEDDED:
+        if taken[row.source, row.sequence] <= most:
             chosen.append(index)
     return np.sort(np.array(chosen, np.intp))
