@@ -396,7 +396,8 @@ def test_heatmaps_one_a_slice_none_clobbered(predict, folder, tmp_path):
     pictures = [path for path in (tmp_path / "maps").rglob("*") if path.is_file()]
     assert len(pictures) == len(records) - 1 == 28
     assert (tmp_path / "maps/t0.bmp.png").exists()
-    assert (tmp_path / "maps/deeper/t0.png.png").exists()
+    assert (tmp_path / "maps/deeper/t0.heatmap.png").exists()
+    assert not list((tmp_path / "maps").rglob("*.png.png"))
     assert (tmp_path / "maps/v.nii.0019.png").exists()
 
 
@@ -423,6 +424,47 @@ def test_mark_is_drawn_on_the_side_where_the_patient_has_it(predict, tmp_path):
         drawn = picture[: 128 * 4, (512 - 112 * 4) // 2 :]  # centred on a sheet of 512
         columns = np.nonzero((drawn[..., 0] - drawn[..., 2] > 40).any(axis=0))[0]
         assert columns.mean() / 4 == pytest.approx(85, abs=4)
+
+
+def test_heatmaps_among_the_scans_are_not_judged(predict, folder):
+    for maps in (folder / "maps", folder / "maps", folder, folder):
+        shown = predict(folder, "--heatmaps", maps)
+        assert len(read_jsonl(shown.out)) == 6
+        assert "skipped" not in shown.err
+    assert len(list(folder.rglob("*.png"))) == 18
+    said = predict(folder).err
+    assert said.endswith("12 files skipped (a picture that tumorlens drew: 12)\n")
+
+
+def test_heatmaps_of_a_folder_that_is_a_thin_series(predict, tmp_path):
+    volume = np.ascontiguousarray(volume_of_heads(40).transpose(0, 2, 1)[:40]).astype(np.uint16)
+    place = np.array([[1.2, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1.0]])
+    write_series(tmp_path / "study", volume, place)
+    records = read_jsonl(predict(tmp_path / "study", "--heatmaps", tmp_path / "maps").out)
+    assert {record["path"] for record in records} == {str(tmp_path / "study")}
+    names = [path.name for path in (tmp_path / "maps").iterdir()]
+    assert len(names) == len(records)
+    assert all(name.startswith("study.") for name in names)
+
+
+def test_a_long_name_costs_neither_record_nor_heatmap(predict, folder, tmp_path):
+    (folder / "t0.png").rename(folder / ("l" * 251 + ".png"))
+    records = read_jsonl(predict(folder, "--heatmaps", tmp_path / "maps").out)
+    assert len(records) == len(list((tmp_path / "maps").iterdir())) == 6
+
+
+@pytest.mark.parametrize("option", ["--output", "--run-log"])
+def test_no_result_replaces_a_scan(predict, folder, option):
+    scan = folder / "t0.png"
+    before = scan.read_bytes()
+    for paths in ((scan,), (folder,), (folder / "*.png",)):
+        said = predict(*paths, option, scan, *["--overwrite"][: option == "--output"], code=2).err
+        assert "t0.png: is an image or another input, and would be replaced" in said
+    assert scan.read_bytes() == before
+    notes = folder / "notes.txt"
+    notes.write_text("hello")
+    predict(notes, "-o", notes, "--overwrite", code=2)
+    assert notes.read_text() == "hello"
 
 
 def test_a_file_in_the_way_of_heatmaps_is_2(predict, folder, tmp_path):

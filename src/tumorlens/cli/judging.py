@@ -14,6 +14,7 @@ from tumorlens.cli import words
 from tumorlens.cli.notices import Notices
 from tumorlens.errors import InputError, UsageError
 from tumorlens.finding import Finding, SeriesFinding, SliceInfo
+from tumorlens.imaging.contents import DRAWN
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.sources import Skipped, Source, find_sources
 from tumorlens.report.records import RecordWriter, Written, key_of, name_place
@@ -107,11 +108,16 @@ class Job:
     def _skip(self, found: Skipped, bar: words.Bar) -> None:
         """Count a file that is left out; what this run writes itself is no input."""
         bar.advance(1)
-        if os.path.realpath(found.path) in self.own:
+        if os.path.realpath(found.path) in self.own or self._is_picture(found):
             return
         self.skipped[found.reason] += 1
         if self.voice.verbose:
             bar.say(f"skipped {found.path}: {found.reason}")
+
+    def _is_picture(self, found: Skipped) -> bool:
+        """Whether a file is an overlay in the very folder that this run draws into."""
+        pictures = self.pictures
+        return pictures is not None and found.reason == DRAWN and pictures.holds(found.path)
 
     def _put(self, writer: RecordWriter, finding: Finding | SeriesFinding) -> None:
         if self._is_new(finding):

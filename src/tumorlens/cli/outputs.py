@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 
 from tumorlens.cli import words
-from tumorlens.errors import UsageError
+from tumorlens.errors import InputError, UsageError
+from tumorlens.imaging.contents import HEAD_BYTES, open_file, sniff
 from tumorlens.report.records import (
     ERROR_HANDLER,
     CsvWriter,
@@ -27,7 +28,15 @@ from tumorlens.writing import check_writable, open_when_done, partial_path
 if TYPE_CHECKING:
     from tumorlens.detector import Detector
 
-__all__ = ["Form", "check_options", "guess_form", "open_writer", "own_files", "take_up"]
+__all__ = [
+    "Form",
+    "check_inputs_survive",
+    "check_options",
+    "guess_form",
+    "open_writer",
+    "own_files",
+    "take_up",
+]
 
 Form = Literal["table", "jsonl", "csv"]
 
@@ -36,6 +45,33 @@ def guess_form(output: Path | None) -> Form:
     if output is not None:
         return "csv" if output.suffix.lower() == ".csv" else "jsonl"
     return "table" if sys.stdout.isatty() else "jsonl"
+
+
+def check_inputs_survive(paths: Iterable[str], *results: Path | None) -> None:
+    """Refuse to write a result over an input, or over any image.
+
+    Args:
+        paths: as named by the caller; a folder may hold the image, so that all are refused.
+        results: files that will be written.
+
+    Raises:
+        UsageError: names the file.
+    """
+    inputs = {os.path.realpath(path) for path in paths if path != "-"}
+    for result in filter(None, results):
+        if result.exists() and (os.path.realpath(result) in inputs or _holds_image(result)):
+            raise UsageError(
+                f"{result}: is an image or another input, and would be replaced; "
+                "give the result another name"
+            )
+
+
+def _holds_image(path: Path) -> bool:
+    try:
+        with open_file(path, str(path)) as stream:
+            return sniff(stream.read(HEAD_BYTES)) is not None
+    except (InputError, OSError):
+        return False  # what is wrong with it is said when it is written
 
 
 def check_options(output: Path | None, form: Form, *, overwrite: bool, resume: bool) -> None:

@@ -14,7 +14,15 @@ import click
 from tumorlens.cli import words
 from tumorlens.cli.judging import Job
 from tumorlens.cli.measuring import open_detector, operating_point_option
-from tumorlens.cli.outputs import Form, check_options, guess_form, open_writer, own_files, take_up
+from tumorlens.cli.outputs import (
+    Form,
+    check_inputs_survive,
+    check_options,
+    guess_form,
+    open_writer,
+    own_files,
+    take_up,
+)
 from tumorlens.errors import UsageError
 from tumorlens.report.records import Written, list_columns
 from tumorlens.report.tables import count_words
@@ -85,6 +93,7 @@ def command(
     """
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
     form = form or guess_form(output)
+    check_inputs_survive(paths, output, run_log)
     check_options(output, form, overwrite=overwrite, resume=resume)
     check_results((output, run_log), overwrite=True)
     detector = open_detector(**model)

@@ -13,14 +13,32 @@ from typing import BinaryIO, Literal
 
 from tumorlens.errors import InputError
 
-__all__ = ["HEAD_BYTES", "Kind", "describe", "is_file", "open_file", "sniff"]
+__all__ = [
+    "DRAWN",
+    "DRAWN_BY",
+    "HEAD_BYTES",
+    "Kind",
+    "describe",
+    "is_drawn",
+    "is_file",
+    "open_file",
+    "sniff",
+]
 
 Kind = Literal["raster", "dicom", "nifti", "analyze", "zip", "secure"]
 
 HEAD_BYTES = 1024
 """Enough to inflate the 348 bytes of a NIfTI header from a gzip stream."""
 
-_RASTER = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"BM")
+DRAWN_BY = "tumorlens"
+"""What begins the text ``Software`` (PNG, 11.3.3.2) of the pictures that this program draws."""
+
+DRAWN = "a picture that tumorlens drew"
+"""What `describe` calls them: results are no scans, wherever they lie."""
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_DRAWN_MARK = b"tEXtSoftware\0" + DRAWN_BY.encode()
+_RASTER = (_PNG, b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"BM")
 _ENVELOPED = bytes.fromhex("06092a864886f70d010703")  # OID pkcs7-envelopedData, RFC 5652
 _VRS = frozenset(
     b"AE AS AT CS DA DS DT FD FL IS LO LT OB OD OF OL OV OW PN SH SL SQ SS ST SV TM UC UI UL UN UR "
@@ -50,8 +68,8 @@ def sniff(head: bytes) -> Kind | None:
     """Kind of a file by its first `HEAD_BYTES` bytes, or None."""
     if head[128:132] == b"DICM":  # asked first: the preamble before it may pose as a TIFF
         return "dicom"
-    if head.startswith(_RASTER) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
-        return "raster"
+    if _starts_picture(head):
+        return None if is_drawn(head) else "raster"
     if head.startswith(b"PK\x03\x04"):
         return "zip"
     if head[:1] == b"\x30" and _ENVELOPED in head[:64]:
@@ -62,18 +80,29 @@ def sniff(head: bytes) -> Kind | None:
     return _sniff_nifti(header) or ("dicom" if _starts_with_element(head) else None)
 
 
+def _starts_picture(head: bytes) -> bool:
+    return head.startswith(_RASTER) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+
+
 def describe(head: bytes) -> str:
     """What a file seems to be that is none of ours, for an error message."""
     if not head:
         return "an empty file"
     if _inflate(head)[128:132] == b"DICM":
         return "a gzipped DICOM file (unpack it first)"
+    if is_drawn(head):
+        return DRAWN
     known = next((name for magic, name in _FOREIGN if head.startswith(magic)), None)
     if known:
         return known
     if not head.strip(b"\0"):
         return "a file of zeros"
     return "a text file" if _is_text(head) else "no image that is known here"
+
+
+def is_drawn(head: bytes) -> bool:
+    """Whether a file by its first bytes is a picture that this program drew."""
+    return head.startswith(_PNG) and _DRAWN_MARK in head[:HEAD_BYTES]
 
 
 def is_file(path: Path) -> bool:

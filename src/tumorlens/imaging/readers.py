@@ -18,7 +18,15 @@ from PIL import Image
 
 from tumorlens.errors import InputError, UsageError
 from tumorlens.imaging.arrays import read_array
-from tumorlens.imaging.contents import HEAD_BYTES, describe, is_file, open_file, sniff
+from tumorlens.imaging.contents import (
+    DRAWN,
+    HEAD_BYTES,
+    describe,
+    is_drawn,
+    is_file,
+    open_file,
+    sniff,
+)
 from tumorlens.imaging.filemeta import DIRECTORY, read_file_meta
 from tumorlens.imaging.limits import DEFAULT_LIMITS, Limits
 from tumorlens.imaging.parts import Found, Opener, Skipped, Source
@@ -187,6 +195,8 @@ def refuse_content(path: str, head: bytes) -> InputError:
     """The error for a file that no reader takes."""
     if sniff(head) == "secure":
         return InputError(path, "is an encrypted DICOM file", "decrypt it first")
+    if is_drawn(head):
+        return InputError(path, f"is {DRAWN}", "give the scan itself")
     return InputError(path, f"is {describe(head)}", _FORMATS)
 
 

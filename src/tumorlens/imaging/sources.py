@@ -19,7 +19,16 @@ from pathlib import Path
 from typing import Literal
 
 from tumorlens.errors import InputError
-from tumorlens.imaging.contents import HEAD_BYTES, Kind, describe, is_file, open_file, sniff
+from tumorlens.imaging.contents import (
+    DRAWN,
+    HEAD_BYTES,
+    Kind,
+    describe,
+    is_drawn,
+    is_file,
+    open_file,
+    sniff,
+)
 from tumorlens.imaging.filemeta import DIRECTORY, read_file_meta
 from tumorlens.imaging.grouping import group_series, open_archive, open_directory
 from tumorlens.imaging.limits import DEFAULT_LIMITS, Limits
@@ -74,7 +83,8 @@ def _expand(pattern: str, limits: Limits) -> Iterator[Found]:
     if not matches:
         yield InputError(pattern, "no file matches this pattern", "check the spelling")
     for match in matches:
-        yield from _find(match, limits)
+        drawn = _is_drawn(Part(match, Path(match)))
+        yield from (Skipped(match, DRAWN),) if drawn else _find(match, limits)
 
 
 def name_file(path: Path, name: str, limits: Limits) -> Iterator[Found]:
@@ -145,7 +155,8 @@ def _sort_files(folder: Path, names: Sequence[str], limits: Limits) -> Iterator[
         if name.startswith("._"):
             yield Skipped(part.path, "what macOS notes beside a file")
         elif _is_picture(name):
-            yield Source(part.path, (part,), "raster")
+            ours = _is_drawn(part)
+            yield Skipped(part.path, DRAWN) if ours else Source(part.path, (part,), "raster")
         elif not _is_second_name(name, present):
             try:
                 yield from _classify(part, series, limits)
@@ -177,6 +188,17 @@ def _tell_content(kind: Kind | None, part: Part, limits: Limits) -> str:
     from tumorlens.imaging.volumes.reading import tell_content
 
     return tell_content(kind, part.file, part.path, limits)
+
+
+def _is_drawn(part: Part) -> bool:
+    """Whether a file in a folder is a picture that this program drew, which only PNG can be."""
+    if not part.path.lower().endswith(".png"):
+        return False
+    try:
+        with open_file(part.file, part.path) as stream:
+            return is_drawn(stream.read(HEAD_BYTES))
+    except InputError:
+        return False  # its reader will say what is wrong
 
 
 def _is_second_name(name: str, present: set[str]) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tumorlens.finding import RESEARCH_USE
+from tumorlens.imaging.contents import DRAWN_BY
 from tumorlens.optional import load
 from tumorlens.report.pages import Plot
 from tumorlens.writing import replace_when_done
@@ -127,7 +128,7 @@ def save_picture(figure: Any, picture: Path, *, overwrite: bool = False) -> None
     """Write a figure as PNG, with the sentence of research use."""
     figure.text(0.99, 0.01, RESEARCH_USE, ha="right", fontsize=7, color="#555555")
     with replace_when_done(picture, overwrite=overwrite) as partial:
-        figure.savefig(partial, format="png", dpi=130)
+        figure.savefig(partial, format="png", dpi=130, metadata={"Software": DRAWN_BY})
 
 
 def shorten_label(name: str, most: int = 24) -> str:

@@ -16,13 +16,15 @@ from pathlib import PurePath
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from tumorlens.finding import RESEARCH_USE, Box, Finding, Verdict
+from tumorlens.imaging.contents import DRAWN_BY
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.voxels import find_range
 from tumorlens.report.colors import color_table
 
-__all__ = ["LARGEST_SIDE", "LEAST_SIDE", "THUMBNAIL", "draw", "draw_thumbnail"]
+__all__ = ["LARGEST_SIDE", "LEAST_SIDE", "THUMBNAIL", "draw", "draw_thumbnail", "encode"]
 
 LEAST_SIDE = 512
 """The longer side of the drawn slice, at least, in pixels: text must be readable."""
@@ -107,6 +109,16 @@ def draw(slice_: Slice, finding: Finding) -> Image.Image:
     """
     view = _View.of(slice_)
     return _frame(_show_evidence(slice_, finding, view), finding, view)
+
+
+def encode(picture: Image.Image) -> bytes:
+    """A drawing as PNG that says who drew it, so that no later run takes it for a scan."""
+    text = PngInfo()
+    text.add_text("Software", f"{DRAWN_BY} overlay")
+    stream = io.BytesIO()
+    # Level 1 is three times as fast as Pillow's own and a tenth larger.
+    picture.save(stream, "PNG", compress_level=1, pnginfo=text)
+    return stream.getvalue()
 
 
 def draw_thumbnail(
