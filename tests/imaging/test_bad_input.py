@@ -6,12 +6,14 @@ import gzip
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 from pydicom.dataset import Dataset
@@ -20,7 +22,7 @@ from pydicom.uid import JPEG2000Lossless, RLELossless
 import builders
 from tumorlens.errors import InputError
 from tumorlens.imaging.limits import Limits
-from tumorlens.imaging.readers import read_slice, read_slices
+from tumorlens.imaging.readers import read_object, read_slice, read_slices
 from tumorlens.imaging.sources import find_sources
 
 GREY = (np.arange(64 * 64).reshape(64, 64) % 251).astype(np.uint8)
@@ -255,3 +257,26 @@ def test_a_strange_syntax_is_told_on_one_line(tmp_path) -> None:
             list(read_slices(path))
         assert "\n" not in str(caught.value)
         path.write_bytes(path.read_bytes().replace(strange, syntax))
+
+
+def test_what_a_header_breaks_is_told_to_nobody(tmp_path, recwarn) -> None:
+    """pydicom warns of each value, by the value, whenever it is first asked for."""
+    secret = {"StudyInstanceUID": "1.2.03SECRET", "PatientID": "SECRET" * 20}
+    with warnings.catch_warnings(action="ignore"):
+        for number in range(3):
+            builders.write_dicom(
+                tmp_path / f"{number}.dcm",
+                GREY,
+                SeriesInstanceUID="1.02.SECRET",
+                InstanceNumber=number,
+                **secret,
+            )
+        (tmp_path / "alone").mkdir()
+        alone = builders.write_dicom(tmp_path / "alone/1.dcm", GREY, **secret)
+    for source in (tmp_path, alone, alone.read_bytes(), pydicom.dcmread(alone)):
+        recwarn.clear()
+        assert list(read_object(source))
+        assert [str(one.message) for one in recwarn] == []
+    recwarn.clear()
+    read_slice(alone)
+    assert not recwarn

@@ -31,6 +31,7 @@ from tumorlens.imaging.filemeta import DIRECTORY, read_file_meta
 from tumorlens.imaging.limits import DEFAULT_LIMITS, Limits
 from tumorlens.imaging.parts import Found, Opener, Skipped, Source
 from tumorlens.imaging.raster import convert_picture, read_picture, read_pictures
+from tumorlens.imaging.refusal import read_silently
 from tumorlens.imaging.series import keep_visible
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.sources import find_sources, name_file
@@ -134,7 +135,7 @@ def _guard(items: Iterator[Item], path: str) -> Iterator[Item]:
 
     def caught() -> Iterator[Item]:
         try:
-            yield from items
+            yield from read_silently(items)
         except InputError as error:
             yield error
 

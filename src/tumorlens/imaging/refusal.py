@@ -6,10 +6,13 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import TypeVar
 
 from tumorlens.errors import InputError
 
-__all__ = ["refuse", "silence"]
+__all__ = ["read_silently", "refuse", "silence"]
+
+Item = TypeVar("Item")
 
 _LONGEST_REASON = 160
 _lock = threading.Lock()
@@ -29,6 +32,20 @@ def silence() -> Iterator[None]:
         yield
     finally:
         _leave_silence()
+
+
+def read_silently(items: Iterator[Item]) -> Iterator[Item]:
+    """The items, each one made in silence: headers are parsed when a value is asked for.
+
+    What pydicom warns of names the value, which may be a UID or a patient's.
+    """
+    missing = object()
+    while True:
+        with silence():
+            item = next(items, missing)
+        if item is missing:
+            return
+        yield item  # type: ignore[misc]  # no longer `missing`
 
 
 @contextmanager
