@@ -14,7 +14,9 @@ from typing import Any
 from tumorlens.data.rows import (
     COLUMNS,
     LABELS,
+    PLANES,
     SEQUENCES,
+    SKULLS,
     Edges,
     Manifest,
     Row,
@@ -307,9 +309,12 @@ _PARSERS: dict[str, Callable[[str, Path], Any]] = {
     **dict.fromkeys(("source", "group", "tumor_class", "split", "note"), _text),
     "path": _file,
     "mask": _file,
+    "brain": _file,
     "frame": _frame,
     "position": _number,
     "label": _word(LABELS),
     "sequence": _word(SEQUENCES),
+    "plane": _word(PLANES),
+    "skull": _word(SKULLS),
     "box": _boxes,
 }

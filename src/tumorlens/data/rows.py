@@ -15,7 +15,9 @@ from tumorlens.writing import open_when_done
 __all__ = [
     "COLUMNS",
     "LABELS",
+    "PLANES",
     "SEQUENCES",
+    "SKULLS",
     "UNREADABLE",
     "Edges",
     "Manifest",
@@ -37,11 +39,16 @@ COLUMNS = (
     "mask",
     "position",
     "note",
+    "plane",
+    "skull",
+    "brain",
 )
 """The columns of a manifest, in the order in which they are written."""
 
 LABELS = ("tumor", "no_tumor")
 SEQUENCES = ("FLAIR", "T1", "T1c", "T2", "other")
+PLANES = ("axial", "coronal", "sagittal", "unsure")
+SKULLS = ("on", "off")
 
 UNREADABLE = "unreadable: "
 """How the note of a slice begins that could not be read when its folder was; the reason follows."""
@@ -71,6 +78,9 @@ class Row:
             ``path``; absolute; opened when needed.
         position: 0 at the lowest slice of the head in its series, 1 at the highest.
         note: free text.
+        plane: axial, coronal or sagittal; unsure where it was looked for in vain.
+        skull: on, or off where the brain was cut out (skull-stripped).
+        brain: picture of the brain with the size of the slice, above 0 inside; absolute.
         extra: (column, value) of the columns that tumorlens does not know.
         origin: file and line that the row was read from, for messages; no part of its value.
 
@@ -90,6 +100,9 @@ class Row:
     mask: Path | None = None
     position: float | None = None
     note: str = ""
+    plane: str = ""
+    skull: str = ""
+    brain: Path | None = None
     extra: tuple[tuple[str, str], ...] = ()
     origin: str = field(default="", compare=False, repr=False)
 
@@ -105,6 +118,11 @@ class Row:
             raise ValueError(
                 f"sequence: expected {', '.join(SEQUENCES)} or nothing, got {self.sequence!r}"
             )
+        for name, words in (("plane", PLANES), ("skull", SKULLS)):
+            if getattr(self, name) not in ("", *words):
+                raise ValueError(
+                    f"{name}: expected {', '.join(words)} or nothing, got {getattr(self, name)!r}"
+                )
         if self.frame is not None and self.frame < 0:
             raise ValueError(f"frame: expected a whole number from 0, got {self.frame}")
         if self.position is not None and not 0 <= self.position <= 1:
@@ -232,6 +250,9 @@ def cells_of(row: Row, folder: Path, extras: Sequence[str] = ()) -> list[str]:
         "" if row.mask is None else _relative(row.mask, folder),
         "" if row.position is None else f"{row.position:.6g}",
         row.note,
+        row.plane,
+        row.skull,
+        "" if row.brain is None else _relative(row.brain, folder),
         *(known.get(name, "") for name in extras),
     ]
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tumorlens.data.pictures import read_row
 from tumorlens.data.rows import Manifest, Row
+from tumorlens.data.series import SeriesKey, group_series, series_key
 from tumorlens.detector import Detector
 from tumorlens.errors import DataError, InputError
 from tumorlens.evaluation.localization import judge_pointing
 from tumorlens.evaluation.scores import Scores
 from tumorlens.finding import Finding
+from tumorlens.imaging.contrast import choose_evenly, measure_contrast
 from tumorlens.imaging.slices import Slice
 
 __all__ = ["Progress", "Scored", "score_manifest"]
@@ -96,16 +99,34 @@ class _Reading:
         self.failures: list[InputError] = []
         self._all = rows
         self._limits = detector.limits
+        self._series = {series_key(rows[one[0]]): one for one in group_series(rows)}
+        self._contrasts: dict[SeriesKey, float | None] = {}
 
     def __iter__(self) -> Iterator[Slice]:
-        for row in self._all:
+        for index, row in enumerate(self._all):
             try:
                 slice_ = read_row(row, limits=self._limits)
             except InputError as error:
                 self.failures.append(error)
                 continue
             self.rows.append(row)
-            yield slice_
+            yield replace(slice_, contrast=self._find_contrast(index))
+
+    def _find_contrast(self, index: int) -> float | None:
+        """The typical range of intensities in the series of a row, if it stands in one."""
+        key = series_key(self._all[index])
+        if key is None:
+            return None
+        if key not in self._contrasts:
+            series = self._series[key]
+            sample = (self._all[series[place]] for place in choose_evenly(len(series)))
+            self._contrasts[key] = measure_contrast(self._read(sample))
+        return self._contrasts[key]
+
+    def _read(self, rows: Iterable[Row]) -> Iterator[Slice]:
+        for row in rows:
+            with suppress(InputError):  # told when its turn comes
+                yield read_row(row, limits=self._limits)
 
 
 def _shrink(finding: Finding) -> Finding:

@@ -71,7 +71,7 @@ Box = tuple[float, float, float, float]
 def describe_head(slice_: Slice) -> Array:
     """Descriptor (24, 24) of the head that `prepare` would crop."""
     picture = Image.fromarray(scale_values(slice_.pixels))
-    head = find_head(picture)
+    head = find_head(picture, version=1)
     return _describe(picture, head.box, head.dark, head.bright)
 
 

@@ -34,7 +34,7 @@ Boxes = list[Box]
 
 def locate_head(slice_: Slice) -> Head:
     """The head that `prepare` would crop, in pixels of the slice."""
-    return find_head(Image.fromarray(slice_.pixels))
+    return find_head(Image.fromarray(slice_.pixels), version=1)
 
 
 def find_marks(slice_: Slice, head: Head) -> Boxes:

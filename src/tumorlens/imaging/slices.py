@@ -20,6 +20,8 @@ class Slice:
         pixels: (H, W) float32, finite; values after the modality rescale (no window applied),
             in radiological display where ``info.sides_known``. Not resampled in plane.
         info: path, frame, spacing, plane and the rest.
+        contrast: typical range of intensities in the slices of its series, in units of the
+            pixels, as `contrast.measure_contrast` gives it; None where the slice stands alone.
 
     Raises:
         ValueError: ``pixels`` is not a finite two-dimensional float32 array.
@@ -27,6 +29,7 @@ class Slice:
 
     pixels: npt.NDArray[np.float32]
     info: SliceInfo
+    contrast: float | None = None
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or 0 in self.pixels.shape:

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from tumorlens.errors import ModelFileError
 
 __all__ = [
+    "BRAIN",
     "CARD_KEY",
     "INPUT",
+    "LOOKS",
     "OUTPUTS",
     "SEEN_KEY",
     "Calibration",
@@ -29,6 +31,17 @@ SEEN_KEY = "tumorlens.seen"
 
 INPUT = "image"
 OUTPUTS = ("probabilities", "activation", "unfamiliarity")
+"""Outputs of every model, in order."""
+
+LOOKS: dict[str, tuple[str, ...]] = {
+    "plane": ("axial", "coronal", "sagittal"),
+    "sequence": ("T1", "T1c", "T2", "FLAIR", "other"),
+    "skull": ("on", "off"),
+}
+"""Optional outputs: what a slice looks like -> the words that its columns stand for."""
+
+BRAIN = "brain"
+"""Optional output: the probability that a cell of `activation` shows brain."""
 
 SCALE = "calibration.scale"
 OFFSET = "calibration.offset"
@@ -76,7 +89,7 @@ def check_shapes(
     *,
     size: int,
     classes: int,
-) -> None:
+) -> tuple[str, ...]:
     """Compare a graph's inputs and outputs with the contract.
 
     Args:
@@ -85,6 +98,9 @@ def check_shapes(
         outputs: the same.
         size: S of the card's preprocess spec.
         classes: K of the card.
+
+    Returns:
+        Names of the outputs that the model has, in order.
 
     Raises:
         ModelFileError: names the input or output, what was expected and what was found.
@@ -106,6 +122,10 @@ def check_shapes(
             f"{path}: input {INPUT!r} takes {inputs[INPUT][0]} images at once, expected batches "
             "of any number; export it with a free first dimension"
         )
+    optional = {BRAIN: (None, None, None), **{name: (None, len(LOOKS[name])) for name in LOOKS}}
+    for name in optional.keys() & outputs.keys():
+        _check_shape(path, f"output {name!r}", optional[name], outputs[name])
+    return (*OUTPUTS, *(name for name in optional if name in outputs))
 
 
 def _check_shape(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from tumorlens.errors import ModelFileError, UsageError
 from tumorlens.model.card import parse_card
-from tumorlens.model.contract import CARD_KEY, INPUT, OUTPUTS, SEEN_KEY, check_shapes
+from tumorlens.model.contract import CARD_KEY, INPUT, SEEN_KEY, check_shapes
 from tumorlens.model.inspection import read_model
 from tumorlens.model.instructions import overflows, read_cpuinfo
 from tumorlens.model.registry import MODELS, find_model
@@ -35,16 +35,26 @@ class Outputs:
         probabilities: (N, K) float32, calibrated; rows sum to 1.
         activation: (N, h, w) float32, sigmoid of each cell's tumor logit.
         unfamiliarity: (N,) float32; 1 at the card's limit.
+        brain: (N, h, w) float32, probability of each cell to show brain; None where the model
+            does not tell, as with the others.
+        plane: (N, 3) float32, probabilities in the order of `contract.LOOKS`.
+        sequence: (N, 5) float32.
+        skull: (N, 2) float32.
     """
 
     probabilities: Array
     activation: Array
     unfamiliarity: Array
+    brain: Array | None = None
+    plane: Array | None = None
+    sequence: Array | None = None
+    skull: Array | None = None
 
     def are_sound(self) -> bool:
         """Whether a verdict can be made of all of it: a NaN would pass as one."""
         sums = self.probabilities.sum(axis=1)
-        finite = np.isfinite(self.activation).all() and np.isfinite(self.unfamiliarity).all()
+        others = (getattr(self, field.name) for field in fields(self)[1:])
+        finite = all(np.isfinite(values).all() for values in others if values is not None)
         shares = (self.probabilities >= 0).all() and (np.abs(sums - 1) < _TOLERANCE).all()
         return bool(finite and shares)
 
@@ -97,7 +107,7 @@ class Session:
             )
         self.card = parse_card(metadata[CARD_KEY], str(path))
         self._seen: str | None = metadata.get(SEEN_KEY)
-        check_shapes(
+        self._outputs = check_shapes(
             str(path),
             inputs,
             outputs,
@@ -136,7 +146,8 @@ class Session:
                 f"images must be (N, 1, {size}, {size}) float32, got {images.shape} {images.dtype}"
             )
         try:
-            outputs = Outputs(*self._runtime.run(list(OUTPUTS), {INPUT: images}))
+            values = self._runtime.run(list(self._outputs), {INPUT: images})
+            outputs = Outputs(**dict(zip(self._outputs, values, strict=True)))
         except Exception as error:  # the runtime's errors share no base class
             reason = _first_line(error)
             raise ModelFileError(f"{self.path}: fails when it runs ({reason})") from None

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from tumorlens.model.contract import Calibration
+from tumorlens.model.contract import LOOKS, OUTPUTS, Calibration
 from tumorlens.network.heads import CellHead, PictureHead, Raw
 from tumorlens.network.mobilenet import MobileNetV2, Padding, channels_at
 
@@ -29,6 +29,8 @@ class TumorNetwork(nn.Module):
         width: multiplier of the backbone.
         hidden: channels of the head.
         dropout: in the head.
+        brain: whether cells tell if they show brain; ``cells`` only.
+        looks: whether plane, sequence and skull are told; ``cells`` only.
         normalization: what the backbone's weights expect of their input.
         padding: how the backbone's weights pad at stride 2.
     """
@@ -41,13 +43,19 @@ class TumorNetwork(nn.Module):
         width: float = 1.0,
         hidden: int = 96,
         dropout: float = 0.0,
+        brain: bool = False,
+        looks: bool = False,
         normalization: Literal["tensorflow", "torchvision"] = "tensorflow",
         padding: Padding = "same",
     ) -> None:
         super().__init__()
         self.backbone = MobileNetV2(width, padding)
-        make = CellHead if head == "cells" else PictureHead
-        self.head = make(width, hidden, types, dropout)
+        count = sum(map(len, LOOKS.values())) if looks else 0
+        self.head: CellHead | PictureHead = (
+            CellHead(width, hidden, types, dropout, brain=brain, looks=count)
+            if head == "cells"
+            else PictureHead(width, hidden, types, dropout)
+        )
         mean, deviation = (
             (_IMAGENET_MEAN, _IMAGENET_DEVIATION)
             if normalization == "torchvision"
@@ -61,6 +69,13 @@ class TumorNetwork(nn.Module):
     def forward(self, image: Tensor) -> Raw:
         """(N, 1, S, S) in [0, 1] -> logits."""
         return self.head(self.features(image))  # type: ignore[no-any-return]
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of what `Deployed` gives, in order."""
+        brain = ("brain",) if getattr(self.head, "brain", None) is not None else ()
+        looks = tuple(LOOKS) if getattr(self.head, "looks", None) is not None else ()
+        return (*OUTPUTS, *brain, *looks)
 
     def features(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Features at strides 8, 16 and 32."""
@@ -107,7 +122,7 @@ class Familiarity(nn.Module):
 
 
 class Deployed(nn.Module):
-    """The outputs of the model file: calibrated probabilities, activation, unfamiliarity."""
+    """The outputs of the model file: calibrated probabilities, activation, unfamiliarity, …."""
 
     def __init__(
         self, network: TumorNetwork, familiarity: Familiarity, calibration: Calibration
@@ -123,10 +138,13 @@ class Deployed(nn.Module):
             }
         )
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(N, 1, S, S) -> (N, K) probabilities, (N, h, w) activation, (N,) unfamiliarity."""
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """(N, 1, S, S) -> (N, K) probabilities, (N, h, w) activation, (N,) unfamiliarity.
+
+        Then, where the network tells them, (N, h, w) brain and (N, …) plane, sequence, skull.
+        """
         pyramid = self.network.features(image)
-        raw: Raw = self.network.head(pyramid)
+        raw: Raw = self.network.head(pyramid).without_outside()
         logit = raw.picture * self.calibration["scale"] + self.calibration["offset"]
         tumor = torch.sigmoid(logit).unsqueeze(1)
         probabilities = torch.cat([1 - tumor, tumor * torch.softmax(raw.types, 1)], 1)
@@ -135,7 +153,15 @@ class Deployed(nn.Module):
             probabilities,
             torch.sigmoid(raw.cells),
             distance * self.calibration["unfamiliarity"],
+            *(() if raw.brain is None else (torch.sigmoid(raw.brain),)),
+            *(() if raw.looks is None else _part_looks(raw.looks)),
         )
+
+
+def _part_looks(logits: Tensor) -> list[Tensor]:
+    """Probabilities of each question's words."""
+    parts = torch.split(logits, [len(words) for words in LOOKS.values()], 1)
+    return [torch.softmax(part, 1) for part in parts]
 
 
 def _number(value: float) -> nn.Parameter:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -24,12 +24,28 @@ class Raw:
         picture: (N,) tumor logit of the picture.
         types: (N, T) logits of the types of tumor, given that there is one.
         sharpness: scalar, of `pool_evidence`.
+        brain: (N, h, w) logit of each cell to show brain; None where the head has no such output.
+        looks: (N, L) logits of plane, sequence and skull side by side, in the order of
+            `contract.LOOKS`; None where the head has no such output.
     """
 
     cells: Tensor
     picture: Tensor
     types: Tensor
     sharpness: Tensor
+    brain: Tensor | None = None
+    looks: Tensor | None = None
+
+    def without_outside(self) -> Raw:
+        """Evidence off the brain taken away, where the brain is known.
+
+        A cell next to the brain still counts: meninges, pituitary and orbits lie there.
+        """
+        if self.brain is None:
+            return self
+        near = functional.max_pool2d(self.brain.unsqueeze(1), 3, 1, 1).squeeze(1)
+        cells = self.cells + functional.logsigmoid(near)
+        return replace(self, cells=cells, picture=pool_evidence(cells, self.sharpness))
 
 
 def pool_evidence(cells: Tensor, sharpness: Tensor, where: Tensor | None = None) -> Tensor:
@@ -80,9 +96,22 @@ class CellHead(nn.Module):
     the fine cells. The picture's logit is `pool_evidence` of its cells, so a picture is called a
     tumor only because of a place. The types are decided on the features of the cells that hold
     the evidence.
+
+    Args:
+        brain: whether it tells which cells show brain.
+        looks: number of logits for plane, sequence and skull; 0: none.
     """
 
-    def __init__(self, width: float, hidden: int, types: int, dropout: float) -> None:
+    def __init__(
+        self,
+        width: float,
+        hidden: int,
+        types: int,
+        dropout: float,
+        *,
+        brain: bool = False,
+        looks: int = 0,
+    ) -> None:
         super().__init__()
         fine, middle, coarse = channels_at(width)
         self.fine = nn.Conv2d(fine, hidden, 1)
@@ -95,6 +124,8 @@ class CellHead(nn.Module):
         self.sharpness = nn.Parameter(torch.tensor(1.0))
         self.types = nn.Linear(2 * hidden, types)
         nn.init.constant_(self.tumor.bias, -2.0)  # type: ignore[arg-type]
+        self.brain = nn.Conv2d(hidden, 1, 1) if brain else None
+        self.looks = nn.Linear(middle + coarse, looks) if looks else None
 
     def forward(self, pyramid: Pyramid) -> Raw:
         """Features at strides 8, 16, 32 -> logits; cells at stride 8."""
@@ -107,7 +138,15 @@ class CellHead(nn.Module):
         attention = torch.softmax(cells.flatten(1), 1).unsqueeze(2)
         where = torch.bmm(fine.flatten(2), attention).squeeze(2)
         types = self.types(torch.cat([where, coarse.mean(dim=(2, 3))], 1))
-        return Raw(cells, picture, types, sharpness)
+        brain = None if self.brain is None else self.brain(fine).squeeze(1)
+        return Raw(cells, picture, types, sharpness, brain, self._look(pyramid))
+
+    def _look(self, pyramid: Pyramid) -> Tensor | None:
+        if self.looks is None:
+            return None
+        pooled = [features.mean(dim=(2, 3)) for features in pyramid[1:]]
+        looks: Tensor = self.looks(torch.cat(pooled, 1))
+        return looks
 
 
 def _mix(channels: int) -> nn.Sequential:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from tumorlens.model.card import Card
-from tumorlens.model.contract import CARD_KEY, INPUT, OUTPUTS, SEEN_KEY
+from tumorlens.model.contract import CARD_KEY, INPUT, SEEN_KEY
 from tumorlens.network.assembly import Deployed
 from tumorlens.optional import load
 from tumorlens.writing import check_writable, replace_when_done
@@ -84,7 +84,7 @@ def _run_exporter(deployed: Deployed, size: int) -> Any:
             verbose=False,
             opset_version=OPSET,
             input_names=[INPUT],
-            output_names=list(OUTPUTS),
+            output_names=list(deployed.network.outputs),
             dynamic_shapes=({0: torch.export.Dim("N", min=1)},),
             optimize=True,
         )

@@ -74,12 +74,12 @@ def apply_changes(
 
     Args:
         images: (N, 1, S, S) float32 in [0, 1].
-        marks: (N, 1, S, S) float32, codes of the annotation; moved, never mixed.
+        marks: (N, C, S, S) float32, codes of the annotation; moved, never mixed.
         changes: N draws.
         size: side of the pictures made; None: as they are.
 
     Returns:
-        Changed images in [0, 1] and marks, (N, 1, size, size).
+        Changed images in [0, 1], (N, 1, size, size), and marks, (N, C, size, size).
     """
     theta = torch.from_numpy(np.stack([change.affine for change in changes]))
     size = size or images.shape[-1]

@@ -29,6 +29,9 @@ class NetworkChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         width: width multiplier of MobileNetV2.
         hidden: channels of the head.
         dropout: share of the head's features dropped in training.
+        brain: whether each cell tells if it shows brain, and evidence elsewhere counts for
+            nothing; ``cells`` only.
+        looks: whether plane, sequence and skull are told; ``cells`` only.
         stochastic_depth: share of residual branches dropped at the last block.
         style_mixing: parameter of the Beta distribution that the style of a picture (mean and
             deviation of each channel behind the frozen layers) is blended with another's by
@@ -47,6 +50,8 @@ class NetworkChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     width: float = 1.0
     hidden: int = 96
     dropout: float = 0.2
+    brain: bool = False
+    looks: bool = False
     stochastic_depth: float = 0.0
     style_mixing: float = 0.0
     frozen: int = 0
@@ -58,6 +63,9 @@ class NetworkChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
             raise ValueError(f"network.classes must begin with {NO_TUMOR!r} and hold another class")
         if len(set(self.classes)) != len(self.classes):
             raise ValueError("network.classes holds a class twice")
+        for name in ("brain", "looks"):
+            if getattr(self, name) and self.head == "picture":
+                raise ValueError(f"network.{name} contradicts network.head = 'picture'")
         _check_share("network.dropout", self.dropout)
         _check_share("network.stochastic_depth", self.stochastic_depth)
         check_positive("network.style_mixing", self.style_mixing)
@@ -184,7 +192,10 @@ class LossChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     Attributes:
         cells: weight of the loss over cells.
+        clear: weight of cells without tumor, beside 1 for cells with tumor.
         boxes: weight of cells known from boxes, beside 1 for cells known from masks.
+        brain: weight of the loss over cells that are known to show brain, or none.
+        looks: weight of the loss over plane, sequence and skull.
         rest: weight of the loss over pictures of a tumor without their tumor: the evidence pooled
             over the cells that lie apart from it must say that there is none.
         types: weight of the loss over types of tumor.
@@ -196,7 +207,10 @@ class LossChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """
 
     cells: float = 0.0
+    clear: float = 1.0
     boxes: float = 0.5
+    brain: float = 0.0
+    looks: float = 0.0
     rest: float = 0.0
     types: float = 0.0
     sources: float = 0.0
@@ -205,7 +219,7 @@ class LossChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     def __post_init__(self) -> None:
         _check_share("loss.label_smoothing", self.label_smoothing)
-        for name in ("cells", "boxes", "rest", "types", "sources", "teacher"):
+        for name in self.__struct_fields__:
             check_positive(f"loss.{name}", getattr(self, name))
 
 

@@ -38,6 +38,8 @@ class Batch:
         kinds: (N,) int64; -1 where unknown or none.
         weights: (N,) float32.
         sources: (N,) int64, number of the source.
+        brain: (N, 1, S, S) float32, codes of the brain.
+        looks: (N, 3) int64, numbers of plane, sequence and skull; -1 where unknown.
     """
 
     images: Tensor
@@ -46,6 +48,8 @@ class Batch:
     kinds: Tensor
     weights: Tensor
     sources: Tensor
+    brain: Tensor
+    looks: Tensor
 
     def take(self, order: Tensor) -> Batch:
         """The pictures at those places, in that order."""
@@ -118,18 +122,36 @@ class Draws(IterableDataset[Batch]):
             self._editor.edit(int(index), rng) for index, rng in zip(order, generators, strict=True)
         ]
         images = torch.from_numpy(np.stack([one.image for one in edited])).unsqueeze(1).float()
-        marks = torch.from_numpy(np.stack([one.marks for one in edited])).unsqueeze(1).float()
+        planes = torch.from_numpy(
+            np.stack(
+                [
+                    [one.marks, self.prepared.brain[index]]
+                    for one, index in zip(edited, order, strict=True)
+                ]
+            )
+        ).float()
+        gains = [
+            self._draw_gain(int(index), rng) for index, rng in zip(order, generators, strict=True)
+        ]
         changes = [draw_change(rng, self.recipe.augmentation) for rng in generators]
-        images, marks = apply_changes(images / 255, marks, changes, self.size)
+        images = images / 255 * torch.tensor(gains, dtype=torch.float32).view(-1, 1, 1, 1)
+        images, planes = apply_changes(images, planes, changes, self.size)
         tumor = torch.tensor([one.tumor for one in edited], dtype=torch.float32)
         return Batch(
             images=images,
-            marks=marks,
+            marks=planes[:, :1],
+            brain=planes[:, 1:],
+            looks=torch.from_numpy(self.prepared.looks[order]),
             tumor=tumor,
             kinds=torch.tensor([one.kind for one in edited]),
             weights=self._weights[tumor.long()],
             sources=torch.from_numpy(self.prepared.sources[order]),
         )
+
+    def _draw_gain(self, index: int, rng: np.random.Generator) -> float:
+        """Half of the pictures are dimmed as in their series, half stretched as if alone."""
+        dimmed = self.recipe.input.version > 1 and rng.random() < 0.5
+        return float(self.prepared.gains[index]) if dimmed else 1.0
 
 
 Strata = dict[bool, list[tuple[float, list[list[int]]]]]

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tumorlens.model.contract import LOOKS
 from tumorlens.network.heads import Raw, pool_evidence
+from tumorlens.training.brains import BRAIN_NONE, BRAIN_SHOWN
 from tumorlens.training.choices import LossChoice
 from tumorlens.training.dataset import Batch
 from tumorlens.training.pairs import MARK_BOX, MARK_MASK, MARK_NONE, MARK_UNKNOWN
@@ -17,6 +19,8 @@ from tumorlens.training.teaching import Lesson, learn_from
 __all__ = ["CellTargets", "Losses", "blend_losses", "find_cell_targets", "sum_losses"]
 
 _POSITIVE = 0.3  # share of a cell that tumor must cover to make it one
+_WHOLE = 0.6  # share of a cell that brain, or none, must cover to tell what it is
+_WORDS = [len(words) for words in LOOKS.values()]
 _APART = 3  # cells of a square around a cell that must be clear for it to lie apart from a tumor
 
 
@@ -29,6 +33,8 @@ class Losses:
     cells: Tensor
     rest: Tensor
     types: Tensor
+    brain: Tensor
+    looks: Tensor
     sources: Tensor
     teacher: Tensor
 
@@ -81,20 +87,24 @@ def sum_losses(
     """
     smooth = batch.tumor * (1 - choice.label_smoothing) + choice.label_smoothing / 2
     picture = functional.binary_cross_entropy_with_logits(raw.picture, smooth, weight=batch.weights)
-    cells = _average_apart(raw.cells, targets) if choice.cells else picture.new_zeros(())
-    rest = _judge_rest(raw, batch, targets) if choice.rest else picture.new_zeros(())
+    nothing = picture.new_zeros(())
+    cells = _average_apart(raw.cells, targets, choice.clear) if choice.cells else nothing
+    rest = _judge_rest(raw, batch, targets) if choice.rest else nothing
     known = batch.kinds >= 0
-    types = picture.new_zeros(())
+    types = nothing
     if choice.types and bool(known.any()):
         types = functional.cross_entropy(raw.types[known], batch.kinds[known], label_smoothing=0.05)
-    sources = teacher = picture.new_zeros(())
+    brain = nothing if raw.brain is None else _judge_brain(raw.brain, batch.brain)
+    looks = nothing if raw.looks is None else _judge_looks(raw.looks, batch.looks)
+    sources = teacher = nothing
     if guesses is not None:
         sources = functional.cross_entropy(guesses, batch.sources)
     if lesson is not None:
         teacher = learn_from(lesson, raw)
     total = picture + choice.cells * cells + choice.rest * rest + choice.types * types
+    total = total + choice.brain * brain + choice.looks * looks
     total = total + choice.sources * sources + choice.teacher * teacher
-    return Losses(total, picture, cells, rest, types, sources, teacher)
+    return Losses(total, picture, cells, rest, types, brain, looks, sources, teacher)
 
 
 def blend_losses(one: Losses, other: Losses, share: float) -> Losses:
@@ -122,11 +132,32 @@ def _judge_rest(raw: Raw, batch: Batch, targets: CellTargets) -> Tensor:
     return functional.softplus(evidence).sum() / len(batch.tumor)
 
 
-def _average_apart(cells: Tensor, targets: CellTargets) -> Tensor:
+def _average_apart(cells: Tensor, targets: CellTargets, clear: float) -> Tensor:
     """Positives and negatives averaged apart, so that few tumor cells weigh as much as many."""
     hit = functional.softplus(-cells) * targets.positive
     miss = functional.softplus(cells) * targets.negative
     return 0.5 * (
         hit.sum() / targets.positive.sum().clamp(min=1)
-        + miss.sum() / targets.negative.sum().clamp(min=1)
+        + clear * miss.sum() / targets.negative.sum().clamp(min=1)
     )
+
+
+def _judge_brain(logits: Tensor, codes: Tensor) -> Tensor:
+    """Loss of cells that are known, nearly whole, to show brain or none; both weigh alike."""
+    shape = (logits.shape[1], logits.shape[2])
+    shown, none = (
+        (functional.adaptive_avg_pool2d((codes == code).float(), shape).squeeze(1) > _WHOLE).float()
+        for code in (BRAIN_SHOWN, BRAIN_NONE)
+    )
+    hit, miss = functional.softplus(-logits) * shown, functional.softplus(logits) * none
+    return 0.5 * (hit.sum() / shown.sum().clamp(min=1) + miss.sum() / none.sum().clamp(min=1))
+
+
+def _judge_looks(logits: Tensor, looks: Tensor) -> Tensor:
+    """Mean loss over plane, sequence and skull, each over the pictures of which it is known."""
+    total = logits.new_zeros(())
+    for number, part in enumerate(torch.split(logits, _WORDS, 1)):
+        known = looks[:, number] >= 0
+        if bool(known.any()):
+            total = total + functional.cross_entropy(part[known], looks[known, number])
+    return total / len(LOOKS)

@@ -23,7 +23,7 @@ from tumorlens.training.teaching import Lesson, Teachers
 
 __all__ = ["MovingAverage", "TumorModule", "build_network"]
 
-_WATCHED = ("total", "picture", "cells", "rest", "types", "sources", "teacher")
+_WATCHED = ("total", "picture", "cells", "rest", "types", "brain", "looks", "sources", "teacher")
 
 
 def build_network(recipe: Recipe) -> TumorNetwork:
@@ -35,6 +35,8 @@ def build_network(recipe: Recipe) -> TumorNetwork:
         width=choice.width,
         hidden=choice.hidden,
         dropout=choice.dropout,
+        brain=choice.brain,
+        looks=choice.looks,
         normalization=choice.normalization,
         padding=choice.padding,
     )

@@ -46,6 +46,8 @@ _COLUMNS = (
     "train_cells",
     "train_rest",
     "train_types",
+    "train_brain",
+    "train_looks",
     "train_sources",
     "train_teacher",
     "validation_total",
@@ -243,6 +245,8 @@ class _HeldOut:
                 kinds=torch.from_numpy(self.prepared.kinds[chosen]),
                 weights=torch.ones(len(chosen)),
                 sources=torch.from_numpy(self.prepared.sources[chosen]),
+                brain=torch.from_numpy(self.prepared.brain[chosen]).unsqueeze(1).float(),
+                looks=torch.from_numpy(self.prepared.looks[chosen]),
             )
 
 

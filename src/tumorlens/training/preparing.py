@@ -20,14 +20,20 @@ from torch import Tensor
 
 from tumorlens.data.pictures import read_row
 from tumorlens.data.rows import Manifest, Row
+from tumorlens.data.series import group_series
 from tumorlens.errors import DataError, InputError
+from tumorlens.imaging.contrast import choose_evenly, typical_contrast
 from tumorlens.imaging.fingerprint import fingerprint_slice
-from tumorlens.imaging.preprocess import PreprocessSpec, place, prepare
+from tumorlens.imaging.preprocess import PreprocessSpec, find_gain, place, prepare
 from tumorlens.imaging.readers import read_slice
+from tumorlens.model.contract import LOOKS
+from tumorlens.training.brains import find_brain
 from tumorlens.training.pairs import MARK_BOX, MARK_MASK, MARK_NONE, MARK_UNKNOWN
 from tumorlens.training.store import PreparedRow, Store
 
 __all__ = ["PreparedRows", "Unreadable", "prepare_rows"]
+
+_PLANES = ("images", "marks", "brain")
 
 Progress = Callable[[int, int], None]
 Picture = npt.NDArray[np.uint8]
@@ -49,6 +55,9 @@ class PreparedRows:
         rows: N rows, in the order of the arrays.
         images: (N, S, S) uint8, memory-mapped: `prepare` times 255.
         marks: (N, S, S) uint8, memory-mapped: codes of the annotation a pixel.
+        brain: (N, S, S) uint8, memory-mapped: codes of the brain a pixel.
+        gains: (N,) float32, by how much each slice is dimmed beside its series.
+        looks: (N, 3) int64, numbers of plane, sequence and skull in `LOOKS`; -1 where unknown.
         tumor: (N,) float32, 0 or 1.
         kinds: (N,) int64, index of the type of tumor; -1 where unknown or none.
         sources: (N,) int64, number of the source, in the order of their names.
@@ -58,6 +67,9 @@ class PreparedRows:
     rows: tuple[Row, ...]
     images: Picture
     marks: Picture
+    brain: Picture
+    gains: npt.NDArray[np.float32]
+    looks: npt.NDArray[np.int64]
     tumor: npt.NDArray[np.float32]
     kinds: npt.NDArray[np.int64]
     sources: npt.NDArray[np.int64]
@@ -68,8 +80,9 @@ class PreparedRows:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process opens the same files: pictures are not sent."""
-        others = (self.tumor, self.kinds, self.sources, self.fingerprints)
-        return _reopen, (self.rows, self.images.filename, self.marks.filename, *others)  # type: ignore[attr-defined]
+        planes = tuple(getattr(self, name).filename for name in _PLANES)
+        others = (self.gains, self.looks, self.tumor, self.kinds, self.sources, self.fingerprints)
+        return _reopen, (self.rows, planes, *others)
 
     def take(self, indices: npt.NDArray[np.intp]) -> tuple[Tensor, Tensor]:
         """Unchanged images (n, 1, S, S) float32 and marks of these rows."""
@@ -102,16 +115,19 @@ def prepare_rows(
     rows: list[Row] = []
     unreadable: list[Unreadable] = []
     fingerprints: list[bytes] = []
+    contrasts: list[float] = []
     shape = (len(manifest), spec.size, spec.size)
     try:
-        images, marks = (_open_plane(folder / name, shape) for name in ("images.npy", "marks.npy"))
+        planes = {name: _open_plane(folder / f"{name}.npy", shape) for name in _PLANES}
         for done, row in enumerate(manifest.rows, 1):
             try:
                 one = _prepare_row(row, spec, store)
             except InputError as error:
                 unreadable.append(Unreadable(row, str(error)))
             else:
-                images[len(rows)], marks[len(rows)] = one.image, one.marks
+                for name, plane in zip(planes, (one.image, one.marks, one.brain), strict=True):
+                    planes[name][len(rows)] = plane
+                contrasts.append(one.contrast)
                 rows.append(row)
                 fingerprints.append(one.fingerprint)
             if progress is not None:
@@ -119,14 +135,15 @@ def prepare_rows(
     except OSError as error:
         raise DataError(
             f"{folder}: prepared pictures cannot be written ({error.strerror}); "
-            f"{2 * np.prod(shape) / 2**20:.0f} MiB are needed: free space or "
+            f"{len(_PLANES) * np.prod(shape) / 2**20:.0f} MiB are needed: free space or "
             "choose another --output"
         ) from None
     index = {name: number for number, name in enumerate(types)}
     prepared = PreparedRows(
         rows=tuple(rows),
-        images=images[: len(rows)],
-        marks=marks[: len(rows)],
+        **{name: plane[: len(rows)] for name, plane in planes.items()},
+        gains=_find_gains(rows, contrasts),
+        looks=np.array([_tell_looks(row) for row in rows], np.int64).reshape(-1, len(LOOKS)),
         tumor=np.array([row.label == "tumor" for row in rows], np.float32),
         kinds=np.array([index.get(row.tumor_class, -1) for row in rows], np.int64),
         sources=np.unique([row.source for row in rows], return_inverse=True)[1].astype(np.int64),
@@ -135,9 +152,27 @@ def prepare_rows(
     return prepared, unreadable
 
 
-def _reopen(rows: tuple[Row, ...], images: str, marks: str, *others: Any) -> PreparedRows:
-    planes = (np.load(file, "r", allow_pickle=False)[: len(rows)] for file in (images, marks))
+def _reopen(rows: tuple[Row, ...], files: tuple[str, ...], *others: Any) -> PreparedRows:
+    planes = (np.load(file, "r", allow_pickle=False)[: len(rows)] for file in files)
     return PreparedRows(rows, *planes, *others)
+
+
+def _find_gains(rows: list[Row], contrasts: list[float]) -> npt.NDArray[np.float32]:
+    """As `prepare` dims the slices of a series that it is told about."""
+    gains = np.ones(len(rows), np.float32)
+    for series in group_series(rows):
+        typical = typical_contrast(contrasts[series[place]] for place in choose_evenly(len(series)))
+        for index in series:
+            gains[index] = find_gain(contrasts[index], typical)
+    return gains
+
+
+def _tell_looks(row: Row) -> list[int]:
+    told = (row.plane, row.sequence, row.skull)
+    return [
+        words.index(word) if word in words else -1
+        for word, words in zip(told, LOOKS.values(), strict=True)
+    ]
 
 
 def _open_plane(path: Path, shape: tuple[int, ...]) -> Picture:
@@ -158,8 +193,10 @@ def _prepare_row(row: Row, spec: PreprocessSpec, store: Store | None) -> Prepare
     slice_ = read_row(row)
     prepared = prepare(slice_, spec)
     image = np.rint(prepared.image[0] * 255).astype(np.uint8)
-    marks = place(_read_marks(row, slice_.pixels.shape), prepared)
-    made = PreparedRow(image, marks, fingerprint_slice(slice_))
+    shape = slice_.pixels.shape
+    marks = place(_read_marks(row, shape), prepared)
+    brain = find_brain(row, prepared, image, marks, shape)
+    made = PreparedRow(image, marks, brain, prepared.contrast, fingerprint_slice(slice_))
     if store is not None:
         store.put(row, made)
     return made

@@ -79,6 +79,9 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             raise ValueError(
                 f"loss.{name} contradicts network.head = 'picture', which has no cells"
             )
+        for name in ("brain", "looks"):
+            if bool(getattr(self.loss, name)) != getattr(self.network, name):
+                raise ValueError(f"loss.{name} and network.{name} contradict: set both or neither")
         if self.loss.types and len(self.network.classes) < 3:
             raise ValueError("loss.types contradicts network.classes, which knows one type only")
 

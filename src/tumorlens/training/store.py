@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,9 @@ __all__ = ["PreparedRow", "Store"]
 
 Picture = npt.NDArray[np.uint8]
 
+_PLANES = 3
+_CONTRAST = struct.Struct("<d")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedRow:
@@ -25,19 +29,24 @@ class PreparedRow:
     Attributes:
         image: (S, S) uint8, `prepare` times 255.
         marks: (S, S) uint8, codes of the annotation a pixel.
+        brain: (S, S) uint8, codes of the brain a pixel.
+        contrast: range of intensities of the slice.
         fingerprint: of the slice.
     """
 
     image: Picture
     marks: Picture
+    brain: Picture
+    contrast: float
     fingerprint: bytes
 
 
 class Store:
     """A folder of prepared rows, one file each.
 
-    A file's name holds all that its content depends on: the picture's and the mask's path, size
-    and time of change, boxes and label, and how slices are prepared. A file cut short is made anew.
+    A file's name holds all that its content depends on: the picture's and the masks' paths, sizes
+    and times of change, boxes, label and skull, and how slices are prepared. A file cut short is
+    made anew.
 
     Args:
         folder: made if missing.
@@ -57,20 +66,23 @@ class Store:
             content = self._find(row).read_bytes()
         except OSError:
             return None
-        planes = np.frombuffer(content, np.uint8)[: 2 * side * side]
-        if planes.size < 2 * side * side or content[-1:] != b".":
+        end = _PLANES * side * side
+        if len(content) < end + _CONTRAST.size or content[-1:] != b".":
             return None
-        image, marks = planes.reshape(2, side, side)
-        return PreparedRow(image, marks, content[2 * side * side : -1])
+        image, marks, brain = np.frombuffer(content[:end], np.uint8).reshape(_PLANES, side, side)
+        (contrast,) = _CONTRAST.unpack_from(content, end)
+        return PreparedRow(image, marks, brain, contrast, content[end + _CONTRAST.size : -1])
 
     def put(self, row: Row, prepared: PreparedRow) -> None:
         """Keep a row."""
-        planes = prepared.image.tobytes() + prepared.marks.tobytes()
-        self._find(row).write_bytes(planes + prepared.fingerprint + b".")
+        planes = (prepared.image, prepared.marks, prepared.brain)
+        content = b"".join(plane.tobytes() for plane in planes)
+        content += _CONTRAST.pack(prepared.contrast) + prepared.fingerprint + b"."
+        self._find(row).write_bytes(content)
 
     def _find(self, row: Row) -> Path:
-        files = [row.path, *([row.mask] if row.mask else [])]
+        files = [file for file in (row.path, row.mask, row.brain) if file]
         states = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-        marks = (row.frame, row.mask_frame, row.boxes, row.label)
+        marks = (row.frame, row.mask_frame, row.boxes, row.label, row.skull)
         digest = hashlib.blake2b(repr((states, marks)).encode() + self._kind, digest_size=16)
         return self.folder / f"{digest.hexdigest()}.slice"

@@ -1,0 +1,52 @@
+"""The range of intensities that is typical of a series, from a few of its slices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import ldexp
+
+import numpy as np
+from PIL import Image
+
+from tumorlens.imaging.preprocess import PREPROCESS_VERSIONS, find_exponent, find_head, scale_values
+from tumorlens.imaging.slices import Slice
+
+__all__ = ["SAMPLED", "choose_evenly", "measure_contrast", "typical_contrast"]
+
+SAMPLED = 9
+"""Slices of a series that are looked at; more tell nothing new."""
+
+
+def choose_evenly(count: int, most: int = SAMPLED) -> list[int]:
+    """Places of at most ``most`` of ``count`` slices, spread evenly, the ends left out."""
+    number = min(count, most)
+    return [int((place + 0.5) * count / number) for place in range(number)]
+
+
+def typical_contrast(contrasts: Iterable[float]) -> float | None:
+    """The third quartile: caps and empty ends are dim, and a few slices are too bright.
+
+    Args:
+        contrasts: range of intensities of each slice, as `Prepared.contrast` gives it.
+
+    Returns:
+        None where there is no slice.
+    """
+    ordered = np.sort(np.fromiter(contrasts, np.float64))
+    return float(ordered[int(0.75 * (ordered.size - 1))]) if ordered.size else None
+
+
+def measure_contrast(slices: Iterable[Slice]) -> float | None:
+    """The typical range of intensities of a series, from slices of it.
+
+    Args:
+        slices: as `choose_evenly` picks them.
+    """
+    return typical_contrast(map(_measure, slices))
+
+
+def _measure(slice_: Slice) -> float:
+    exponent = find_exponent(slice_.pixels)
+    picture = Image.fromarray(scale_values(slice_.pixels))
+    head = find_head(picture, version=max(PREPROCESS_VERSIONS))
+    return ldexp(head.bright - head.dark, exponent)
