@@ -18,6 +18,7 @@ __all__ = [
     "RECORD_SCHEMA",
     "RESEARCH_USE",
     "VERDICTS",
+    "Appearance",
     "Box",
     "Finding",
     "SeriesFinding",
@@ -25,14 +26,18 @@ __all__ = [
     "Verdict",
 ]
 
-RECORD_SCHEMA = 1
-"""Number of the record's schema: keys may be added under one number, never renamed."""
+RECORD_SCHEMA = 2
+"""Number of the record's schema: keys may be added under one number, never renamed.
+
+Schema 2 has a fifth verdict, ``not_judged``; all else is as in schema 1.
+"""
 
 RESEARCH_USE = "For research only, not a medical device."
 """The one sentence that every picture, page and card carries."""
 
-Verdict = Literal["tumor", "no_tumor", "uncertain", "unfamiliar"]
-VERDICTS: tuple[Verdict, ...] = ("tumor", "no_tumor", "uncertain", "unfamiliar")
+Verdict = Literal["tumor", "no_tumor", "uncertain", "unfamiliar", "not_judged"]
+VERDICTS: tuple[Verdict, ...] = ("tumor", "no_tumor", "uncertain", "unfamiliar", "not_judged")
+"""``not_judged``: the slice shows no brain, so there is nothing to judge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +111,37 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
+class Appearance:
+    """What the model thinks that a slice shows, from its pixels alone.
+
+    Attributes:
+        plane: axial, coronal, sagittal -> probability.
+        sequence: T1, T1c, T2, FLAIR, other -> probability.
+        skull: on, off (the brain was cut out) -> probability.
+    """
+
+    plane: Mapping[str, float]
+    sequence: Mapping[str, float]
+    skull: Mapping[str, float]
+
+    def most_likely(self) -> dict[str, tuple[str, float]]:
+        """Question -> its most likely word and that word's probability."""
+        asked = {"plane": self.plane, "sequence": self.sequence, "skull": self.skull}
+        return {name: max(words.items(), key=lambda one: one[1]) for name, words in asked.items()}
+
+    def to_record(self) -> dict[str, list[Any]]:
+        """``{"plane": ["axial", 0.998], …}``."""
+        return {name: [word, float(p)] for name, (word, p) in self.most_likely().items()}
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What the model says of one slice, or why it could say nothing.
 
     Attributes:
         info: the slice that it speaks of.
-        verdict: tumor, no_tumor, uncertain or unfamiliar; None where ``error`` is set.
+        verdict: tumor, no_tumor, uncertain, unfamiliar or not_judged (no brain is seen); None
+            where ``error`` is set.
         tumor_probability: calibrated, 0 to 1; the sum over the tumor classes.
         probabilities: class name -> calibrated probability.
         unfamiliarity: 0 typical, 1 at the model's limit, above 1 unfamiliar.
@@ -121,10 +151,13 @@ class Finding:
         model: name and version of the model.
         seconds: time that the slice took, in its batch: prepare and network.
         error: why there is no verdict, in a sentence.
+        brain_share: share of the image's cells that show brain; None where the model does not tell.
+        appearance: plane, sequence and skull as the model sees them; None likewise.
         activation: (h, w) float32, sigmoid of each cell's tumor logit; not part of the record.
         to_pixels: (2, 3) float64, affine from coordinates of the prepared image to pixels of
             the slice; not part of the record.
         image_size: side S of the prepared image, in its own pixels; not part of the record.
+        brain: (h, w) float32, probability of each cell to show brain; not part of the record.
     """
 
     info: SliceInfo
@@ -138,9 +171,12 @@ class Finding:
     model: str | None = None
     seconds: float | None = None
     error: str | None = None
+    brain_share: float | None = None
+    appearance: Appearance | None = None
     activation: npt.NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     to_pixels: npt.NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
     image_size: int | None = field(default=None, repr=False, compare=False)
+    brain: npt.NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if (self.error is None) == (self.verdict is None):
@@ -174,6 +210,8 @@ class Finding:
             "seconds": _plain(self.seconds),
             "error": self.error,
             **_describe_origin(self.info),
+            "brain_share": _plain(self.brain_share),
+            "appearance": None if self.appearance is None else self.appearance.to_record(),
         }
 
     def _repr_html_(self) -> str:

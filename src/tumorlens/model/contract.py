@@ -16,6 +16,7 @@ __all__ = [
     "BRAIN",
     "CARD_KEY",
     "INPUT",
+    "LEAST_BRAIN",
     "LOOKS",
     "OUTPUTS",
     "SEEN_KEY",
@@ -42,6 +43,9 @@ LOOKS: dict[str, tuple[str, ...]] = {
 
 BRAIN = "brain"
 """Optional output: the probability that a cell of `activation` shows brain."""
+
+LEAST_BRAIN = 0.02
+"""Share of cells that must show brain for a slice to be judged."""
 
 SCALE = "calibration.scale"
 OFFSET = "calibration.offset"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from tumorlens.errors import ModelFileError, UsageError
 from tumorlens.model.card import parse_card
-from tumorlens.model.contract import CARD_KEY, INPUT, SEEN_KEY, check_shapes
+from tumorlens.model.contract import BRAIN, CARD_KEY, INPUT, SEEN_KEY, check_shapes
 from tumorlens.model.inspection import read_model
 from tumorlens.model.instructions import overflows, read_cpuinfo
 from tumorlens.model.registry import MODELS, find_model
@@ -49,6 +49,24 @@ class Outputs:
     plane: Array | None = None
     sequence: Array | None = None
     skull: Array | None = None
+
+    def turned(self) -> Outputs:
+        """The same for mirrored images, their grids of cells mirrored back."""
+        grids = {
+            name: np.ascontiguousarray(values[..., ::-1])
+            for name in ("activation", BRAIN)
+            if (values := getattr(self, name)) is not None
+        }
+        return replace(self, **grids)
+
+    def averaged(self, other: Outputs) -> Outputs:
+        """The mean of two answers to the same images."""
+        means = {
+            name: (one + getattr(other, name)) / 2
+            for field in fields(self)
+            if (one := getattr(self, (name := field.name))) is not None
+        }
+        return Outputs(**means)
 
     def are_sound(self) -> bool:
         """Whether a verdict can be made of all of it: a NaN would pass as one."""
