@@ -19,6 +19,7 @@ from tumorlens.imaging.preprocess import PreprocessSpec
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.sources import find_sources
 from tumorlens.model.card import OperatingPoint
+from tumorlens.model.contract import Calibration
 
 
 @pytest.fixture(scope="module")
@@ -266,3 +267,58 @@ def test_one_provider_may_be_named_alone(model):
     assert Detector(model, providers="CPUExecutionProvider").session.providers == [
         "CPUExecutionProvider"
     ]
+
+
+# What a slice shows
+
+
+@pytest.fixture(scope="module")
+def looking(tmp_path_factory):
+    """A model that tells brain and looks; its bias for brain is set by the test."""
+    torch = pytest.importorskip("torch")
+    from tumorlens.network.assembly import Deployed, Familiarity, TumorNetwork
+    from tumorlens.network.onnx_export import export_onnx
+
+    def make(bias):
+        torch.manual_seed(0)
+        network = TumorNetwork(types=1, head="cells", width=0.35, hidden=16, brain=True, looks=True)
+        torch.nn.init.zeros_(network.head.brain.weight)
+        torch.nn.init.constant_(network.head.brain.bias, bias)
+        deployed = Deployed(network, Familiarity.empty(network.embedding), Calibration())
+        path = tmp_path_factory.mktemp("looking") / "model.onnx"
+        export_onnx(deployed, make_card(), path)
+        return Detector(path, threads=1)
+
+    return make
+
+
+def test_a_slice_without_brain_is_not_judged(looking):
+    finding = looking(-5.0).predict(paint_slice((30, 30)))[0]
+    assert finding.verdict == "not_judged"
+    assert finding.brain_share == 0
+    assert finding.boxes == ()
+    assert finding.to_record()["verdict"] == "not_judged"
+
+
+def test_a_slice_says_what_it_shows(looking):
+    finding = looking(5.0).predict(paint_slice((30, 30)))[0]
+    assert finding.verdict != "not_judged"
+    assert finding.brain_share == 1
+    assert finding.brain.shape == finding.activation.shape
+    assert set(finding.appearance.plane) == {"axial", "coronal", "sagittal"}
+    word, chance = finding.appearance.most_likely()["sequence"]
+    assert finding.appearance.sequence[word] == chance == max(finding.appearance.sequence.values())
+    assert finding.to_record()["appearance"]["sequence"] == [word, round(chance, 4)]
+
+
+def test_the_mirror_image_is_averaged_in(looking):
+    plain = looking(5.0)
+    both = Detector(plain.session, threads=1, mirror=True)
+    slice_ = paint_slice((30, 30))
+    turned = plain.predict(np.ascontiguousarray(slice_[:, ::-1]))[0]
+    one, mean = plain.predict(slice_)[0], both.predict(slice_)[0]
+    expected = (one.tumor_probability + turned.tumor_probability) / 2
+    assert mean.tumor_probability == pytest.approx(expected, abs=0.02)
+    np.testing.assert_allclose(
+        mean.activation, (one.activation + turned.activation[:, ::-1]) / 2, atol=0.05
+    )

@@ -32,7 +32,8 @@ def test_every_column_is_read(tmp_path):
     path = write(
         tmp_path,
         f"{HEADER},scanner\n"
-        "a/1.png,3,here,p1,t1C,Tumor,glioma,train,1 2 3 4;5 6.5 7 8,m/1.png,0.25,note,GE\n",
+        "a/1.png,3,here,p1,t1C,Tumor,glioma,train,1 2 3 4;5 6.5 7 8,m/1.png,0.25,note,"
+        "Axial,off,b/1.png,GE\n",
     )
     (row,) = read_manifest(path).rows
     assert row == Row(
@@ -48,6 +49,9 @@ def test_every_column_is_read(tmp_path):
         mask=tmp_path / "m/1.png",
         position=0.25,
         note="note",
+        plane="axial",
+        skull="off",
+        brain=tmp_path / "b/1.png",
         extra=(("scanner", "GE"),),
     )
 

@@ -287,7 +287,7 @@ def check_image(prepared):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"version": 2}, "preprocess version 2 is unknown here"),
+        ({"version": 3}, "preprocess version 3 is unknown here"),
         ({"size": 100}, "size must be a multiple of 32, got 100"),
         ({"size": 0}, "size must be a multiple of 32"),
     ],

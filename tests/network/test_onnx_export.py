@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import re
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -125,3 +126,51 @@ def test_embeddings_are_means_and_deviations_by_hand():
     found = TumorNetwork.embed((torch.zeros(2), middle, torch.zeros(2)))
     expected = torch.cat([middle.mean((2, 3)), middle.std((2, 3), correction=0)], 1)
     torch.testing.assert_close(found, expected)
+
+
+@pytest.fixture(scope="module")
+def looking(tmp_path_factory):
+    """A network that tells brain, plane, sequence and skull, and its file."""
+    torch.manual_seed(0)
+    network = TumorNetwork(
+        types=1, head="cells", width=0.35, hidden=16, brain=True, looks=True, padding="same"
+    )
+    familiarity = Familiarity(torch.rand(network.embedding), torch.randn(network.embedding, 4))
+    deployed = Deployed(network, familiarity, CALIBRATION)
+    path = tmp_path_factory.mktemp("looking") / "model.onnx"
+    export_onnx(deployed, make_card(), path)
+    return deployed, path
+
+
+def test_what_a_slice_looks_like_is_exported(looking):
+    deployed, path = looking
+    images = torch.rand(3, 1, 64, 64)
+    with torch.no_grad():
+        wanted = deployed.eval()(images)
+    found = Session(path, threads=1).run(images.numpy())
+    told = (found.probabilities, found.activation, found.unfamiliarity, found.brain)
+    for one, other in zip((*told, found.plane, found.sequence, found.skull), wanted, strict=True):
+        np.testing.assert_allclose(one, other.numpy(), atol=2e-5, rtol=1e-4)
+    assert found.brain.shape == found.activation.shape
+    assert found.sequence.shape == (3, 5)
+    np.testing.assert_allclose(found.plane.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_evidence_off_the_brain_counts_for_nothing(looking):
+    deployed, _ = looking
+    raw = deployed.network(torch.rand(2, 1, 64, 64))
+    nowhere = replace(raw, brain=torch.full_like(raw.cells, -30.0)).without_outside()
+    everywhere = replace(raw, brain=torch.full_like(raw.cells, 30.0)).without_outside()
+    assert (nowhere.cells < raw.cells - 29).all()
+    assert (nowhere.picture < -20).all()
+    torch.testing.assert_close(everywhere.picture, raw.picture)
+
+
+def test_a_cell_beside_the_brain_still_counts(looking):
+    deployed, _ = looking
+    raw = deployed.network(torch.rand(1, 1, 64, 64))
+    brain = torch.full_like(raw.cells, -30.0)
+    brain[0, 4, 4] = 30.0
+    kept = replace(raw, brain=brain).without_outside().cells > raw.cells - 1
+    assert kept[0, 3:6, 3:6].all()
+    assert int(kept.sum()) == 9

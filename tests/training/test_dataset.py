@@ -286,9 +286,10 @@ def test_the_store_makes_anew_what_was_cut_short_or_changed(tmp_path):
     row = read_data(write_manifest(tmp_path / "data", 1)).rows[0]
     store = Store(tmp_path / "store", SPEC)
     plane = np.zeros((SPEC.size, SPEC.size), np.uint8)
-    store.put(row, PreparedRow(plane, plane, b"abc"))
+    store.put(row, PreparedRow(plane, plane, plane, 0.5, b"abc"))
     found = store.get(row)
     assert found is not None and found.fingerprint == b"abc"
+    assert found.contrast == 0.5
     assert store.get(replace(row, label="")) is None
     (file,) = store.folder.iterdir()
     file.write_bytes(file.read_bytes()[:-2])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from tumorlens.network.heads import Raw
+from tumorlens.training.brains import BRAIN_NONE, BRAIN_SHOWN
 from tumorlens.training.choices import LossChoice
 from tumorlens.training.dataset import Batch
 from tumorlens.training.losses import (
@@ -29,6 +31,8 @@ def make_batch(tumor, kinds, weights=None):
         kinds=torch.tensor(kinds),
         weights=torch.ones(count) if weights is None else torch.tensor(weights),
         sources=torch.zeros(count, dtype=torch.int64),
+        brain=torch.zeros(count, 1, 8, 8),
+        looks=torch.full((count, 3), -1),
     )
 
 
@@ -200,3 +204,34 @@ def test_losses_of_a_mixed_batch_are_blended():
     assert mixed.total.item() == pytest.approx(
         0.75 * one.total.item() + 0.25 * other.total.item(), rel=1e-6
     )
+
+
+def test_cells_without_tumor_weigh_as_the_recipe_says():
+    cells = torch.tensor([[[1.0, -1.0], [0.0, 0.0]]])
+    targets = CellTargets(
+        torch.tensor([[[1.0, 0.0], [0.0, 0.0]]]), torch.tensor([[[0.0, 1.0], [0.0, 0.0]]])
+    )
+    raw, batch = make_raw([0.0], cells=cells), make_batch([1], [-1])
+    for clear in (1.0, 4.0):
+        losses = sum_losses(raw, batch, targets, LossChoice(cells=1.0, clear=clear))
+        expected = 0.5 * (softplus(-1) + clear * softplus(-1))
+        assert losses.cells.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_brain_is_learned_where_it_is_known():
+    raw = replace(make_raw([0.0]), brain=torch.tensor([[[2.0, 3.0], [-1.0, 5.0]]]))
+    codes = torch.zeros(1, 1, 8, 8)
+    codes[..., :4, :4] = BRAIN_SHOWN
+    codes[..., 4:, :4] = BRAIN_NONE
+    batch = replace(make_batch([0], [-1]), brain=codes)
+    losses = sum_losses(raw, batch, NOTHING, LossChoice(brain=2.0))
+    expected = 0.5 * (softplus(-2) + softplus(-1))
+    assert losses.brain.item() == pytest.approx(expected, rel=1e-6)
+    assert (losses.total - losses.picture).item() == pytest.approx(2 * expected, rel=1e-6)
+
+
+def test_looks_are_learned_where_they_are_known():
+    raw = replace(make_raw([0.0, 0.0]), looks=torch.zeros(2, 10))
+    batch = replace(make_batch([0, 0], [-1, -1]), looks=torch.tensor([[0, -1, 1], [-1, -1, 0]]))
+    losses = sum_losses(raw, batch, NOTHING, LossChoice(looks=1.0))
+    assert losses.looks.item() == pytest.approx((math.log(3) + math.log(2)) / 3, rel=1e-6)

@@ -42,6 +42,8 @@ Key = tuple[str, str, int, str]
 
 _OUTPUTS = ("unfamiliarity", "peak_xy", "boxes", "operating_point", "model")
 _ORIGIN = ("series_instance_uid", "position_mm", "seconds", "error")
+_QUESTIONS = ("plane", "sequence", "skull")
+_LOOKS = ("brain_share", *(f"looks_{name}" for name in _QUESTIONS))
 _COUNTS = ("slices", "tumor_slices", "largest_probability", "longest_run")
 _PLACE = ("study_instance_uid", "patient", "sequence", "plane", "notes")
 _UNANSWERED = ("uncertain_slices", "unfamiliar_slices", "not_judged")
@@ -114,7 +116,7 @@ def list_columns(classes: Iterable[str], *, summary: bool = False) -> tuple[str,
     names = ["schema", "kind", "path", "frame", "verdict", "tumor_probability"]
     names += [f"probability_{name}" for name in classes]
     counts, unanswered = (_COUNTS, _UNANSWERED) if summary else ((), ())
-    return (*names, *_OUTPUTS, *_ORIGIN, *counts, *_PLACE, *unanswered)
+    return (*names, *_OUTPUTS, *_ORIGIN, *counts, *_PLACE, *unanswered, *_LOOKS)
 
 
 def flatten_record(record: Mapping[str, Any]) -> dict[str, str]:
@@ -139,6 +141,10 @@ def flatten_record(record: Mapping[str, Any]) -> dict[str, str]:
         cells["boxes"] = ";".join(map(_join, record["boxes"]))
     if "notes" in record:
         cells["notes"] = _shield("notes", "; ".join(record["notes"]))
+    if "appearance" in record:
+        del cells["appearance"]
+        looks = record["appearance"] or {}
+        cells |= {f"looks_{name}": looks.get(name, [""])[0] for name in _QUESTIONS}
     return cells
 
 

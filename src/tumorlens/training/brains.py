@@ -24,8 +24,8 @@ Picture = npt.NDArray[np.uint8]
 
 _TISSUE = 10  # of 255: what is darker, in a picture of a brain that was cut out, lies outside
 _EMPTY = 5  # of 255: darker pixels are air
-_GAP = 9  # pixels that are closed inside of a brain: ventricles and grooves
-_FAR = 12  # pixels around air that must be air, too, for it to lie outside of the head
+_GAP = 0.028  # share of the side that is closed inside of a brain: ventricles and grooves
+_FAR = 0.075  # share of the side around air that must be air, too, to lie outside of the head
 
 
 def find_brain(
@@ -78,12 +78,14 @@ def _read_mask(file: Path, frame: int, shape: tuple[int, ...]) -> npt.NDArray[np
 
 
 def _close(picture: Image.Image) -> npt.NDArray[np.bool_]:
-    grown = picture.filter(ImageFilter.MaxFilter(_GAP))
-    closed: npt.NDArray[np.bool_] = np.asarray(grown.filter(ImageFilter.MinFilter(_GAP))) > 0
+    window = 2 * round(_GAP * picture.width) + 1
+    grown = picture.filter(ImageFilter.MaxFilter(window))
+    closed: npt.NDArray[np.bool_] = np.asarray(grown.filter(ImageFilter.MinFilter(window))) > 0
     return closed
 
 
 def _find_air(image: Picture) -> npt.NDArray[np.bool_]:
     bright = Image.fromarray(((image > _EMPTY) * 255).astype(np.uint8))
-    air: npt.NDArray[np.bool_] = np.asarray(bright.filter(ImageFilter.BoxBlur(_FAR))) == 0
+    blurred = bright.filter(ImageFilter.BoxBlur(round(_FAR * bright.width)))
+    air: npt.NDArray[np.bool_] = np.asarray(blurred) == 0
     return air

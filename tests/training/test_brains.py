@@ -1,0 +1,71 @@
+"""What is known of the brain in a training picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tumorlens.data.rows import Row
+from tumorlens.errors import InputError
+from tumorlens.finding import SliceInfo
+from tumorlens.imaging.preprocess import PreprocessSpec, prepare
+from tumorlens.imaging.slices import Slice
+from tumorlens.training.brains import BRAIN_NONE, BRAIN_SHOWN, BRAIN_UNKNOWN, find_brain
+from tumorlens.training.pairs import MARK_MASK
+
+SIZE = 64
+
+
+@pytest.fixture
+def head():
+    """A disc as slice, as the network takes it and in bytes."""
+    y, x = np.mgrid[:128, :128]
+    pixels = np.where((y - 64) ** 2 + (x - 64) ** 2 < 40**2, 200, 0).astype(np.float32)
+    prepared = prepare(Slice(pixels, SliceInfo("disc")), PreprocessSpec(version=2, size=SIZE))
+    return pixels, prepared, np.rint(prepared.image[0] * 255).astype(np.uint8)
+
+
+def look(head, row, marks=None):
+    pixels, prepared, image = head
+    marks = np.zeros((SIZE, SIZE), np.uint8) if marks is None else marks
+    return find_brain(row, prepared, image, marks, pixels.shape)
+
+
+def test_a_mask_of_the_brain_tells_every_pixel(head, tmp_path):
+    mask = np.zeros(head[0].shape, np.uint8)
+    mask[44:84, 44:84] = 255
+    Image.fromarray(mask).save(tmp_path / "brain.png")
+    brain = look(head, Row(Path("s.png"), brain=tmp_path / "brain.png"))
+    assert set(np.unique(brain)) == {BRAIN_SHOWN, BRAIN_NONE}
+    assert brain[32, 32] == BRAIN_SHOWN
+    assert brain[8, 32] == BRAIN_NONE
+
+
+def test_an_empty_mask_says_that_no_brain_is_there(head, tmp_path):
+    Image.fromarray(np.zeros(head[0].shape, np.uint8)).save(tmp_path / "brain.png")
+    brain = look(head, Row(Path("s.png"), brain=tmp_path / "brain.png"))
+    assert (brain == BRAIN_NONE).all()
+
+
+def test_a_mask_of_another_size_is_refused(head, tmp_path):
+    Image.fromarray(np.eye(20, dtype=np.uint8)).save(tmp_path / "brain.png")
+    with pytest.raises(InputError, match="mask of 20 x 20 pixels on a slice of 128 x 128"):
+        look(head, Row(Path("s.png"), brain=tmp_path / "brain.png"))
+
+
+def test_where_the_skull_is_cut_away_all_that_is_left_is_brain(head):
+    brain = look(head, Row(Path("s.png"), skull="off"))
+    assert brain[32, 32] == BRAIN_SHOWN
+    assert brain[0, 0] == BRAIN_NONE
+
+
+def test_elsewhere_only_tumors_and_air_are_known(head):
+    marks = np.zeros((SIZE, SIZE), np.uint8)
+    marks[30:34, 30:34] = MARK_MASK
+    brain = look(head, Row(Path("s.png"), skull="on"), marks)
+    assert brain[32, 32] == BRAIN_SHOWN
+    assert brain[20, 32] == BRAIN_UNKNOWN
+    assert brain[0, 0] == BRAIN_NONE
