@@ -70,8 +70,8 @@ class Handler(SimpleHTTPRequestHandler):
 
 
 def lay_site(folder: Path, picture: bytes, model: Path) -> None:
-    """The scripts of the page, its runtime, ``model.onnx`` and ``slice.jpg``."""
-    for file in (*WEB.glob("*.js"), WEB / "index.html"):
+    """The page with its scripts, its runtime, ``model.onnx`` and ``slice.jpg``."""
+    for file in (*WEB.glob("*.js"), WEB / "index.html", WEB / "page.css"):
         shutil.copy(file, folder)
     (folder / "node_modules").symlink_to(WEB / "node_modules")
     shutil.copy(model, folder / "model.onnx")

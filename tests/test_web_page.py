@@ -90,6 +90,42 @@ def test_the_page_says_what_python_says(site, name, tolerance):
     assert wanted.verdict.replace("_", " ") in found["words"]
 
 
+# Puts what an attacker would into the page, and asks what came of it.
+ATTACK = """<!doctype html><meta charset="utf-8"><body><iframe src="index.html"></iframe>
+<script type="module">
+  const frame = document.querySelector("iframe"), { port } = location;
+  await new Promise((done) => (frame.onload = done));
+  const page = frame.contentDocument, view = frame.contentWindow, blocked = [];
+  const note = (event) => blocked.push(event.effectiveDirective);
+  page.addEventListener("securitypolicyviolation", note);
+  const inline = page.createElement("script");
+  inline.textContent = "window.ran = true";
+  page.body.append(inline);
+  const picture = page.createElement("img");
+  picture.src = `http://localhost:${port}/slice.png`;
+  page.body.append(picture);
+  const style = page.createElement("style");
+  style.textContent = "body { color: red }";
+  page.body.append(style);
+  const message = { method: "POST", body: "1", mode: "no-cors" };
+  const sending = view.fetch(`http://localhost:${port}/told`, message);
+  const sent = await sending.then(() => true, () => false);
+  let evaluated = true;
+  try { view.eval("1") } catch { evaluated = false }
+  setTimeout(() => fetch("told", { method: "POST", body: JSON.stringify(
+    { ran: Boolean(view.ran), sent, evaluated, blocked: [...new Set(blocked)].sort() }) }), 500);
+</script>"""
+
+
+def test_the_page_runs_nothing_of_others_and_sends_nothing(site):
+    (site / "attack.html").write_text(ATTACK, encoding="utf-8")
+    found = browser.listen(site, "attack.html", 120)
+    assert found.pop("blocked") == [
+        *("connect-src", "img-src", "script-src", "script-src-elem", "style-src-elem")
+    ]
+    assert found == {"ran": False, "sent": False, "evaluated": False}
+
+
 def save_unjudgeable(folder):
     """Pictures that Python refuses, or that a browser would show in another way."""
     grey = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
