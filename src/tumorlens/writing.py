@@ -35,10 +35,12 @@ def check_writable(path: Path, *, overwrite: bool = False) -> None:
     """
     if path.is_dir():
         raise UsageError(f"{path}: is a folder, a file name was expected")
-    if path.exists() and not path.is_file():  # a device would be replaced by the result
-        raise UsageError(
-            f"{path}: is no regular file; give the name of a file, or send standard output there"
-        )
+    for place in (path, partial_path(path)):
+        # A device would be replaced by the result, and a pipe blocks whoever opens it.
+        if place.exists() and not place.is_file():
+            raise UsageError(
+                f"{place}: is no regular file; name a file, or send standard output there"
+            )
     if path.exists() and not overwrite:
         raise UsageError(f"{path}: exists already; choose another name or give --overwrite")
     if not path.absolute().parent.is_dir():

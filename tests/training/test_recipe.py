@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import msgspec
 import pytest
@@ -150,6 +151,26 @@ def test_a_file_that_is_no_toml_is_refused(tmp_path, content):
     file.write_bytes(content)
     with pytest.raises(RecipeError, match=r"mine\.toml: cannot be read as TOML"):
         read_recipe(file)
+
+
+DEEP = "[" * 5000 + "]" * 5000
+
+
+def test_what_is_nested_too_deeply_is_refused(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text(f"name = {DEEP}")
+    with pytest.raises(RecipeError, match=r"mine\.toml: is nested too deeply"):
+        read_recipe(file)
+    with pytest.raises(RecipeError, match="is nested too deeply") as caught:
+        read_recipe(RECIPES[0], [f"seed={DEEP}"])
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes as Unix has them")
+def test_a_pipe_is_no_recipe(tmp_path):
+    os.mkfifo(tmp_path / "mine.toml")
+    with pytest.raises(RecipeError, match=r"mine\.toml: cannot be read \(is no regular file\)"):
+        read_recipe(tmp_path / "mine.toml")
 
 
 def test_a_recipe_is_read_from_a_file(tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from tumorlens.opening import read_text
 from tumorlens.training.recipe import find_recipes, read_recipe
 
 __all__ = ["command"]
@@ -21,5 +22,5 @@ def command(name: str | None) -> int:
         return 0
     read_recipe(name)
     file = find_recipes().get(name, Path(name))
-    click.echo(file.read_text(encoding="utf-8"), nl=False)
+    click.echo(read_text(file), nl=False)
     return 0

@@ -23,6 +23,7 @@ from tumorlens.data.rows import (
     absolute_path,
 )
 from tumorlens.errors import DataError
+from tumorlens.opening import open_table
 
 __all__ = ["Manifest", "Row", "keep_split", "merge_manifests", "read_data", "read_manifest"]
 
@@ -41,7 +42,7 @@ def read_manifest(path: str | os.PathLike[str]) -> Manifest:
     file = absolute_path(path)
     name = file.parent.name if file.name == MANIFEST_FILE else file.stem
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
+        with open_table(file) as stream:
             rows = tuple(_read_rows(csv.reader(stream, strict=True), file, name))
     except FileNotFoundError:
         raise DataError(f"{file}: no such file; expected a manifest (CSV)") from None

@@ -15,6 +15,7 @@ from tumorlens.data.rows import COLUMNS, Row, absolute_path, cells_of
 from tumorlens.errors import DataError
 from tumorlens.evaluation.scores import FloatArray, Scores, TextArray, as_text
 from tumorlens.finding import VERDICTS
+from tumorlens.opening import open_table
 from tumorlens.writing import open_when_done
 
 __all__ = ["read_scores", "write_scores"]
@@ -147,7 +148,7 @@ def _judge(chance: FloatArray, limits: FloatArray, unfamiliarity: FloatArray) ->
 
 def _check_columns(file: Path) -> None:
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
+        with open_table(file) as stream:
             header = [cell.strip() for cell in next(csv.reader(stream), [])]
     except (OSError, UnicodeDecodeError, csv.Error):
         return  # read_manifest says it better
@@ -234,7 +235,7 @@ def _number(text: str) -> float:
 
 def _line_of(file: Path, index: int) -> int:
     """The line of the index-th row: cells may hold line breaks, so the file is read again."""
-    with file.open(encoding="utf-8-sig", newline="") as stream:
+    with open_table(file) as stream:
         table = csv.reader(stream)
         next(table)
         seen = -1

@@ -22,6 +22,7 @@ from tumorlens.imaging.encoding import decode_bare, encode_jpeg
 from tumorlens.imaging.readers import read_object
 from tumorlens.imaging.sandbox import Sandbox
 from tumorlens.model.session import Session
+from tumorlens.opening import open_regular
 from tumorlens.optional import load
 from tumorlens.version import __version__
 from tumorlens.workers import available_cores
@@ -204,7 +205,8 @@ def read_picture(path: Path) -> bytes:
         UsageError: it cannot be read, or not by Pillow alone, which reading is compared with.
     """
     try:
-        data = path.read_bytes()
+        with open_regular(path) as stream:
+            data = stream.read()
         next(iter(read_object(data)))
         decode_bare(data)
     except InputError as error:

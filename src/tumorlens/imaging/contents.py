@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from tumorlens.errors import InputError
+from tumorlens.imaging.refusal import comes_from_disk, unread
+from tumorlens.opening import IrregularFile, open_regular
 
 __all__ = [
     "DRAWN",
@@ -122,27 +124,32 @@ def open_file(path: Path, name: str) -> Iterator[BinaryIO]:
         name: how the caller named it, for messages.
 
     Raises:
-        InputError: it does not exist, may not be read, or is no regular file.
+        InputError: it does not exist, may not be read, or is no regular file; or the disk fails
+            while it is read.
     """
     try:
-        # A pipe would block the open for ever, so its kind is asked first.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise InputError(name, "is no regular file", "give a file or a folder of files")
-        stream = path.open("rb")
+        stream = open_regular(path)
     except (OSError, ValueError) as error:
         raise _unopened(name, error) from error
     with stream:
-        yield stream
+        try:
+            yield stream
+        except OSError as error:
+            if not comes_from_disk(error):
+                raise
+            raise unread(name, error) from error
 
 
 def _unopened(name: str, error: OSError | ValueError) -> InputError:
     if isinstance(error, ValueError):  # a null byte in the name
         return InputError(name, f"is no possible file name ({error})")
+    if isinstance(error, IrregularFile):
+        return InputError(name, "is no regular file", "give a file or a folder of files")
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return InputError(name, "no such file", "check the spelling and the folder")
     if error.errno in (errno.EACCES, errno.EPERM):
         return InputError(name, "no permission to read it", "change its access rights")
-    return InputError(name, f"cannot be opened ({error.strerror})")
+    return unread(name, error)
 
 
 def _inflate(head: bytes) -> bytes:

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from tumorlens.opening import open_regular
+
 __all__ = ["FORMATS", "Encoding", "decode_bare", "encode_jpeg", "read_encoding"]
 
 FORMATS = ("", "JPEG", "PNG", "WEBP", "TIFF", "BMP")
@@ -41,7 +43,7 @@ def read_encoding(path: str | os.PathLike[str]) -> Encoding:
     with suppress(OSError):
         size = Path(path).stat().st_size
     try:
-        with Image.open(path, formats=FORMATS[1:]) as picture:
+        with open_regular(Path(path)) as stream, Image.open(stream, formats=FORMATS[1:]) as picture:
             tables = getattr(picture, "quantization", None) or {}
             steps = next(iter(tables.values()), [0])
             return Encoding(

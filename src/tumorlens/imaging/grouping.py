@@ -74,14 +74,24 @@ def open_directory(path: Path, name: str, limits: Limits) -> Iterator[Found]:
     yield from _not_empty(group_series(parts, name, limits), name, "lists no image")
 
 
-def open_archive(part: Part, limits: Limits) -> Iterator[Found]:
+def open_archive(part: Part, limits: Limits, *, named: bool) -> Iterator[Found]:
     """Sources of the DICOM files in a zip archive; nothing is written to disk.
 
+    Args:
+        part: the archive.
+        limits: for each file in it.
+        named: whether the caller named it; else it is skipped if it holds no DICOM image.
+
     Raises:
-        InputError: it is damaged, or holds no DICOM image.
+        InputError: it is damaged, or was named and holds no DICOM image.
     """
-    found = _find_members(part, limits)
-    yield from _not_empty(found, part.path, "holds no DICOM image")
+    reason = "holds no DICOM image"
+    try:
+        yield from _not_empty(_find_members(part, limits), part.path, reason)
+    except InputError as error:
+        if named or error.reason != reason:
+            raise
+        yield Skipped(part.path, reason)
 
 
 def _find_members(archive: Part, limits: Limits) -> Iterator[Found]:

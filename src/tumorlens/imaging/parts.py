@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,10 +14,12 @@ from typing import BinaryIO, Literal
 from tumorlens.errors import InputError
 from tumorlens.imaging.contents import open_file
 from tumorlens.imaging.limits import Limits
+from tumorlens.imaging.refusal import refuse
 
 __all__ = ["Found", "Opener", "Part", "Skipped", "Source", "is_inside"]
 
-_DAMAGED = (zipfile.BadZipFile, zlib.error, KeyError, EOFError, NotImplementedError, RuntimeError)
+_BROKEN = "cannot be unpacked"
+_ADVICE = "pack the archive anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +130,8 @@ class Opener:
         Raises:
             InputError: it is damaged.
         """
-        try:
+        with refuse(part.path, _BROKEN, _ADVICE):
             entries = self._open_archive(part).infolist()
-        except _DAMAGED as error:
-            raise _broken(part.path, error) from error
         return [entry.filename for entry in entries if not entry.is_dir()]
 
     def _unpack(self, part: Part, member: str, largest: int) -> bytes:
@@ -146,14 +145,12 @@ class Opener:
         return data
 
     def _read(self, part: Part, member: str, count: int) -> bytes:
-        try:
+        with refuse(part.path, _BROKEN, _ADVICE):
             archive = self._open_archive(part)
             if archive.getinfo(member).flag_bits & 1:
                 raise InputError(part.path, "is encrypted", "unpack the archive first")
             with archive.open(member) as content:
                 return content.read(count)
-        except _DAMAGED as error:
-            raise _broken(part.path, error) from error
 
     def _open_archive(self, part: Part) -> zipfile.ZipFile:
         if self._archive is None or self._archive[0] != part.file:
@@ -167,7 +164,3 @@ def is_inside(name: str) -> bool:
     """Whether a relative name stays in the folder it is relative to, on any system."""
     words = name.replace("\\", "/").split("/")
     return ".." not in words and words[0] != "" and ":" not in words[0]
-
-
-def _broken(path: str, error: Exception) -> InputError:
-    return InputError(path, f"cannot be unpacked ({error})", "pack the archive anew")

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from tumorlens.errors import InputError
 
-__all__ = ["read_silently", "refuse", "silence"]
+__all__ = ["comes_from_disk", "read_silently", "refuse", "silence", "unread"]
 
 Item = TypeVar("Item")
 
+
 _LONGEST_REASON = 160
+_BAD_PLACE = (None, errno.EINVAL, errno.EOVERFLOW)
+"""Of an `OSError`: a decoder's own words, or its jump to a place that damaged bytes name."""
 _lock = threading.Lock()
 _state: list[AbstractContextManager[object]] = []
 _depth = 0
@@ -60,11 +64,27 @@ def refuse(path: str, what: str, advice: str = "") -> Iterator[None]:
     try:
         with silence():
             yield
-    except InputError:
+    except (InputError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
-    except Exception as error:  # decoders meet hostile bytes: any type can come out of them
+    except BaseException as error:  # decoders meet hostile bytes: any type can come out of them,
+        # and a panic of one in Rust is no Exception.
+        if comes_from_disk(error):
+            raise unread(path, error) from error
         # Names of a damaged file may stand in both parts: one line, and not too long.
         raise InputError(path, f"{_shorten(what)} ({_reason(error)})", advice) from error
+
+
+def comes_from_disk(error: BaseException) -> TypeGuard[OSError]:
+    """Whether the system could not give a file's bytes, good or bad."""
+    return isinstance(error, OSError) and error.errno not in _BAD_PLACE
+
+
+def unread(path: str, error: OSError) -> InputError:
+    """The error for a file whose bytes the system could not give."""
+    reason = error.strerror or type(error).__name__
+    return InputError(
+        path, f"cannot be read ({reason})", "copy it anew, or check its disc, drive or network"
+    )
 
 
 def _enter_silence() -> None:
@@ -86,7 +106,7 @@ def _leave_silence() -> None:
             _state.pop().__exit__(None, None, None)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """The library's own words, on one line."""
     if isinstance(error, MemoryError):
         return "out of memory"

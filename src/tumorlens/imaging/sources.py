@@ -39,6 +39,7 @@ __all__ = ["Found", "Skipped", "Source", "find_sources", "name_file"]
 
 _NIFTI_ENDINGS = (".nii", ".nii.gz", ".img", ".hdr", ".img.gz", ".hdr.gz")
 _DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
+_LISTING = "check its rights, and that its path is not too long"
 
 
 def find_sources(
@@ -69,7 +70,7 @@ def _find(name: str, limits: Limits) -> Iterator[Found]:
         if not name:
             yield InputError("''", "is an empty name", "name a file or a folder")
         elif os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises where access is denied
-            yield from _walk(path, limits, set())
+            yield from _walk(path, limits)
         elif not os.path.lexists(path) and glob.has_magic(name):
             yield from _expand(name, limits)
         else:
@@ -79,7 +80,11 @@ def _find(name: str, limits: Limits) -> Iterator[Found]:
 
 
 def _expand(pattern: str, limits: Limits) -> Iterator[Found]:
-    matches = sorted(glob.glob(pattern, recursive=True), key=natural_key)  # noqa: PTH207
+    try:
+        matches = sorted(glob.glob(pattern, recursive=True), key=natural_key)  # noqa: PTH207
+    except RecursionError:
+        yield InputError(pattern, "leads through too many folders", "name a folder, not a pattern")
+        return
     if not matches:
         yield InputError(pattern, "no file matches this pattern", "check the spelling")
     for match in matches:
@@ -99,7 +104,7 @@ def name_file(path: Path, name: str, limits: Limits) -> Iterator[Found]:
         part = _find_part(path, name)
         kind = None if part.member or _is_picture(name) else _look(part.file, name)
         if kind == "zip":
-            yield from open_archive(part, limits)
+            yield from open_archive(part, limits, named=True)
         elif kind == "directory":
             yield from open_directory(path, name, limits)
         else:
@@ -126,24 +131,42 @@ def _look(file: Path, name: str) -> Kind | Literal["directory"] | None:
     return kind
 
 
-def _walk(folder: Path, limits: Limits, seen: set[tuple[int, int]]) -> Iterator[Found]:
+def _walk(top: Path, limits: Limits) -> Iterator[Found]:
     """Files of a folder, then its folders. Links that lead back are noticed by their inode."""
+    seen: set[tuple[int, int]] = set()
+    waiting = [top]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            status = folder.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                yield Skipped(str(folder), "a link to a folder that was read already")
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(folder) as entries:
+                found = {entry.name: _kind_of_entry(entry) for entry in entries}
+        except OSError as error:
+            yield InputError(str(folder), f"cannot be listed ({error.strerror})", _LISTING)
+            continue
+        names = sorted(found, key=natural_key)
+        yield from _skip_special(folder, [name for name in names if found[name] == "special"])
+        yield from _sort_files(folder, [name for name in names if found[name] == "file"], limits)
+        waiting += [folder / name for name in reversed(names) if found[name] == "folder"]
+
+
+def _kind_of_entry(entry: os.DirEntry[str]) -> Literal["folder", "file", "special"]:
+    """What lies in a folder. A picture by name is read whatever it is, and so gets its error."""
     try:
-        status = folder.stat()
-        if (status.st_dev, status.st_ino) in seen:
-            yield Skipped(str(folder), "a link to a folder that was read already")
-            return
-        seen.add((status.st_dev, status.st_ino))
-        with os.scandir(folder) as entries:
-            found = [(entry.name, entry.is_dir()) for entry in entries]
-    except OSError as error:
-        yield InputError(str(folder), f"cannot be listed ({error.strerror})", "check its rights")
-        return
-    found.sort(key=lambda entry: natural_key(entry[0]))
-    yield from _sort_files(folder, [name for name, is_folder in found if not is_folder], limits)
-    for name, is_folder in found:
-        if is_folder:
-            yield from _walk(folder / name, limits, seen)
+        if entry.is_dir():
+            return "folder"
+        return "file" if entry.is_file() or _is_image(entry.name) else "special"
+    except OSError:  # a link in a circle, or into a folder that may not be entered
+        return "file"
+
+
+def _skip_special(folder: Path, names: Sequence[str]) -> Iterator[Skipped]:
+    for name in names:
+        yield Skipped(str(folder / name), "a pipe, a socket, a device or a link to nothing")
 
 
 def _sort_files(folder: Path, names: Sequence[str], limits: Limits) -> Iterator[Found]:
@@ -161,7 +184,7 @@ def _sort_files(folder: Path, names: Sequence[str], limits: Limits) -> Iterator[
             try:
                 yield from _classify(part, series, limits)
             except InputError as error:
-                yield error if _is_image(name) else Skipped(part.path, error.reason)
+                yield error
     yield from group_series(series, str(folder), limits)
 
 
@@ -171,7 +194,7 @@ def _classify(part: Part, series: list[Part], limits: Limits) -> Iterator[Found]
     if kind == "dicom":
         series.append(part)
     elif kind == "zip":
-        yield from open_archive(part, limits)
+        yield from open_archive(part, limits, named=False)
     elif kind == "directory":
         yield Skipped(part.path, "index of the DICOM files around it")
     elif kind in ("raster", "nifti") or _is_image(part.path):

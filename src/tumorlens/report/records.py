@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
 from tumorlens.errors import UsageError
+from tumorlens.opening import open_regular
 from tumorlens.writing import partial_path
 
 __all__ = [
@@ -296,7 +297,7 @@ def _parse_record(line: bytes, columns: Sequence[str], where: str) -> dict[str, 
             cells = zip(columns, _parse_row(line), strict=True)
             return _check_keys({name: _unshield(name, cell) for name, cell in cells})
         return _check_keys(json.loads(line))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise UsageError(
             f"{where}: no record of tumorlens predict in this format; "
             "give --format as in the broken run, or remove the file"
@@ -314,7 +315,11 @@ def _check_keys(record: dict[str, Any]) -> dict[str, Any]:
 def _whole_lines(path: Path, *, quoted: bool) -> Iterator[bytes]:
     """Lines that end; inside a CSV's quotes a line break is text."""
     held = b""
-    with path.open("rb") as stream:
+    try:
+        stream = open_regular(path)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); remove it") from None
+    with stream:
         for line in stream:
             held += line
             if line.endswith(b"\n") and not (quoted and held.count(b'"') % 2):

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from tumorlens.errors import DataError
+from tumorlens.opening import read_text
 from tumorlens.training.recipe import Recipe
 from tumorlens.writing import write_text
 
@@ -51,18 +52,20 @@ def read_run(folder: Path) -> dict[str, Any]:
         DataError: the folder holds no run.
     """
     try:
-        described: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        described: dict[str, Any] = json.loads(read_text(folder / "run.json"))
     except FileNotFoundError:
         raise DataError(f"{folder}: holds no run (run.json is missing)") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{folder}: run.json cannot be read ({error})") from None
     return described
 
 
 def _is_same(file: Path, description: dict[str, Any]) -> bool:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(read_text(file))
     except (ValueError, RecursionError):
         return False
-    return _compare(found) == _compare(description)
+    return isinstance(found, dict) and _compare(found) == _compare(description)
 
 
 def _compare(described: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import msgspec
 
 from tumorlens.errors import RecipeError
 from tumorlens.imaging.preprocess import PreprocessSpec
+from tumorlens.opening import read_text
 from tumorlens.training.choices import (
     AugmentationChoice,
     DataChoice,
@@ -26,6 +27,9 @@ from tumorlens.training.choices import (
 )
 
 __all__ = ["Recipe", "find_recipes", "override", "read_recipe"]
+
+_TOO_DEEP = "is nested too deeply; no key of a recipe holds more than lists and tables"
+_SHOWN = 60  # characters of a change, in an error
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -113,12 +117,16 @@ def read_recipe(recipe: str | Path, changes: Iterable[str] = ()) -> Recipe:
     known = find_recipes()
     path = known.get(str(recipe), Path(recipe))
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(read_text(path))
     except FileNotFoundError:
         raise RecipeError(
             f"{recipe}: neither a file nor a recipe of tumorlens; known: {', '.join(known)}"
         ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except RecursionError:
+        raise RecipeError(f"{path}: {_TOO_DEEP}") from None
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
         raise RecipeError(f"{path}: cannot be read as TOML ({error})") from None
     for change in changes:
         override(values, change)
@@ -138,6 +146,8 @@ def override(values: dict[str, Any], change: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()
+    except RecursionError:
+        raise RecipeError(f"{change[:_SHOWN]!r}…: {_TOO_DEEP}") from None
     *parents, last = key.strip().split(".")
     try:
         target: Any = values

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.data.splits import hold_out_groups, hold_out_pictures
 from tumorlens.errors import DataError
+from tumorlens.opening import open_regular
 from tumorlens.training.choices import DataChoice
 from tumorlens.training.pairs import MARK_MASK
 from tumorlens.training.preparing import PreparedRows
@@ -186,7 +187,8 @@ def _digest_file(file: Path, known: dict[Path, str]) -> str:
     """Of a file's content, read once; of its name alone where it cannot be read."""
     if file not in known:
         try:
-            known[file] = hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
+            with open_regular(file) as stream:
+                known[file] = hashlib.blake2b(stream.read(), digest_size=16).hexdigest()
         except OSError:
             known[file] = file.name
     return known[file]
