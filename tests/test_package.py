@@ -50,10 +50,12 @@ def test_public_names_are_pinned_and_load():
         "SeriesFinding",
         "Slice",
         "SliceInfo",
+        "StudyFinding",
         "TumorlensError",
         "__version__",
         "draw",
         "predict",
+        "predict_studies",
     ]
     for name in tumorlens.__all__:
         assert getattr(tumorlens, name) is not None

@@ -14,9 +14,11 @@ from tumorlens.version import __version__
 if TYPE_CHECKING:
     from tumorlens.detector import Detector, predict
     from tumorlens.errors import InputError, TumorlensError
-    from tumorlens.finding import Finding, SeriesFinding, SliceInfo
+    from tumorlens.finding import Finding, SliceInfo
     from tumorlens.imaging.slices import Slice
     from tumorlens.report.overlay import draw
+    from tumorlens.studies.prediction import predict_studies
+    from tumorlens.study_finding import SeriesFinding, StudyFinding
 
 __all__ = [
     "Detector",
@@ -25,22 +27,26 @@ __all__ = [
     "SeriesFinding",
     "Slice",
     "SliceInfo",
+    "StudyFinding",
     "TumorlensError",
     "__version__",
     "draw",
     "predict",
+    "predict_studies",
 ]
 
 _HOMES = {
     "Detector": "tumorlens.detector",
     "Finding": "tumorlens.finding",
     "InputError": "tumorlens.errors",
-    "SeriesFinding": "tumorlens.finding",
+    "SeriesFinding": "tumorlens.study_finding",
     "Slice": "tumorlens.imaging.slices",
     "SliceInfo": "tumorlens.finding",
+    "StudyFinding": "tumorlens.study_finding",
     "TumorlensError": "tumorlens.errors",
     "draw": "tumorlens.report.overlay",
     "predict": "tumorlens.detector",
+    "predict_studies": "tumorlens.studies.prediction",
 }
 
 

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.errors import InputError, UsageError
-from tumorlens.finding import Appearance, Finding, SliceInfo
+from tumorlens.finding import Appearance, Finding, Findings, SliceInfo
 from tumorlens.imaging.limits import DEFAULT_LIMITS, Limits
 from tumorlens.imaging.preprocess import Prepared, prepare
 from tumorlens.imaging.readers import iterate_slices, read_object
@@ -107,7 +107,7 @@ class Detector:
         """The loaded model file: its path, hash and card."""
         return self._session
 
-    def predict(self, x: Any) -> list[Finding]:
+    def predict(self, x: Any) -> Findings[Finding]:
         """Findings of all slices of one input, or of a list of inputs.
 
         Args:
@@ -117,7 +117,7 @@ class Detector:
         Raises:
             InputError: an input cannot be used; it names which and why.
         """
-        return [finding for _, finding in self.iterate(x)]
+        return Findings(finding for _, finding in self.iterate(x))
 
     def iterate(
         self,
@@ -254,7 +254,7 @@ def _open(model: str | Path, providers: Sequence[str]) -> Session:
 
 def predict(
     x: Any, *, model: str | os.PathLike[str] = "default", operating_point: str = "balanced"
-) -> list[Finding]:
+) -> Findings[Finding]:
     """Findings of all slices of an input; keep a `Detector` for many calls.
 
     Args:

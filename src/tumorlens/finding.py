@@ -6,13 +6,14 @@ They know neither who made them nor who draws them.
 from __future__ import annotations
 
 import html
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+from tumorlens.errors import UsageError
 
 __all__ = [
     "RECORD_SCHEMA",
@@ -21,7 +22,8 @@ __all__ = [
     "Appearance",
     "Box",
     "Finding",
-    "SeriesFinding",
+    "Findings",
+    "Millimetres",
     "SliceInfo",
     "Verdict",
 ]
@@ -34,6 +36,9 @@ Schema 2 has a fifth verdict, ``not_judged``; all else is as in schema 1.
 
 RESEARCH_USE = "For research only, not a medical device."
 """The one sentence that every picture, page and card carries."""
+
+Millimetres = tuple[float, float, float]
+"""(x, y, z) of a place or a step in the patient: DICOM's LPS, PS3.3, C.7.6.2.1.1."""
 
 Verdict = Literal["tumor", "no_tumor", "uncertain", "unfamiliar", "not_judged"]
 VERDICTS: tuple[Verdict, ...] = ("tumor", "no_tumor", "uncertain", "unfamiliar", "not_judged")
@@ -60,6 +65,10 @@ class SliceInfo:
             (axial, coronal) or front to back (sagittal).
         notes: what the reader met, mended, left out or doubts, a sentence each, e.g.
             ``"12 non-finite voxels set to background"``.
+        instance_number: DICOM (0020,0013), if any.
+        lps_mm: where the pixels lie in the patient: (place of the centre of pixel (0, 0), step to
+            the next column, step to the next row), each (x, y, z) in mm of DICOM's LPS, for the
+            slice as displayed; None where the file does not tell.
     """
 
     path: str
@@ -74,6 +83,25 @@ class SliceInfo:
     window: tuple[float, float] | None = None
     sides_known: bool = False
     notes: tuple[str, ...] = ()
+    instance_number: int | None = None
+    lps_mm: tuple[Millimetres, Millimetres, Millimetres] | None = None
+
+    def to_patient(self, x: float, y: float) -> Millimetres | None:
+        """Where pixel coordinates lie in the patient, in mm of DICOM's LPS.
+
+        Args:
+            x, y: column and row; pixel i covers [i, i + 1).
+
+        Returns:
+            None where the file does not tell how the slice lies.
+        """
+        if self.lps_mm is None:
+            return None
+        origin, column, row = self.lps_mm
+        a, b, c = (
+            o + (x - 0.5) * u + (y - 0.5) * v for o, u, v in zip(origin, column, row, strict=True)
+        )
+        return a, b, c
 
     def __post_init__(self) -> None:
         if self.frame < 0:
@@ -237,108 +265,41 @@ class Finding:
         return f"<table><caption>{html.escape(RESEARCH_USE)}</caption>{rows}</table>"
 
 
-@dataclass(frozen=True, slots=True)
-class SeriesFinding:
-    """What was counted over the slices of one series. It gives no verdict.
+T = TypeVar("T", bound="Recorded")
 
-    Attributes:
-        path: the file or folder that holds the series, as named by the caller.
-        series_instance_uid: DICOM (0020,000E), if any.
-        slices: slices that got a verdict.
-        tumor_slices: slices with the verdict ``tumor``.
-        largest_probability: largest tumor probability of a slice; None without slices.
-        longest_run: longest run of neighbouring ``tumor`` slices.
-        operating_point: name of the operating point in use.
-        model: name and version of the model.
-        seconds: time that its slices took together.
-        error: why no slice got a verdict, in a sentence; None if one did.
-        uncertain_slices: slices with the verdict ``uncertain``.
-        unfamiliar_slices: slices with the verdict ``unfamiliar``.
-        not_judged: slices without a verdict, because they could not be read.
-        info: of its first slice, with the notes of all.
-    """
 
-    path: str
-    series_instance_uid: str | None
-    slices: int
-    tumor_slices: int
-    largest_probability: float | None
-    longest_run: int
-    operating_point: str | None = None
-    model: str | None = None
-    seconds: float | None = None
-    error: str | None = None
-    uncertain_slices: int = 0
-    unfamiliar_slices: int = 0
-    not_judged: int = 0
-    info: SliceInfo | None = None
-
-    @classmethod
-    def of(cls, findings: Sequence[Finding], path: str | None = None) -> SeriesFinding:
-        """Count over the findings of one series, in the order of its slices."""
-        if not findings:
-            raise ValueError("a series has at least one slice")
-        answered = [finding for finding in findings if finding.error is None]
-        first = answered[0] if answered else findings[0]
-        verdicts = Counter(finding.verdict for finding in answered)
-        notes = (note for finding in findings for note in finding.info.notes)
-        return cls(
-            path=first.info.path if path is None else path,
-            series_instance_uid=first.info.series_instance_uid,
-            slices=len(answered),
-            tumor_slices=verdicts["tumor"],
-            largest_probability=max(
-                (finding.tumor_probability or 0.0 for finding in answered), default=None
-            ),
-            longest_run=_longest_run(answered),
-            operating_point=first.operating_point,
-            model=first.model,
-            seconds=sum(finding.seconds or 0.0 for finding in answered) if answered else None,
-            error=first.error,
-            uncertain_slices=verdicts["uncertain"],
-            unfamiliar_slices=verdicts["unfamiliar"],
-            not_judged=len(findings) - len(answered),
-            info=replace(first.info, notes=tuple(dict.fromkeys(notes))),
-        )
+class Recorded(Protocol):
+    """Whatever has a record: a finding of a slice, a series or a study."""
 
     def to_record(self) -> dict[str, Any]:
-        """The record of kind ``series``: the keys of a slice's, with counts for the outputs."""
-        return {
-            "schema": RECORD_SCHEMA,
-            "kind": "series",
-            "path": self.path,
-            "frame": None,
-            "slices": self.slices,
-            "tumor_slices": self.tumor_slices,
-            "largest_probability": _plain(self.largest_probability),
-            "longest_run": self.longest_run,
-            "operating_point": self.operating_point,
-            "model": self.model,
-            "series_instance_uid": self.series_instance_uid,
-            "position_mm": None,
-            "seconds": _plain(self.seconds),
-            "error": self.error,
-            "uncertain_slices": self.uncertain_slices,
-            "unfamiliar_slices": self.unfamiliar_slices,
-            "not_judged": self.not_judged,
-            **_describe_origin(self.info),
-        }
+        """The record of its kind."""
+        ...
 
 
-def _longest_run(findings: Iterable[Finding]) -> int:
-    """Longest run of neighbours with the verdict ``tumor``."""
-    longest = run = 0
-    for finding in findings:
-        run = run + 1 if finding.verdict == "tumor" else 0
-        longest = max(longest, run)
-    return longest
+class Findings(list[T], Generic[T]):
+    """A list of findings that can become a table."""
+
+    def to_records(self) -> list[dict[str, Any]]:
+        """One record each."""
+        return [one.to_record() for one in self]
+
+    def to_frame(self) -> Any:
+        """A pandas ``DataFrame``, a row a finding, a column a key of the record.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ModuleNotFoundError:
+            raise UsageError("to_frame needs pandas: pip install pandas") from None
+        return pd.DataFrame(self.to_records())
 
 
-def _describe_origin(info: SliceInfo | None) -> dict[str, Any]:
-    """Keys on where a slice or a series comes from, the same for both."""
+def _describe_origin(info: SliceInfo) -> dict[str, Any]:
+    """Keys on where a slice comes from."""
     keys = ("study_instance_uid", "patient", "sequence", "plane")
-    notes = () if info is None else info.notes
-    return {**{key: getattr(info, key, None) for key in keys}, "notes": list(notes)}
+    return {**{key: getattr(info, key) for key in keys}, "notes": list(info.notes)}
 
 
 def _plain(value: float | None) -> float | None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from tumorlens.finding import Box, Finding, SeriesFinding, SliceInfo
+from tumorlens.finding import Box, Finding, SliceInfo
 from tumorlens.report.tables import (
     RecordTable,
     count_words,
@@ -14,6 +14,7 @@ from tumorlens.report.tables import (
     open_console,
     skipped_words,
 )
+from tumorlens.study_finding import SeriesFinding
 
 
 def print_records(records, width=100):

@@ -13,12 +13,13 @@ from typing import IO, TYPE_CHECKING
 from tumorlens.cli import words
 from tumorlens.cli.notices import Notices
 from tumorlens.errors import InputError, UsageError
-from tumorlens.finding import Finding, SeriesFinding, SliceInfo
+from tumorlens.finding import Finding, SliceInfo
 from tumorlens.imaging.contents import DRAWN
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.sources import Skipped, Source, find_sources
 from tumorlens.report.records import RecordWriter, Written, key_of, name_place
 from tumorlens.report.tables import skipped_words
+from tumorlens.study_finding import SeriesFinding
 
 if TYPE_CHECKING:
     from tumorlens.detector import Detector

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
-from tumorlens.finding import SeriesFinding
 from tumorlens.report.tables import kind_of_note, unanswered_words
+from tumorlens.study_finding import SeriesFinding
 
 __all__ = ["Notices"]
 

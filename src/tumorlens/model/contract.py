@@ -20,6 +20,7 @@ __all__ = [
     "LOOKS",
     "OUTPUTS",
     "SEEN_KEY",
+    "STUDIES_KEY",
     "Calibration",
     "check_shapes",
 ]
@@ -29,6 +30,9 @@ CARD_KEY = "tumorlens.card"
 
 SEEN_KEY = "tumorlens.seen"
 """Metadata entry that holds a fingerprint of every training picture."""
+
+STUDIES_KEY = "tumorlens.studies"
+"""Metadata entry that holds the numbers for series and studies, as JSON; a file may lack it."""
 
 INPUT = "image"
 OUTPUTS = ("probabilities", "activation", "unfamiliarity")

@@ -15,6 +15,7 @@ from tumorlens.model.contract import (
     OFFSET,
     SCALE,
     SEEN_KEY,
+    STUDIES_KEY,
     UNFAMILIARITY,
     Calibration,
 )
@@ -83,9 +84,12 @@ def write_model(
     card: Card | None = None,
     calibration: Calibration | None = None,
     seen: str | None = None,
+    studies: str | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Copy a model with another card, calibration or list of fingerprints; None keeps the old.
+    """Copy a model with another card, calibration, list of fingerprints, numbers for studies.
+
+    What is None stays as it was.
 
     Raises:
         ModelFileError: ``source`` is no model of the contract.
@@ -101,6 +105,8 @@ def write_model(
         metadata[CARD_KEY] = card.to_json()
     if seen is not None:
         metadata[SEEN_KEY] = seen
+    if studies is not None:
+        metadata[STUDIES_KEY] = studies
     load("onnx.helper").set_model_props(model, metadata)
     with replace_when_done(output, overwrite=overwrite) as partial:
         partial.write_bytes(model.SerializeToString())

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from tumorlens.errors import ModelFileError, UsageError
 from tumorlens.model.card import parse_card
-from tumorlens.model.contract import BRAIN, CARD_KEY, INPUT, SEEN_KEY, check_shapes
+from tumorlens.model.contract import BRAIN, CARD_KEY, INPUT, SEEN_KEY, STUDIES_KEY, check_shapes
 from tumorlens.model.inspection import read_model
 from tumorlens.model.instructions import overflows, read_cpuinfo
 from tumorlens.model.registry import MODELS, find_model
@@ -125,6 +125,7 @@ class Session:
             )
         self.card = parse_card(metadata[CARD_KEY], str(path))
         self._seen: str | None = metadata.get(SEEN_KEY)
+        self._studies: str | None = metadata.get(STUDIES_KEY)
         self._outputs = check_shapes(
             str(path),
             inputs,
@@ -143,6 +144,11 @@ class Session:
     def seen(self) -> str | None:
         """The metadata entry of training fingerprints, as stored; None if the model has none."""
         return self._seen
+
+    @property
+    def studies(self) -> str | None:
+        """The metadata entry of numbers for series and studies, as JSON; None if there is none."""
+        return self._studies
 
     @property
     def providers(self) -> list[str]:

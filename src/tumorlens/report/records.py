@@ -48,6 +48,8 @@ _LOOKS = ("brain_share", *(f"looks_{name}" for name in _QUESTIONS))
 _COUNTS = ("slices", "tumor_slices", "largest_probability", "longest_run")
 _PLACE = ("study_instance_uid", "patient", "sequence", "plane", "notes")
 _UNANSWERED = ("uncertain_slices", "unfamiliar_slices", "not_judged")
+_NESTED = ("run", "peak", "extent_mm", "first_slices", "verdicts", "series")
+_CONCLUSION = ("volume", *_NESTED[:-1], "unfamiliar_share", "not_judged_share")
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What a text that a spreadsheet takes for a formula begins with (OWASP, CSV Injection)."""
@@ -116,8 +118,8 @@ def list_columns(classes: Iterable[str], *, summary: bool = False) -> tuple[str,
     """The CSV's columns: a record's keys, with one ``probability_<class>`` a class."""
     names = ["schema", "kind", "path", "frame", "verdict", "tumor_probability"]
     names += [f"probability_{name}" for name in classes]
-    counts, unanswered = (_COUNTS, _UNANSWERED) if summary else ((), ())
-    return (*names, *_OUTPUTS, *_ORIGIN, *counts, *_PLACE, *unanswered, *_LOOKS)
+    counts, more = (_COUNTS, (*_UNANSWERED, *_CONCLUSION)) if summary else ((), ())
+    return (*names, *_OUTPUTS, *_ORIGIN, *counts, *_PLACE, *more, *_LOOKS)
 
 
 def flatten_record(record: Mapping[str, Any]) -> dict[str, str]:
@@ -140,6 +142,9 @@ def flatten_record(record: Mapping[str, Any]) -> dict[str, str]:
         cells["peak_xy"] = _join(record["peak_xy"])
     if record.get("boxes") is not None:
         cells["boxes"] = ";".join(map(_join, record["boxes"]))
+    for name in _NESTED:
+        if record.get(name) is not None:
+            cells[name] = json.dumps(record[name], ensure_ascii=False)
     if "notes" in record:
         cells["notes"] = _shield("notes", "; ".join(record["notes"]))
     if "appearance" in record:

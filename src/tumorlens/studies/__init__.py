@@ -1,0 +1,1 @@
+"""From slices to series to studies: evidence in millimetres, verdicts, which slice to open."""

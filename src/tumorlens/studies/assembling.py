@@ -1,0 +1,177 @@
+"""Findings of slices are sorted into series, and series into studies.
+
+A series is what one SeriesInstanceUID, one volume, or one folder said to be one holds; each pass of
+a 4-D one, and each plane of a localizer, is a series of its own. A study is what one
+StudyInstanceUID, one BIDS subject and session, or one folder said to be one holds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path, PurePath
+from typing import Literal
+
+import numpy as np
+
+from tumorlens.finding import Finding, SliceInfo
+from tumorlens.studies.series_judging import judge_series
+from tumorlens.studies.study_judging import judge_study
+from tumorlens.studies.study_model import StudyModel
+from tumorlens.study_finding import SeriesFinding, StudyFinding
+
+__all__ = ["FolderRule", "SeriesGatherer", "gather_studies", "is_loose"]
+
+FolderRule = Literal["folder"] | None
+"""Whether the caller says that each folder is one series, or one study."""
+
+SAME_MM = 0.02
+"""Positions so near are one position."""
+MOST = 0.5
+"""A share of repeated positions from which they are another pass over the head, not a slip."""
+BIDS = re.compile(r"(?:^|[/\\_])(sub-[A-Za-z0-9]+)(?:[/\\_](ses-[A-Za-z0-9]+))?")
+
+
+class SeriesGatherer:
+    """Takes findings slice by slice, in the order of reading, and gives series as they end.
+
+    Args:
+        model: numbers for series; None if the model file has none.
+        series_from: ``folder`` if the pictures of a folder are said to be one series.
+
+    Attributes:
+        loose: how many slices belong to no series: pictures that stand alone.
+    """
+
+    def __init__(self, model: StudyModel | None, series_from: FolderRule = None) -> None:
+        self.loose = 0
+        self._model = model
+        self._rule = series_from
+        self._findings: list[Finding] = []
+        self._errors: list[Finding] = []
+
+    def add(self, finding: Finding) -> Iterator[SeriesFinding]:
+        """Take one finding; gives the series that ended before it, if one did."""
+        if finding.error is not None:
+            # A bad file inside a series is one of its slices; only what comes next tells.
+            self._errors.append(finding)
+            return
+        if self._findings and self._key(self._findings[-1].info) != self._key(finding.info):
+            yield from self.close()
+        self._findings += [*self._errors, finding]
+        self._errors = []
+
+    def close(self) -> Iterator[SeriesFinding]:
+        """Give what is left."""
+        findings, self._findings = self._findings, []
+        errors, self._errors = self._errors, []
+        if findings:
+            yield from self._judge(findings)
+        for one in errors:
+            yield judge_series([one], self._model)
+
+    def _judge(self, findings: list[Finding]) -> Iterator[SeriesFinding]:
+        answered = [one for one in findings if one.error is None]
+        if self._rule is None and len(answered) == 1 and is_loose(answered[0].info):
+            self.loose += 1
+            yield from (judge_series([one], self._model) for one in findings if one.error)
+            return
+        path = _name_series(answered)
+        volumes = list(_split_volumes(findings))
+        for number, volume in enumerate(volumes):
+            found = judge_series(volume, self._model, path)
+            yield found if len(volumes) == 1 else replace(found, volume=number)
+
+    def _key(self, info: SliceInfo) -> str:
+        if self._rule == "folder" and is_loose(info):
+            return f"folder {PurePath(info.path).parent}"
+        return f"{info.series_instance_uid} {'' if info.series_instance_uid else info.path}"
+
+
+def is_loose(info: SliceInfo) -> bool:
+    """Whether a slice is a picture that names no series and no place in a head."""
+    alone = info.series_instance_uid is None and info.position_mm is None
+    return alone and info.plane is None and info.frame == 0
+
+
+def gather_studies(
+    series: Iterable[SeriesFinding], model: StudyModel | None, study_from: FolderRule = None
+) -> list[StudyFinding]:
+    """Studies in the order in which their first series came.
+
+    Args:
+        series: of any number of studies.
+        model: numbers for studies.
+        study_from: ``folder`` if the series of a folder are said to be one study, where no file
+            says otherwise.
+    """
+    studies: dict[str, list[SeriesFinding]] = {}
+    for number, one in enumerate(series):
+        studies.setdefault(_find_study(one, study_from) or f"series {number}", []).append(one)
+    return [judge_study(members, model, _name_study(members)) for members in studies.values()]
+
+
+def _find_study(series: SeriesFinding, rule: FolderRule) -> str | None:
+    if series.study_instance_uid:
+        return f"uid {series.study_instance_uid}"
+    if rule == "folder":
+        return f"folder {Path(series.path).parent}"
+    bids = BIDS.search(series.path)
+    if bids is None:
+        return None
+    root = series.path[: bids.start()]
+    return f"bids {root} {bids[1]} {bids[2] or ''}"
+
+
+def _name_series(findings: Sequence[Finding]) -> str:
+    """The file, or the folder of several."""
+    paths = list(dict.fromkeys(one.info.path for one in findings))
+    return paths[0] if len(paths) == 1 else _name_folder(paths)
+
+
+def _name_study(series: Sequence[SeriesFinding]) -> str:
+    paths = list(dict.fromkeys(one.path for one in series))
+    return paths[0] if len(paths) == 1 else _name_folder(paths)
+
+
+def _name_folder(paths: Sequence[str]) -> str:
+    """The deepest folder that holds all of them, spelled as the caller did."""
+    parts = [PurePath(path).parts for path in paths]
+    shared = [words[0] for words in zip(*parts, strict=False) if len(set(words)) == 1]
+    steps = 0
+    for words in zip(*parts, strict=False):
+        if len(set(words)) > 1:
+            break
+        steps += 1
+    return str(PurePath(*shared[:steps])) if steps else str(PurePath(paths[0]).parent)
+
+
+def _split_volumes(findings: Sequence[Finding]) -> Iterator[list[Finding]]:
+    """Stacks of one plane, each pass over the head by itself; errors stay with the first."""
+    errors = [one for one in findings if one.error is not None]
+    answered = [one for one in findings if one.error is None]
+    for _, stack in groupby(answered, key=lambda one: one.info.plane):
+        for volume in _split_passes(list(stack)):
+            yield errors + volume
+            errors = []
+
+
+def _split_passes(stack: list[Finding]) -> Iterator[list[Finding]]:
+    """The n-th slice at one position belongs to the n-th pass."""
+    positions = [one.info.position_mm for one in stack]
+    if any(one is None for one in positions):
+        yield stack
+        return
+    place = np.array(positions, np.float64)
+    order = np.argsort(place, kind="stable")
+    again = np.diff(place[order]) < SAME_MM
+    if again.sum() < MOST * (len(stack) - again.sum()):
+        yield stack
+        return
+    number = np.zeros(len(stack), np.intp)
+    for before, after, same in zip(order[:-1], order[1:], again, strict=True):
+        number[after] = number[before] + 1 if same else 0
+    for one in range(int(number.max()) + 1):
+        yield [finding for finding, mine in zip(stack, number, strict=True) if mine == one]

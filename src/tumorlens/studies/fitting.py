@@ -1,0 +1,187 @@
+"""Fitting the numbers of a `StudyModel` on labelled series and studies.
+
+Two small logistic regressions with priors. Cases are few and come from few hospitals, so that each
+sequence borrows from all others: its weights are drawn to common ones, the more the fewer cases of
+its rarer label there are. Weights are never negative: more evidence of a tumor in a place must not
+speak against one. Labels are balanced inside each sequence, so that a probability means: among as
+many heads with as without a tumor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorlens.optional import load
+from tumorlens.studies.profile import FEATURES
+from tumorlens.studies.study_model import OTHER, SeriesTerms, StudyTerms
+
+__all__ = ["SeriesCase", "StudyCase", "fit_series_terms", "fit_study_terms"]
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+WEIGHT_SPREAD = 2.0
+"""Prior standard deviation of a common weight, for a feature of unit spread."""
+SEQUENCE_SPREAD = 0.5
+"""Of a sequence's weight around the common one, and of its offset."""
+OFFSET_SPREAD = 3.0
+STUDY_SPREAD = 0.3
+"""Of the weight of a sequence in a study around 1, and of ``alike`` around `ALIKE`."""
+ALIKE = 0.5
+
+
+@dataclass(frozen=True)
+class SeriesCase:
+    """A labelled series.
+
+    Attributes:
+        group: the patient.
+        sequence: FLAIR, T1, T1c, T2, other.
+        tumor: the label.
+        features: as `profile.measure_features` gives them.
+    """
+
+    group: str
+    sequence: str
+    tumor: bool
+    features: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class StudyCase:
+    """A labelled study.
+
+    Attributes:
+        group: the patient.
+        tumor: the label.
+        logits: (sequence, log-odds) of each series.
+    """
+
+    group: str
+    tumor: bool
+    logits: Sequence[tuple[str, float]]
+
+
+def fit_series_terms(
+    cases: Sequence[SeriesCase], features: Sequence[str] = FEATURES
+) -> dict[str, SeriesTerms]:
+    """Terms of each sequence; ``other`` holds the common ones.
+
+    Args:
+        cases: of both labels.
+        features: names of those to use.
+    """
+    raw = np.array([[case.features[name] for name in features] for case in cases], np.float64)
+    shift, spread = raw.mean(axis=0), np.maximum(raw.std(axis=0), 1e-6)
+    design = np.column_stack([np.ones(len(cases)), (raw - shift) / spread])
+    tumor = np.array([case.tumor for case in cases], bool)
+    sequence = np.array([case.sequence for case in cases], object)
+    weight = _balance(tumor, sequence, _count_as_one(cases))
+    names = sorted({str(name) for name in sequence[weight > 0]})
+    code = np.array([names.index(one) if one in names else -1 for one in sequence])
+    width = design.shape[1]
+    sign = np.where(tumor, 1.0, -1.0)
+
+    def cost(parameters: FloatArray) -> tuple[float, FloatArray]:
+        common, own = parameters[:width], parameters[width:].reshape(-1, width)
+        margin = sign * (design * own[code]).sum(axis=1)
+        slope = -sign * weight / (1 + np.exp(np.clip(margin, -500, 500)))
+        gradient = np.zeros_like(own)
+        np.add.at(gradient, code, slope[:, None] * design)
+        apart = (own - common) / SEQUENCE_SPREAD
+        wide = common / np.array([OFFSET_SPREAD, *[WEIGHT_SPREAD] * (width - 1)])
+        loss = weight @ np.logaddexp(0, -margin) + (apart**2).sum() / 2 + (wide**2).sum() / 2
+        gradient += apart / SEQUENCE_SPREAD
+        of_common = -(apart / SEQUENCE_SPREAD).sum(axis=0) + wide / np.array(
+            [OFFSET_SPREAD, *[WEIGHT_SPREAD] * (width - 1)]
+        )
+        return float(loss), np.concatenate([of_common, gradient.ravel()])
+
+    bounds = [(None, None), *[(0.0, None)] * (width - 1)] * (1 + len(names))
+    found = _minimize(cost, np.zeros(width * (1 + len(names))), bounds).reshape(-1, width)
+    return {
+        name: _unscale(terms, features, shift, spread)
+        for name, terms in zip([OTHER, *names], found, strict=True)
+        if name == OTHER or terms is not found[0]
+    }
+
+
+def fit_study_terms(cases: Sequence[StudyCase]) -> StudyTerms:
+    """How series add up; from studies of both labels, best those with several sequences.
+
+    With few of them the prior stands: weights of 1, and n series count as the square root of n.
+    """
+    names = sorted({name for case in cases for name, _ in case.logits} - {OTHER})
+    names = [OTHER, *names]
+    sums = np.zeros((len(cases), len(names)))
+    for row, case in zip(sums, cases, strict=True):
+        for name, logit in case.logits:
+            row[names.index(name)] += logit
+    count = np.array([max(1, len(case.logits)) for case in cases], np.float64)
+    tumor = np.array([case.tumor for case in cases], bool)
+    sign = np.where(tumor, 1.0, -1.0)
+    weight = _balance(tumor, np.full(len(cases), "", object), np.ones(len(cases)))
+
+    def cost(parameters: FloatArray) -> float:
+        offset, alike, weights = parameters[0], parameters[1], parameters[2:]
+        margin = sign * (offset + sums @ weights / count**alike)
+        prior = offset**2 + ((alike - ALIKE) / STUDY_SPREAD) ** 2
+        prior += (((weights - 1) / STUDY_SPREAD) ** 2).sum()
+        return float(weight @ np.logaddexp(0, -margin) + prior / 2)
+
+    bounds = [(None, None), (0.0, 1.0), *[(0.0, None)] * len(names)]
+    start = np.array([0.0, ALIKE, *[1.0] * len(names)])
+    found = _minimize(cost, start, bounds, gradient=False)
+    weights = dict(zip(names, found[2:].tolist(), strict=True))
+    return StudyTerms(offset=float(found[0]), alike=float(found[1]), weights=weights)
+
+
+def _count_as_one(cases: Sequence[SeriesCase]) -> FloatArray:
+    """A patient counts once in each sequence, however many series there are."""
+    keys = [(case.group, case.sequence) for case in cases]
+    return np.array([1 / keys.count(key) for key in keys])
+
+
+def _balance(tumor: BoolArray, part: npt.NDArray[np.object_], weight: FloatArray) -> FloatArray:
+    """Weights that give both labels of a part the same sum: that of twice the harmonic mean.
+
+    A part with one label gets none: it tells nothing of the difference.
+    """
+    balanced = np.zeros(len(tumor))
+    for name in set(part):
+        ill, well = (part == name) & tumor, (part == name) & ~tumor
+        sizes = weight[ill].sum(), weight[well].sum()
+        if min(sizes) > 0:
+            both = 2 / (1 / sizes[0] + 1 / sizes[1])
+            balanced[ill] = weight[ill] * both / sizes[0]
+            balanced[well] = weight[well] * both / sizes[1]
+    return balanced
+
+
+def _minimize(
+    cost: Callable[[FloatArray], float | tuple[float, FloatArray]],
+    start: FloatArray,
+    bounds: Sequence[tuple[float | None, float | None]],
+    *,
+    gradient: bool = True,
+) -> FloatArray:
+    optimize = load("scipy.optimize", "fitting the numbers for series and studies")
+    # Matrices of a few dozen numbers: threads of the linear algebra would only wait for each other.
+    with load("threadpoolctl").threadpool_limits(1):
+        found = optimize.minimize(cost, start, jac=gradient, bounds=bounds, method="L-BFGS-B")
+    return np.asarray(found.x, np.float64)
+
+
+def _unscale(
+    terms: FloatArray, features: Sequence[str], shift: FloatArray, spread: FloatArray
+) -> SeriesTerms:
+    """Weights of the features as they are measured."""
+    weights = terms[1:] / spread
+    return SeriesTerms(
+        offset=float(terms[0] - weights @ shift),
+        weights=dict(zip(features, weights.tolist(), strict=True)),
+    )

@@ -1,0 +1,217 @@
+"""From the findings of slices to the finding of their series."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorlens.finding import Box, Finding, Verdict
+from tumorlens.landmarks import Peak, Run
+from tumorlens.studies.key_slices import choose_key_slices
+from tumorlens.studies.profile import (
+    SHORT_MM,
+    Profile,
+    measure_features,
+    measure_tissue,
+    place_slices,
+)
+from tumorlens.studies.study_model import StudyModel, to_chance
+from tumorlens.study_finding import NO_STUDY_MODEL, SeriesFinding
+
+__all__ = ["judge_series", "to_logit"]
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+NOT_JUDGED: Verdict = "not_judged"
+NO_BRAIN = "no slice shows brain: nothing was judged"
+UNKNOWN_SPACING = "the distance of the slices is unknown: they are taken as evenly spaced"
+
+
+def judge_series(
+    findings: Sequence[Finding], model: StudyModel | None, path: str | None = None
+) -> SeriesFinding:
+    """What the slices of one series say together.
+
+    Args:
+        findings: of its slices, in their order; at least one.
+        model: numbers for series; without them the finding only counts, and says so.
+        path: of the series; by default that of its first slice.
+    """
+    told = _Told(findings)
+    notes = tuple(told.notes)
+    shares = {"not_judged_share": told.not_judged_share}
+    if not told.answered:
+        return SeriesFinding.of(findings, path, notes=notes)
+    if model is None:
+        return SeriesFinding.of(findings, path, notes=(*notes, NO_STUDY_MODEL), **shares)
+    if not told.judged:
+        return SeriesFinding.of(
+            findings, path, verdict=NOT_JUDGED, notes=(*notes, NO_BRAIN), **shares
+        )
+    evidence = _Evidence.of(told.judged)
+    point = told.judged[0].operating_point or "balanced"
+    features = measure_features(evidence.profile, model.slice_logit)
+    chance = to_chance(model.weigh_series(told.sequence, features))
+    verdict = model.judge_series(chance, evidence.unfamiliar_share, point)
+    inside = evidence.find_inside(model.slice_logit)
+    shows_run = verdict != "no_tumor" and bool(inside.any())
+    if not evidence.profile.spacing_known:
+        notes = (*notes, UNKNOWN_SPACING)
+    return SeriesFinding.of(
+        findings,
+        path,
+        verdict=verdict,
+        tumor_probability=chance,
+        probabilities=_mix_types(told.judged, inside, chance),
+        run=evidence.describe_run(inside) if shows_run else None,
+        peak=evidence.find_peak(inside),
+        extent_mm=evidence.measure_extent(inside) if shows_run else None,
+        first_slices=choose_key_slices(
+            told.judged, evidence.place, inside & shows_run, high=to_chance(model.slice_logit)
+        ),
+        unfamiliar_share=evidence.unfamiliar_share,
+        sequence=told.sequence,
+        notes=notes,
+        **shares,
+    )
+
+
+def to_logit(chance: npt.ArrayLike) -> FloatArray:
+    """log(p / (1 - p)), kept finite: records hold six digits."""
+    p = np.clip(np.asarray(chance, np.float64), 1e-7, 1 - 1e-7)
+    return np.asarray(np.log(p) - np.log1p(-p))
+
+
+@dataclass(frozen=True, eq=False)
+class _Told:
+    """The slices of a series by what became of them."""
+
+    findings: Sequence[Finding]
+
+    @cached_property
+    def answered(self) -> list[Finding]:
+        return [one for one in self.findings if one.error is None]
+
+    @cached_property
+    def judged(self) -> list[Finding]:
+        return [one for one in self.answered if one.verdict != NOT_JUDGED]
+
+    @property
+    def not_judged_share(self) -> float | None:
+        if not self.answered:
+            return None
+        return 1 - len(self.judged) / len(self.answered)
+
+    @property
+    def sequence(self) -> str | None:
+        return next((one.info.sequence for one in self.findings if one.info.sequence), None)
+
+    @property
+    def notes(self) -> Iterable[str]:
+        """What readers said, each once, with the number of slices where it is not all of them."""
+        counts = Counter(note for one in self.answered for note in one.info.notes)
+        for note, count in counts.items():
+            some = "" if count == len(self.answered) else f" ({count} of {len(self.answered)})"
+            yield f"{note}{some}"
+        failed = len(self.findings) - len(self.answered)
+        if failed and self.answered:
+            yield f"{failed} of {len(self.findings)} slices could not be read"
+
+
+@dataclass(frozen=True, eq=False)
+class _Evidence:
+    """Judged slices with their places in the head."""
+
+    findings: Sequence[Finding]
+    place: FloatArray
+    profile: Profile
+
+    @classmethod
+    def of(cls, findings: Sequence[Finding]) -> _Evidence:
+        positions = [one.info.position_mm for one in findings]
+        place, _ = place_slices(positions, len(findings))
+        logits = to_logit([one.tumor_probability or 0.0 for one in findings])
+        return cls(findings, place, Profile.of(logits, positions))
+
+    @cached_property
+    def tissue(self) -> FloatArray:
+        return measure_tissue(self.place)
+
+    @property
+    def unfamiliar_share(self) -> float:
+        """By tissue."""
+        strange = np.array([one.verdict == "unfamiliar" for one in self.findings])
+        return float(self.tissue[strange].sum() / self.tissue.sum())
+
+    def find_inside(self, threshold: float) -> BoolArray:
+        """(n,) slices of the run: over the threshold, or else the strongest stretch there is."""
+        run = self.profile.find_run(threshold)
+        if run is None:
+            smooth = np.nan_to_num(self.profile.smooth(SHORT_MM), nan=-np.inf)
+            middle = float(self.profile.at_mm[int(smooth.argmax())])
+            run = middle - SHORT_MM / 2, middle + SHORT_MM / 2
+        inside = np.asarray((self.place >= run[0] - 0.5) & (self.place <= run[1] + 0.5), bool)
+        if not inside.any():  # the run lies between two slices far apart
+            inside[int(np.abs(self.place - np.mean(run)).argmin())] = True
+        return inside
+
+    def describe_run(self, inside: BoolArray) -> Run:
+        order = [i for i in np.argsort(self.place, kind="stable") if inside[i]]
+        first, last = (self.findings[i].info for i in (order[0], order[-1]))
+        known = self.profile.spacing_known
+        return Run(
+            first=(first.path, first.frame),
+            last=(last.path, last.frame),
+            slices=len(order),
+            first_mm=first.position_mm,
+            last_mm=last.position_mm,
+            length_mm=float(self.tissue[inside].sum()) if known else None,
+        )
+
+    def find_peak(self, inside: BoolArray) -> Peak | None:
+        chance = np.array([one.tumor_probability or 0.0 for one in self.findings])
+        best = self.findings[int(np.where(inside, chance, -1.0).argmax())]
+        if best.peak_xy is None:
+            return None
+        info = best.info
+        return Peak(info.path, info.frame, best.peak_xy, info.to_patient(*best.peak_xy))
+
+    def measure_extent(self, inside: BoolArray) -> tuple[float | None, float | None, float | None]:
+        through = float(self.tissue[inside].sum()) if self.profile.spacing_known else None
+        sides = [
+            _measure_region(one) for one, is_in in zip(self.findings, inside, strict=True) if is_in
+        ]
+        known = [side for side in sides if side is not None]
+        if not known:
+            return through, None, None
+        return through, max(rows for rows, _ in known), max(columns for _, columns in known)
+
+
+def _measure_region(finding: Finding) -> tuple[float, float] | None:
+    """(rows, columns) in mm of the strongest region of a slice; None where it has none."""
+    spacing = finding.info.spacing_mm
+    if spacing is None or not finding.boxes:
+        return None
+    box: Box = finding.boxes[0]
+    return (box.y1 - box.y0) * spacing[0], (box.x1 - box.x0) * spacing[1]
+
+
+def _mix_types(
+    findings: Sequence[Finding], inside: BoolArray, chance: float
+) -> dict[str, float] | None:
+    """Class probabilities of the series: those of the run's slices, to the series' own sum."""
+    told = [one for one, is_in in zip(findings, inside, strict=True) if is_in and one.probabilities]
+    if not told:
+        return None
+    names = list(told[0].probabilities or ())
+    sums = {
+        name: sum((one.probabilities or {}).get(name, 0.0) for one in told) for name in names[1:]
+    }
+    total = sum(sums.values()) or 1.0
+    return {names[0]: 1 - chance} | {name: chance * part / total for name, part in sums.items()}

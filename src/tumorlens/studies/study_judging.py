@@ -1,0 +1,112 @@
+"""From the findings of series to the finding of their study."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from tumorlens.studies.series_judging import NOT_JUDGED, to_logit
+from tumorlens.studies.study_model import StudyModel, to_chance
+from tumorlens.study_finding import NO_STUDY_MODEL, SeriesFinding, StudyFinding
+
+__all__ = ["judge_study"]
+
+
+def judge_study(
+    series: Sequence[SeriesFinding], model: StudyModel | None, path: str
+) -> StudyFinding:
+    """What the series of one study say together.
+
+    Series that are unfamiliar or not judged count only where there is no other.
+
+    Args:
+        series: of one study, in order; at least one.
+        model: numbers for studies; without them the finding only counts, and says so.
+        path: of the study.
+    """
+    if not series:
+        raise ValueError("a study has at least one series")
+    judged = [one for one in series if one.tumor_probability is not None]
+    told = _tell(series)
+    if model is None or not judged:
+        failed = all(one.error for one in series)
+        return StudyFinding(
+            path=path,
+            series=tuple(series),
+            verdict=None if model is None or failed else NOT_JUDGED,
+            error=series[0].error if failed else None,
+            notes=_join_notes(series, [NO_STUDY_MODEL] if model is None and not failed else []),
+            **told,
+        )
+    familiar = [one for one in judged if one.verdict != "unfamiliar"]
+    counted = familiar or judged
+    logits = [(one.sequence, float(to_logit(one.tumor_probability or 0.0))) for one in counted]
+    chance = to_chance(model.study.add_up(logits))
+    verdict = model.judge_study(
+        chance, 0.0 if familiar else 1.0, series[0].operating_point or "balanced"
+    )
+    leading = max(counted, key=lambda one: one.tumor_probability or 0.0)
+    shows_run = verdict != "no_tumor"
+    return StudyFinding(
+        path=path,
+        series=tuple(series),
+        leading=next(index for index, one in enumerate(series) if one is leading),
+        verdict=verdict,
+        tumor_probability=chance,
+        probabilities=_scale_types(leading, chance),
+        run=leading.run if shows_run else None,
+        peak=leading.peak,
+        extent_mm=leading.extent_mm if shows_run else None,
+        first_slices=leading.first_slices,
+        unfamiliar_share=sum(one.unfamiliar_share or 0.0 for one in judged) / len(judged),
+        notes=_join_notes(series, _tell_left_out(series, counted)),
+        **told,
+    )
+
+
+def _tell(series: Sequence[SeriesFinding]) -> dict[str, Any]:
+    """What needs no evidence."""
+    verdicts: Counter[str] = Counter()
+    for one in series:
+        verdicts.update(one.verdicts)
+    slices = sum(one.slices for one in series)
+    seconds = [one.seconds for one in series if one.seconds is not None]
+    first = series[0]
+    return {
+        "study_instance_uid": first.study_instance_uid,
+        "patient": first.patient,
+        "verdicts": dict(verdicts),
+        "not_judged_share": verdicts[NOT_JUDGED] / slices if slices else None,
+        "operating_point": first.operating_point,
+        "model": first.model,
+        "seconds": sum(seconds) if seconds else None,
+    }
+
+
+def _join_notes(series: Sequence[SeriesFinding], more: Sequence[str]) -> tuple[str, ...]:
+    """Notes of all series, each once; those of some series only name how many."""
+    counts = Counter(note for one in series for note in one.notes if note != NO_STUDY_MODEL)
+    joined = [
+        note if count == len(series) else f"{note} ({count} of {len(series)} series)"
+        for note, count in counts.items()
+    ]
+    return (*joined, *more)
+
+
+def _tell_left_out(series: Sequence[SeriesFinding], counted: Sequence[SeriesFinding]) -> list[str]:
+    if len(counted) == len(series):
+        return []
+    return [
+        f"{len(series) - len(counted)} of {len(series)} series do not count in the verdict of the "
+        "study: unfamiliar, not judged or unreadable"
+    ]
+
+
+def _scale_types(leading: SeriesFinding, chance: float) -> dict[str, float] | None:
+    """The class probabilities of the leading series, to the study's own sum."""
+    if leading.probabilities is None or leading.tumor_probability is None:
+        return None
+    (healthy, _), *tumors = leading.probabilities.items()
+    factor = chance / max(leading.tumor_probability, 1e-12)
+    return {healthy: 1 - chance} | {name: value * factor for name, value in tumors}

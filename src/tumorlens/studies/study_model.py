@@ -1,0 +1,151 @@
+"""`StudyModel`: the few numbers that turn slices into a verdict of a series and of a study.
+
+A series: the log-odds of a tumor are a weighted sum of what `profile.measure_features` gives, with
+weights a sequence. A study: the log-odds of its series are weighed by sequence and added up; as
+looks at one head are not independent, n of them count as n to the power of 1 - ``alike``.
+
+The numbers lie as JSON in a metadata entry of the model file, apart from the card, so that programs
+which do not know them still read the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import numpy as np
+
+from tumorlens.errors import ModelFileError
+from tumorlens.finding import Verdict
+from tumorlens.model.card import HistoryEntry, OperatingPoint
+from tumorlens.studies.profile import FEATURES
+
+__all__ = ["OTHER", "STUDY_SCHEMA", "SeriesTerms", "StudyModel", "StudyTerms", "parse_study_model"]
+
+STUDY_SCHEMA = 1
+OTHER = "other"
+"""Sequence whose numbers serve all that are unknown."""
+
+MOSTLY = 0.5
+"""With a larger share of unfamiliar tissue than this, a series is unfamiliar."""
+
+
+class SeriesTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """The log-odds of one sequence: offset + sum of weight times feature."""
+
+    offset: float
+    weights: dict[str, float]
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.weights) - set(FEATURES))
+        if unknown:
+            raise ValueError(f"features {unknown} are unknown here; known are {list(FEATURES)}")
+
+    def add_up(self, features: Mapping[str, float]) -> float:
+        """Log-odds of a tumor."""
+        terms = (weight * features[name] for name, weight in self.weights.items())
+        return self.offset + sum(terms)
+
+
+class StudyTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """How series add up to a study.
+
+    Attributes:
+        offset: added to the sum.
+        weights: sequence -> weight of its log-odds; ``other`` serves unknown ones.
+        alike: 0 if series tell independently of each other, 1 if they all tell the same.
+    """
+
+    offset: float = 0.0
+    weights: dict[str, float]
+    alike: float
+
+    def __post_init__(self) -> None:
+        if OTHER not in self.weights:
+            raise ValueError(f"weights must hold {OTHER!r}")
+        if not 0 <= self.alike <= 1:
+            raise ValueError(f"alike lies in [0, 1], got {self.alike}")
+
+    def add_up(self, logits: Sequence[tuple[str | None, float]]) -> float:
+        """Log-odds of a tumor from (sequence, log-odds) of each series."""
+        terms = [self.weights.get(name or OTHER, self.weights[OTHER]) * z for name, z in logits]
+        return float(self.offset + sum(terms) / max(1, len(terms)) ** self.alike)
+
+
+class StudyModel(msgspec.Struct, frozen=True, kw_only=True):
+    """Numbers for series and studies.
+
+    Attributes:
+        schema: number of this schema; fields may be added under one number.
+        slice_logit: tumor logit from which tissue counts as suspicious.
+        series: sequence -> terms; ``other`` is always there.
+        study: how series add up.
+        series_points, study_points: operating point -> thresholds on the tumor probability of a
+            series, of a study; ``balanced`` is always there.
+        fitted_on: what the numbers were fitted on, in a sentence.
+        history: what was refitted since.
+    """
+
+    schema: int = STUDY_SCHEMA
+    slice_logit: float
+    series: dict[str, SeriesTerms]
+    study: StudyTerms
+    series_points: dict[str, OperatingPoint]
+    study_points: dict[str, OperatingPoint]
+    fitted_on: str = ""
+    history: list[HistoryEntry] = []
+
+    def __post_init__(self) -> None:
+        if self.schema != STUDY_SCHEMA:
+            raise ValueError(f"schema {self.schema} is unknown here, {STUDY_SCHEMA} was expected")
+        if OTHER not in self.series:
+            raise ValueError(f"series must hold {OTHER!r}")
+        if "balanced" not in self.series_points or "balanced" not in self.study_points:
+            raise ValueError("series_points and study_points must hold 'balanced'")
+
+    def weigh_series(self, sequence: str | None, features: Mapping[str, float]) -> float:
+        """Log-odds of a tumor in a series."""
+        return self.series.get(sequence or OTHER, self.series[OTHER]).add_up(features)
+
+    def judge_series(self, chance: float, unfamiliar: float, point: str) -> Verdict:
+        """Verdict of a series from its probability and its share of unfamiliar tissue."""
+        return _judge(self.series_points, chance, unfamiliar, point)
+
+    def judge_study(self, chance: float, unfamiliar: float, point: str) -> Verdict:
+        """Verdict of a study from its probability and its share of unfamiliar tissue."""
+        return _judge(self.study_points, chance, unfamiliar, point)
+
+    def to_json(self) -> str:
+        """JSON on one line, as a model file holds it."""
+        return msgspec.json.encode(self).decode()
+
+
+def to_chance(logit: float) -> float:
+    """Probability of log-odds."""
+    return float(1 / (1 + np.exp(-np.clip(logit, -30, 30))))
+
+
+def parse_study_model(text: str | bytes, path: str) -> StudyModel:
+    """Validate the numbers of a model file.
+
+    Args:
+        text: JSON.
+        path: of the file that holds it, for messages.
+
+    Raises:
+        ModelFileError: names the field that is wrong.
+    """
+    try:
+        return msgspec.json.decode(text, type=StudyModel)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise ModelFileError(
+            f"{path}: its numbers for series and studies do not fit the schema: {error}; "
+            "the file was made by another version, or changed by hand"
+        ) from None
+
+
+def _judge(
+    points: Mapping[str, OperatingPoint], chance: float, unfamiliar: float, name: str
+) -> Verdict:
+    point = points.get(name, points["balanced"])
+    return point.judge(chance, 2.0 if unfamiliar > MOSTLY else 0.0)
