@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,3 +93,29 @@ def draw_scores(
     rows = make_rows(names, tumor, rng.random(groups * slices))
     # Rounded so that ties stand in the data.
     return make_scores(rows, np.round(1 / (1 + np.exp(-scale * logit)), 2), **columns)
+
+
+def draw_heads(
+    patients: int = 40,
+    slices: int = 20,
+    *,
+    seed: int = 0,
+    folds: int = 0,
+    prefix: str = "patient",
+) -> Scores:
+    """Half of the patients have a tumor of six slices, whose logits are higher by 3."""
+    rng = np.random.default_rng(seed)
+    group, tumor, logit = [], [], []
+    for patient in range(patients):
+        marks = np.zeros(slices, bool)
+        if patient % 2:
+            start = rng.integers(3, slices - 9)
+            marks[start : start + 6] = True
+        group += [f"{prefix}-{patient}"] * slices
+        tumor += marks.tolist()
+        logit += (np.where(marks, 1.5, -1.5) + rng.normal(0, 1, slices)).tolist()
+    position = np.tile(np.linspace(0, 1, slices), patients)
+    chance = 1 / (1 + np.exp(-np.array(logit)))
+    scores = make_scores(make_rows(group, tumor, position), chance)
+    number = np.repeat(np.arange(patients) // 2 % max(folds, 1), slices)
+    return replace(scores, fold=as_text([f"{n}" if folds else "" for n in number]))

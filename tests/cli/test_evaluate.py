@@ -8,9 +8,11 @@ import pytest
 from PIL import Image
 
 from models import write_tiny_model
+from score_tables import draw_heads
 from sites import write_site
 from tumorlens.cli.main import run
 from tumorlens.evaluation.memory import encode_memory
+from tumorlens.evaluation.score_files import write_scores
 from tumorlens.imaging.fingerprint import fingerprint_slice
 from tumorlens.imaging.readers import read_slice
 
@@ -82,6 +84,33 @@ def test_comparison_with_a_model_and_with_scores(site, model, tmp_path, capsys):
     assert "Against tiny 0" in capsys.readouterr().out
     assert evaluate(model, site, "--compare", scores) == 0
     assert "+0.000" in capsys.readouterr().out
+
+
+def test_whole_heads_of_pooled_scores(tmp_path, capsys):
+    files = []
+    for name, seed in (("a", 1), ("b", 2)):
+        files += ["--scores", str(tmp_path / f"{name}.csv")]
+        write_scores(tmp_path / f"{name}.csv", draw_heads(24, seed=seed, prefix=name))
+    output, page = tmp_path / "e.json", tmp_path / "e.html"
+    assert evaluate(*files, "--output", output, "--report", page) == 0
+    told = json.loads(output.read_text())
+    assert told["heads"] == "judged with numbers fitted on the other 1 folds"
+    heads = told["parts"][0]["heads"]
+    assert heads["of_series"] == heads["of_studies"] == [24, 24]
+    assert {"auc", "found_at_10_alarms", "alarms_per_100"} <= {
+        one["name"] for one in heads["series"]
+    }
+    assert "found_at_99_cleared" in figures(output)
+    shown = capsys.readouterr().out
+    assert "Whole series: 24 with a tumor, 24 tumor-free" in shown
+    assert "alarms per 100 tumor-free" in shown
+    assert "Whole studies: 24 with a tumor" in page.read_text()
+
+
+def test_too_few_heads_are_told_in_a_note(tmp_path, capsys):
+    write_scores(tmp_path / "s.csv", draw_heads(8))
+    assert evaluate("--scores", tmp_path / "s.csv") == 0
+    assert "too few series to fit numbers" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_group_on_both_sides_of_the_split_was_seen(tmp_path, model, capsys):

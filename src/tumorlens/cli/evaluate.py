@@ -23,7 +23,7 @@ from tumorlens.writing import check_results, write_text
 if TYPE_CHECKING:
     from tumorlens.detector import Detector
     from tumorlens.evaluation.assessment import Evaluation
-    from tumorlens.evaluation.scores import Scores
+    from tumorlens.evaluation.scores import Judged, Scores
     from tumorlens.report.pages import Page
 
 __all__ = ["command"]
@@ -33,10 +33,12 @@ __all__ = ["command"]
 @click.argument("inputs", nargs=-1, metavar="MODEL DATA...")
 @click.option(
     "--scores",
-    "scores_file",
+    "scores_files",
+    multiple=True,
     type=words.FILE,
     metavar="FILE.csv",
-    help="Measure these scores, in place of MODEL DATA: held-out scores of train, or one's own.",
+    help="Measure these scores, in place of MODEL DATA: held-out scores of train, or one's own. "
+    "Repeatable: several files are pooled, each a fold.",
 )
 @click.option(
     "--compare",
@@ -82,7 +84,7 @@ def command(
     /,
     *,
     inputs: tuple[str, ...],
-    scores_file: Path | None,
+    scores_files: tuple[Path, ...],
     compare: str | None,
     save_scores: Path | None,
     output: Path | None,
@@ -103,18 +105,20 @@ def command(
 
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
     check_results((output, save_scores, report, run_log), overwrite=overwrite)
-    asking = _Asking(inputs, scores_file, voice, options)
+    asking = _Asking(inputs, scores_files, voice, options)
     scoring = asking.answer()
-    other = None if compare is None else _Asking(inputs, None, voice, options).other(compare)
+    other = None if compare is None else _Asking(inputs, (), voice, options).other(compare)
+    heads, notes = _judge_heads(scoring, asking.detector)
     evaluation = evaluate_scores(
         scoring.scores,
         by=options["by"],
         prevalence=options["prevalence"],
         other=other,
+        heads=heads,
         keep_all=options["keep_all"],
         replicates=options["replicates"],
         seed=options["seed"],
-        notes=scoring.notes,
+        notes=[*scoring.notes, *notes],
     )
     if save_scores is not None:
         _save(save_scores, scoring.scores, overwrite)
@@ -139,15 +143,15 @@ class _Asking:
     def __init__(
         self,
         inputs: tuple[str, ...],
-        scores_file: Path | None,
+        scores_files: tuple[Path, ...],
         voice: words.Voice,
         options: dict[str, Any],
     ) -> None:
-        self.inputs, self.file, self.voice, self.options = inputs, scores_file, voice, options
+        self.inputs, self.files, self.voice, self.options = inputs, scores_files, voice, options
         self.detector: Detector | None = None
 
     def answer(self) -> Scoring:
-        if self.file is not None:
+        if self.files:
             if self.inputs:
                 raise UsageError("give either MODEL DATA... or --scores FILE, not both")
             if self.options["mapped"]:
@@ -155,7 +159,7 @@ class _Asking:
                     "--map says what class folders mean and --scores has none; change the labels "
                     "in the table"
                 )
-            return self._read(self.file)
+            return self._read(self.files)
         if len(self.inputs) < 2:
             raise UsageError("expected MODEL and DATA..., or --scores FILE")
         return self._run(self.inputs[0])
@@ -163,7 +167,7 @@ class _Asking:
     def other(self, name: str) -> Scores:
         """The scores to compare with: of a file, or of another model on the same data."""
         if Path(name).suffix.lower() == ".csv":
-            return self._read(Path(name)).scores
+            return self._read((Path(name),)).scores
         if not self.inputs:
             raise UsageError(
                 "--compare with a model needs MODEL DATA...; beside --scores it takes a scores file"
@@ -180,18 +184,34 @@ class _Asking:
         manifest, twins = choose_data(self.inputs[1:], self.voice, self.options)
         return score(self.detector, manifest, self.voice, twins=twins)
 
-    def _read(self, file: Path) -> Scoring:
-        from tumorlens.evaluation.score_files import read_scores
+    def _read(self, files: tuple[Path, ...]) -> Scoring:
+        from tumorlens.evaluation.score_files import pool_scores
 
-        scores = read_scores(file)
+        scores = pool_scores(files)
         split = self.options["split"]
         if split is not None:
             chosen = scores.column("split") == split
             if not chosen.any():
                 known = ", ".join(sorted(set(scores.column("split")) - {""})) or "none"
-                raise UsageError(f"{file}: no row has the split {split!r}; its splits are {known}")
+                raise UsageError(
+                    f"{scores.name}: no row has the split {split!r}; its splits are {known}"
+                )
             scores = scores.take(chosen)
         return fill_pointing(scores, self.voice)
+
+
+def _judge_heads(
+    scoring: Scoring, detector: Detector | None
+) -> tuple[Judged | None, tuple[str, ...]]:
+    """Whole series and studies, and what to say where there are none."""
+    from tumorlens.evaluation.heads.study_fitting import judge_heads
+    from tumorlens.studies.prediction import find_study_model
+
+    model = None if detector is None else find_study_model(detector)
+    judged = judge_heads(scoring.scores, model)
+    if isinstance(judged, str):
+        return None, (judged,) if judged else ()
+    return judged, ()
 
 
 def _save(path: Path, scores: Scores, overwrite: bool) -> None:

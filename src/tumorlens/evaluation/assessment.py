@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -20,15 +20,17 @@ from tumorlens.evaluation.cases import Cases
 from tumorlens.evaluation.comparison import Difference, compare_cases
 from tumorlens.evaluation.families import build_families
 from tumorlens.evaluation.figures import count_classes, true_classes
+from tumorlens.evaluation.heads.series_figures import measure_heads
 from tumorlens.evaluation.intervals import REPLICATES, Estimate, measure
 from tumorlens.evaluation.reliability import ReliabilityBin, tabulate_reliability
-from tumorlens.evaluation.scores import Scores
+from tumorlens.evaluation.scores import Judged, Scores
 from tumorlens.finding import RESEARCH_USE
 from tumorlens.version import __version__
 
 __all__ = [
     "EVALUATION_SCHEMA",
     "Evaluation",
+    "Heads",
     "Part",
     "drop_unfit",
     "evaluate_scores",
@@ -48,6 +50,20 @@ SMALLEST_LESION = 150
 """Slices of ``tcga_lgg`` with 1 to so many tumor pixels are left out (design, section 5)."""
 
 
+class Heads(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Figures of whole heads.
+
+    Attributes:
+        series, studies: figures that count series, and that count studies.
+        of_series, of_studies: (with, without a tumor) how many were counted.
+    """
+
+    series: list[Estimate] = []
+    studies: list[Estimate] = []
+    of_series: tuple[int, int] = (0, 0)
+    of_studies: tuple[int, int] = (0, 0)
+
+
 class Part(msgspec.Struct, frozen=True, omit_defaults=True):
     """The figures of some of the rows.
 
@@ -60,6 +76,7 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
         confusion: true class -> called class -> slices.
         reliability: predicted against observed, bin by bin.
         differences: against the other scores, if any; this model minus the other.
+        heads: figures of whole series and studies, where they were judged.
         note: why there are no figures, e.g. ``all seen``.
     """
 
@@ -74,6 +91,7 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
     confusion: dict[str, dict[str, int]] = {}
     reliability: list[ReliabilityBin] = []
     differences: list[Difference] = []
+    heads: Heads = Heads()
     note: str = ""
 
     def find(self, name: str) -> Estimate:
@@ -98,6 +116,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
         prevalence: at which PPV and NPV are stated; None if they are not.
         replicates, seed: of the bootstrap.
         left_out: reason -> slices that no figure counts.
+        heads: how series and studies were judged, or why they were not.
         notes: what to know before believing a figure.
         parts: all rows first, then one a value of each column; each of them without the pictures
             seen in training before it as it is.
@@ -115,6 +134,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     replicates: int = REPLICATES
     seed: int = 0
     left_out: dict[str, int] = {}
+    heads: str = ""
     notes: list[str] = []
     parts: list[Part] = []
 
@@ -134,6 +154,7 @@ def evaluate_scores(
     by: Sequence[str] = (),
     prevalence: float | None = None,
     other: Scores | None = None,
+    heads: Judged | None = None,
     keep_all: bool = False,
     replicates: int = REPLICATES,
     seed: int = 0,
@@ -147,6 +168,7 @@ def evaluate_scores(
             default source and sequence, where they have several values.
         prevalence: share of tumor slices at which PPV and NPV are stated.
         other: scores of another model on the same rows, for paired differences.
+        heads: series and studies of these scores; their figures are left out without.
         keep_all: also count rows whose notes call them unfit (CT, doubtful).
         replicates, seed: of the bootstrap.
         notes: what else to know about the scores.
@@ -159,7 +181,8 @@ def evaluate_scores(
     kept, left_out = (scores, {}) if keep_all else drop_unfit(scores)
     if not len(kept):
         raise DataError(f"{scores.name}: all rows are left out ({_word_counts(left_out)})")
-    measuring = _Measuring(kept, other, prevalence, replicates, seed)
+    same = None if other is None else _align(kept, other)
+    measuring = _Measuring(kept, same, heads, prevalence, replicates, seed)
     return Evaluation(
         data=scores.name,
         model=scores.model,
@@ -169,14 +192,20 @@ def evaluate_scores(
         replicates=replicates,
         seed=seed,
         left_out=left_out,
+        heads="" if heads is None else heads.how,
         notes=[*notes, *_collect_notes(kept)],
         parts=[part for named in _cut(kept, by) for part in measuring.measure_twice(*named)],
     )
 
 
-def drop_unfit(scores: Scores) -> tuple[Scores, dict[str, int]]:
-    """Rows that a figure may count, and reason -> number of those that it may not."""
-    reasons = [_find_fault(row.source, row.note) for row in scores.rows]
+def drop_unfit(scores: Scores, *, small_lesions: bool = True) -> tuple[Scores, dict[str, int]]:
+    """Rows that a figure may count, and reason -> number of those that it may not.
+
+    Args:
+        scores: any rows.
+        small_lesions: False to keep slices with a trace of tumor: they are part of their series.
+    """
+    reasons = [_find_fault(row.source, row.note, small_lesions) for row in scores.rows]
     counts = Counter(reason for reason in reasons if reason)
     if not counts:
         return scores, {}
@@ -192,22 +221,16 @@ def mark_twins(scores: Scores, training_groups: set[str]) -> Scores:
     return replace(scores, seen=seen)
 
 
+@dataclass(frozen=True, eq=False)
 class _Measuring:
-    """How parts are measured, the same for all of them."""
+    """How parts are measured, the same for all of them; ``other`` has the rows of ``scores``."""
 
-    def __init__(
-        self,
-        scores: Scores,
-        other: Scores | None,
-        prevalence: float | None,
-        replicates: int,
-        seed: int,
-    ) -> None:
-        self.scores = scores
-        self.other = None if other is None else _align(scores, other)
-        self.prevalence = prevalence
-        self.replicates = replicates
-        self.seed = seed
+    scores: Scores
+    other: Scores | None
+    heads: Judged | None
+    prevalence: float | None
+    replicates: int
+    seed: int
 
     def measure_twice(self, by: dict[str, str], rows: BoolArray) -> Iterator[Part]:
         unseen = rows & ~(self.scores.seen == 1)
@@ -235,8 +258,45 @@ class _Measuring:
             differences=[]
             if self.other is None
             else compare_cases(cases, Cases.of(self.other.take(rows)), **draws),
+            heads=self._measure_heads(by, seen),
             note=_say_what_lacks(cases.scores),
         )
+
+    def _measure_heads(self, by: dict[str, str], seen: str) -> Heads:
+        if self.heads is None:
+            return Heads()
+        series = _choose_heads(self.heads.series, by, seen)
+        # A study of several sequences belongs to none of them.
+        whole = "sequence" not in by
+        studies = (
+            _choose_heads(self.heads.studies, by, seen)
+            if whole
+            else series.take(np.zeros(len(series), bool))
+        )
+        draws = {"replicates": self.replicates, "seed": self.seed}
+        return Heads(
+            series=measure_heads(series, **draws),
+            studies=measure_heads(studies, **draws),
+            of_series=_count_labels(series),
+            of_studies=_count_labels(studies),
+        )
+
+
+def _choose_heads(heads: Scores, by: dict[str, str], seen: str) -> Scores:
+    """The labelled ones of a part."""
+    if not len(heads):
+        return heads
+    rows = heads.labelled.copy()
+    for name, value in by.items():
+        rows &= np.asarray(heads.column(name) == value, bool)
+    if seen == "without_seen":
+        rows &= ~(heads.seen == 1)
+    return heads.take(rows)
+
+
+def _count_labels(heads: Scores) -> tuple[int, int]:
+    ill = int(heads.tumor.sum())
+    return ill, len(heads) - ill
 
 
 def _cut(scores: Scores, by: Sequence[str]) -> Iterator[tuple[dict[str, str], BoolArray]]:
@@ -275,11 +335,12 @@ def _align(scores: Scores, other: Scores) -> Scores:
     return aligned
 
 
-def _find_fault(source: str, note: str) -> str:
+def _find_fault(source: str, note: str, small_lesions: bool) -> str:
     for word in UNFIT_NOTES:
         if word in note:
             return f"note says {word}"
-    pixels = SMALL_LESION.search(note) if source.startswith("tcga_lgg") else None
+    counted = small_lesions and source.startswith("tcga_lgg")
+    pixels = SMALL_LESION.search(note) if counted else None
     if pixels and 1 <= int(pixels[1]) <= SMALLEST_LESION:
         return f"1 to {SMALLEST_LESION} tumor pixels"
     return ""

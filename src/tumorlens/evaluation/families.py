@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tumorlens.evaluation.cases import Cases
+from tumorlens.evaluation.clearing import clearing_family
 from tumorlens.evaluation.figures import class_families, two_way_families, verdict_family
 from tumorlens.evaluation.intervals import Family
 from tumorlens.evaluation.levels import level_families
@@ -25,7 +26,7 @@ def build_families(cases: Cases, prevalence: float | None = None) -> list[Family
     """
     if not cases.scores.labelled.any():
         return [verdict_family(cases)]
-    optional = [patient_family(cases), pointing_family(cases)]
+    optional = [clearing_family(cases), patient_family(cases), pointing_family(cases)]
     return [
         ranking_family(cases),
         *two_way_families(cases, prevalence),

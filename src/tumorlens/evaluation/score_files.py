@@ -13,12 +13,12 @@ import numpy as np
 from tumorlens.data.manifest import read_manifest
 from tumorlens.data.rows import COLUMNS, Row, absolute_path, cells_of
 from tumorlens.errors import DataError
-from tumorlens.evaluation.scores import FloatArray, Scores, TextArray, as_text
+from tumorlens.evaluation.scores import FloatArray, Scores, TextArray, as_text, join_scores
 from tumorlens.finding import VERDICTS
 from tumorlens.opening import open_table
 from tumorlens.writing import open_when_done
 
-__all__ = ["read_scores", "write_scores"]
+__all__ = ["pool_scores", "read_scores", "write_scores"]
 
 REQUIRED = ("label", "tumor_probability", "low", "middle", "high")
 OUTPUTS = (
@@ -78,6 +78,22 @@ def read_scores(path: str | os.PathLike[str]) -> Scores:
         model=table.common("model"),
         operating_point=table.common("operating_point"),
     )
+
+
+def pool_scores(paths: Sequence[str | os.PathLike[str]]) -> Scores:
+    """Several tables as one; rows that name no fold get the name of their file as one.
+
+    Raises:
+        DataError: a table that cannot be read, or of a model with other classes.
+    """
+    tables = [read_scores(path) for path in paths]
+    if len(tables) == 1:
+        return tables[0]
+    named = [
+        replace(one, fold=as_text([fold or Path(path).stem for fold in one.fold]))
+        for one, path in zip(tables, paths, strict=True)
+    ]
+    return replace(join_scores(named), name=" + ".join(one.name for one in tables))
 
 
 def write_scores(path: str | os.PathLike[str], scores: Scores, *, overwrite: bool = False) -> None:

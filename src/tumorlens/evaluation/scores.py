@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from tumorlens.data.rows import COLUMNS, Row
 from tumorlens.errors import DataError
 from tumorlens.finding import Finding
 
-__all__ = ["UNKNOWN", "Scores", "Thresholds", "join_scores"]
+__all__ = ["UNKNOWN", "Judged", "Scores", "Thresholds", "join_scores"]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -209,6 +209,19 @@ def join_scores(tables: Sequence[Scores]) -> Scores:
         operating_point=", ".join(sorted({one.operating_point for one in tables} - {""})),
         **columns,
     )
+
+
+class Judged(NamedTuple):
+    """Series and studies of a table of scores, a row each.
+
+    Attributes:
+        series, studies: their scores.
+        how: what the numbers that judge them were fitted on, in a sentence.
+    """
+
+    series: Scores
+    studies: Scores
+    how: str
 
 
 _ARRAYS = tuple(

@@ -20,6 +20,12 @@ from tumorlens.report.evaluation_tables import (
     word_seen,
     write_span,
 )
+from tumorlens.report.head_tables import (
+    HEAD_WORDS,
+    PART_COLUMNS,
+    list_head_parts,
+    list_head_tables,
+)
 from tumorlens.report.pages import Block, Fact, Facts, Page, Section, Table, Text, limit_rows
 from tumorlens.report.plots import (
     Interval,
@@ -140,6 +146,9 @@ def _show_parts(parts: Sequence[Part]) -> Iterator[Block]:
     columns = ("part", "slices", "groups", *(name_figure(name).split(" (")[0] for name in names))
     rows = [_list_part(part, names) for part in parts]
     yield Table("Part by part", columns, limit_rows(rows, more=ELSEWHERE))
+    of_series = list_head_parts(parts)
+    if of_series:
+        yield Table("Whole series", PART_COLUMNS, limit_rows(of_series, more=ELSEWHERE))
 
 
 def _list_part(part: Part, names: Sequence[str]) -> tuple[str, ...]:
@@ -163,6 +172,9 @@ def _tabulate_all(evaluation: Evaluation) -> Iterator[Block]:
         seen = word_seen(part)
         caption = f"{seen[0].upper()}{seen[1:]}" if seen else "All slices"
         yield Table(caption, _COLUMNS, tuple(_list_estimate(one) for one in part.estimates))
+        for title, estimates in list_head_tables(part):
+            rows = tuple(_list_estimate(one, HEAD_WORDS) for one in estimates)
+            yield Table(title, _COLUMNS, rows)
         if part.confusion:
             names = tuple(next(iter(part.confusion.values())))
             counts = [
@@ -181,10 +193,11 @@ def _tabulate_all(evaluation: Evaluation) -> Iterator[Block]:
 _COLUMNS = ("figure", "value", "95 % interval", "n", "groups", "remark")
 
 
-def _list_estimate(one: Estimate) -> tuple[str, ...]:
+def _list_estimate(one: Estimate, words: Mapping[str, str] = {}) -> tuple[str, ...]:
     value = "–" if one.value is None else f"{one.value:.3f}"
     span = write_span(one.low, one.high)
-    return name_figure(one.name), value, span, f"{one.n:,}", f"{one.groups:,}", remark_on(one)
+    name = words.get(one.name, name_figure(one.name))
+    return name, value, span, f"{one.n:,}", f"{one.groups:,}", remark_on(one)
 
 
 def _find(part: Part, name: str) -> Estimate | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from textwrap import fill
 
@@ -15,6 +15,12 @@ from tumorlens.evaluation.assessment import Evaluation, Part
 from tumorlens.evaluation.comparison import Difference
 from tumorlens.evaluation.intervals import Estimate
 from tumorlens.finding import RESEARCH_USE
+from tumorlens.report.head_tables import (
+    HEAD_WORDS,
+    PART_COLUMNS,
+    list_head_parts,
+    list_head_tables,
+)
 from tumorlens.report.tables import make_table
 
 __all__ = [
@@ -55,6 +61,10 @@ FIGURE_WORDS = {
     "cleared_mean_of_groups": "cleared, mean over groups (each group's share)",
     "type_accuracy": "type accuracy (most probable type, of tumor slices)",
     "coverage": "coverage (verdict tumor or no tumor)",
+    "found_at_99_cleared": "found at 99 % cleared (tumor slices over that threshold)",
+    "found_at_95_cleared": "found at 95 % cleared (tumor slices over that threshold)",
+    "series_with_alarm_at_99_cleared": "series with an alarm at 99 % cleared (tumor-free)",
+    "series_with_alarm_at_95_cleared": "series with an alarm at 95 % cleared (tumor-free)",
     "level_matched_auc": "level-matched AUC",
     "within_patient_auc": "within-patient AUC",
     "within_patient_auc_of_position": "…of position alone",
@@ -94,15 +104,31 @@ def print_evaluation(console: Console, evaluation: Evaluation) -> None:
     parts = [part for part in evaluation.parts if part.by]
     for table in _tabulate_parts(parts, console.width):
         console.print(table)
+    of_series = list_head_parts(parts)
+    if of_series:
+        console.print(make_table("Whole series, part by part", PART_COLUMNS, of_series))
     for words in list_notes(evaluation):
         console.print(Text(words))
     console.print(Text(RESEARCH_USE))
 
 
-def print_estimates(console: Console, title: str, estimates: Iterable[Estimate]) -> None:
-    """Print figures with interval, number and groups, one a line."""
+def print_estimates(
+    console: Console,
+    title: str,
+    estimates: Iterable[Estimate],
+    words: Mapping[str, str] | None = None,
+) -> None:
+    """Print figures with interval, number and groups, one a line.
+
+    Args:
+        console: where to.
+        title: of the table.
+        estimates: the figures.
+        words: names of figures as people read them, where they are others than those of slices.
+    """
     rows = [
-        (_name_with_remark(one), *_show(one), f"{one.n:,}", f"{one.groups:,}") for one in estimates
+        (_name_with_remark(one, words or {}), *_show(one), f"{one.n:,}", f"{one.groups:,}")
+        for one in estimates
     ]
     if rows:
         table = make_table(title, ("figure", "value", "95 % interval", "n", "groups"), rows)
@@ -111,9 +137,9 @@ def print_estimates(console: Console, title: str, estimates: Iterable[Estimate])
         console.print(table)
 
 
-def _name_with_remark(one: Estimate) -> str:
+def _name_with_remark(one: Estimate, words: Mapping[str, str]) -> str:
     """What a figure counts, and what to know of it, below its name: words there have the room."""
-    name, _, counts = name_figure(one.name).partition(" (")
+    name, _, counts = words.get(one.name, name_figure(one.name)).partition(" (")
     below = "; ".join(filter(None, (counts.removesuffix(")"), remark_on(one))))
     return f"{name}\n  {below}" if below else name
 
@@ -169,6 +195,8 @@ def _print_whole(console: Console, evaluation: Evaluation, part: Part) -> None:
     )
     # What one label cannot tell is said once, in a note.
     print_estimates(console, title, [one for one in part.estimates if one.value is not None])
+    for title, estimates in list_head_tables(part):
+        print_estimates(console, title, estimates, HEAD_WORDS)
     for table in (tabulate_confusion(part), _tabulate_reliability(part)):
         if table is not None:
             console.print(table)
@@ -296,6 +324,8 @@ def list_notes(evaluation: Evaluation) -> Iterator[str]:
     if evaluation.left_out:
         counts = "; ".join(f"{why}: {n:,}" for why, n in evaluation.left_out.items())
         yield f"Left out of every figure: {counts}"
+    if evaluation.heads:
+        yield f"Whole series and studies: {evaluation.heads}"
     lacking = [part.note for part in evaluation.parts if not part.by and part.estimates]
     yield from (f"Note: {note}" for note in dict.fromkeys([*evaluation.notes, *lacking]) if note)
 

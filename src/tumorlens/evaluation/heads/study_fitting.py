@@ -1,0 +1,229 @@
+"""A `StudyModel` fitted on held-out scores, and series judged with numbers fitted on others.
+
+No series speaks for numbers that it was fitted on: thresholds and the terms of the study are chosen
+on probabilities that come from fits on other patients, and whatever is reported comes from fits on
+other folds (hospitals, where the scores have such folds) or other patients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorlens.errors import DataError
+from tumorlens.evaluation.assessment import drop_unfit
+from tumorlens.evaluation.calibration import choose_thresholds
+from tumorlens.evaluation.heads.series_cases import (
+    LabelledSeries,
+    list_series,
+    list_studies,
+    score_series,
+    score_studies,
+    weigh_series,
+)
+from tumorlens.evaluation.scores import Judged, Scores, join_scores
+from tumorlens.model.card import OperatingPoint
+from tumorlens.studies.fitting import fit_series_terms, fit_study_terms
+from tumorlens.studies.profile import FEATURES
+from tumorlens.studies.series_judging import to_logit
+from tumorlens.studies.study_model import OTHER, StudyModel
+
+__all__ = [
+    "LEAST_GROUPS",
+    "check_enough_series",
+    "fit_study_model",
+    "judge_crosswise",
+    "judge_heads",
+    "list_fit_series",
+]
+
+LEAST_GROUPS = 10
+"""Patients with, and patients without a tumor, that a fit needs at least."""
+FOLDS = 5
+CONFIDENT = 0.95
+"""A series is cleared below the threshold of this sensitivity and called from that of this
+specificity on (5 alarms per 100 series), or of less where too many would get no answer."""
+_OPEN = OperatingPoint(low=0.5, middle=0.5, high=0.5)
+
+
+def list_fit_series(scores: Scores) -> list[LabelledSeries]:
+    """The series of a table that have a label and a judged slice; unfit rows are left out."""
+    return [one for one in list_series(_drop(scores)) if one.row.label and one.is_judged]
+
+
+def fit_study_model(
+    series: Sequence[LabelledSeries],
+    *,
+    slice_middle: float,
+    data: str,
+    features: Sequence[str] = FEATURES,
+    seed: int = 0,
+) -> StudyModel:
+    """Fit all numbers.
+
+    Args:
+        series: labelled, held out from the training of the network.
+        slice_middle: threshold on the tumor probability of a slice, from which its tissue counts
+            as suspicious.
+        data: name of the set, for the record.
+        features: which to weigh.
+        seed: of the lot that deals patients to folds.
+
+    Raises:
+        DataError: too few patients; gives the number that would do.
+    """
+    check_enough_series(series, data)
+    level = float(to_logit(slice_middle))
+    honest = _weigh_crosswise(series, level, features, seed)
+    return _assemble(series, honest, level, features, data)
+
+
+def judge_crosswise(scores: Scores, *, features: Sequence[str] = FEATURES) -> Judged:
+    """Series and studies of a table, each judged with numbers fitted on other folds or patients.
+
+    Raises:
+        DataError: too few patients in the rest of a fold.
+    """
+    series = [one for one in list_series(_drop(scores)) if one.is_judged]
+    check_enough_series([one for one in series if one.row.label], scores.name)
+    middle = float(np.median(scores.thresholds[:, 1]))
+    fold, how = _deal_folds(series)
+    of_series, of_studies = [], []
+    for name in sorted(set(fold)):
+        held = [one for one, mine in zip(series, fold, strict=True) if mine == name]
+        rest = _leave_out(series, held)
+        model = fit_study_model(rest, slice_middle=middle, data=scores.name, features=features)
+        logits = weigh_series(held, model)
+        of_series.append(score_series(held, logits, model.series_points["balanced"], scores.name))
+        point = model.study_points["balanced"]
+        of_studies.append(score_studies(held, logits, model.study, point, scores.name))
+    return Judged(join_scores(of_series), join_scores(of_studies), how)
+
+
+def judge_heads(scores: Scores, model: StudyModel | None) -> Judged | str:
+    """Series and studies of a table, or why they cannot be judged, in a sentence.
+
+    Args:
+        scores: of slices.
+        model: numbers of the model file that gave the scores; without them, numbers are fitted
+            crosswise, as far as there are enough patients.
+    """
+    series = [one for one in list_series(_drop(scores)) if one.is_judged]
+    if not series:
+        return ""
+    if model is None:
+        try:
+            return judge_crosswise(scores)
+        except DataError as error:
+            return str(error)
+    logits = weigh_series(series, model)
+    return Judged(
+        score_series(series, logits, model.series_points["balanced"], scores.name),
+        score_studies(series, logits, model.study, model.study_points["balanced"], scores.name),
+        f"judged with the numbers of the model file, fitted on {model.fitted_on}",
+    )
+
+
+def check_enough_series(series: Sequence[LabelledSeries], name: str) -> None:
+    """Refuse a fit on too few patients.
+
+    Raises:
+        DataError: gives the number that would do.
+    """
+    for label in ("tumor", "no_tumor"):
+        have = len(_name_patients(series, label))
+        if have < LEAST_GROUPS:
+            raise DataError(
+                f"{name}: too few series to fit numbers for series and studies: {have} patients "
+                f"with series labelled {label}; expected at least {LEAST_GROUPS}, with five slices "
+                "or more each, a group (the patient) and a sequence"
+            )
+
+
+def _drop(scores: Scores) -> Scores:
+    """Without CT and doubtful rows, but with slices of small lesions: a series has them."""
+    return drop_unfit(scores, small_lesions=False)[0]
+
+
+def _name_patients(series: Sequence[LabelledSeries], label: str) -> set[str]:
+    return {one.row.group_key for one in series if one.row.label == label}
+
+
+def _leave_out(
+    series: Sequence[LabelledSeries], held: Sequence[LabelledSeries]
+) -> list[LabelledSeries]:
+    """Labelled series of other patients than the held ones."""
+    theirs = {one.row.group_key for one in held}
+    return [one for one in series if one.row.label and one.row.group_key not in theirs]
+
+
+def _deal_folds(series: Sequence[LabelledSeries]) -> tuple[list[str], str]:
+    """The fold of each series, and how the folds were made.
+
+    The folds of the scores serve where the rest of each holds enough patients of both labels.
+    """
+    given = [one.fold for one in series]
+    if len(set(given)) > 1 and all(
+        min(
+            len(_name_patients([s for s, f in zip(series, given, strict=True) if f != one], label))
+            for label in ("tumor", "no_tumor")
+        )
+        >= LEAST_GROUPS
+        for one in set(given)
+    ):
+        return given, f"judged with numbers fitted on the other {len(set(given)) - 1} folds"
+    groups = sorted({one.row.group_key for one in series})
+    lot = np.random.default_rng(0).permutation(len(groups)) % FOLDS
+    dealt = {group: str(number) for group, number in zip(groups, lot.tolist(), strict=True)}
+    return [dealt[one.row.group_key] for one in series], (
+        "judged with numbers fitted on other patients"
+    )
+
+
+def _weigh_crosswise(
+    series: Sequence[LabelledSeries], level: float, features: Sequence[str], seed: int
+) -> npt.NDArray[np.float64]:
+    """(n,) log-odds of each series from terms fitted on other patients."""
+    cases = [one.to_case(level) for one in series]
+    groups = sorted({case.group for case in cases})
+    lot = np.random.default_rng(seed).permutation(len(groups)) % FOLDS
+    dealt = dict(zip(groups, lot.tolist(), strict=True))
+    fold = np.array([dealt[case.group] for case in cases])
+    logits = np.zeros(len(cases))
+    for one in range(FOLDS):
+        rest = [case for case, mine in zip(cases, fold, strict=True) if mine != one]
+        terms = fit_series_terms(rest, features)
+        for index in np.flatnonzero(fold == one):
+            case = cases[index]
+            logits[index] = terms.get(case.sequence, terms[OTHER]).add_up(case.features)
+    return logits
+
+
+def _choose(scores: Scores) -> OperatingPoint:
+    return choose_thresholds(scores, confident=CONFIDENT).point
+
+
+def _assemble(
+    series: Sequence[LabelledSeries],
+    honest: npt.NDArray[np.float64],
+    level: float,
+    features: Sequence[str],
+    data: str,
+) -> StudyModel:
+    """The final terms, fitted on all series; thresholds and study terms on honest log-odds."""
+    terms = fit_study_terms(list_studies(series, honest))
+    studies = score_studies(series, honest, terms, _OPEN, data)
+    patients = [len(_name_patients(series, label)) for label in ("tumor", "no_tumor")]
+    return StudyModel(
+        slice_logit=level,
+        series=fit_series_terms([one.to_case(level) for one in series], features),
+        study=terms,
+        series_points={"balanced": _choose(score_series(series, honest, _OPEN, data))},
+        study_points={"balanced": _choose(studies)},
+        fitted_on=(
+            f"{data}: {len(series)} series, {len(studies)} studies, {patients[0]} patients with "
+            f"and {patients[1]} without a tumor"
+        ),
+    )
