@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import nibabel as nib
 import numpy as np
 import pytest
 
+from tumorlens.errors import InputError
 from tumorlens.finding import SliceInfo
-from tumorlens.imaging.contrast import choose_evenly, measure_contrast, typical_contrast
+from tumorlens.imaging.contrast import (
+    choose_evenly,
+    measure_contrast,
+    share_contrast,
+    typical_contrast,
+)
 from tumorlens.imaging.preprocess import PreprocessSpec, prepare
+from tumorlens.imaging.readers import read_slices
 from tumorlens.imaging.slices import Slice
 
 SECOND = PreprocessSpec(version=2, size=64)
@@ -64,3 +72,29 @@ def test_the_unit_of_the_values_does_not_matter(scale):
     typical = measure_contrast([make_disc(400, scale)])
     beside = prepare(replace(make_disc(100, scale), contrast=typical), SECOND)
     assert beside.image.max() == pytest.approx(0.25, rel=1e-5)
+
+
+def test_slices_of_a_series_are_told_what_is_typical_of_it():
+    slices = [make_disc(brightness) for brightness in (400, 400, 400, 100)]
+    bad = InputError("x", "is bad", "mend it")
+    told = list(share_contrast([slices[0], bad, *slices[1:]]))
+    assert told[1] is bad
+    assert [one.contrast for one in told if isinstance(one, Slice)] == [pytest.approx(400)] * 4
+
+
+def test_a_slice_alone_is_no_series():
+    assert [one.contrast for one in share_contrast([make_disc(400)])] == [None]
+
+
+@pytest.mark.parametrize("axis", [0, 2], ids=["sagittal", "axial"])
+def test_a_volume_is_read_with_what_is_typical_of_it(tmp_path, axis):
+    volume = np.zeros((64, 64, 20), np.float32)
+    volume[8:56, 8:56] = 100
+    volume[..., 3:] *= 4
+    volume = np.moveaxis(volume, 2, axis)
+    path = tmp_path / "volume.nii"
+    nib.save(nib.Nifti1Image(volume, np.eye(4)), path)
+    slices = list(read_slices(path))
+    assert len(slices) > 10
+    assert len({one.contrast for one in slices}) == 1
+    assert slices[0].contrast == pytest.approx(400, rel=0.01)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from tumorlens.errors import InputError
 from tumorlens.finding import SliceInfo
+from tumorlens.imaging.contrast import share_contrast
 from tumorlens.imaging.limits import Limits
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.voxels import clean_pixels, to_luminance
@@ -46,6 +47,12 @@ def read_array(array: Array, limits: Limits) -> Iterator[Slice | InputError]:
     _check_planes(array, planes, limits)
     doubts = _doubt(array)
     plane = "axial" if planes.ndim == 3 else None
+    yield from share_contrast(_cut(planes, array, doubts, plane))
+
+
+def _cut(
+    planes: Array, array: Array, doubts: tuple[str, ...], plane: str | None
+) -> Iterator[Slice | InputError]:
     for frame, values in enumerate(planes[np.newaxis] if planes.ndim == 2 else planes):
         try:
             pixels, notes = clean_pixels(values, _NAME)

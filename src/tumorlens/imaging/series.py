@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.errors import InputError
+from tumorlens.finding import SliceInfo
+from tumorlens.imaging.contrast import choose_evenly, measure_contrast, share_contrast
 from tumorlens.imaging.geometry import THICK, Arranged, Grid, arrange, choose_axis
 from tumorlens.imaging.limits import Limits
 from tumorlens.imaging.slices import Slice
@@ -105,7 +107,7 @@ def cut_series(
     first = list(islice(stream, 2))
     whole = chain(first, stream)
     if not _is_thin(first):
-        yield from map(_bare, whole)
+        yield from share_contrast(map(_bare, whole))
     elif _volume_bytes(first, count) > limits.memory_bytes:
         yield from (_bare(item, _TOO_LARGE) for item in whole)
     else:
@@ -142,6 +144,7 @@ def _turn(
         if arranged.plane != before:
             notes[f"cut anew as {arranged.plane} slices, from {len(stack)} {before} ones"] = None
         window = _share_window(stack, arranged)
+        contrast = _share_contrast(arranged)
         for index, pixels in enumerate(arranged.slices):
             info = replace(
                 stack[0].slice.info,
@@ -154,8 +157,13 @@ def _turn(
                 window=window,
                 notes=tuple(notes),
             )
-            yield Slice(np.ascontiguousarray(pixels), info)
+            yield Slice(np.ascontiguousarray(pixels), info, contrast)
             frame += 1
+
+
+def _share_contrast(arranged: Arranged) -> float | None:
+    chosen = (arranged.slices[place] for place in choose_evenly(len(arranged.slices)))
+    return measure_contrast(Slice(np.ascontiguousarray(one), SliceInfo("")) for one in chosen)
 
 
 def _share_window(stack: list[Placed], arranged: Arranged) -> tuple[float, float] | None:

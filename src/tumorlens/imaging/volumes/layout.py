@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
@@ -16,7 +17,8 @@ import numpy.typing as npt
 
 from tumorlens.errors import InputError
 from tumorlens.finding import SliceInfo
-from tumorlens.imaging.geometry import arrange, choose_axis
+from tumorlens.imaging.contrast import choose_evenly, measure_contrast
+from tumorlens.imaging.geometry import Arranged, arrange, choose_axis
 from tumorlens.imaging.limits import Limits
 from tumorlens.imaging.refusal import refuse
 from tumorlens.imaging.slices import Slice
@@ -142,6 +144,7 @@ def cut_volume(
     notes = space.notes + layout.notes
     if space.used and space.grid.spacing[through] < 0.999 * space.grid.spacing.max():
         notes = (*notes, f"cut anew as {arranged.plane} slices, not across its widest spacing")
+    contrast = _measure_contrast(arranged, layout)
     for number, values in enumerate(arranged.slices):
         info = SliceInfo(
             path=path,
@@ -159,7 +162,17 @@ def cut_volume(
         except InputError as error:
             yield error
         else:
-            yield Slice(pixels, replace(info, notes=notes + mended))
+            yield Slice(pixels, replace(info, notes=notes + mended), contrast)
+
+
+def _measure_contrast(arranged: Arranged, layout: Layout) -> float | None:
+    """What is typical of the volume; None for a slice alone."""
+    places = choose_evenly(len(arranged.slices))
+    sample = []
+    for values in (arranged.slices[place] for place in places):
+        with suppress(InputError):  # a slice without a finite value
+            sample.append(Slice(clean_pixels(_scale(values, layout), "")[0], SliceInfo("")))
+    return measure_contrast(sample) if len(places) > 1 else None
 
 
 def _check_length(stream: Bytes, layout: Layout, path: str) -> None:
