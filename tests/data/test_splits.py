@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
 from tumorlens.data.balance import deal_groups
-from tumorlens.data.rows import Manifest, Row
+from tumorlens.data.rows import LABELS, Manifest, Row
 from tumorlens.data.splits import fold_manifest, hold_out_groups, leave_out, split_manifest
 from tumorlens.errors import DataError, UsageError
 
@@ -227,3 +227,45 @@ def test_a_set_stands_for_all_its_sources():
         leave_out(manifest, ["elsewhere"])
     with pytest.raises(DataError, match="nothing is left"):
         leave_out(manifest, ["nickparvar", "a"])
+
+
+# By whole sources
+
+
+def make_hospitals():
+    """Six sources, two of which share a patient; each label stands in four of them."""
+    rows = []
+    for number in range(6):
+        labels = ("tumor",) if number % 3 == 0 else ("no_tumor",) if number % 3 == 1 else LABELS
+        for label in labels:
+            for patient in range(4):
+                group = "shared" if number in (0, 1) and patient == 0 else f"h{number}p{patient}"
+                path = Path(f"/d/{number}-{label}-{patient}.png")
+                rows.append(Row(path, source=f"h{number}", group=f"{label}{group}", label=label))
+    rows.append(Row(Path("/d/copy.png"), source="h2", group="tumorshared", label="tumor"))
+    return Manifest(tuple(rows), "hospitals", Path("/d"))
+
+
+def test_folds_by_source_part_no_source():
+    parted, _ = split_manifest(make_hospitals(), folds=2, by="source")
+    folds = {}
+    for row in parted.rows:
+        folds.setdefault(row.source, set()).add(row.split)
+    assert all(len(one) == 1 for one in folds.values())
+    assert folds["h0"] == folds["h2"]  # they share a patient
+    for fold in ("0", "1"):
+        assert {row.label for row in parted.rows if row.split == fold} == set(LABELS)
+
+
+def test_more_folds_than_sources_are_refused():
+    with pytest.raises(DataError, match=r"5 sources cannot be split into 6 parts .* add hospitals"):
+        split_manifest(make_hospitals(), folds=6, by="source")
+
+
+def test_folds_that_a_manifest_names_stand_before_folds_by_source():
+    named = make_hospitals()
+    rows = (replace(row, split=str(int(row.source[1]) > 2)) for row in named.rows)
+    named = named.with_rows(replace(row, split=str(int(row.split == "True"))) for row in rows)
+    parted, notes = fold_manifest(named, folds=2, by="source")
+    assert parted == named
+    assert "kept" in notes[0]

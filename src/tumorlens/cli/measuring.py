@@ -23,6 +23,7 @@ __all__ = [
     "choose_data",
     "choosing_options",
     "fill_pointing",
+    "folds_by_option",
     "group_by_twins",
     "groups_option",
     "map_option",
@@ -60,6 +61,16 @@ def twins_option(command: words.Command) -> words.Command:
         "--twins/--no-twins",
         default=None,
         help="Join copies of one picture into one group.  [default: where a group is missing]",
+    )(command)
+
+
+def folds_by_option(command: words.Command) -> words.Command:
+    return click.option(
+        "--folds-by",
+        type=click.Choice(["group", "source"]),
+        default="group",
+        show_default=True,
+        help="What a fold keeps whole: groups, or sources, so that each is a new hospital.",
     )(command)
 
 

@@ -12,6 +12,7 @@ from click.core import ParameterSource
 
 from tumorlens.cli import words
 from tumorlens.cli.measuring import (
+    folds_by_option,
     group_by_twins,
     groups_option,
     map_option,
@@ -30,6 +31,7 @@ __all__ = ["command"]
 @click.command(short_help="Split labelled slices by patient.")
 @words.data_arguments
 @click.option("--folds", type=click.IntRange(min=2), metavar="K", help="K folds, named 0 to K-1.")
+@folds_by_option
 @click.option(
     "--fractions",
     type=click.FloatRange(0, 1),
@@ -90,6 +92,7 @@ def command(
         folds=options["folds"],
         fractions=options["fractions"],
         seed=options["seed"],
+        by=options["folds_by"],
     )
     parted.write(output, overwrite=overwrite)
     for line in _summary(parted):

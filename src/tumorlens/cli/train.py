@@ -11,6 +11,7 @@ import click
 
 from tumorlens.cli import words
 from tumorlens.cli.measuring import (
+    folds_by_option,
     group_by_twins,
     groups_option,
     map_option,
@@ -22,6 +23,7 @@ from tumorlens.writing import check_results, write_text
 
 if TYPE_CHECKING:
     from tumorlens.data.rows import Manifest
+    from tumorlens.data.splits import By
     from tumorlens.evaluation.assessment import Evaluation
     from tumorlens.evaluation.scores import Scores
     from tumorlens.training.run import Job
@@ -59,6 +61,7 @@ __all__ = ["command"]
 @click.option(
     "--folds", type=click.IntRange(min=2), help="Train K times, each on all but one fold."
 )
+@folds_by_option
 @map_option
 @twins_option
 @groups_option
@@ -105,7 +108,7 @@ def command(
         raise UsageError("--folds and --leave-out contradict each other; give one of them")
     check_results((report, run_log))
     job = _make_job(data, output, voice, options)
-    ended = _train_folds(job, folds) if folds else _train_once(job, voice)
+    ended = _train_folds(job, folds, options["folds_by"]) if folds else _train_once(job, voice)
     scores = ended.scores
     if report is not None:
         _write_page(report, ctx, job, ended)
@@ -180,10 +183,10 @@ class _Ended:
     copies: int = 0
 
 
-def _train_folds(job: Job, folds: int) -> _Ended:
+def _train_folds(job: Job, folds: int, by: By) -> _Ended:
     from tumorlens.training.folds import train_folds
 
-    scores = train_folds(job, folds)
+    scores = train_folds(job, folds, by)
     runs = {f"fold {name}": job.folder / f"fold-{name}" for name in sorted(set(scores.fold))}
     return _Ended(scores, _show(job, scores, copies=0), runs)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,7 @@ from tumorlens.optional import load
 
 __all__ = [
     "PARTS",
+    "By",
     "fold_manifest",
     "hold_out_groups",
     "hold_out_pictures",
@@ -26,6 +29,8 @@ __all__ = [
 PARTS = ("train", "validation", "test")
 """The parts of a split by fractions, in their order."""
 
+By = Literal["group", "source"]
+
 _UNEVEN = 0.05  # difference between a part's share of a kind and the wanted one that is told
 
 
@@ -35,52 +40,78 @@ def split_manifest(
     folds: int | None = None,
     fractions: Sequence[float] = (0.7, 0.15, 0.15),
     seed: int = 0,
+    by: By = "group",
 ) -> tuple[Manifest, list[str]]:
-    """Split by groups into train, validation and test, or into K folds.
+    """Split by groups, or by whole sources, into train, validation and test, or into K folds.
 
     Every kind of slice (source, sequence, class) is spread over the parts as evenly as whole
     groups allow. The same seed and rows give the same split.
+
+    By sources, a part is a hospital that no other part knows: sources that share a group stay
+    together, and tumors, slices without tumor and sequences are spread as evenly as they allow.
 
     Args:
         manifest: one set, or several merged; its old splits are replaced.
         folds: K >= 2, in place of ``fractions``; the splits are then ``0`` to ``K - 1``.
         fractions: of train, validation and test, sum 1; a part of 0 stays empty.
         seed: settles ties between groups.
+        by: ``group``, or ``source`` for whole sources.
 
     Returns:
         The manifest with its splits, and notes: in a sentence each, where balance gave way.
 
     Raises:
         UsageError: fewer than two folds, or fractions that do not add up to 1.
-        DataError: fewer groups than parts.
+        DataError: fewer groups, or sources, than parts.
     """
     groups = {key: number for number, key in enumerate(manifest.groups)}
+    if by == "source":
+        groups = _join_sources(manifest.rows)
+    units = len(set(groups.values()))
     if folds is not None:  # before a list of them is made
-        _require_groups(manifest, len(groups), folds, f"0 to {folds - 1}")
+        _require_groups(manifest, units, folds, f"0 to {folds - 1}", by)
     names, shares = _parts(folds, fractions)
-    _require_groups(manifest, len(groups), len(names), ", ".join(names))
-    kinds, counts = _count(manifest.rows, groups)
+    _require_groups(manifest, units, len(names), ", ".join(names), by)
+    kinds, counts = _count(manifest.rows, groups, by)
     dealt = deal_groups(counts, shares, seed)
     rows = (replace(row, split=names[dealt[groups[row.group_key]]]) for row in manifest.rows)
     return manifest.with_rows(rows), _tell_uneven(kinds, counts, dealt, names, shares)
 
 
-def _require_groups(manifest: Manifest, groups: int, parts: int, names: str) -> None:
+def _require_groups(manifest: Manifest, groups: int, parts: int, names: str, by: By) -> None:
     if groups < parts:
-        what = "1 group" if groups == 1 else f"{groups} groups"
+        what = f"1 {by}" if groups == 1 else f"{groups} {by}s"
+        more = "patients" if by == "group" else "hospitals"
         raise DataError(
             f"{manifest.name}: {what} cannot be split into {parts} parts ({names}); expected at "
-            "least one group a part: ask for fewer parts or add patients"
+            f"least one {by} a part: ask for fewer parts or add {more}"
         )
 
 
-def fold_manifest(manifest: Manifest, *, folds: int, seed: int = 0) -> tuple[Manifest, list[str]]:
-    """The folds that a manifest names itself, or else K folds by groups as `split_manifest` deals.
+def _join_sources(rows: Sequence[Row]) -> dict[str, int]:
+    """Group -> number of its source; sources that share a group have one number."""
+    sources: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        sources[row.group_key].add(row.source)
+    joined = {source: source for source in sorted({row.source for row in rows})}
+    for shared in sources.values():
+        old = {joined[source] for source in shared}
+        first = min(old)
+        joined = {source: first if name in old else name for source, name in joined.items()}
+    numbers = {name: number for number, name in enumerate(sorted(set(joined.values())))}
+    return {group: numbers[joined[min(shared)]] for group, shared in sources.items()}
+
+
+def fold_manifest(
+    manifest: Manifest, *, folds: int, seed: int = 0, by: By = "group"
+) -> tuple[Manifest, list[str]]:
+    """The folds that a manifest names itself, or else K folds as `split_manifest` deals.
 
     Args:
         manifest: its own folds are kept if every row's split is a fold number.
         folds: K >= 2; the manifest's own must be ``0`` to ``K - 1``.
         seed: settles ties between groups.
+        by: ``group``, or ``source`` for hospital folds.
 
     Returns:
         The manifest with its folds, and notes: in a sentence each.
@@ -94,7 +125,7 @@ def fold_manifest(manifest: Manifest, *, folds: int, seed: int = 0) -> tuple[Man
     if 0 < named == len(manifest):
         _check_folds(manifest, folds)
         return manifest, ["the folds of the column split are kept"]
-    parted, notes = split_manifest(manifest, folds=folds, seed=seed)
+    parted, notes = split_manifest(manifest, folds=folds, seed=seed, by=by)
     if named:
         told = f"{named} of {len(manifest)} rows name a fold in the column split; dealt anew"
         notes = [told, *notes]
@@ -140,13 +171,13 @@ def _parts(
 
 
 def _count(
-    rows: Sequence[Row], groups: Mapping[str, int]
+    rows: Sequence[Row], groups: Mapping[str, int], by: By = "group"
 ) -> tuple[list[str], npt.NDArray[np.int64]]:
-    """The kinds of slices, and (G, S) how many of each every group holds."""
-    kind_of = [_kind(row) for row in rows]
+    """The kinds of slices, and (G, S) how many of each every group, or source, holds."""
+    kind_of = [_kind(row) if by == "group" else _kind_anywhere(row) for row in rows]
     kinds = sorted(set(kind_of))
     numbers = {kind: number for number, kind in enumerate(kinds)}
-    counts = np.zeros((len(groups), len(kinds)), np.int64)
+    counts = np.zeros((len(set(groups.values())), len(kinds)), np.int64)
     for row, kind in zip(rows, kind_of, strict=True):
         counts[groups[row.group_key], numbers[kind]] += 1
     return kinds, counts
@@ -154,6 +185,11 @@ def _count(
 
 def _kind(row: Row) -> str:
     return " ".join(filter(None, (row.source, row.sequence, row.class_name or "unlabelled")))
+
+
+def _kind_anywhere(row: Row) -> str:
+    """Where whole sources are dealt, a kind is the same in all of them."""
+    return " ".join(filter(None, (row.sequence, row.label or "unlabelled")))
 
 
 def _tell_uneven(

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from tumorlens.data.rows import Manifest
-from tumorlens.data.splits import fold_manifest
+from tumorlens.data.splits import By, fold_manifest
 from tumorlens.evaluation.score_files import read_scores, write_scores
 from tumorlens.evaluation.scores import Scores, as_text, join_scores
 from tumorlens.training.recipe import Recipe
@@ -18,7 +18,7 @@ from tumorlens.training.run import Job, open_run, train_model
 __all__ = ["train_folds"]
 
 
-def train_folds(job: Job, folds: int) -> Scores:
+def train_folds(job: Job, folds: int, by: By = "group") -> Scores:
     """Train on all folds but one, K times; score each fold with the model that never saw it.
 
     Each fold has a run's folder of its own. ``scores.csv`` holds the scores of all folds that have
@@ -27,11 +27,13 @@ def train_folds(job: Job, folds: int) -> Scores:
     Args:
         job: its folder holds the folds' folders.
         folds: K.
+        by: ``group``, or ``source`` for hospital folds: each is scored by a model that saw no
+            slice of its sources.
 
     Returns:
         Held-out scores of every row, with the fold that held it out.
     """
-    parted, notes = fold_manifest(job.manifest, folds=folds, seed=job.recipe.seed)
+    parted, notes = fold_manifest(job.manifest, folds=folds, seed=job.recipe.seed, by=by)
     for note in notes:
         job.notice(note)
     job.folder.mkdir(parents=True, exist_ok=True)
