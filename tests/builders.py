@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import struct
 import warnings
@@ -80,6 +81,119 @@ def write_nifti(
     image = (kind or nib.Nifti1Image)(np.ascontiguousarray(volume), affine)
     nib.save(image, path)
     return path
+
+
+def write_nrrd(
+    path: Path,
+    volume: Array,
+    lps: npt.NDArray[np.float64] | None = None,
+    *,
+    encoding: str = "raw",
+    data: str = "",
+    lines: Sequence[str] = (),
+    without: Sequence[str] = (),
+    zipped: bytes | None = None,
+) -> Path:
+    """An NRRD file, as 3D Slicer writes it.
+
+    Args:
+        path: of the file, or of the header where ``data`` names another one for the voxels.
+        volume: any axes; the affine is that of the last three.
+        lps: (4, 4).
+        encoding: raw, gzip or bzip2.
+        data: what the header says under ``data file``; written beside it, by its base name.
+        lines: fields that replace those of their name, or come beside them.
+        without: names of fields to leave out.
+        zipped: bytes of the voxels instead of those that would be right.
+    """
+    affine = np.eye(4) if lps is None else lps
+    vectors = ["none"] * (volume.ndim - 3) + [_vector(affine[:3, axis]) for axis in range(3)]
+    fields = {
+        "type": str(volume.dtype.newbyteorder("=")).replace("float32", "float"),
+        "dimension": volume.ndim,
+        "space": "left-posterior-superior",
+        "sizes": " ".join(map(str, volume.shape)),
+        "space directions": " ".join(vectors),
+        "kinds": " ".join(["list"] * (volume.ndim - 3) + ["domain"] * 3),
+        "endian": "big" if volume.dtype.byteorder == ">" else "little",
+        "encoding": encoding,
+        "space origin": _vector(affine[:3, 3]),
+        "data file": data,
+    }
+    text = {name: f"{name}: {value}" for name, value in fields.items() if value != ""}
+    text |= {line.partition(":")[0]: line for line in lines}
+    kept = [line for name, line in text.items() if name not in without]
+    head = "\n".join(["NRRD0005", "# made for a test", *kept]).encode() + b"\n\n"
+    pack = {"gzip": gzip.compress, "bzip2": bz2.compress}.get(encoding, bytes)
+    body = pack(volume.tobytes(order="F")) if zipped is None else zipped
+    if data:
+        (path.parent / data).write_bytes(body)
+        body = b""
+    path.write_bytes(head + body)
+    return path
+
+
+def write_metaimage(
+    path: Path,
+    volume: Array,
+    lps: npt.NDArray[np.float64] | None = None,
+    *,
+    zipped: bool = False,
+    data: str = "LOCAL",
+    fields: dict[str, Any] | None = None,
+    body: bytes | None = None,
+) -> Path:
+    """A MetaImage file, as ITK writes it.
+
+    Args:
+        path: of the file, or of the header where ``data`` names another one for the voxels.
+        volume: 3-D, or with more axes behind.
+        lps: (4, 4).
+        zipped: whether the voxels are compressed.
+        data: what the header says in ``ElementDataFile``; written beside it.
+        fields: that replace others of their name, or leave them out where None.
+        body: bytes of the voxels instead of those that would be right.
+    """
+    affine = np.eye(4) if lps is None else lps
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    matrix, more = np.eye(volume.ndim), [1.0] * (volume.ndim - 3)
+    matrix[:3, :3] = (affine[:3, :3] / spacing).T
+    types = {"u1": "UCHAR", "i1": "CHAR", "i2": "SHORT", "u2": "USHORT", "f4": "FLOAT"}
+    packed = zlib.compress(volume.tobytes(order="F")) if zipped else volume.tobytes(order="F")
+    text = {
+        "ObjectType": "Image",
+        "NDims": volume.ndim,
+        "BinaryData": "True",
+        "BinaryDataByteOrderMSB": volume.dtype.byteorder == ">",
+        "CompressedData": zipped,
+        "TransformMatrix": " ".join(map(str, matrix.ravel().tolist())),
+        "Offset": " ".join(map(str, [*affine[:3, 3].tolist(), *([0.0] * len(more))])),
+        "CenterOfRotation": " ".join(["0"] * volume.ndim),
+        "AnatomicalOrientation": "RAI",
+        "ElementSpacing": " ".join(map(str, [*spacing.tolist(), *more])),
+        "DimSize": " ".join(map(str, volume.shape)),
+        "ElementType": f"MET_{types.get(volume.dtype.str[1:], 'DOUBLE')}",
+        **(fields or {}),
+        "ElementDataFile": data,
+    }
+    head = "".join(f"{name} = {value}\n" for name, value in text.items() if value is not None)
+    body = packed if body is None else body
+    if data != "LOCAL":
+        (path.parent / data).write_bytes(body)
+        body = b""
+    path.write_bytes(head.encode() + body)
+    return path
+
+
+def write_mgh(path: Path, volume: Array, lps: npt.NDArray[np.float64] | None = None) -> Path:
+    """A file of FreeSurfer's; ``.mgz`` is zipped."""
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ (np.eye(4) if lps is None else lps)
+    nib.save(nib.MGHImage(np.ascontiguousarray(volume), affine), path)
+    return path
+
+
+def _vector(values: npt.NDArray[np.float64]) -> str:
+    return f"({','.join(map(repr, values.tolist()))})"
 
 
 def make_dataset(pixels: Array, **elements: Any) -> Dataset:

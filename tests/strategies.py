@@ -15,6 +15,9 @@ MAGICS = {
     "bare dicom": b"\x08\x00\x05\x00CS",
     "nifti": (348).to_bytes(4, "little") + bytes(340) + b"n+1\x00",
     "nifti 2": (540).to_bytes(4, "little") + b"n+2\x00\r\n\x1a\n",
+    "nrrd": b"NRRD0004\n",
+    "metaimage": b"ObjectType = Image\nNDims = 3\n",
+    "mgh": b"".join(value.to_bytes(4) for value in (1, 20, 20, 4, 1, 4, 0)),
     "gzip": b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03",
     "zip": b"PK\x03\x04",
 }

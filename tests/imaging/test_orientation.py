@@ -50,6 +50,42 @@ def test_nifti_axis_orders(tmp_path: Path, spacing, plane, order, signs) -> None
     assert all(one.info.sides_known for one in slices)
 
 
+WRITERS = {
+    "nrrd": builders.write_nrrd,
+    "mha": builders.write_metaimage,
+    "mgz": builders.write_mgh,
+}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.parametrize(("order", "signs"), builders.AXIS_ORDERS)
+def test_axis_orders_of_other_volumes(tmp_path: Path, kind, order, signs) -> None:
+    for spacing, plane in PLANES[:: 1 if kind == "nrrd" else 3]:
+        volume, lps = builders.store_volume(HEAD.astype(np.int16), spacing, order, signs)
+        slices = list(read_slices(WRITERS[kind](tmp_path / f"head.{kind}", volume, lps)))
+        assert find_mark(slices) == EXPECTED[plane]
+        assert {one.info.plane for one in slices} == {plane}
+        assert all(one.info.sides_known for one in slices)
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.parametrize("order", [(2, 1, 0), (1, 2, 0), (0, 2, 1)])
+def test_volumes_agree(tmp_path: Path, kind, order) -> None:
+    volume, lps = builders.store_volume(HEAD.astype(np.int16), THIN, order, (-1, 1, -1))
+    lps[:3, 3] += 7, -30, 12.5
+    tilt = np.radians(12)
+    lps[:3] = [[1, 0, 0], [0, np.cos(tilt), -np.sin(tilt)], [0, np.sin(tilt), np.cos(tilt)]] @ lps[
+        :3
+    ]
+    nifti = read_slices(builders.write_nifti(tmp_path / "head.nii.gz", volume, lps))
+    other = read_slices(WRITERS[kind](tmp_path / f"head.{kind}", volume, lps))
+    for one, same in zip(nifti, other, strict=True):
+        np.testing.assert_array_equal(one.pixels, same.pixels)
+        assert one.info.spacing_mm == pytest.approx(same.info.spacing_mm)
+        assert one.info.position_mm == pytest.approx(same.info.position_mm, abs=1e-3)
+        assert (one.info.frame, one.info.notes) == (same.info.frame, same.info.notes)
+
+
 PLANES = [(THIN, "axial"), (THICK_Z, "axial"), (THICK_Y, "coronal"), (THICK_X, "sagittal")]
 SERIES = [  # scanners stack slices along the wide spacing
     (spacing, plane, order, signs)

@@ -38,6 +38,9 @@ def write_all(folder: Path) -> dict[str, Path]:
         ),
         "dicom": builders.write_dicom(folder / "a.dcm", GREY.astype(np.uint16), **axial),
         "nifti": builders.write_nifti(folder / "a.nii.gz", GREY.T[..., None].astype(np.int16)),
+        "nrrd": builders.write_nrrd(folder / "a.nrrd", GREY.T[..., None], encoding="gzip"),
+        "mha": builders.write_metaimage(folder / "a.mha", GREY.T[..., None], zipped=True),
+        "mgz": builders.write_mgh(folder / "a.mgz", GREY.T[..., None]),
         "zip": builders.write_zip(folder / "a.zip", {"a": folder / "a.dcm"}),
     }
 

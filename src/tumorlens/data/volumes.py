@@ -17,7 +17,10 @@ from tumorlens.imaging.slices import Slice
 
 __all__ = ["describe_broken", "describe_volume", "is_mask"]
 
-_MASK = re.compile(r"[_-](seg|dseg|probseg|mask|roi|lesions?|labels?)\.nii(\.gz)?$", re.IGNORECASE)
+_MASK = re.compile(
+    r"[_-](seg|dseg|probseg|mask|roi|lesions?|labels?)\.(nii(\.gz)?|n(rrd|hdr)|mh[ad]|mg[hz])$",
+    re.IGNORECASE,
+)
 _SUBJECT = re.compile(r"(?<![a-z0-9])sub-[a-z0-9]+", re.IGNORECASE)
 _SEQUENCE_WORD = re.compile(
     r"[_-](flair|t1w?|t2w?|t1c|t1ce|t1gd|ce-[a-z0-9]+_t1w)(?=$|[_-])", re.IGNORECASE

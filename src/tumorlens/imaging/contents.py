@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import stat
 import struct
 import zlib
@@ -19,6 +20,7 @@ __all__ = [
     "DRAWN",
     "DRAWN_BY",
     "HEAD_BYTES",
+    "VOLUMES",
     "Kind",
     "describe",
     "is_drawn",
@@ -27,7 +29,10 @@ __all__ = [
     "sniff",
 ]
 
-Kind = Literal["raster", "dicom", "nifti", "analyze", "zip", "secure"]
+Kind = Literal["raster", "dicom", "nifti", "analyze", "nrrd", "metaimage", "mgh", "zip", "secure"]
+
+VOLUMES: frozenset[Kind] = frozenset({"nifti", "analyze", "nrrd", "metaimage", "mgh"})
+"""Kinds of files that hold volumes, and are opened by `volumes.reading`."""
 
 HEAD_BYTES = 1024
 """Enough to inflate the 348 bytes of a NIfTI header from a gzip stream."""
@@ -46,16 +51,18 @@ _VRS = frozenset(
     b"AE AS AT CS DA DS DT FD FL IS LO LT OB OD OF OL OV OW PN SH SL SQ SS ST SV TM UC UI UL UN UR "
     b"US UT UV".split()
 )
+_METAIMAGE = re.compile(rb"(?:\s*\w+\s*[=:][^\r\n]*\r?\n)*?\s*NDims\s*[=:]\s*\d")
+"""Fields, among them the number of dimensions, which each has and no other text is likely to."""
+
 _FOREIGN = (
     (b"GIF8", "a GIF picture"),
     (b"%PDF", "a PDF document"),
-    (b"\x89HDF", "an HDF5 or MINC 2 file"),
-    (b"CDF\x01", "a netCDF or MINC 1 file"),
+    (b"\x89HDF", "an HDF5 or MINC 2 file (MINC: convert it with mnc2nii)"),
+    (b"CDF\x01", "a netCDF or MINC 1 file (MINC: convert it with mnc2nii)"),
     (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
     (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
     (b"MATRIX7", "an ECAT file"),
     (b"TRACK\0", "a TrackVis file"),
-    (b"NRRD", "an NRRD file"),
     (b"# === DATA DESCRIPTION", "a PAR/REC header"),
     (b"\x1f\x8b", "a gzip file without a NIfTI image"),
     (b"Rar!", "a RAR archive"),
@@ -76,10 +83,7 @@ def sniff(head: bytes) -> Kind | None:
         return "zip"
     if head[:1] == b"\x30" and _ENVELOPED in head[:64]:
         return "secure"
-    header = _inflate(head)
-    if header[128:132] == b"DICM":
-        return None
-    return _sniff_nifti(header) or ("dicom" if _starts_with_element(head) else None)
+    return _sniff_volume(head) or ("dicom" if _starts_with_element(head) else None)
 
 
 def _starts_picture(head: bytes) -> bool:
@@ -162,6 +166,17 @@ def _inflate(head: bytes) -> bytes:
         return b""
 
 
+def _sniff_volume(head: bytes) -> Kind | None:
+    if head.startswith(b"NRRD000"):
+        return "nrrd"
+    if _METAIMAGE.match(head):
+        return "metaimage"
+    header = _inflate(head)
+    if header[128:132] == b"DICM":
+        return None
+    return "mgh" if _is_mgh(header) else _sniff_nifti(header)
+
+
 def _sniff_nifti(header: bytes) -> Kind | None:
     """NIfTI-1 (348 bytes), NIfTI-2 (540 bytes) or, without a magic, Analyze 7.5."""
     if header[344:348] in (b"n+1\0", b"ni1\0") or header[4:8] in (b"n+2\0", b"ni2\0"):
@@ -170,6 +185,14 @@ def _sniff_nifti(header: bytes) -> Kind | None:
         struct.unpack("<i", header[:4]) + struct.unpack(">i", header[:4]) if header[3:] else ()
     )
     return "analyze" if 348 in lengths else None
+
+
+def _is_mgh(header: bytes) -> bool:
+    """FreeSurfer: version 1, a shape, and a type of voxel that there is; all big-endian."""
+    if len(header) < 28 or not header.startswith(b"\0\0\0\1"):
+        return False
+    *shape, kind, _ = struct.unpack(">6i", header[4:28])
+    return min(shape) > 0 and kind in (0, 1, 3, 4, 10)
 
 
 def _starts_with_element(head: bytes) -> bool:

@@ -39,12 +39,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One unit of reading: a picture, a NIfTI file, a DICOM file or a DICOM series.
+    """One unit of reading: a picture, a file of volumes, a DICOM file or a DICOM series.
 
     Attributes:
         path: how the caller named it; for a series, the folder, DICOMDIR or archive it lies in.
         parts: the files to read, in the order of their slices.
-        kind: ``raster``, ``nifti`` or ``dicom``: a guess by name, the reader looks at the content.
+        kind: ``raster``, ``volume`` or ``dicom``: a guess by name, the reader looks at the content.
         named: True if the caller named this very file.
         series_uid: Series Instance UID, for a series that has one.
         any_content: True to read label maps, and what else is no scan, too.
@@ -52,7 +52,7 @@ class Source:
 
     path: str
     parts: tuple[Part, ...]
-    kind: Literal["raster", "nifti", "dicom"]
+    kind: Literal["raster", "volume", "dicom"]
     named: bool = False
     series_uid: str | None = None
     any_content: bool = False

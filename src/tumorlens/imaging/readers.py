@@ -21,6 +21,7 @@ from tumorlens.imaging.arrays import read_array
 from tumorlens.imaging.contents import (
     DRAWN,
     HEAD_BYTES,
+    VOLUMES,
     describe,
     is_drawn,
     is_file,
@@ -39,7 +40,7 @@ from tumorlens.imaging.sources import find_sources, name_file
 __all__ = ["iterate_slices", "read_object", "read_slice", "read_slices"]
 
 Item = Slice | InputError
-_FORMATS = "PNG, JPEG, TIFF, BMP, WebP, DICOM and NIfTI are read"
+_FORMATS = "PNG, JPEG, TIFF, BMP, WebP, DICOM, NIfTI, NRRD, MetaImage and MGH are read"
 
 
 def read_slices(
@@ -164,7 +165,7 @@ def _read_stream(
 ) -> Iterator[Item]:
     head = _peek(stream)
     kind = sniff(head)
-    if kind in ("nifti", "analyze") or _is_half(file):
+    if kind in VOLUMES or _is_half(file):
         from tumorlens.imaging.volumes.reading import read_volume_file
 
         yield from read_volume_file(kind, stream, path, limits, file, any_content=any_content)

@@ -22,6 +22,7 @@ from tumorlens.errors import InputError
 from tumorlens.imaging.contents import (
     DRAWN,
     HEAD_BYTES,
+    VOLUMES,
     Kind,
     describe,
     is_drawn,
@@ -37,7 +38,11 @@ from tumorlens.imaging.raster import RASTER_SUFFIXES
 
 __all__ = ["Found", "Skipped", "Source", "find_sources", "name_file"]
 
-_NIFTI_ENDINGS = (".nii", ".nii.gz", ".img", ".hdr", ".img.gz", ".hdr.gz")
+_VOLUME_ENDINGS = (
+    *(".nii", ".nii.gz", ".img", ".hdr", ".img.gz", ".hdr.gz"),
+    *(".nrrd", ".nhdr", ".mha", ".mhd", ".mgh", ".mgz"),
+)
+_BESIDE_ENDINGS = (".raw", ".zraw", ".raw.gz", ".raw.bz2")
 _DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
 _LISTING = "check its rights, and that its path is not too long"
 
@@ -197,9 +202,10 @@ def _classify(part: Part, series: list[Part], limits: Limits) -> Iterator[Found]
         yield from open_archive(part, limits, named=False)
     elif kind == "directory":
         yield Skipped(part.path, "index of the DICOM files around it")
-    elif kind in ("raster", "nifti") or _is_image(part.path):
-        guess = kind if kind in ("raster", "nifti") else _guess_kind(part.path)
-        content = _tell_content(kind, part, limits) if guess == "nifti" else ""
+    elif kind == "raster" or (kind in VOLUMES and kind != "analyze") or _is_image(part.path):
+        known = "volume" if kind in VOLUMES else _guess_kind(part.path)
+        guess = "raster" if kind == "raster" else known
+        content = _tell_content(kind, part, limits) if guess == "volume" else ""
         yield Skipped(part.path, content) if content else Source(part.path, (part,), guess)
     else:
         with open_file(part.file, part.path) as stream:
@@ -225,9 +231,13 @@ def _is_drawn(part: Part) -> bool:
 
 
 def _is_second_name(name: str, present: set[str]) -> bool:
-    """Whether a header's voxels lie beside it: they stand for the pair."""
-    stem = name.lower().removesuffix(".gz").removesuffix(".hdr")
-    return ".hdr" in name.lower() and bool({f"{stem}.img", f"{stem}.img.gz"} & present)
+    """Whether a file is one of a pair, for which the other stands."""
+    lower = name.lower()
+    stem = lower.removesuffix(".gz").removesuffix(".hdr")
+    if ".hdr" in lower and {f"{stem}.img", f"{stem}.img.gz"} & present:
+        return True
+    stems = (lower.removesuffix(end) for end in _BESIDE_ENDINGS if lower.endswith(end))
+    return any({f"{stem}.mhd", f"{stem}.nhdr"} & present for stem in stems)
 
 
 def _is_picture(name: str) -> bool:
@@ -236,10 +246,10 @@ def _is_picture(name: str) -> bool:
 
 def _is_image(name: str) -> bool:
     """By its name alone."""
-    return _is_picture(name) or name.lower().endswith((*_NIFTI_ENDINGS, *_DICOM_ENDINGS))
+    return _is_picture(name) or name.lower().endswith((*_VOLUME_ENDINGS, *_DICOM_ENDINGS))
 
 
-def _guess_kind(name: str) -> Literal["raster", "nifti", "dicom"]:
+def _guess_kind(name: str) -> Literal["raster", "volume", "dicom"]:
     if _is_picture(name):
         return "raster"
-    return "nifti" if name.lower().endswith(_NIFTI_ENDINGS) else "dicom"
+    return "volume" if name.lower().endswith(_VOLUME_ENDINGS) else "dicom"

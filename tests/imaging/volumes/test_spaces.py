@@ -158,7 +158,7 @@ def test_an_sform_stands_where_the_sizes_tell_little_else(tmp_path, sizes) -> No
 
 def test_a_single_slice_has_no_size_that_could_disagree() -> None:
     lps = np.diag([0.5, 0.5, 7.0, 1])[:3]
-    space = find_space({"sform": lps}, np.array([0.5, 0.5, 1]), (64, 64, 1))
+    space = find_space({"sform": lps}, np.array([0.5, 0.5, 1]), (64, 64, 1), np.eye(3))
     assert space.sure and not space.notes
 
 

@@ -5,12 +5,11 @@ Never more is read than the file holds, so that a header that promises gigabytes
 
 from __future__ import annotations
 
-import gzip
 import math
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,11 +23,22 @@ from tumorlens.imaging.refusal import refuse
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.volumes.content import LABELS, is_label_map, refuse_content
 from tumorlens.imaging.volumes.spaces import Space
+from tumorlens.imaging.volumes.streams import Bytes, check_end, is_plain, seek_voxels
 from tumorlens.imaging.voxels import choose_window, clean_pixels, to_luminance
 
-__all__ = ["DAMAGED", "Bytes", "Layout", "cut_volume", "find_content", "read_volumes"]
+__all__ = [
+    "DAMAGED",
+    "LARGEST_OFFSET",
+    "Layout",
+    "base_name",
+    "color_type",
+    "cut_volume",
+    "find_content",
+    "read_volumes",
+]
 
-Bytes = BinaryIO | gzip.GzipFile
+LARGEST_OFFSET = 64 * 1024**2
+"""Bytes that may come before the first voxel: extensions of a header."""
 
 DAMAGED = "is a damaged volume"
 _ADVICE = "copy it anew, or export it anew"
@@ -45,12 +55,13 @@ class Layout:
         shape: (X, Y, Z) of one volume.
         volumes: number of volumes: time points, echoes, directions.
         dtype: of one voxel as stored.
-        offset: bytes before the first voxel.
+        offset: bytes before the first voxel, of what is left after unzipping.
         scale: (slope, intercept) that make values of stored numbers.
         space: where its voxels lie.
         notes: what else the header says that had to be mended.
         sequence: where the name of the file says it.
         content: what the header says the voxels are, if no scan, such as "a label map".
+        interleaved: number of volumes that lie voxel by voxel; ``volumes`` is a multiple of it.
     """
 
     shape: tuple[int, int, int]
@@ -62,11 +73,27 @@ class Layout:
     notes: tuple[str, ...]
     sequence: str | None
     content: str = ""
+    interleaved: int = 1
 
     @property
-    def volume_bytes(self) -> int:
-        """Size of one volume as stored."""
-        return math.prod(self.shape) * self.dtype.itemsize
+    def block_bytes(self) -> int:
+        """Size of what is read at once: a volume, or those that lie voxel by voxel."""
+        return self.interleaved * math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def total_bytes(self) -> int:
+        """Size of all volumes as stored."""
+        return self.volumes // self.interleaved * self.block_bytes
+
+
+def color_type(dtype: np.dtype[Any], channels: int) -> np.dtype[Any]:
+    """Type of a voxel of 3 or 4 colors that lie side by side."""
+    return np.dtype([(name, dtype) for name in "RGBA"[:channels]])
+
+
+def base_name(path: str) -> str:
+    """Name of a file without its folders, which may be those of Windows."""
+    return path.replace("\\", "/").rpartition("/")[2]
 
 
 def read_volumes(
@@ -86,16 +113,17 @@ def read_volumes(
     """
     with refuse(path, DAMAGED, _ADVICE):
         _check_length(stream, layout, path)
-        limits.check_memory(path, layout.volume_bytes)
-        _skip(stream, layout.offset)
-    for index in range(layout.volumes):
+        limits.check_memory(path, layout.block_bytes)
+        seek_voxels(stream, layout.offset)
+    for first in range(0, layout.volumes, layout.interleaved):
         with refuse(path, DAMAGED, _ADVICE):
-            volume = _read_volume(stream, layout)
-            if index == layout.volumes - 1:
-                _check_sum(stream)
-            if index == 0 and not any_content:
-                _check_content(volume, layout, path)
-        yield from cut_volume(volume, layout, index, path, limits)
+            block = _read_block(stream, layout)
+            if first + layout.interleaved == layout.volumes:
+                check_end(stream)
+            if first == 0 and not any_content:
+                _check_content(block[0], layout, path)
+        for index, volume in enumerate(block, start=first):
+            yield from cut_volume(volume, layout, index, path, limits)
 
 
 def find_content(stream: Bytes, layout: Layout, path: str) -> str:
@@ -105,30 +133,31 @@ def find_content(stream: Bytes, layout: Layout, path: str) -> str:
     """
     if layout.content or layout.dtype.names:
         return layout.content
-    _skip(stream, layout.offset)
-    return LABELS if is_label_map(_read_parts(stream, layout), _name(path)) else ""
+    seek_voxels(stream, layout.offset)
+    return LABELS if is_label_map(_read_parts(stream, layout), base_name(path)) else ""
 
 
 def _check_content(volume: npt.NDArray[Any], layout: Layout, path: str) -> None:
     content = layout.content
     if not (content or layout.dtype.names):
-        flat = volume.ravel(order="K")
+        flat = volume.ravel(order="F")
         parts = (flat[start : start + _PART] for start in range(0, flat.size, _PART))
-        content = LABELS if is_label_map(parts, _name(path)) else ""
+        content = LABELS if is_label_map(parts, base_name(path)) else ""
     if content:
         raise refuse_content(path, content)
 
 
 def _read_parts(stream: Bytes, layout: Layout) -> Iterator[npt.NDArray[Any]]:
     """The voxels of the first volume, some at a time, as far as the file holds them."""
-    left, size = layout.volume_bytes, layout.dtype.itemsize
+    left, size = layout.block_bytes, layout.interleaved * layout.dtype.itemsize
+    rest = b""
     while left > 0 and (part := stream.read(min(left, _PART * size))):
         left -= len(part)
-        yield np.frombuffer(part[: len(part) // size * size], layout.dtype)
-
-
-def _name(path: str) -> str:
-    return path.replace("\\", "/").rpartition("/")[2]
+        part = rest + part
+        whole = len(part) // size * size
+        rest = part[whole:]
+        if whole:
+            yield np.frombuffer(part[:whole], layout.dtype)[:: layout.interleaved]
 
 
 def cut_volume(
@@ -177,22 +206,16 @@ def _measure_contrast(arranged: Arranged, layout: Layout) -> float | None:
 
 def _check_length(stream: Bytes, layout: Layout, path: str) -> None:
     """Refuse a plain file that is shorter than its header says; a zipped one tells on reading."""
-    if isinstance(stream, gzip.GzipFile):
+    if not is_plain(stream):
         return
-    size, needed = stream.seek(0, 2), layout.offset + layout.volumes * layout.volume_bytes
-    stream.seek(0)
+    size, needed = stream.seek(0, 2), layout.offset + layout.total_bytes
     if size < needed:
         raise InputError(path, f"is cut short: {size:,} bytes of {needed:,}", "copy it anew")
 
 
-def _skip(stream: Bytes, count: int) -> None:
-    while count > 0 and (read := len(stream.read(min(count, _STEP)))):
-        count -= read
-
-
-def _read_volume(stream: Bytes, layout: Layout) -> npt.NDArray[Any]:
-    """One volume, in steps: pages that the file cannot fill are never touched."""
-    raw = np.empty(layout.volume_bytes, np.uint8)
+def _read_block(stream: Bytes, layout: Layout) -> npt.NDArray[Any]:
+    """One block, in steps: pages that the file cannot fill are never touched."""
+    raw = np.empty(layout.block_bytes, np.uint8)
     at = 0
     while at < raw.size:
         step = stream.read(min(_STEP, raw.size - at))
@@ -200,18 +223,8 @@ def _read_volume(stream: Bytes, layout: Layout) -> npt.NDArray[Any]:
             raise EOFError(f"cut short: {at:,} of {raw.size:,} bytes of a volume")
         raw[at : at + len(step)] = np.frombuffer(step, np.uint8)
         at += len(step)
-    return raw.view(layout.dtype).reshape(layout.shape, order="F")
-
-
-def _check_sum(stream: Bytes) -> None:
-    """Let gzip compare its checksum, which it does at the end; what may follow is let pass."""
-    try:
-        stream.read(1)
-    except EOFError:
-        return
-    except gzip.BadGzipFile as error:
-        if "Not a gzipped file" not in str(error):
-            raise
+    shape = (layout.interleaved, *layout.shape)
+    return raw.view(layout.dtype).reshape(shape, order="F")
 
 
 def _window_of(volume: npt.NDArray[Any], layout: Layout) -> tuple[float, float] | None:

@@ -5,7 +5,6 @@ nibabel reads the headers, `layout` the voxels.
 
 from __future__ import annotations
 
-import gzip
 import logging
 import math
 from collections.abc import Iterator
@@ -28,20 +27,23 @@ from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.volumes.content import LABELS
 from tumorlens.imaging.volumes.layout import (
     DAMAGED,
-    Bytes,
+    LARGEST_OFFSET,
     Layout,
+    base_name,
     cut_volume,
 )
 from tumorlens.imaging.volumes.spaces import RAS_TO_LPS, Space, find_space, tell_missing
+from tumorlens.imaging.volumes.streams import Bytes, unzip
 
 __all__ = ["find_half", "open_nifti", "read_image"]
 
 Floats = npt.NDArray[np.float64]
 
 _BROKEN = "has a broken NIfTI header"
+_ORDER = np.diag([1.0, -1.0, 1.0])
+"""Directions that Analyze takes: x to the patient's left, y to the front, z to the head."""
 _NEGATIVE = "negative voxel sizes, of which the sign is left out: left and right are not sure"
 _ADVICE = "check the file with nib-ls, or export it anew"
-_LARGEST_OFFSET = 64 * 1024**2  # bytes of header extensions before the voxels
 _INTENTS = (
     ((1002, 1003), LABELS),
     (range(2, 25), "a map of statistics"),
@@ -81,12 +83,12 @@ def open_nifti(
     is_voxels = file is not None and file.name.lower().endswith((".img", ".img.gz"))
     head = open_file(find_half(file, path, ".hdr"), path) if is_voxels else nullcontext(stream)
     with refuse(path, _BROKEN, _ADVICE), head as block:
-        header, raw, single = _parse_header(_unzip(block), path)
+        header, raw, single = _parse_header(unzip(block), path)
         layout = _lay_out(header, raw, path, single=single)
     if not (single or is_voxels) and path.lower().endswith((".nii", ".nii.gz")):
         raise InputError(path, "has a NIfTI header without the magic of a single file", _ADVICE)
     with _open_voxels(stream, path, file, here=single or is_voxels) as data:
-        yield _unzip(data), layout
+        yield unzip(data), layout
 
 
 def read_image(image: Any, path: str, limits: Limits) -> Iterator[Slice | InputError]:
@@ -101,7 +103,7 @@ def read_image(image: Any, path: str, limits: Limits) -> Iterator[Slice | InputE
         layout = Layout(
             shape, volumes, dtype, 0, (1.0, 0.0), _find_space_of_image(image, shape), (), None
         )
-        limits.check_memory(path, layout.volume_bytes)
+        limits.check_memory(path, layout.block_bytes)
     for index in range(volumes):
         with refuse(path, DAMAGED, _ADVICE):
             volume = _pick_volume(image.dataobj, index, len(image.shape)).reshape(shape, order="F")
@@ -128,13 +130,6 @@ def _open_voxels(
     return nullcontext(stream) if here else open_file(find_half(file, path, ".img"), path)
 
 
-def _unzip(stream: BinaryIO) -> Bytes:
-    stream.seek(0)
-    magic = stream.read(2)
-    stream.seek(0)
-    return gzip.GzipFile(fileobj=stream) if magic == b"\x1f\x8b" else stream
-
-
 def _parse_header(stream: Bytes, path: str) -> tuple[Any, Any, bool]:
     """nibabel's header, checked and mended; as it was before that; and whether the voxels follow
     in the same file."""
@@ -155,10 +150,10 @@ def _lay_out(header: Any, raw: Any, path: str, *, single: bool) -> Layout:
     dtype, offset = header.get_data_dtype(), header.get_data_offset()
     if dtype.kind not in "iufV":
         raise InputError(path, f"has {dtype.name} voxels", "store magnitudes as float32")
-    if not (header.single_vox_offset if single else 0) <= offset <= _LARGEST_OFFSET:
+    if not (header.single_vox_offset if single else 0) <= offset <= LARGEST_OFFSET:
         raise InputError(path, f"{_BROKEN} (voxels at byte {offset})", _ADVICE)
     scale, notes = _read_scale(header)
-    sequence = guess_sequence(path.replace("\\", "/").rpartition("/")[2])
+    sequence = guess_sequence(base_name(path))
     content = _find_content(int(header.get("intent_code", 0)))
     return Layout(shape, volumes, dtype, offset, scale, space, notes, sequence, content)
 
@@ -190,7 +185,7 @@ def _find_space(raw: Any, shape: tuple[int, ...]) -> Space:
         stated["sform"] = RAS_TO_LPS * raw.get_sform()[:3]
     if raw.get("qform_code", 0) > 0:
         stated["qform"] = RAS_TO_LPS * _read_qform(raw)
-    space = find_space(stated, np.abs(sizes), shape)
+    space = find_space(stated, np.abs(sizes), shape, _ORDER)
     notes = tell_missing(np.abs(sizes), shape) if space.used == "qform" else ()
     if space.used == "sform" or not (sizes < 0).any():
         return replace(space, notes=space.notes + notes)
@@ -206,7 +201,7 @@ def _find_space_of_image(image: Any, shape: tuple[int, ...]) -> Space:
     if header.get("qform_code", 0):
         stated["qform"] = RAS_TO_LPS * _read_qform(header.copy())
     sizes = np.resize(np.array([*header.get_zooms()[:3], np.nan], np.float64), 3)
-    return find_space(stated, sizes, shape)
+    return find_space(stated, sizes, shape, _ORDER)
 
 
 def _read_qform(header: Any) -> Floats:

@@ -13,7 +13,8 @@ from tumorlens.imaging.limits import Limits
 from tumorlens.imaging.refusal import refuse
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.volumes.content import refuse_content
-from tumorlens.imaging.volumes.layout import DAMAGED, Bytes, Layout, find_content, read_volumes
+from tumorlens.imaging.volumes.layout import DAMAGED, Layout, find_content, read_volumes
+from tumorlens.imaging.volumes.streams import Bytes
 
 __all__ = ["read_volume_file", "tell_content"]
 
@@ -51,7 +52,7 @@ def tell_content(kind: Kind | None, file: Path, path: str, limits: Limits) -> st
             open_file(file, path) as stream,
             _open_volumes(kind, stream, path, file) as (voxels, layout),
         ):
-            limits.check_memory(path, layout.volume_bytes)
+            limits.check_memory(path, layout.block_bytes)
             with refuse(path, DAMAGED):
                 what = find_content(voxels, layout, path)
     except InputError:
@@ -62,6 +63,19 @@ def tell_content(kind: Kind | None, file: Path, path: str, limits: Limits) -> st
 def _open_volumes(
     kind: Kind | None, stream: BinaryIO, path: str, file: Path | None
 ) -> AbstractContextManager[tuple[Bytes, Layout]]:
+    """By the kind; what has none is the voxels of a pair, of which the header is NIfTI's."""
+    if kind == "nrrd":
+        from tumorlens.imaging.volumes.nrrd import open_nrrd
+
+        return open_nrrd(stream, path, file)
+    if kind == "metaimage":
+        from tumorlens.imaging.volumes.metaimage import open_metaimage
+
+        return open_metaimage(stream, path, file)
+    if kind == "mgh":
+        from tumorlens.imaging.volumes.mgh import open_mgh
+
+        return open_mgh(stream, path, file)
     from tumorlens.imaging.volumes.nifti import open_nifti
 
     return open_nifti(stream, path, file)

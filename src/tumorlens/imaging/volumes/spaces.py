@@ -45,7 +45,9 @@ class Space:
     notes: tuple[str, ...]
 
 
-def find_space(stated: Mapping[str, Affine], sizes: Affine, shape: tuple[int, ...]) -> Space:
+def find_space(
+    stated: Mapping[str, Affine], sizes: Affine, shape: tuple[int, ...], order: Affine
+) -> Space:
     """The first orientation that makes sense and, if one does, agrees with the sizes.
 
     Args:
@@ -53,12 +55,12 @@ def find_space(stated: Mapping[str, Affine], sizes: Affine, shape: tuple[int, ..
         sizes: (3,) mm between voxels as the header states them apart from that; not finite, zero
             or negative where it does not.
         shape: (X, Y, Z); along a single voxel no size is missed.
+        order: (3, 3) directions of the axes in LPS that the format takes where none makes sense.
     """
     usable = {name: affine for name, affine in stated.items() if _spans_space(affine[:, :3])}
     if not usable:
         known = np.where(_are_sizes(sizes), sizes, 1.0)
-        # The radiological order that Analyze assumes: x to the patient's left, y to the front.
-        grid = Grid(np.zeros(3), np.diag(known * (1, -1, 1)))
+        grid = Grid(np.zeros(3), order * known)
         return Space(grid, None, False, (_tell_loss(stated), *tell_missing(sizes, shape)))
     agreeing = [name for name in usable if _agrees(usable[name], sizes, shape)]
     used = next(iter(agreeing or usable))

@@ -1,0 +1,106 @@
+"""Streams of voxels: plain or zipped, in the file of their header or in one beside it."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import BinaryIO, TypeGuard
+
+from tumorlens.errors import InputError
+from tumorlens.imaging.contents import open_file
+
+__all__ = ["Bytes", "Inflated", "check_end", "is_plain", "open_beside", "seek_voxels", "unzip"]
+
+_STEP = 1024**2
+_ELSEWHERE = "name a file in the folder of the header"
+
+
+class Inflated:
+    """A zlib or gzip stream that is inflated as far as it is asked for.
+
+    Args:
+        stream: at the first zipped byte.
+
+    Raises:
+        zlib.error: damaged, or a checksum that fails at its end.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._inflater = zlib.decompressobj(zlib.MAX_WBITS | 32)  # either head
+
+    def read(self, count: int) -> bytes:
+        """Up to ``count`` bytes; none at the end of the zipped data or of the file."""
+        while not self._inflater.eof:
+            packed = self._inflater.unconsumed_tail or self._stream.read(_STEP)
+            if found := self._inflater.decompress(packed, count):
+                return found
+            if not packed:
+                break
+        return b""
+
+
+Bytes = BinaryIO | gzip.GzipFile | bz2.BZ2File | Inflated
+
+
+def unzip(stream: BinaryIO) -> Bytes:
+    """The stream from its start, inflated if it is a gzip file."""
+    stream.seek(0)
+    magic = stream.read(2)
+    stream.seek(0)
+    return gzip.GzipFile(fileobj=stream) if magic == b"\x1f\x8b" else stream
+
+
+def is_plain(stream: Bytes) -> TypeGuard[BinaryIO]:
+    """Whether the stream's length tells how much it holds."""
+    return not isinstance(stream, (gzip.GzipFile, bz2.BZ2File, Inflated))
+
+
+def seek_voxels(stream: Bytes, offset: int) -> None:
+    """Go to byte ``offset`` of a plain stream, or over so many of a zipped one."""
+    if is_plain(stream):
+        stream.seek(offset)
+        return
+    while offset > 0 and (read := len(stream.read(min(offset, _STEP)))):
+        offset -= read
+
+
+def check_end(stream: Bytes) -> None:
+    """Let the checksum be compared, which happens at the end; what may follow is let pass."""
+    try:
+        stream.read(1)
+    except EOFError:
+        return
+    except gzip.BadGzipFile as error:
+        if "Not a gzipped file" not in str(error):
+            raise
+
+
+@contextmanager
+def open_beside(file: Path | None, name: str, path: str) -> Iterator[BinaryIO]:
+    """Open the file of voxels that a header names: in the header's own folder, and nowhere else.
+
+    Args:
+        file: the header, where it lies on disk.
+        name: of the voxels' file, as the header gives it.
+        path: how the caller named the header.
+
+    Raises:
+        InputError: the name leads elsewhere, or nothing is there.
+    """
+    plain = name.removeprefix("./")
+    if not plain or any(mark in plain for mark in "/\\:") or plain in (".", ".."):
+        raise InputError(path, f"keeps its voxels outside of its folder ({name!r})", _ELSEWHERE)
+    if file is None:
+        raise InputError(path, f"keeps its voxels in another file ({name!r})", "name it on disk")
+    with ExitStack() as opened:
+        try:
+            stream = opened.enter_context(open_file(file.with_name(plain), path))
+        except InputError as error:
+            reason = f"keeps its voxels in {plain!r} beside it: {error.reason}"
+            raise InputError(path, reason, "put both into one folder") from error
+        yield stream
