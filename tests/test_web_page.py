@@ -71,7 +71,7 @@ def site(tmp_path_factory):
 
 
 def test_prepare_meets_the_vectors_in_the_browser(site):
-    assert browser.listen(site, "vectors.html", 120) == {"compared": 9, "missed": []}
+    assert browser.listen(site, "vectors.html", 120) == {"compared": 13, "missed": []}
 
 
 def drop(site, name):

@@ -7,7 +7,8 @@ ort.env.wasm.wasmPaths = new URL("./node_modules/onnxruntime-web/dist/", import.
 ort.env.wasm.numThreads = 1;
 
 const WARM_UP = 3; // runs before the first picture, which would otherwise wait for the compiler
-const PREPROCESS = 1; // the version that prepare.js is
+const PREPROCESS = [1, 2];
+const LEAST_BRAIN = 0.02; // share of cells that must show brain for a slice to be judged
 const SMALLEST = 16, MOST_PIXELS = 100_000_000; // sides and pixels, as in Python
 
 /** A model of the contract, loaded once. */
@@ -17,8 +18,8 @@ export class Detector {
     if (!answer.ok) throw new Error(`${url}: ${answer.status}; put a model there`);
     const bytes = new Uint8Array(await answer.arrayBuffer());
     const card = readCard(bytes);
-    if (card.preprocess.version !== PREPROCESS)
-      throw new Error(`${url}: wants preprocess version ${card.preprocess.version}, this page has ${PREPROCESS}`);
+    if (!PREPROCESS.includes(card.preprocess.version))
+      throw new Error(`${url}: wants preprocess version ${card.preprocess.version}, this page has ${PREPROCESS.join(" and ")}`);
     const detector = new Detector(card, await ort.InferenceSession.create(bytes));
     for (let i = 0; i < WARM_UP; i++) await detector.judge(paintSlope());
     return detector;
@@ -31,14 +32,15 @@ export class Detector {
 
   /** @param {{pixels: Float32Array, width: number, height: number}} slice */
   async judge({ pixels, width, height }) {
-    const size = this.card.preprocess.size;
-    const { image, toPixels } = prepare(pixels, width, height, size);
+    const { size, version } = this.card.preprocess;
+    const { image, toPixels } = prepare(pixels, width, height, size, [1, 1], version);
     const tensor = new ort.Tensor("float32", image, [1, 1, size, size]);
-    const { probabilities, activation, unfamiliarity } = await this.session.run({ image: tensor });
+    const { probabilities, activation, unfamiliarity, brain } = await this.session.run({ image: tensor });
     const tumor = probabilities.data.slice(1).reduce((sum, value) => sum + value, 0);
     const far = unfamiliarity.data[0];
     const { low, high } = this.card.operating_points.balanced;
-    const verdict = far > 1 ? "unfamiliar" : tumor >= high ? "tumor" : tumor < low ? "no_tumor" : "uncertain";
+    const shown = !brain || brain.data.filter((p) => p >= 0.5).length >= LEAST_BRAIN * brain.data.length;
+    const verdict = !shown ? "not_judged" : far > 1 ? "unfamiliar" : tumor >= high ? "tumor" : tumor < low ? "no_tumor" : "uncertain";
     const [, rows, columns] = activation.dims;
     return { verdict, tumor, unfamiliarity: far, activation: activation.data, rows, columns, size, toPixels };
   }

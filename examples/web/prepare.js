@@ -1,11 +1,11 @@
-// How a slice is prepared, version 1: a port of docs/preprocess.md, step by step.
+// How a slice is prepared, versions 1 and 2: a port of docs/preprocess.md, step by step.
 // Floats are rounded to 32 bits (Math.fround) where the specification's arrays are float32.
 
-const THUMBNAIL = 96;
+const THUMBNAIL = { 1: 96, 2: 64 }; // by version
 const FLAT = 0.08;
 const SHARED = 0.06;
 const CONTRAST = 0.12;
-const LINE_GAP = 6;
+const LINE_GAP = 1 / 16; // of the thumbnail
 const MARGIN = 1.08;
 const ORDINARY = [2 ** -10, 2 ** 100];
 
@@ -15,11 +15,15 @@ const ORDINARY = [2 ** -10, 2 ** 100];
  * @param {number} height H
  * @param {number} size S, side of the prepared image
  * @param {[number, number]} spacing height and width of a pixel, in mm
- * @returns {{image: Float32Array, toPixels: number[][]}} S x S in [0, 1], and the affine back
+ * @param {number} version of the procedure, as the model's card names it
+ * @param {number | null} contrast typical range of intensities in the slice's series; null: alone
+ * @returns {{image: Float32Array, toPixels: number[][], contrast: number}} S x S in [0, 1], the
+ *   affine back, and the range of intensities in the slice
  */
-export function prepare(pixels, width, height, size, spacing = [1, 1]) {
-  pixels = scaleValues(pixels);
-  const head = findHead(pixels, width, height);
+export function prepare(pixels, width, height, size, spacing = [1, 1], version = 1, contrast = null) {
+  const unit = findUnit(pixels);
+  if (unit !== 1) pixels = pixels.map((value) => value * unit);
+  const head = findHead(pixels, width, height, THUMBNAIL[version]);
   const aspect = spacing[0] / spacing[1];
   const [x0, y0, x1, y1] = head.box;
   const step = (Math.max(x1 - x0, (y1 - y0) * aspect) * MARGIN) / size;
@@ -38,22 +42,25 @@ export function prepare(pixels, width, height, size, spacing = [1, 1]) {
   for (let i = 0; i < image.length; i++) {
     image[i] = Math.min(1, Math.max(0, Math.fround(image[i] - head.dark) / spread));
   }
+  const own = spread / unit;
+  const gain = version > 1 && contrast ? Math.min(1, own / contrast) : 1;
+  if (gain < 1) for (let i = 0; i < image.length; i++) image[i] *= gain;
   const toPixels = [[step, 0, across.start], [0, step / aspect, down.start]];
-  return { image, toPixels };
+  return { image, toPixels, contrast: own };
 }
 
-/** Pixels whose largest value is tiny or huge, times a power of two: the unit does not matter. */
-function scaleValues(pixels) {
+/** The power of two that tiny or huge values are multiplied by, so that the unit does not matter. */
+function findUnit(pixels) {
   const largest = pixels.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-  if (largest === 0 || (largest >= ORDINARY[0] && largest < ORDINARY[1])) return pixels;
+  if (largest === 0 || (largest >= ORDINARY[0] && largest < ORDINARY[1])) return 1;
   let factor = 1;
   while (largest * factor >= 1) factor /= 2;
   while (largest * factor < 0.5) factor *= 2;
-  return pixels.map((value) => value * factor);
+  return factor;
 }
 
-function findHead(pixels, width, height) {
-  const factor = Math.max(1, roundHalfEven(Math.max(width, height) / THUMBNAIL));
+function findHead(pixels, width, height, thumbnail) {
+  const factor = Math.max(1, roundHalfEven(Math.max(width, height) / thumbnail));
   const small = reduce(pixels, width, height, factor);
   const sorted = Float32Array.from(small.values).sort();
   let low = at(sorted, 0.01), high = at(sorted, 0.99);
@@ -65,7 +72,7 @@ function findHead(pixels, width, height) {
   let mask = grid(inside, (i) => Math.abs(inside.values[i] - background) > CONTRAST * spread);
   mask = keepHead(mask);
   if (!mask.values.includes(1)) mask.values.fill(1);
-  const [left, top, right, bottom] = boundsWithoutLines(mask);
+  const [left, top, right, bottom] = boundsWithoutLines(mask, LINE_GAP * thumbnail);
   const held = inside.values.filter((_, i) => mask.values[i]).sort();
   const dark = Math.min(at(held, 0.01), background), bright = at(held, 0.99);
   return {
@@ -227,17 +234,17 @@ function densestSpot(mask) {
   });
 }
 
-function boundsWithoutLines(mask) {
+function boundsWithoutLines(mask, gap) {
   const outer = bounds(mask);
   const not = (one) => grid(one, (i) => !one.values[i]);
   const solid = dilate(not(dilate(not(mask))));
   if (!solid.values.includes(1)) return outer;
   const inner = bounds(solid);
   return [
-    Math.max(outer[0], inner[0] - LINE_GAP),
-    Math.max(outer[1], inner[1] - LINE_GAP),
-    Math.min(outer[2], inner[2] + LINE_GAP),
-    Math.min(outer[3], inner[3] + LINE_GAP),
+    Math.max(outer[0], inner[0] - gap),
+    Math.max(outer[1], inner[1] - gap),
+    Math.min(outer[2], inner[2] + gap),
+    Math.min(outer[3], inner[3] + gap),
   ];
 }
 

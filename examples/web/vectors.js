@@ -33,8 +33,9 @@ export function findDifferences(vectors) {
     if (!(Math.abs(found - wanted) <= tolerance)) missed.push(`${name}: ${what} is ${found}, expected ${wanted}`);
   }
   for (const [name, wanted] of Object.entries(vectors)) {
-    const { pixels, width, height, spacing } = slices[name];
-    const { image, toPixels } = prepare(pixels, width, height, 64, spacing);
+    const { pixels, width, height, spacing } = slices[wanted.slice ?? name];
+    const { version = 1, contrast = null } = wanted;
+    const { image, toPixels } = prepare(pixels, width, height, 64, spacing, version, contrast);
     wanted.to_pixels.flat().forEach((value, i) => compare(name, `to_pixels[${i}]`, toPixels.flat()[i], value, 1e-9));
     compare(name, "mean", image.reduce((sum, value) => sum + value, 0) / image.length, wanted.mean, 2e-5);
     for (const [x, y, value] of wanted.values) compare(name, `(${x}, ${y})`, image[y * 64 + x], value, 2e-5);

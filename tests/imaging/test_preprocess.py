@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -64,12 +65,15 @@ VECTORS = json.loads(re.search(r"```json\n(.*?)```", PAGE.read_text("utf-8"), re
 
 
 NAMES = ["head", "framed", "labelled", "tall", "large", "bright", "faint", "huge", "soft"]
+NAMES += ["second", "second large", "second soft", "dimmed"]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_golden_values_of_the_page(name):
-    prepared = prepare_pixels(*paint_vector(name))
     vector = VECTORS[name]
+    spec = PreprocessSpec(version=vector.get("version", 1), size=64)
+    slice_ = make_slice(*paint_vector(vector.get("slice", name)))
+    prepared = prepare(replace(slice_, contrast=vector.get("contrast")), spec)
     np.testing.assert_allclose(prepared.to_pixels, vector["to_pixels"], atol=1e-9)
     assert prepared.image.mean() == pytest.approx(vector["mean"], abs=2e-5)
     for x, y, value in vector["values"]:
