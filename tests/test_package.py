@@ -188,6 +188,47 @@ def test_find_loads_sees_both_spellings(tmp_path):
     assert list(find_loads(source)) == ["sklearn.metrics", "torch"]
 
 
+# Nothing unpickles: a file from a stranger runs no code
+
+PICKLERS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
+SAFE = {"np": ("allow_pickle", False), "torch": ("weights_only", True)}
+
+
+def find_unpickling(path: Path) -> Iterator[str]:
+    """Imports of picklers, and calls of ``np.load`` and ``torch.load`` that do not refuse them."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        yield from (name for name in names if name.partition(".")[0] in PICKLERS)
+        if not isinstance(node, ast.Call):
+            continue
+        given = {one.arg: getattr(one.value, "value", None) for one in node.keywords}
+        if given.get("weights_only") is False or given.get("allow_pickle") is True:
+            yield ast.unparse(node)
+        called = node.func
+        if isinstance(called, ast.Attribute) and called.attr == "load":
+            name, value = SAFE.get(getattr(called.value, "id", ""), ("", None))
+            if name and given.get(name) is not value:
+                yield ast.unparse(node)
+
+
+def test_no_module_unpickles():
+    found = {module: list(find_unpickling(path)) for module, path in MODULES.items()}
+    assert {module: ways for module, ways in found.items() if ways} == {}
+
+
+def test_find_unpickling_sees_each_way(tmp_path):
+    ways = ["import pickle", "from joblib import load", "np.load(x)", "torch.load(x, map=1)"]
+    ways += ["fit(weights_only=False)", "read(allow_pickle=True)"]
+    for way in ways:
+        (tmp_path / "module.py").write_text(way)
+        assert len(list(find_unpickling(tmp_path / "module.py"))) == 1, way
+    (tmp_path / "module.py").write_text(
+        "np.load(x, allow_pickle=False), torch.load(x, weights_only=True)"
+    )
+    assert list(find_unpickling(tmp_path / "module.py")) == []
+
+
 # Extras and licences
 
 IMPORT_NAMES = {
