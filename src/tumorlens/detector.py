@@ -227,6 +227,8 @@ class Detector:
             to_pixels=prepared.to_pixels,
             image_size=size,
             brain=brain,
+            cell_threshold=self.card.cell_threshold,
+            thresholds=(self._point.low, self._point.high),
         )
 
     def _refuse(self, error: InputError) -> Finding:

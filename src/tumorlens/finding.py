@@ -186,6 +186,9 @@ class Finding:
             the slice; not part of the record.
         image_size: side S of the prepared image, in its own pixels; not part of the record.
         brain: (h, w) float32, probability of each cell to show brain; not part of the record.
+        cell_threshold: activation from which on a cell belongs to a region; not part of the record.
+        thresholds: (low, high) of the operating point, between which a slice is uncertain; not
+            part of the record.
     """
 
     info: SliceInfo
@@ -205,6 +208,8 @@ class Finding:
     to_pixels: npt.NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
     image_size: int | None = field(default=None, repr=False, compare=False)
     brain: npt.NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
+    cell_threshold: float | None = field(default=None, repr=False, compare=False)
+    thresholds: tuple[float, float] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if (self.error is None) == (self.verdict is None):

@@ -10,13 +10,20 @@ import tumorlens
 from heads import paint_slice
 from tumorlens.finding import Box, Finding, SliceInfo
 from tumorlens.imaging.slices import Slice
-from tumorlens.report import overlay
+from tumorlens.report import markings, overlay
+from tumorlens.report.heat import paint_greys
+from tumorlens.report.markings import INK, MARK
 from tumorlens.report.overlay import LARGEST_SIDE, LEAST_SIDE, draw
 
 
 def make_slice(pixels=None, **info):
     pixels = paint_slice(None) if pixels is None else pixels
     return Slice(np.asarray(pixels, np.float32), SliceInfo(**{"path": "scan.png", **info}))
+
+
+def busy(side=512):
+    """A picture of noise, which fills its frame: the head is all of it."""
+    return np.random.default_rng(0).random((side, side)) * 100
 
 
 def make_finding(slice_, cell=(5, 2), cells=8, **changes):
@@ -91,7 +98,7 @@ def _smooth(values):
 
 
 def test_heat_follows_an_affine_that_crops_the_slice():
-    slice_ = make_slice(np.full((256, 256), 9.0) + np.eye(256))
+    slice_ = make_slice(busy(256))
     to_pixels = np.array([[2.0, 0, 100.0], [0, 2.0, 60.0]])
     finding = make_finding(slice_, (1, 2), to_pixels=to_pixels, peak_xy=None)
     picture = draw(slice_, finding).crop((0, 0, 512, 512))
@@ -115,11 +122,11 @@ def test_anatomy_shows_through_the_heat():
 
 
 def test_box_is_drawn_on_its_edges():
-    slice_ = make_slice(np.zeros((512, 512)) + np.eye(512))
+    slice_ = make_slice(busy())
     finding = make_finding(
         slice_, activation=None, peak_xy=None, boxes=(Box(100, 200, 300, 280, 0.8),)
     )
-    marked = np.all(np.asarray(draw(slice_, finding)) == overlay._MARK, axis=2)[:512, :512]
+    marked = np.all(np.asarray(draw(slice_, finding)) == MARK, axis=2)[:512, :512]
     rows, columns = np.nonzero(marked[190:])
     assert (columns.min(), columns.max()) == (100, 299)
     assert rows.max() + 190 == 279
@@ -131,7 +138,7 @@ def test_box_is_drawn_on_its_edges():
     [("tumor", True), ("uncertain", True), ("no_tumor", False), ("unfamiliar", False)],
 )
 def test_boxes_are_drawn_only_where_the_verdict_asks_to_look(verdict, drawn, monkeypatch):
-    slice_ = make_slice(np.full((512, 512), 5.0))
+    slice_ = make_slice(busy())
     finding = make_finding(
         slice_,
         activation=None,
@@ -146,12 +153,69 @@ def test_boxes_are_drawn_only_where_the_verdict_asks_to_look(verdict, drawn, mon
     assert finding.to_record()["boxes"] == [[100.0, 200.0, 300.0, 280.0, 0.8]]
 
 
-def test_peak_is_marked_but_not_on_a_slice_without_tumor():
-    slice_ = make_slice(np.zeros((512, 512)) + np.eye(512))
+@pytest.mark.parametrize("verdict", ["no_tumor", "unfamiliar"])
+def test_peak_is_marked_but_not_where_the_verdict_sees_nothing(verdict):
+    slice_ = make_slice(busy())
     finding = make_finding(slice_, activation=None, peak_xy=(300.0, 100.0))
-    assert draw(slice_, finding).getpixel((300, 100)) == overlay._MARK
-    calm = replace(finding, verdict="no_tumor", tumor_probability=0.01)
-    assert draw(slice_, calm).getpixel((300, 100)) != overlay._MARK
+    assert draw(slice_, finding).getpixel((300, 100)) == MARK
+    calm = replace(finding, verdict=verdict, tumor_probability=0.01)
+    assert draw(slice_, calm).getpixel((300, 100)) != MARK
+
+
+def heat_of(verdict, level, threshold):
+    """How much color a slice full of evidence gets."""
+    slice_ = make_slice(busy())
+    finding = make_finding(
+        slice_,
+        activation=np.full((8, 8), level, np.float32),
+        peak_xy=None,
+        verdict=verdict,
+        cell_threshold=threshold,
+    )
+    return float(colorfulness(draw(slice_, finding).crop((100, 100, 400, 400))).mean())
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.8])
+def test_evidence_below_the_cell_threshold_is_faint(threshold):
+    assert heat_of("tumor", threshold * 0.9, threshold) < 30
+    assert heat_of("tumor", (1 + threshold) / 2, threshold) > 45
+
+
+@pytest.mark.parametrize("verdict", ["no_tumor", "unfamiliar"])
+def test_a_verdict_that_sees_no_tumor_has_no_glowing_blob_over_it(verdict):
+    assert 0 < heat_of(verdict, 0.99, 0.5) < 20
+    assert heat_of("uncertain", 0.99, 0.5) > 50
+
+
+def disc(side=256, radius=0.5):
+    y, x = np.mgrid[:side, :side] / (side / 2) - 1
+    return np.where(np.hypot(x, y) < radius, 80 + 40 * np.random.default_rng(0).random(x.shape), 0)
+
+
+def test_a_map_of_the_whole_picture_stays_in_the_head():
+    """As the class activation map of a picture-level model may light the corners."""
+    slice_ = make_slice(disc())
+    finding = make_finding(slice_, activation=np.ones((7, 7), np.float32), peak_xy=None)
+    colors = colorfulness(draw(slice_, finding))[:512, :512]
+    y, x = np.mgrid[:512, :512] / 256 - 1
+    radius = np.hypot(x, y)
+    assert colors[radius < 0.4].mean() > 45
+    assert not colors[radius > 0.6].any()
+
+
+def test_marks_outside_of_the_head_are_not_drawn_and_said(monkeypatch):
+    slice_ = make_slice(disc())
+    boxes = (Box(0, 0, 20, 20, 0.9), Box(0, 100, 256, 156, 0.8))
+    finding = make_finding(slice_, activation=None, peak_xy=(10.0, 10.0), boxes=boxes)
+    picture = np.asarray(draw(slice_, finding))[:512, :512]
+    rows, columns = np.nonzero(np.all(picture == MARK, axis=2))
+    assert 110 < columns.min() < columns.max() < 402
+    assert rows.min() > 150
+    said = read_words(slice_, finding, monkeypatch)
+    assert "the strongest evidence lies outside of the head" in said
+    assert finding.to_record()["boxes"][0] == [0.0, 0.0, 20.0, 20.0, 0.9]
+    inside = replace(finding, peak_xy=(128.0, 128.0))
+    assert not [words for words in read_words(slice_, inside, monkeypatch) if "outside" in words]
 
 
 # Sides
@@ -168,10 +232,10 @@ def test_peak_is_marked_but_not_on_a_slice_without_tumor():
     ],
 )
 def test_sides_are_marked_only_where_known(info, marked):
-    slice_ = make_slice(np.zeros((512, 512)) + np.eye(512), **info)
+    slice_ = make_slice(busy(), **info)
     picture = np.asarray(draw(slice_, make_finding(slice_, activation=None, peak_xy=None)))
     left, right = picture[240:275, :30], picture[240:275, 482:512]
-    ink = np.array(overlay._INK)
+    ink = np.array(INK)
     assert bool(np.all(left == ink, axis=2).any()) is marked
     assert bool(np.all(right == ink, axis=2).any()) is marked
 
@@ -179,7 +243,7 @@ def test_sides_are_marked_only_where_known(info, marked):
 def test_right_is_on_the_left(monkeypatch):
     words = []
     monkeypatch.setattr(
-        overlay, "_draw_outlined", lambda pen, at, text, *_: words.append((text, at))
+        markings, "_draw_outlined", lambda pen, at, text, *_: words.append((text, at))
     )
     slice_ = make_slice(plane="axial", sides_known=True)
     draw(slice_, make_finding(slice_))
@@ -193,13 +257,21 @@ def test_right_is_on_the_left(monkeypatch):
 
 def test_window_of_the_file_is_applied():
     ramp = np.tile(np.arange(512.0), (512, 1))
-    greys = overlay._grey(make_slice(ramp, window=(200.0, 100.0)))
+    greys = paint_greys(make_slice(ramp, window=(200.0, 100.0)))
     assert (greys[0, 149], greys[0, 200], greys[0, 251]) == (0, 127, 255)
+
+
+def test_a_window_that_shows_a_slice_white_is_not_applied():
+    """As that of a slice of air, which a vendor stores for this slice alone."""
+    greys = paint_greys(make_slice(disc(radius=1.5) + 5, window=(4.0, 8.0)))
+    assert (greys == 255).mean() < 0.1
+    half_white = paint_greys(make_slice(np.tile(np.arange(512.0), (512, 1)), window=(128, 256)))
+    assert (half_white == 255).mean() == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.mark.parametrize("window", [None, (5000.0, 10.0), (256.0, -4.0), (0.0, 1e9)])
 def test_senseless_windows_are_not_applied(window):
-    greys = overlay._grey(make_slice(np.tile(np.arange(512.0), (512, 1)), window=window))
+    greys = paint_greys(make_slice(np.tile(np.arange(512.0), (512, 1)), window=window))
     assert (greys.min(), greys.max()) == (0, 255)
     assert greys.mean() == pytest.approx(127.5, abs=2)
 
@@ -244,6 +316,54 @@ def test_caption_says_verdict_probability_file_and_research_use_once(monkeypatch
     assert "synthetic-lesion.dcm, slice 12" in said
     assert said.count("For research only, not a medical device.") == 1
     assert not [words for words in said if "P-1" in words]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "chance", "told", "threshold"),
+    [
+        ("tumor", 0.93, "tumor probability 93.0%", "tumor from 52.0%"),
+        ("uncertain", 0.3, "tumor probability 30.0%", "between 19.1% and 52.0%"),
+        ("no_tumor", 0.123, "tumor probability 12.3%", "no tumor under 19.1%"),
+        ("no_tumor", 0.19085, "tumor probability 19.085%", "no tumor under 19.086%"),
+        ("unfamiliar", 0.928, "unlike the training pictures", "unfamiliarity 1.34, over 1"),
+    ],
+)
+def test_words_of_verdict_probability_and_threshold_agree(
+    verdict, chance, told, threshold, monkeypatch
+):
+    slice_ = make_slice()
+    finding = make_finding(
+        slice_,
+        verdict=verdict,
+        tumor_probability=chance,
+        unfamiliarity=1.34 if verdict == "unfamiliar" else 0.2,
+        thresholds=(0.19086, 0.52),
+        cell_threshold=0.5,
+    )
+    said = read_words(slice_, finding, monkeypatch)
+    assert {told, threshold} <= set(said)
+    assert ("%" in " ".join(said)) == (verdict != "unfamiliar")
+
+
+def test_every_line_of_a_caption_fits_its_room(monkeypatch):
+    """No words are shortened in the narrowest picture; a long name alone may be."""
+    slice_ = make_slice(path="x.png")
+    for verdict, chance in (("tumor", 1), ("uncertain", 0.2), ("no_tumor", 0), ("unfamiliar", 1)):
+        finding = make_finding(
+            slice_,
+            verdict=verdict,
+            tumor_probability=chance,
+            unfamiliarity=12.34,
+            thresholds=(0.19, 0.52),
+            cell_threshold=0.55,
+        )
+        assert "…" not in "".join(read_words(slice_, finding, monkeypatch))
+
+
+def test_notes_of_the_reader_stand_in_the_caption(monkeypatch):
+    slice_ = make_slice(notes=("modality CT, not MR: its verdict means nothing", "cut anew"))
+    said = read_words(slice_, make_finding(slice_), monkeypatch)
+    assert "modality CT, not MR: its verdict means nothing (and 1 more)" in said
 
 
 def test_long_and_strange_names_are_shortened(monkeypatch):
