@@ -248,8 +248,8 @@ class Finding:
         }
 
     def _repr_html_(self) -> str:
-        """A small table for notebooks; of an unfamiliar slice it shows no chance and no regions."""
-        answered = self.verdict != "unfamiliar"
+        """A small table for notebooks, without numbers that would contradict the verdict."""
+        answered = self.verdict not in ("unfamiliar", "not_judged")
         points = self.verdict in ("tumor", "uncertain")
         shown = {
             "file": self.info.path,

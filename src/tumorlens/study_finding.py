@@ -174,7 +174,8 @@ class SeriesFinding(_Conclusion):
             slices=len(answered),
             tumor_slices=verdicts["tumor"],
             largest_probability=max(
-                (one.tumor_probability or 0.0 for one in answered), default=None
+                (one.tumor_probability or 0.0 for one in answered if one.verdict != "not_judged"),
+                default=None,
             ),
             longest_run=_longest_run(answered),
             uncertain_slices=verdicts["uncertain"],

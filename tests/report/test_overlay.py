@@ -153,7 +153,7 @@ def test_boxes_are_drawn_only_where_the_verdict_asks_to_look(verdict, drawn, mon
     assert finding.to_record()["boxes"] == [[100.0, 200.0, 300.0, 280.0, 0.8]]
 
 
-@pytest.mark.parametrize("verdict", ["no_tumor", "unfamiliar"])
+@pytest.mark.parametrize("verdict", ["no_tumor", "unfamiliar", "not_judged"])
 def test_peak_is_marked_but_not_where_the_verdict_sees_nothing(verdict):
     slice_ = make_slice(busy())
     finding = make_finding(slice_, activation=None, peak_xy=(300.0, 100.0))
@@ -181,7 +181,7 @@ def test_evidence_below_the_cell_threshold_is_faint(threshold):
     assert heat_of("tumor", (1 + threshold) / 2, threshold) > 45
 
 
-@pytest.mark.parametrize("verdict", ["no_tumor", "unfamiliar"])
+@pytest.mark.parametrize("verdict", ["no_tumor", "unfamiliar", "not_judged"])
 def test_a_verdict_that_sees_no_tumor_has_no_glowing_blob_over_it(verdict):
     assert 0 < heat_of(verdict, 0.99, 0.5) < 20
     assert heat_of("uncertain", 0.99, 0.5) > 50
@@ -326,6 +326,7 @@ def test_caption_says_verdict_probability_file_and_research_use_once(monkeypatch
         ("no_tumor", 0.123, "tumor probability 12.3%", "no tumor under 19.1%"),
         ("no_tumor", 0.19085, "tumor probability 19.085%", "no tumor under 19.086%"),
         ("unfamiliar", 0.928, "unlike the training pictures", "unfamiliarity 1.34, over 1"),
+        ("not_judged", 0.928, "shows no brain", "brain in 1.0% of it"),
     ],
 )
 def test_words_of_verdict_probability_and_threshold_agree(
@@ -337,12 +338,13 @@ def test_words_of_verdict_probability_and_threshold_agree(
         verdict=verdict,
         tumor_probability=chance,
         unfamiliarity=1.34 if verdict == "unfamiliar" else 0.2,
+        brain_share=0.01,
         thresholds=(0.19086, 0.52),
         cell_threshold=0.5,
     )
     said = read_words(slice_, finding, monkeypatch)
     assert {told, threshold} <= set(said)
-    assert ("%" in " ".join(said)) == (verdict != "unfamiliar")
+    assert "92.8%" not in " ".join(said)
 
 
 def test_every_line_of_a_caption_fits_its_room(monkeypatch):

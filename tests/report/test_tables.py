@@ -55,6 +55,7 @@ def test_many_rows_have_one_head_and_stay_aligned():
         ("uncertain", ["3.4%", "0.50", "1"]),
         ("no_tumor", ["3.4%", "0.50", "–"]),
         ("unfamiliar", ["–", "0.50", "–"]),
+        ("not_judged", ["–", "0.50", "–"]),
     ],
 )
 def test_no_figure_contradicts_its_verdict(verdict, cells):

@@ -189,7 +189,7 @@ class _Series:
     def add(self, finding: Finding, *, seen: bool) -> None:
         """Take one finding in; ``seen``: there was a slice to judge."""
         # Without its maps, for a volume may have thousands of slices.
-        self._findings.append(replace(finding, activation=None, to_pixels=None))
+        self._findings.append(replace(finding, activation=None, to_pixels=None, brain=None))
         self._slices += seen
 
     @property

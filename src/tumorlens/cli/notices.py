@@ -41,7 +41,7 @@ class Notices:
             self._tell(kind_of_note(note), f"{where}: {note}", note)
         words = unanswered_words(series.to_record()) if counted else []
         if words:
-            total = series.slices + series.not_judged
+            total = len(series.findings)
             self._tell(_COUNTS, f"{where}: of {total:,} slices {', '.join(words)}", _COUNTS)
 
     def close(self) -> None:

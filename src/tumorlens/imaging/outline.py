@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
-from tumorlens.imaging.preprocess import Head, find_head, scale_values
+from tumorlens.imaging.preprocess import PREPROCESS_VERSIONS, Head, find_head, scale_values
 from tumorlens.imaging.slices import Slice
 
 __all__ = ["outline_head"]
@@ -28,7 +28,7 @@ def outline_head(slice_: Slice) -> npt.NDArray[np.bool_]:
     picture = Image.fromarray(scale_values(slice_.pixels))
     factor = max(1, -(-max(picture.size) // _SIDE))
     small = np.asarray(picture.reduce(factor))
-    head = find_head(picture)
+    head = find_head(picture, version=max(PREPROCESS_VERSIONS))
     solid = np.abs(small - head.background) > _CONTRAST * (head.bright - head.dark)
     solid &= _fill_box(head, small.shape, factor)
     if not solid.any():

@@ -20,6 +20,7 @@ _VERDICT_INK: dict[Verdict | None, Color] = {
     "no_tumor": (122, 214, 150),
     "uncertain": (255, 209, 102),
     "unfamiliar": (196, 164, 255),
+    "not_judged": _FAINT,
     None: _FAINT,
 }
 _NOTE_INK = _VERDICT_INK["uncertain"]
@@ -28,6 +29,7 @@ _VERDICT_WORDS: dict[Verdict | None, str] = {
     "no_tumor": "no tumor",
     "uncertain": "uncertain",
     "unfamiliar": "unfamiliar",
+    "not_judged": "not judged",
     None: "no verdict",
 }
 _LINE = 1.15  # units from line to line
@@ -69,6 +71,9 @@ def _explain(finding: Finding) -> tuple[str, str, str]:
     chance = finding.tumor_probability
     if finding.error is not None or chance is None:
         return finding.error or "", "", where
+    if finding.verdict == "not_judged":
+        share = finding.brain_share
+        return "shows no brain", "" if share is None else f"brain in {share:.1%} of it", where
     if finding.verdict == "unfamiliar":
         level = finding.unfamiliarity
         words = "" if level is None else f"unfamiliarity {level:.2f}, over 1"

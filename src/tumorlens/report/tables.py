@@ -26,6 +26,7 @@ _STYLES = {
     "no_tumor": "green",
     "uncertain": "yellow",
     "unfamiliar": "magenta",
+    "not_judged": "dim",
     "error": "bold red reverse",
     "series": "bold",
     "note": "yellow",
@@ -36,6 +37,7 @@ _NARROWEST_PATH = 24
 _WIDTH_OF_FILES = 120
 _REASONS = 4  # for skipped files that are told apart in a line
 _NONE = "–"
+_NO_CHANCE = ("unfamiliar", "not_judged")  # their probability is no answer
 
 
 class RecordTable:
@@ -152,7 +154,7 @@ def _cells(record: Mapping[str, Any]) -> tuple[Text, ...]:
     where = record["path"] + (f" [{record['frame']}]" if record["frame"] else "")
     return (
         Text(verdict.replace("_", " "), style=_STYLES[verdict]),
-        Text(_percent(record["tumor_probability"]) if verdict != "unfamiliar" else _NONE),
+        Text(_NONE if verdict in _NO_CHANCE else _percent(record["tumor_probability"])),
         Text("" if record["unfamiliarity"] is None else f"{record['unfamiliarity']:.2f}"),
         Text(_count_regions(record)),
         _printable(where if record["error"] is None else f"{where}: {record['error']}"),
