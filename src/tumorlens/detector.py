@@ -275,8 +275,10 @@ def _find_inputs(inputs: Any, limits: Limits) -> Iterator[Any]:
     """Sources, or the errors of finding them, for runs of paths; anything else as it is."""
     # An open file is an iterator, too: over its lines, which are no inputs.
     many = isinstance(inputs, (list, tuple, Iterator)) and not isinstance(inputs, io.IOBase)
+    together = not isinstance(inputs, Iterator)  # else each is waited for
     for are_paths, group in groupby(inputs if many else (inputs,), _is_path):
-        for found in find_sources(group, limits=limits) if are_paths else group:
+        found_all = find_sources(group, limits=limits, together=together)
+        for found in found_all if are_paths else group:
             if not isinstance(found, Skipped):
                 yield found
 

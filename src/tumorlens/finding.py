@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ __all__ = [
     "Findings",
     "Millimetres",
     "SliceInfo",
+    "StoredSlice",
     "Verdict",
 ]
 
@@ -43,6 +44,20 @@ Millimetres = tuple[float, float, float]
 Verdict = Literal["tumor", "no_tumor", "uncertain", "unfamiliar", "not_judged"]
 VERDICTS: tuple[Verdict, ...] = ("tumor", "no_tumor", "uncertain", "unfamiliar", "not_judged")
 """``not_judged``: the slice shows no brain, so there is nothing to judge."""
+
+
+class StoredSlice(NamedTuple):
+    """A slice as it lies in a file: where to open it in a viewer.
+
+    Attributes:
+        path: the file or archive member, as the caller named it.
+        frame: 0-based index inside ``path``.
+        instance_number: DICOM (0020,0013), if any.
+    """
+
+    path: str
+    frame: int
+    instance_number: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +84,9 @@ class SliceInfo:
         lps_mm: where the pixels lie in the patient: (place of the centre of pixel (0, 0), step to
             the next column, step to the next row), each (x, y, z) in mm of DICOM's LPS, for the
             slice as displayed; None where the file does not tell.
+        files: for a slice that was cut from a volume, the stored slice that each of its columns
+            lies in, or each of its rows (``files_along``).
+        files_along: ``columns`` or ``rows`` where ``files`` has one for each.
     """
 
     path: str
@@ -85,6 +103,8 @@ class SliceInfo:
     notes: tuple[str, ...] = ()
     instance_number: int | None = None
     lps_mm: tuple[Millimetres, Millimetres, Millimetres] | None = None
+    files: tuple[StoredSlice, ...] = field(default=(), repr=False)
+    files_along: Literal["columns", "rows"] | None = None
 
     def to_patient(self, x: float, y: float) -> Millimetres | None:
         """Where pixel coordinates lie in the patient, in mm of DICOM's LPS.
@@ -110,6 +130,15 @@ class SliceInfo:
             np.isfinite(value) and value > 0 for value in self.spacing_mm
         ):
             raise ValueError(f"spacing_mm must be two positive lengths, got {self.spacing_mm}")
+        if bool(self.files) != bool(self.files_along):
+            raise ValueError("files lie along columns or rows: give both or neither")
+
+    def find_stored(self, x: float, y: float) -> StoredSlice:
+        """The stored slice that shows the point (x, y) of this slice, in pixels."""
+        if not self.files:
+            return StoredSlice(self.path, self.frame, self.instance_number)
+        index = int(x if self.files_along == "columns" else y)
+        return self.files[min(max(index, 0), len(self.files) - 1)]
 
 
 @dataclass(frozen=True, slots=True)

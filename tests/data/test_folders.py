@@ -223,7 +223,11 @@ def test_a_broken_frame_of_a_file_is_not_taken_for_another(monkeypatch):
 def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path, monkeypatch):
     write_nifti(tmp_path / "a.nii", paint_head((16, 16, 8)), np.diag([4.0, 4, 4, 1]))
     monkeypatch.setattr(
-        folders, "find_sources", lambda _: [InputError(str(tmp_path), "cannot be listed")]
+        folders,
+        "find_sources",
+        lambda _, **options: [InputError(str(tmp_path), "cannot be listed")],
+        "find_sources",
+        lambda _, **options: [InputError(str(tmp_path), "cannot be listed")],
     )
     with pytest.raises(InputError, match="cannot be listed"):
         read_data(tmp_path)

@@ -183,16 +183,6 @@ def test_one_bad_file_does_not_end_a_series(tmp_path) -> None:
     assert items[1].path == str(files[1])
 
 
-def test_a_thin_series_with_a_gap_stays_in_its_own_plane(tmp_path) -> None:
-    head = builders.paint_head((22, 26, 20))
-    volume, lps = builders.store_volume(head, (2, 2, 2), (0, 2, 1), (1, -1, 1))
-    files = builders.write_series(tmp_path / "s", volume, lps)
-    files[11].unlink()
-    slices = list(read_slices(tmp_path / "s"))
-    assert {one.info.plane for one in slices} == {"sagittal"}
-    assert "slices missing" in slices[0].info.notes[0]
-
-
 def test_slices_cut_from_a_volume_are_named_by_its_folder(tmp_path) -> None:
     head = builders.paint_head((22, 26, 20))
     volume, lps = builders.store_volume(head, (2, 2, 2), (0, 2, 1), (1, -1, 1))

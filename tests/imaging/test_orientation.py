@@ -200,3 +200,22 @@ def test_arranging_makes_views() -> None:
 def test_a_grid_checks_itself(steps) -> None:
     with pytest.raises(ValueError):
         Grid(np.zeros(3), steps)
+
+
+@pytest.mark.parametrize("order", [(2, 1, 0), (0, 2, 1)])
+@pytest.mark.parametrize("spacing", [THIN, (2, 2, 6)])
+def test_a_point_of_a_slice_lies_where_it_lies_in_the_patient(
+    tmp_path: Path, order, spacing
+) -> None:
+    """The mark, found in pixels and in millimetres, as stored and as cut anew."""
+    volume, lps = builders.store_volume(HEAD, spacing, order, (1, -1, 1))
+    place = np.argwhere(HEAD > 2000).mean(axis=0) * spacing
+    builders.write_series(tmp_path / "series", volume, lps)
+    nifti = builders.write_nifti(tmp_path / "head.nii", volume, lps)
+    for path in (tmp_path / "series", nifti):
+        points = [
+            one.info.to_patient(x + 0.5, y + 0.5)
+            for one in read_slices(path)
+            for y, x in np.argwhere(one.pixels > 2000)
+        ]
+        assert np.mean(points, axis=0) == pytest.approx(place, abs=1e-4)

@@ -97,7 +97,11 @@ class Job:
 
     def _find(self, trail: _Trail, bar: words.Bar) -> Iterator[Source | InputError]:
         """What is still to read."""
-        for found in find_sources(_each_path(self.paths), limits=self.detector.limits):
+        together = "-" not in self.paths  # paths of a pipe may come one by one, for hours
+        found_all = find_sources(
+            _each_path(self.paths), limits=self.detector.limits, together=together
+        )
+        for found in found_all:
             if isinstance(found, Skipped):
                 self._skip(found, bar)
             elif isinstance(found, Source) and self._is_written(found):

@@ -11,6 +11,7 @@ from tumorlens.data.class_names import SKIP, ClassNames, find_split
 from tumorlens.data.rows import Manifest, Row, absolute_path
 from tumorlens.data.volumes import describe_broken, describe_volume, is_mask
 from tumorlens.errors import DataError, InputError
+from tumorlens.imaging.parts import Part
 from tumorlens.imaging.sequences import guess_sequence
 from tumorlens.imaging.sources import Skipped, Source, find_sources
 
@@ -38,7 +39,7 @@ def read_folder(place: Path, *, classes: Mapping[str, str] | None = None) -> Man
         InputError: a folder that cannot be listed, or an archive that points outside itself.
     """
     names = ClassNames(classes or {})
-    sources = list(_sources(place))
+    sources = list(_sources(place, names))
     if not sources:
         raise DataError(
             f"{place}: holds no picture, DICOM or NIfTI file; expected class folders such as "
@@ -54,8 +55,14 @@ def read_folder(place: Path, *, classes: Mapping[str, str] | None = None) -> Man
     return Manifest(_drop_lone_groups(rows), place.name, place)
 
 
-def _sources(place: Path) -> Iterator[Found]:
-    for found in find_sources([place]):
+def _sources(place: Path, names: ClassNames) -> Iterator[Found]:
+    def label(part: Part) -> tuple[str | None, str | None]:
+        """Class and split of a file: slices of one series may lie in the folders of two classes."""
+        folders = absolute_path(part.file).relative_to(place).parts[:-1]
+        splits = [split for split in map(find_split, folders) if split is not None]
+        return _find_meaning(folders, names), splits[-1] if splits else None
+
+    for found in find_sources([place], apart=label):
         if isinstance(found, InputError):
             path = Path(found.path)
             if path.is_dir() or ".." in path.parts:
@@ -87,8 +94,12 @@ def _folders(place: Path, source: Found) -> tuple[str, ...]:
 
 
 def _meaning(place: Path, source: Found, names: ClassNames) -> str | None:
+    return _find_meaning(_folders(place, source), names)
+
+
+def _find_meaning(folders: Sequence[str], names: ClassNames) -> str | None:
     """The meaning of the innermost folder that has one; but what lies in a skipped one, is."""
-    found = [names.find(name) for name in _folders(place, source)]
+    found = [names.find(name) for name in folders]
     known = [meaning for meaning in found if meaning is not None]
     if SKIP in known:
         return SKIP

@@ -31,8 +31,9 @@ from pydicom.uid import (
 
 from tumorlens.errors import InputError
 from tumorlens.imaging.codestreams import read_size
-from tumorlens.imaging.headers import FrameHeader, count_frames
+from tumorlens.imaging.headers import FrameHeader
 from tumorlens.imaging.limits import Limits
+from tumorlens.imaging.objects import count_frames
 from tumorlens.imaging.sandbox import Sandbox, serve
 from tumorlens.imaging.voxels import to_luminance
 
@@ -87,6 +88,7 @@ def decode_frame(header: FrameHeader, path: str, limits: Limits) -> Pixels:
         return to_luminance(apply_color_lut(values, dataset))
     if values.ndim == 3:
         return to_luminance(values)
+    _check_slope(values, header, path)
     grey = _rescale(values, header)
     if header.padding is None:
         return grey
@@ -145,6 +147,16 @@ def _decode_request(request: bytes) -> bytes:
 def main() -> None:
     """What runs in the sandbox."""
     serve(_decode_request)
+
+
+def _check_slope(values: Pixels, header: FrameHeader, path: str) -> None:
+    """Refuse a slope of 0 over pixels that differ: it would show one grey."""
+    if header.rescale[0] == 0 and values.size and values.min() < values.max():
+        raise InputError(
+            path,
+            "states a Rescale Slope of 0, which makes all its pixels one value",
+            "mend or remove the Rescale Slope (0028,1053), or export it anew",
+        )
 
 
 def _rescale(values: Pixels, header: FrameHeader) -> Pixels:

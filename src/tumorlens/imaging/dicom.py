@@ -6,8 +6,9 @@ Pixels are the scanner's values, see `decoding`. A window is kept in ``info.wind
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -23,13 +24,17 @@ from pydicom.uid import (
 
 from tumorlens.errors import InputError
 from tumorlens.imaging.decoding import decode_frame
+from tumorlens.imaging.elements import count_items, read_floats, read_text
 from tumorlens.imaging.filemeta import check_inflated
-from tumorlens.imaging.geometry import arrange
-from tumorlens.imaging.headers import FrameHeader, count_frames, explain_no_picture, read_place
+from tumorlens.imaging.geometry import Grid, arrange
+from tumorlens.imaging.headers import FrameHeader, hash_patient, read_places
 from tumorlens.imaging.limits import Limits
-from tumorlens.imaging.parts import Opener, Part
+from tumorlens.imaging.objects import count_frames, explain_no_picture, is_cut_short
+from tumorlens.imaging.parts import Opener, Part, Source
 from tumorlens.imaging.refusal import refuse
-from tumorlens.imaging.series import Place, Placed, cut_series, order_places
+from tumorlens.imaging.series.cutting import read_stacks
+from tumorlens.imaging.series.places import Place
+from tumorlens.imaging.series.stacks import Stack, plan_stacks
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.voxels import clean_pixels
 
@@ -44,20 +49,42 @@ __all__ = [
 
 _DAMAGED = "is a damaged DICOM file"
 _ADVICE = "export it anew"
+_ALONE = "one {} slice of a 3-D volume: name its folder to have axial slices cut"
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _SMALLEST_FRAME = 8  # bytes: the header of a fragment, or 64 pixels of one bit
 _HEADER_TAGS = [
     "SOPClassUID",
+    "SOPInstanceUID",
+    "StudyInstanceUID",
     "SeriesInstanceUID",
+    "SeriesNumber",
+    "FrameOfReferenceUID",
+    "PatientID",
+    "IssuerOfPatientID",
+    "ImageType",
     "InstanceNumber",
+    "AcquisitionNumber",
+    "TemporalPositionIdentifier",
+    "EchoNumbers",
+    "EchoTime",
+    "TriggerTime",
+    "DiffusionBValue",
     "ImagePositionPatient",
     "ImageOrientationPatient",
+    "PatientOrientation",
     "SliceLocation",
     "PixelSpacing",
-    "PatientOrientation",
+    "ImagerPixelSpacing",
+    "NominalScannedPixelSpacing",
+    "PixelAspectRatio",
     "NumberOfFrames",
     "Rows",
     "Columns",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+    *((0x0019, element) for element in (0x0010, 0x100A)),
+    *((0x0065, element) for element in (0x0010, 0x1050)),
+    (0x0043, 0x102F),
 ]
 
 
@@ -67,29 +94,42 @@ class SeriesHeader:
 
     Attributes:
         series: Series Instance UID; empty if the file names none.
-        place: of its first frame.
-        frames: number of frames.
+        origin: its study and a hash of its patient: no two of them share a series.
+        instance: SOP Instance UID; empty if the file names none.
+        places: of its frames; empty if only the whole file tells how many there are.
     """
 
     series: str
-    place: Place
-    frames: int
+    origin: tuple[str, str]
+    instance: str
+    places: tuple[Place, ...]
 
 
 def read_header(stream: BinaryIO, path: str, limits: Limits) -> SeriesHeader | str:
     """Header of a file, without its pixels; a phrase if it is no picture.
 
     Raises:
-        InputError: it cannot be parsed.
+        InputError: it cannot be parsed, or is a picture that is cut short.
     """
     dataset = _parse(stream, path, limits, stop_before_pixels=True, specific_tags=_HEADER_TAGS)
     with refuse(path, _DAMAGED, _ADVICE):
         reason = explain_no_picture(dataset)
+        if reason and is_cut_short(dataset):
+            raise InputError(path, reason, _ADVICE)
         if reason:
             return reason
-        header = FrameHeader(dataset, 0)
-        uid = str(dataset.get("SeriesInstanceUID") or "")
-        return SeriesHeader(uid, read_place(header), count_frames(dataset))
+        count = count_frames(dataset)
+        return SeriesHeader(
+            read_text(dataset, "SeriesInstanceUID"),
+            (read_text(dataset, "StudyInstanceUID"), hash_patient(dataset) or ""),
+            read_text(dataset, "SOPInstanceUID"),
+            tuple(read_places(dataset, count) if _is_told(dataset, count) else ()),
+        )
+
+
+def _is_told(dataset: Dataset, count: int) -> bool:
+    """Whether the header has a group for each frame, so that the number is no mere promise."""
+    return count in (1, count_items(dataset, "PerFrameFunctionalGroupsSequence"))
 
 
 def read_directory(stream: BinaryIO, path: str, limits: Limits) -> list[tuple[str, ...]]:
@@ -106,7 +146,7 @@ def read_directory(stream: BinaryIO, path: str, limits: Limits) -> list[tuple[st
 
 
 def read_dicom(stream: BinaryIO, path: str, limits: Limits) -> Iterator[Slice | InputError]:
-    """Slices of one file, sorted by position; see `series.cut_series` for the plane.
+    """Slices of one file; see `series.stacks` for their order and plane.
 
     Raises:
         InputError: it cannot be parsed, or is no picture.
@@ -122,30 +162,94 @@ def read_dataset(dataset: Dataset, path: str, limits: Limits) -> Iterator[Slice 
     """
     with refuse(path, _DAMAGED, _ADVICE):
         dataset = _name_syntax(dataset)
-        count = count_frames(dataset)
-    return cut_series(_read_frames(dataset, path, limits), path, count, limits)
+        places = list(read_places(dataset, _check_pixels(dataset, path, limits)))
+        stacks = plan_stacks(places, limits.smallest_side)
+        if read_text(dataset, "MRAcquisitionType") == "3D":
+            stacks = [_tell_alone(stack) for stack in stacks]
+    pixels = _Pixels(dataset, path, limits)
+    return read_stacks(stacks, pixels.load, path, limits)
 
 
-def read_series(parts: Sequence[Part], path: str, limits: Limits) -> Iterator[Slice | InputError]:
-    """Slices of the files of a series, in the order given; bad ones as errors.
+def _tell_alone(stack: Stack) -> Stack:
+    """Note that of a volume that would be cut into axial slices there is but one slice here."""
+    if len(stack.members) > 1 or stack.plane in (None, "axial"):
+        return stack
+    return replace(stack, notes=(*stack.notes, _ALONE.format(stack.plane)))
+
+
+def read_series(source: Source, limits: Limits) -> Iterator[Slice | InputError]:
+    """Slices of a series of files; bad ones as errors.
 
     Args:
-        parts: the files, sorted.
-        path: names slices that are cut from the volume of all files.
+        source: with the places of its files.
         limits: for each file, and for the volume.
     """
-    return cut_series(_read_parts(parts, limits), path, len(parts), limits)
-
-
-def _read_parts(parts: Sequence[Part], limits: Limits) -> Iterator[Placed | InputError]:
+    frames = [(part, place) for part, places in enumerate(source.places) for place in places]
+    stacks = plan_stacks([place for _, place in frames], limits.smallest_side)
+    noted = [replace(stack, notes=(*stack.notes, *source.notes)) for stack in stacks]
     with Opener(limits) as opener:
-        for part in parts:
-            try:
-                with opener.open(part) as stream:
-                    dataset = _parse(stream, part.path, limits)
-                yield from _read_frames(dataset, part.path, limits)
-            except InputError as error:
-                yield error
+        files = _Files(source.parts, frames, opener, limits)
+        yield from read_stacks(noted, files.load, source.path, limits)
+
+
+class _Files:
+    """Frames of several files, of which one is held at a time. A file has one error at most."""
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        frames: Sequence[tuple[int, Place]],
+        opener: Opener,
+        limits: Limits,
+    ) -> None:
+        self._parts, self._frames = parts, frames
+        self._opener, self._limits = opener, limits
+        self._held: tuple[int, _Pixels] | None = None
+        self._failed: set[int] = set()
+
+    def load(self, index: int, grid: Grid | None) -> Slice | InputError | None:
+        """The frame ``index`` of all files, counted one file after the other."""
+        number, place = self._frames[index]
+        if number in self._failed:
+            return None
+        try:
+            return self._open(number).load(place.frame, grid)
+        except InputError as error:
+            self._failed.add(number)
+            return error
+
+    def _open(self, number: int) -> _Pixels:
+        if self._held is None or self._held[0] != number:
+            self._held = None  # the one before may go before the next one comes
+            part = self._parts[number]
+            with self._opener.open(part) as stream:
+                dataset = _parse(stream, part.path, self._limits)
+            with refuse(part.path, _DAMAGED, _ADVICE):
+                _check_pixels(dataset, part.path, self._limits)
+            self._held = (number, _Pixels(dataset, part.path, self._limits))
+        return self._held[1]
+
+
+class _Pixels:
+    """Frames of one data set. The first that cannot be decoded ends it."""
+
+    def __init__(self, dataset: Dataset, path: str, limits: Limits) -> None:
+        self._dataset, self._path, self._limits = dataset, path, limits
+
+    def load(self, index: int, grid: Grid | None) -> Slice | InputError:
+        """One frame, turned for display by ``grid``.
+
+        Raises:
+            InputError: it cannot be decoded.
+        """
+        header = FrameHeader(self._dataset, index)
+        syntax = header.dataset.file_meta.TransferSyntaxUID.name
+        with refuse(self._path, f"has pixels that cannot be decoded as {syntax}", _ADVICE):
+            values = decode_frame(header, self._path, self._limits)
+        try:
+            return _place(values, header, grid, self._path)
+        except InputError as error:  # a frame of NaN alone, among others
+            return error
 
 
 def _parse(stream: BinaryIO, path: str, limits: Limits, **options: Any) -> Dataset:
@@ -166,24 +270,6 @@ def _name_syntax(dataset: Dataset) -> Dataset:
     return named
 
 
-def _read_frames(dataset: Dataset, path: str, limits: Limits) -> Iterator[Placed | InputError]:
-    """Frames in the order of their places; the first that fails ends the file."""
-    with refuse(path, _DAMAGED, _ADVICE):
-        count = _check_pixels(dataset, path, limits)
-        headers = [FrameHeader(dataset, index) for index in range(count)]
-        order = order_places([read_place(header) for header in headers]) if count > 1 else [0]
-        syntax = dataset.file_meta.TransferSyntaxUID.name
-    for header in map(headers.__getitem__, order):
-        with refuse(path, f"has pixels that cannot be decoded as {syntax}", _ADVICE):
-            values = decode_frame(header, path, limits)
-        try:
-            placed = _place(values, header, path)
-        except InputError as error:  # a frame of NaN alone, among others
-            yield error
-        else:
-            yield placed
-
-
 def _check_pixels(dataset: Dataset, path: str, limits: Limits) -> int:
     """Refuse what holds no pixels, or too many; else the number of frames."""
     reason = explain_no_picture(dataset)
@@ -197,27 +283,37 @@ def _check_pixels(dataset: Dataset, path: str, limits: Limits) -> int:
     if dataset.file_meta.TransferSyntaxUID == JPEGExtended12Bit and dataset.BitsStored > 8:
         reason = "is a 12-bit JPEG, which no freely licensed decoder here reads"
         raise InputError(path, reason, "convert it to an uncompressed DICOM file")
-    if count * _SMALLEST_FRAME > sum(len(dataset.get(key) or b"") for key in _PIXELS):
+    if count > _most_frames(dataset):
         raise InputError(path, f"is cut short: it promises {count} frames", _ADVICE)
     return count
 
 
-def _place(values: npt.NDArray[Any], header: FrameHeader, path: str) -> Placed:
+def _most_frames(dataset: Dataset) -> float:
+    """How many frames, the last of them perhaps cut short, the pixels of a data set can hold."""
+    held = sum(len(dataset.get(key) or b"") for key in _PIXELS)
+    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        return held / _SMALLEST_FRAME
+    bits = [read_floats(dataset, key, 1) for key in ("BitsAllocated", "SamplesPerPixel")]
+    each = math.prod(value[0] for value in bits if value) / 8
+    each *= float(dataset.Rows) * float(dataset.Columns)
+    return held / max(each, _SMALLEST_FRAME) + 1
+
+
+def _place(values: npt.NDArray[Any], header: FrameHeader, grid: Grid | None, path: str) -> Slice:
     """Turn a frame for display, where the file tells how it lies."""
     pixels, notes = clean_pixels(values, path)
-    grid = header.grid
     if grid is None:
         if header.has_orientation:
             notes = (*notes, "orientation makes no sense: shown as stored")
-        position = header.location
-        return Placed(Slice(pixels, header.describe(path, notes, position_mm=position)), None)
+        return Slice(pixels, header.describe(path, notes, position_mm=header.location))
     arranged = arrange(pixels[np.newaxis], grid, 0)
     info = header.describe(
         path,
         notes,
-        position_mm=arranged.position_mm(0) if header.has_position else header.location,
+        position_mm=header.location if header.origin is None else arranged.position_mm(0),
+        lps_mm=None if header.origin is None else arranged.lps_mm(0),
         spacing_mm=arranged.spacing_mm if header.spacing else None,
         plane=arranged.plane,
         sides_known=arranged.sides_known,
     )
-    return Placed(Slice(np.ascontiguousarray(arranged.slices[0]), info), arranged.grid)
+    return Slice(np.ascontiguousarray(arranged.slices[0]), info)

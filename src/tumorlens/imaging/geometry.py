@@ -20,12 +20,16 @@ import numpy.typing as npt
 
 __all__ = ["Arranged", "Grid", "Plane", "arrange", "choose_axis", "grid_of_slice"]
 
+Point = tuple[float, float, float]
 Plane = Literal["sagittal", "coronal", "axial"]
 _PLANES: tuple[Plane, ...] = get_args(Plane)
 
 THICK = 2.0
 """A volume is read as axial slices if its spacing through the plane is at most so many times that
 in plane."""
+
+_SLACK = 1.01
+"""Positions are rounded, mostly to hundredths of a millimetre: a gap may be so much wider."""
 
 OBLIQUE = 0.8
 """A direction belongs to a patient axis if the cosine between them reaches this (about 37 degrees),
@@ -104,6 +108,16 @@ class Arranged:
         """Position of slice ``index`` along the normal of the slices."""
         return float((self.grid.origin + index * self.grid.steps[:, 0]) @ self.normal)
 
+    def lps_mm(self, index: int) -> tuple[Point, Point, Point]:
+        """Place of the first pixel of slice ``index``, step to the next column and to the next row.
+
+        Each as (x, y, z) in mm.
+        """
+        grid = self.grid
+        origin = grid.origin + index * grid.steps[:, 0]
+        a, b, c = (tuple(one.tolist()) for one in (origin, grid.steps[:, 2], grid.steps[:, 1]))
+        return a, b, c
+
     @property
     def normal(self) -> npt.NDArray[np.float64]:
         """(3,) unit vector: columns x rows."""
@@ -148,7 +162,7 @@ def choose_axis(
     if acquired is None:
         acquired = short[0] if len(short) == 1 else _widest(spacing)
     in_plane = np.prod(np.delete(spacing, acquired)) ** 0.5
-    thin = spacing[acquired] <= THICK * in_plane * (1 + 1e-6)
+    thin = spacing[acquired] <= THICK * in_plane * _SLACK
     return axial if thin and not set(short) - {axial} else acquired
 
 

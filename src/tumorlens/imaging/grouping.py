@@ -1,4 +1,4 @@
-"""DICOM files become series: from a folder, a DICOMDIR or a zip archive."""
+"""What a DICOMDIR or a zip archive holds, gathered into series."""
 
 from __future__ import annotations
 
@@ -7,52 +7,18 @@ from pathlib import Path
 
 from tumorlens.errors import InputError
 from tumorlens.imaging.contents import HEAD_BYTES, is_file, open_file, sniff
-from tumorlens.imaging.limits import Limits
-from tumorlens.imaging.parts import Found, Opener, Part, Skipped, Source, is_inside
+from tumorlens.imaging.parts import Opener, Part, Skipped, is_inside
+from tumorlens.imaging.series.gathering import Gathering
 
-__all__ = ["group_series", "open_archive", "open_directory"]
+__all__ = ["open_archive", "open_directory"]
+
+Found = Skipped | InputError
 
 _OUTSIDE = "points outside of its folder"
 
 
-def group_series(parts: Sequence[Part], where: str, limits: Limits) -> Iterator[Found]:
-    """Sources of DICOM files by series, files sorted by position; what is no image is skipped.
-
-    Only headers are read. A multi-frame object is a source by itself.
-
-    Args:
-        parts: files that may belong together.
-        where: names a series of several files: their folder, DICOMDIR or archive.
-        limits: for each file.
-    """
-    if not parts:
-        return
-    from tumorlens.imaging.dicom import read_header
-    from tumorlens.imaging.series import Place, order_places
-
-    series: dict[tuple[str, int], list[tuple[Part, Place]]] = {}
-    with Opener(limits) as opener:
-        for index, part in enumerate(parts):
-            try:
-                with opener.open(part) as stream:
-                    header = read_header(stream, part.path, limits)
-            except InputError as error:
-                yield error
-                continue
-            if isinstance(header, str):
-                yield Skipped(part.path, header)
-                continue
-            key = (header.series, index + 1 if header.frames > 1 else 0)
-            series.setdefault(key, []).append((part, header.place))
-    for (uid, _), members in series.items():
-        order = order_places([place for _, place in members])
-        files = tuple(members[index][0] for index in order)
-        path = where if len(files) > 1 else files[0].path
-        yield Source(path, files, "dicom", series_uid=uid or None)
-
-
-def open_directory(path: Path, name: str, limits: Limits) -> Iterator[Found]:
-    """Sources of the files that a DICOMDIR lists.
+def open_directory(path: Path, name: str, gathering: Gathering) -> Iterator[Found]:
+    """Gather the files that a DICOMDIR lists.
 
     Raises:
         InputError: it is damaged, or lists no image.
@@ -60,7 +26,7 @@ def open_directory(path: Path, name: str, limits: Limits) -> Iterator[Found]:
     from tumorlens.imaging.dicom import read_directory
 
     with open_file(path, name) as stream:
-        listed = read_directory(stream, name, limits)
+        listed = read_directory(stream, name, gathering.limits)
     root = path.absolute().parent
     parts = []
     for words in dict.fromkeys(listed):
@@ -71,15 +37,15 @@ def open_directory(path: Path, name: str, limits: Limits) -> Iterator[Found]:
             yield InputError(str(file), f"no such file, though {name} lists it", "copy it anew")
         else:
             parts.append(Part(str(Path(name).parent / file.relative_to(root)), file))
-    yield from _not_empty(group_series(parts, name, limits), name, "lists no image")
+    yield from _not_empty(gathering.add(parts, name), gathering, name, "lists no image")
 
 
-def open_archive(part: Part, limits: Limits, *, named: bool) -> Iterator[Found]:
-    """Sources of the DICOM files in a zip archive; nothing is written to disk.
+def open_archive(part: Part, gathering: Gathering, *, named: bool) -> Iterator[Found]:
+    """Gather the DICOM files in a zip archive; nothing is written to disk.
 
     Args:
         part: the archive.
-        limits: for each file in it.
+        gathering: takes the files in.
         named: whether the caller named it; else it is skipped if it holds no DICOM image.
 
     Raises:
@@ -87,16 +53,16 @@ def open_archive(part: Part, limits: Limits, *, named: bool) -> Iterator[Found]:
     """
     reason = "holds no DICOM image"
     try:
-        yield from _not_empty(_find_members(part, limits), part.path, reason)
+        yield from _not_empty(_find_members(part, gathering), gathering, part.path, reason)
     except InputError as error:
         if named or error.reason != reason:
             raise
         yield Skipped(part.path, reason)
 
 
-def _find_members(archive: Part, limits: Limits) -> Iterator[Found]:
+def _find_members(archive: Part, gathering: Gathering) -> Iterator[Found]:
     parts = []
-    with Opener(limits) as opener:
+    with Opener(gathering.limits) as opener:
         for member in opener.list_members(archive):
             part = Part(f"{archive.path}/{member}", archive.file, member)
             if not is_inside(member):
@@ -111,16 +77,18 @@ def _find_members(archive: Part, limits: Limits) -> Iterator[Found]:
                 parts.append(part)
             else:
                 yield Skipped(part.path, "no DICOM file")
-    yield from group_series(parts, archive.path, limits)
+    yield from gathering.add(parts, archive.path)
 
 
-def _not_empty(found: Iterator[Found], path: str, reason: str) -> Iterator[Found]:
+def _not_empty(
+    found: Iterator[Found], gathering: Gathering, path: str, reason: str
+) -> Iterator[Found]:
     """Pass everything on; an error at the end if there was nothing but skipped files."""
-    empty = True
+    before, empty = len(gathering), True
     for one in found:
         empty = empty and isinstance(one, Skipped)
         yield one
-    if empty:
+    if empty and len(gathering) == before:
         raise InputError(path, reason, "give a folder or a file of images")
 
 

@@ -14,25 +14,43 @@ from typing import Any
 import numpy as np
 
 from tumorlens.finding import SliceInfo
-from tumorlens.imaging.geometry import Grid, arrange, grid_of_slice
-from tumorlens.imaging.modality import doubt_body_part, doubt_contrast, doubt_modality
+from tumorlens.imaging.elements import (
+    DataSet,
+    count_items,
+    read_floats,
+    read_item,
+    read_text,
+    read_words,
+)
+from tumorlens.imaging.geometry import grid_of_slice
+from tumorlens.imaging.modality import (
+    doubt_body_part,
+    doubt_contrast,
+    doubt_extent,
+    doubt_modality,
+)
 from tumorlens.imaging.sequences import guess_sequence
-from tumorlens.imaging.series import Place
+from tumorlens.imaging.series.places import Contents, Place
 
-__all__ = ["FrameHeader", "count_frames", "explain_no_picture", "read_place"]
-
-DataSet = Any
-
-_LONGEST_TEXT = 64  # characters of a UID, and of most other texts: PS3.5, 6.2
-
-_NO_PICTURES = {
-    "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation",
-    "1.2.840.10008.5.1.4.1.1.66.7": "a segmentation",
-    "1.2.840.10008.5.1.4.1.1.481.2": "a radiotherapy dose",
-}
-"""SOP classes that store pixels which are no picture; PS3.4, B.5."""
+__all__ = ["FrameHeader", "hash_patient", "read_places"]
 
 _LONGEST_PIXEL = 50.0  # sides of a pixel: beyond it, Pixel Spacing makes no sense
+_PIXELS = (1e-3, 1e3)  # mm: nor outside of these
+_FARTHEST = 1e6  # mm: positions beyond it make no sense
+
+_GE_KINDS = {1.0: "P", 2.0: "R", 3.0: "I"}
+"""What GE scanners write into (0043,102F): phase, real, imaginary; 0 is magnitude."""
+
+_COMPONENTS = ("M", "P", "R", "I")
+"""What Image Type calls magnitude, phase, real and imaginary."""
+
+_MEASURES = "PixelMeasuresSequence"
+_SPACINGS = {
+    "PixelSpacing": "",
+    "ImagerPixelSpacing": "spacing at the detector (Imager Pixel Spacing), not in the patient",
+    "NominalScannedPixelSpacing": "spacing of a scanned film (Nominal Scanned Pixel Spacing)",
+}
+_RATIO = "size of pixels unknown: their shape is that of Pixel Aspect Ratio"
 
 _DIRECTIONS = {
     "L": (1, 0, 0),
@@ -60,7 +78,7 @@ class FrameHeader:
     def floats(self, keyword: str, count: int, macro: str = "") -> tuple[float, ...] | None:
         """``count`` finite numbers of an element, looked for in its functional group first."""
         for item in self._items(macro):
-            values = _floats(item, keyword, count)
+            values = read_floats(item, keyword, count)
             if values is not None:
                 return values
         return None
@@ -74,10 +92,24 @@ class FrameHeader:
 
     @property
     def spacing(self) -> tuple[float, float] | None:
-        """(row, column) Pixel Spacing in mm."""
-        values = self.floats("PixelSpacing", 2, "PixelMeasuresSequence")
-        sound = values is not None and 0 < max(values) <= _LONGEST_PIXEL * min(values)
-        return (values[0], values[1]) if values and sound else None
+        """(row, column) Pixel Spacing in mm, or what else tells it; see `spacing_note`."""
+        return self._spacing[0]
+
+    @property
+    def spacing_note(self) -> str:
+        """Where the spacing is taken from, if that is doubtful."""
+        return self._spacing[1]
+
+    @property
+    def _spacing(self) -> tuple[tuple[float, float] | None, str]:
+        for keyword, note in _SPACINGS.items():
+            values = self.floats(keyword, 2, _MEASURES)
+            if values is not None and _is_sound(values):
+                return (values[0], values[1]), note
+        ratio = self.floats("PixelAspectRatio", 2)
+        if ratio is not None and _is_sound(ratio) and ratio[0] != ratio[1]:
+            return (ratio[0] / ratio[1], 1.0), _RATIO
+        return None, ""
 
     @property
     def window(self) -> tuple[float, float] | None:
@@ -88,35 +120,50 @@ class FrameHeader:
 
     @property
     def padding(self) -> tuple[float, float] | None:
-        """Range of stored values outside the picture: Pixel Padding; PS3.3, C.7.5.1.1.2."""
+        """Range of stored values outside the picture: Pixel Padding; PS3.3, C.7.5.1.1.2.
+
+        Some files state it with the sign that their pixels do not have: it is taken modulo the
+        size of a stored pixel.
+        """
         value = self.floats("PixelPaddingValue", 1)
         if value is None:
             return None
         limit = self.floats("PixelPaddingRangeLimit", 1) or value
-        return min(value[0], limit[0]), max(value[0], limit[0])
+        low, high = sorted((self._as_stored(value[0]), self._as_stored(limit[0])))
+        return low, high
+
+    def _as_stored(self, value: float) -> float:
+        bits = int((self.floats("BitsAllocated", 1) or (16.0,))[0])
+        signed = bool((self.floats("PixelRepresentation", 1) or (0.0,))[0])
+        if not 1 <= bits <= 64 or value != int(value):
+            return value
+        least, size = -(2 ** (bits - 1)) if signed else 0, 2**bits
+        return float((int(value) - least) % size + least)
 
     @property
-    def grid(self) -> Grid | None:
-        """Places of the frame's pixels as (1, rows, columns); None if the file does not tell."""
-        directions = self.floats("ImageOrientationPatient", 6, "PlaneOrientationSequence")
-        origin = self.floats("ImagePositionPatient", 3, "PlanePositionSequence")
-        directions = directions or self._letters()
-        if directions is None:
+    def directions(self) -> tuple[float, ...] | None:
+        """Unit vectors along a row and down a column, where the file states sensible ones."""
+        stated = self.floats("ImageOrientationPatient", 6, "PlaneOrientationSequence")
+        stated = stated or self._letters()
+        if stated is None:
+            return None
+        rows, columns = np.array(stated[:3]), np.array(stated[3:])
+        lengths = np.linalg.norm(rows), np.linalg.norm(columns)
+        if not all(0 < length < np.inf for length in lengths):
             return None
         try:
-            return grid_of_slice(
-                np.array(origin or (0.0, 0.0, 0.0)),
-                np.array(directions[:3], float),
-                np.array(directions[3:], float),
-                self.spacing or (1.0, 1.0),
-            )
+            grid = grid_of_slice(np.zeros(3), rows / lengths[0], columns / lengths[1], (1.0, 1.0))
         except ValueError:
             return None
+        return (*grid.steps[:, 2].tolist(), *grid.steps[:, 1].tolist())
 
     @property
-    def has_position(self) -> bool:
-        """Whether the origin of ``grid`` is known."""
-        return self.floats("ImagePositionPatient", 3, "PlanePositionSequence") is not None
+    def origin(self) -> tuple[float, float, float] | None:
+        """Image Position (Patient) in mm: the centre of the first pixel."""
+        values = self.floats("ImagePositionPatient", 3, "PlanePositionSequence")
+        if values is None or max(map(abs, values)) > _FARTHEST:
+            return None
+        return values[0], values[1], values[2]
 
     @property
     def has_orientation(self) -> bool:
@@ -127,148 +174,170 @@ class FrameHeader:
     def location(self) -> float | None:
         """Slice Location: a position along an axis that the file does not name."""
         values = self.floats("SliceLocation", 1)
-        return values[0] if values else None
+        return values[0] if values and abs(values[0]) <= _FARTHEST else None
+
+    @property
+    def number(self) -> int | None:
+        """Instance Number."""
+        values = self.floats("InstanceNumber", 1)
+        return int(values[0]) if values else None
+
+    @property
+    def kinds(self) -> list[str]:
+        """Words of Image Type and Frame Type behind the first two, and what GE says instead."""
+        words = [*self.words("ImageType")[2:]]
+        words += self.words("FrameType", "MRImageFrameTypeSequence")[2:]
+        words += self.words("ComplexImageComponent", "MRImageFrameTypeSequence")
+        ge = read_floats(self.dataset, (0x0043, 0x102F), 0)
+        return words + ([_GE_KINDS[ge[0]]] if ge and ge[0] in _GE_KINDS else [])
+
+    @property
+    def contents(self) -> Contents:
+        """What tells the volume of this frame from others at the same place."""
+
+        def number(keyword: str, macro: str = "") -> float | None:
+            values = self.floats(keyword, 1, macro)
+            return values[0] if values else None
+
+        kinds = (word.strip().upper() for word in self.kinds)
+        content = "FrameContentSequence"
+        return Contents(
+            frame_of_reference=read_text(self.dataset, "FrameOfReferenceUID") or None,
+            series=number("SeriesNumber"),
+            stack=next(iter(self.words("StackID", content)), None),
+            kind=next((word for word in kinds if word in _COMPONENTS), None),
+            echo_time=_first(number("EffectiveEchoTime", "MREchoSequence"), number("EchoTime")),
+            b_value=number("DiffusionBValue", "MRDiffusionSequence"),
+            time_point=_first(
+                number("TemporalPositionIndex", content), number("TemporalPositionIdentifier")
+            ),
+            echo=number("EchoNumbers"),
+            acquisition=_first(
+                number("FrameAcquisitionNumber", content), number("AcquisitionNumber")
+            ),
+            trigger_time=_first(
+                number("NominalCardiacTriggerDelayTime", "CardiacSynchronizationSequence"),
+                number("TriggerTime"),
+            ),
+        )
+
+    def words(self, keyword: str, macro: str = "") -> list[str]:
+        """Words of an element of several values, looked for in its functional group first."""
+        return next(
+            (words for one in self._items(macro) if (words := read_words(one, keyword))), []
+        )
 
     def describe(self, path: str, notes: tuple[str, ...] = (), **place: Any) -> SliceInfo:
         """Everything that the file tells; ``place`` holds what `arrange` found."""
         dataset = self.dataset
-        modality = _text(dataset, "Modality")
+        modality = read_text(dataset, "Modality")
         return SliceInfo(
             path=path,
             frame=self.index,
-            series_instance_uid=_text(dataset, "SeriesInstanceUID") or None,
-            study_instance_uid=_text(dataset, "StudyInstanceUID") or None,
-            patient=_hash_patient(dataset),
+            series_instance_uid=read_text(dataset, "SeriesInstanceUID") or None,
+            study_instance_uid=read_text(dataset, "StudyInstanceUID") or None,
+            patient=hash_patient(dataset),
             sequence=_guess_sequence(dataset) if modality in ("", "MR") else None,
             window=self.window,
-            notes=(*self._doubts(modality), *notes),
+            instance_number=self.number,
+            notes=(*self._doubts(), *notes),
             **{"spacing_mm": self.spacing, **place},
         )
 
-    def _doubts(self, modality: str) -> Iterator[str]:
+    def _doubts(self) -> Iterator[str]:
         """What speaks against a plain MRI of the head, in sentences."""
-        description = _text(self.dataset, "SeriesDescription")
+        dataset = self.dataset
+        rows, columns = _read_shape(dataset)
+        spacing = (0.0, 0.0) if self.spacing_note else self.spacing or (0.0, 0.0)
         yield from filter(
             None,
             (
-                doubt_modality(modality, _text(self.dataset, "SOPClassUID")),
-                doubt_contrast(self._contrast_words(), description),
+                doubt_modality(read_text(dataset, "Modality"), read_text(dataset, "SOPClassUID")),
+                doubt_contrast(self.kinds, read_text(dataset, "SeriesDescription")),
                 doubt_body_part(self._name_part()),
+                doubt_extent(rows * spacing[0], columns * spacing[1]),
+                self.spacing_note,
             ),
         )
-
-    def _contrast_words(self) -> Iterator[str]:
-        for item in self._items("MRImageFrameTypeSequence"):
-            for keyword in ("FrameType", "ImageType"):
-                yield from _texts(item, keyword)[2:]
-            yield from _texts(item, "ComplexImageComponent")
 
     def _name_part(self) -> str:
         """Body part as the file says it: the anatomic region, which is coded, comes first."""
         for item in self._items("FrameAnatomySequence"):
-            for region in _sequence(item, "AnatomicRegionSequence")[:1]:
-                if meaning := _text(region, "CodeMeaning"):
+            for region in read_item(item, "AnatomicRegionSequence", 0):
+                if meaning := read_text(region, "CodeMeaning"):
                     return meaning
-        return _text(self.dataset, "BodyPartExamined")
+        return read_text(self.dataset, "BodyPartExamined")
 
     def _items(self, macro: str) -> Iterator[DataSet]:
+        """Where an element may stand: the frame's own group, the shared one, the data set."""
         if macro:
-            frames = _sequence(self.dataset, "PerFrameFunctionalGroupsSequence")
-            groups = [*frames[self.index : self.index + 1]]
-            groups += _sequence(self.dataset, "SharedFunctionalGroupsSequence")[:1]
-            for group in groups:
-                yield from _sequence(group, macro)[:1]
+            for group in (
+                *read_item(self.dataset, "PerFrameFunctionalGroupsSequence", self.index),
+                *read_item(self.dataset, "SharedFunctionalGroupsSequence", 0),
+            ):
+                yield from read_item(group, macro, 0)
         yield self.dataset
 
     def _letters(self) -> tuple[float, ...] | None:
         """Directions along a row and down a column, from Patient Orientation."""
-        letters = _text(self.dataset, "PatientOrientation").replace("\\", " ")
+        letters = read_text(self.dataset, "PatientOrientation").replace("\\", " ")
         words = [word.strip("'[], ") for word in letters.split()]
         if len(words) != 2 or not all(word[:1] in _DIRECTIONS for word in words):
             return None
         return (*_DIRECTIONS[words[0][0]], *_DIRECTIONS[words[1][0]])
 
 
-def explain_no_picture(dataset: DataSet) -> str:
-    """Why an object shows no picture, in a phrase; empty if it may show one."""
-    if not len(dataset):
-        return "is a DICOM file that is cut short"
-    uid = _text(dataset, "SOPClassUID")
-    name = " ".join(getattr(dataset.get("SOPClassUID"), "name", "").split())[:_LONGEST_TEXT]
-    if uid in _NO_PICTURES:
-        return f"is {_NO_PICTURES[uid]}, no picture"
-    if "MOSAIC" in (dataset.get("ImageType") or ()):
-        return "is a Siemens mosaic of many slices in one picture"
-    if "Rows" in dataset and "Columns" in dataset:
-        return ""
-    if "EncryptedAttributesSequence" in dataset:
-        return "has its content encrypted"
-    kind = "has no pixels" if "Image Storage" in name else "is a DICOM object without a picture"
-    return f"{kind} ({name or 'no class stated'})"
+def read_places(dataset: DataSet, count: int) -> Iterator[Place]:
+    """Where ``count`` frames stand in their series; those without a group of their own, alike."""
+    own = min(count, count_items(dataset, "PerFrameFunctionalGroupsSequence"))
+    for index in range(own):
+        yield _read_place(FrameHeader(dataset, index))
+    if own < count:
+        shared = _read_place(FrameHeader(dataset, own))
+        yield from (shared._replace(frame=index) for index in range(own, count))
 
 
-def count_frames(dataset: DataSet) -> int:
-    """Number of Frames, 1 if absent."""
-    number = _floats(dataset, "NumberOfFrames", 1)
-    return max(1, int(number[0])) if number else 1
+def _read_place(header: FrameHeader) -> Place:
+    return Place(
+        shape=_read_shape(header.dataset),
+        directions=header.directions,
+        spacing=header.spacing,
+        origin=header.origin,
+        location=header.location,
+        number=header.number,
+        frame=header.index,
+        contents=header.contents,
+    )
 
 
-def read_place(header: FrameHeader) -> Place:
-    """Where the frame stands in its series."""
-    shape = tuple((_floats(header.dataset, key, 1) or (0.0,))[0] for key in ("Rows", "Columns"))
-    number = _floats(header.dataset, "InstanceNumber", 1)
-    position, layout = header.location, shape
-    grid = header.grid
-    if grid is not None:
-        arranged = arrange(np.empty((1, 1, 1)), grid, 0)
-        layout = (*shape, *np.round(arranged.grid.cosines[:, 1:], 2).ravel().tolist())
-        position = arranged.position_mm(0) if header.has_position else position
-    return Place(layout, position, int(number[0] if number else 0) + header.index)
+def _read_shape(dataset: DataSet) -> tuple[int, int]:
+    rows, columns = (read_floats(dataset, key, 1) or (1.0,) for key in ("Rows", "Columns"))
+    return max(1, int(rows[0])), max(1, int(columns[0]))
 
 
-def _floats(dataset: DataSet, keyword: str, count: int) -> tuple[float, ...] | None:
-    try:
-        value = dataset.get(keyword)
-        values = tuple(float(v) for v in np.ravel(value)[: count or None])
-    except Exception:  # a broken value may fail in any converter
-        return None
-    return values if len(values) == count and np.isfinite(values).all() else None
+def _is_sound(spacing: tuple[float, ...]) -> bool:
+    least, most = min(spacing), max(spacing)
+    return _PIXELS[0] <= least and most <= min(_PIXELS[1], _LONGEST_PIXEL * least)
 
 
-def _text(dataset: DataSet, keyword: str) -> str:
-    try:
-        return " ".join(str(dataset.get(keyword) or "").split())[:_LONGEST_TEXT]
-    except Exception:  # a broken value may fail in any converter
-        return ""
+def _first(*values: float | None) -> float | None:
+    return next((value for value in values if value is not None), None)
 
 
-def _texts(dataset: DataSet, keyword: str) -> list[str]:
-    """Values of an element that may hold several."""
-    try:
-        value = dataset.get(keyword) or ()
-        values = (value,) if isinstance(value, str) else tuple(value)
-        return [str(one)[:_LONGEST_TEXT] for one in values]
-    except Exception:  # a broken value may fail in any converter
-        return []
-
-
-def _sequence(dataset: DataSet, keyword: str) -> list[DataSet]:
-    value = dataset.get(keyword)
-    return list(value) if value else []
-
-
-def _hash_patient(dataset: DataSet) -> str | None:
+def hash_patient(dataset: DataSet) -> str | None:
     """Sixteen hex digits of SHA-256: the same for one patient everywhere, and not the id itself."""
-    patient = _text(dataset, "PatientID")
+    patient = read_text(dataset, "PatientID")
     if not patient:
         return None
-    issuer = _text(dataset, "IssuerOfPatientID")
+    issuer = read_text(dataset, "IssuerOfPatientID")
     return hashlib.sha256(f"{issuer}\0{patient}".encode(errors="replace")).hexdigest()[:16]
 
 
 def _guess_sequence(dataset: DataSet) -> str | None:
-    words = [_text(dataset, key) for key in ("SeriesDescription", "ProtocolName", "SequenceName")]
-    agent = _text(dataset, "ContrastBolusAgent").lower()
+    words = [
+        read_text(dataset, key) for key in ("SeriesDescription", "ProtocolName", "SequenceName")
+    ]
+    agent = read_text(dataset, "ContrastBolusAgent").lower()
     contrast = bool(agent) and agent not in ("no", "none", "without")
     guesses = (guess_sequence(text, contrast=contrast) for text in words[:2] if text)
     return next((guess for guess in guesses if guess), None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["doubt_body_part", "doubt_contrast", "doubt_modality"]
+__all__ = ["doubt_body_part", "doubt_contrast", "doubt_extent", "doubt_modality"]
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 _STORED = {
@@ -40,6 +40,7 @@ _CONTRASTS = {
     "a field map": ("B0 MAP", "B1 MAP", "FIELD MAP", "FIELDMAP"),
     "a projection": ("PROJECTION IMAGE", "MIP", "MAX IP", "MIN IP", "MINIP"),
     "a subtraction": ("SUB", "SUBTRACTION", "SUBTRACT"),
+    "a localizer": ("LOCALIZER", "SCOUT"),
     "a screenshot": ("SCREEN SAVE", "SCREENSHOT", "SCREEN SHOT"),
 }
 """What a picture is that shows no plain contrast -> values that say so: of Image Type from the
@@ -53,6 +54,7 @@ _HEAD = re.compile(
     r"|sch[aä]e?del|cabeza|testa|capo|t[eê]te|cr[aâ]ne|\b(?:ear|eye|iac|jaw|nose|sinus|tmj)\b",
     re.IGNORECASE,
 )
+_WIDEST = 520.0  # mm: no scanner sees farther to both sides
 _NO_PART = re.compile(r"\W*|unknown|none|other|others|undefined|default|mri?|n/?a", re.IGNORECASE)
 
 
@@ -92,3 +94,14 @@ def doubt_body_part(part: str) -> str:
     if _NO_PART.fullmatch(part) or _HEAD.search(part):
         return ""
     return f"body part {part}, not the head: its verdict means nothing"
+
+
+def doubt_extent(height: float, width: float) -> str:
+    """A sentence on a picture that is larger, in mm, than a scanner sees; else empty.
+
+    A mosaic whose header does not say that it is one has the pixels of its slices and the size of
+    all of them together.
+    """
+    if min(height, width) <= _WIDEST:
+        return ""
+    return f"{height:.0f} x {width:.0f} mm, wider than a head: perhaps many slices in one picture"

@@ -6,7 +6,7 @@ import io
 import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Literal
@@ -15,6 +15,7 @@ from tumorlens.errors import InputError
 from tumorlens.imaging.contents import open_file
 from tumorlens.imaging.limits import Limits
 from tumorlens.imaging.refusal import refuse
+from tumorlens.imaging.series.places import Place
 
 __all__ = ["Found", "Opener", "Part", "Skipped", "Source", "is_inside"]
 
@@ -48,6 +49,8 @@ class Source:
         named: True if the caller named this very file.
         series_uid: Series Instance UID, for a series that has one.
         any_content: True to read label maps, and what else is no scan, too.
+        places: of the frames of each part, where their headers were read.
+        notes: what was done when files were put together, a phrase each.
     """
 
     path: str
@@ -56,10 +59,14 @@ class Source:
     named: bool = False
     series_uid: str | None = None
     any_content: bool = False
+    places: tuple[tuple[Place, ...], ...] = field(default=(), repr=False, compare=False)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.parts:
             raise ValueError("a source has at least one file")
+        if self.places and len(self.places) != len(self.parts):
+            raise ValueError("a source has places for each of its files, or for none")
 
     @property
     def files(self) -> tuple[Path, ...]:

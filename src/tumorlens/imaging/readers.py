@@ -33,9 +33,9 @@ from tumorlens.imaging.limits import DEFAULT_LIMITS, Limits
 from tumorlens.imaging.parts import Found, Opener, Skipped, Source
 from tumorlens.imaging.raster import convert_picture, read_picture, read_pictures
 from tumorlens.imaging.refusal import read_silently
-from tumorlens.imaging.series import keep_visible
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.sources import find_sources, name_file
+from tumorlens.imaging.visibility import keep_visible
 
 __all__ = ["iterate_slices", "read_object", "read_slice", "read_slices"]
 
@@ -144,10 +144,10 @@ def _guard(items: Iterator[Item], path: str) -> Iterator[Item]:
 
 
 def _read_source(source: Source, limits: Limits) -> Iterator[Item]:
-    if source.is_series:
+    if source.places:
         from tumorlens.imaging.dicom import read_series
 
-        yield from read_series(source.parts, source.path, limits)
+        yield from read_series(source, limits)
         return
     part = source.parts[0]
     with Opener(limits) as opener, opener.open(part) as stream:

@@ -1,11 +1,12 @@
 """Paths, folders, patterns, archives and lists become sources: units that are read one at a time.
 
 - A file named by the caller is read by itself, whatever its content and its name.
-- A folder is walked, names in natural order, files before folders. Its DICOM files are grouped into
-  series by Series Instance UID, folder by folder, from their headers alone. A file that is no image
-  by content *and* by name is skipped, and said to be.
+- A folder is walked, names in natural order, files before folders. A file that is no image by
+  content *and* by name is skipped, and said to be.
 - A DICOMDIR, named, stands for the files that it lists; a zip archive for the DICOM files in it. An
   entry that points outside their folder is an error.
+- DICOM files of folders, DICOMDIRs and archives are grouped into series by Series Instance UID,
+  from their headers alone and however they are spread. So they come last, behind all else.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Literal
@@ -31,10 +32,11 @@ from tumorlens.imaging.contents import (
     sniff,
 )
 from tumorlens.imaging.filemeta import DIRECTORY, read_file_meta
-from tumorlens.imaging.grouping import group_series, open_archive, open_directory
+from tumorlens.imaging.grouping import open_archive, open_directory
 from tumorlens.imaging.limits import DEFAULT_LIMITS, Limits
 from tumorlens.imaging.parts import Found, Part, Skipped, Source
 from tumorlens.imaging.raster import RASTER_SUFFIXES
+from tumorlens.imaging.series.gathering import Gathering
 
 __all__ = ["Found", "Skipped", "Source", "find_sources", "name_file"]
 
@@ -48,19 +50,30 @@ _LISTING = "check its rights, and that its path is not too long"
 
 
 def find_sources(
-    paths: Iterable[str | PathLike[str]], *, limits: Limits = DEFAULT_LIMITS
+    paths: Iterable[str | PathLike[str]],
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    together: bool = True,
+    apart: Callable[[Part], Hashable] | None = None,
 ) -> Iterator[Found]:
     """Sources of files, folders and patterns, in the order given; nothing is decoded.
 
     Args:
         paths: taken one by one, so that they may come from a pipe.
         limits: for headers that are read.
+        together: DICOM series are put together from all ``paths``, and come last; else from what
+            lies below one of them.
+        apart: of a DICOM file; those for which it differs are never of one series.
 
     Yields:
         a `Source`; a `Skipped` file; or an `InputError`, not raised, for what cannot be a source.
     """
+    gathering = Gathering(limits, apart)
     for given in paths:
-        yield from _find(fspath(given), limits)
+        yield from _find(fspath(given), gathering)
+        if not together:
+            yield from gathering.give_out()
+    yield from gathering.give_out()
 
 
 def natural_key(name: str) -> tuple[tuple[int, str], ...]:
@@ -69,22 +82,22 @@ def natural_key(name: str) -> tuple[tuple[int, str], ...]:
     return tuple((int(word), "") if word.isdecimal() else (-1, word) for word in words)
 
 
-def _find(name: str, limits: Limits) -> Iterator[Found]:
+def _find(name: str, gathering: Gathering) -> Iterator[Found]:
     path = Path(name)
     try:
         if not name:
             yield InputError("''", "is an empty name", "name a file or a folder")
         elif os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises where access is denied
-            yield from _walk(path, limits)
+            yield from _walk(path, gathering)
         elif not os.path.lexists(path) and glob.has_magic(name):
-            yield from _expand(name, limits)
+            yield from _expand(name, gathering)
         else:
-            yield from name_file(path, name, limits)
+            yield from _name_file(path, name, gathering)
     except ValueError as error:  # a null byte in the name
         yield InputError(name, f"is no possible file name ({error})")
 
 
-def _expand(pattern: str, limits: Limits) -> Iterator[Found]:
+def _expand(pattern: str, gathering: Gathering) -> Iterator[Found]:
     try:
         matches = sorted(glob.glob(pattern, recursive=True), key=natural_key)  # noqa: PTH207
     except RecursionError:
@@ -94,7 +107,7 @@ def _expand(pattern: str, limits: Limits) -> Iterator[Found]:
         yield InputError(pattern, "no file matches this pattern", "check the spelling")
     for match in matches:
         drawn = _is_drawn(Part(match, Path(match)))
-        yield from (Skipped(match, DRAWN),) if drawn else _find(match, limits)
+        yield from (Skipped(match, DRAWN),) if drawn else _find(match, gathering)
 
 
 def name_file(path: Path, name: str, limits: Limits) -> Iterator[Found]:
@@ -105,13 +118,19 @@ def name_file(path: Path, name: str, limits: Limits) -> Iterator[Found]:
         name: how the caller named it.
         limits: for headers that are read.
     """
+    gathering = Gathering(limits)
+    yield from _name_file(path, name, gathering)
+    yield from gathering.give_out()
+
+
+def _name_file(path: Path, name: str, gathering: Gathering) -> Iterator[Found]:
     try:
         part = _find_part(path, name)
         kind = None if part.member or _is_picture(name) else _look(part.file, name)
         if kind == "zip":
-            yield from open_archive(part, limits, named=True)
+            yield from open_archive(part, gathering, named=True)
         elif kind == "directory":
-            yield from open_directory(path, name, limits)
+            yield from open_directory(path, name, gathering)
         else:
             yield Source(name, (part,), _guess_kind(name), named=True)
     except InputError as error:
@@ -136,7 +155,7 @@ def _look(file: Path, name: str) -> Kind | Literal["directory"] | None:
     return kind
 
 
-def _walk(top: Path, limits: Limits) -> Iterator[Found]:
+def _walk(top: Path, gathering: Gathering) -> Iterator[Found]:
     """Files of a folder, then its folders. Links that lead back are noticed by their inode."""
     seen: set[tuple[int, int]] = set()
     waiting = [top]
@@ -155,7 +174,7 @@ def _walk(top: Path, limits: Limits) -> Iterator[Found]:
             continue
         names = sorted(found, key=natural_key)
         yield from _skip_special(folder, [name for name in names if found[name] == "special"])
-        yield from _sort_files(folder, [name for name in names if found[name] == "file"], limits)
+        yield from _sort_files(folder, [name for name in names if found[name] == "file"], gathering)
         waiting += [folder / name for name in reversed(names) if found[name] == "folder"]
 
 
@@ -174,8 +193,8 @@ def _skip_special(folder: Path, names: Sequence[str]) -> Iterator[Skipped]:
         yield Skipped(str(folder / name), "a pipe, a socket, a device or a link to nothing")
 
 
-def _sort_files(folder: Path, names: Sequence[str], limits: Limits) -> Iterator[Found]:
-    """Pictures and volumes at once, in order; then DICOM files, as series."""
+def _sort_files(folder: Path, names: Sequence[str], gathering: Gathering) -> Iterator[Found]:
+    """Pictures and volumes at once, in order; DICOM files are gathered."""
     series: list[Part] = []
     present = {name.lower() for name in names}
     for name in names:
@@ -187,25 +206,25 @@ def _sort_files(folder: Path, names: Sequence[str], limits: Limits) -> Iterator[
             yield Skipped(part.path, DRAWN) if ours else Source(part.path, (part,), "raster")
         elif not _is_second_name(name, present):
             try:
-                yield from _classify(part, series, limits)
+                yield from _classify(part, series, gathering)
             except InputError as error:
                 yield error
-    yield from group_series(series, str(folder), limits)
+    yield from gathering.add(series, str(folder))
 
 
-def _classify(part: Part, series: list[Part], limits: Limits) -> Iterator[Found]:
+def _classify(part: Part, series: list[Part], gathering: Gathering) -> Iterator[Found]:
     """Sources of a file in a folder that is no picture by name; a DICOM file goes to ``series``."""
     kind = _look(part.file, part.path)
     if kind == "dicom":
         series.append(part)
     elif kind == "zip":
-        yield from open_archive(part, limits, named=False)
+        yield from open_archive(part, gathering, named=False)
     elif kind == "directory":
         yield Skipped(part.path, "index of the DICOM files around it")
     elif kind == "raster" or (kind in VOLUMES and kind != "analyze") or _is_image(part.path):
         known = "volume" if kind in VOLUMES else _guess_kind(part.path)
         guess = "raster" if kind == "raster" else known
-        content = _tell_content(kind, part, limits) if guess == "volume" else ""
+        content = _tell_content(kind, part, gathering.limits) if guess == "volume" else ""
         yield Skipped(part.path, content) if content else Source(part.path, (part,), guess)
     else:
         with open_file(part.file, part.path) as stream:

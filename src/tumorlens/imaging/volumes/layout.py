@@ -179,6 +179,7 @@ def cut_volume(
             path=path,
             frame=index * count + number,
             position_mm=arranged.position_mm(number) if space.used else None,
+            lps_mm=arranged.lps_mm(number) if space.used else None,
             spacing_mm=arranged.spacing_mm,
             sequence=layout.sequence,
             plane=arranged.plane if space.used else None,

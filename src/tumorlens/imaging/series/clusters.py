@@ -1,0 +1,258 @@
+"""Which slices of a series lie alike, and in which order: by nearness, never by rounded numbers.
+
+Numbers of one series differ in their last decimals. Rounded, two of them may fall on two sides of a
+border, however little they differ; so all that is compared here is compared with a tolerance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorlens.imaging.geometry import Arranged, Grid, arrange
+from tumorlens.imaging.series.places import Contents, Place
+
+__all__ = ["Layout", "find_layouts", "part_volumes"]
+
+Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
+
+_DIRECTION = 0.02
+"""Cosines that differ by less belong to one orientation: about one degree."""
+
+_SPACING = 0.01  # of the spacing: what differs by less is one
+_JITTER = 0.05  # of a pixel: nearer slices lie at one place, whatever the distance of slices
+_PLACE = 0.2  # of a pixel, and
+_GAP = 0.25  # of the usual distance: nearer slices lie at one place
+_ALWAYS = ("frame_of_reference", "series", "stack", "kind", "echo_time", "b_value")
+"""Contents of which one volume has one."""
+_IF_NEEDED = ("time_point", "echo", "acquisition", "trigger_time")
+"""Contents that may differ inside a volume: asked where slices share a place."""
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Slices of one size, orientation and spacing, in the order of their numbers.
+
+    Attributes:
+        members: their indices.
+        grids: (1, rows, columns) of each as stored, with the directions that those stored alike
+            share: what is displayed does not hang on their last decimals. None without a direction.
+        origins: (n, 3) of their first pixels as displayed, in mm; None where a file does not say.
+        positions: (n,) along the normal, in mm, or along an axis that no file names; None where
+            not all slices have one.
+        measured: the positions are those of ``origins``.
+        shown: one of them as displayed, for spacing and plane.
+    """
+
+    members: Indices
+    grids: tuple[Grid | None, ...]
+    origins: Floats | None
+    positions: Floats | None
+    measured: bool
+    shown: Arranged | None
+
+    @cached_property
+    def pixel(self) -> float:
+        """Shorter side of a pixel in mm; 1 where it is not known."""
+        return float(self.shown.grid.spacing[1:].min()) if self.shown else 1.0
+
+
+def find_layouts(places: Sequence[Place]) -> list[Layout]:
+    """Layouts of a series, in the order of their first slices."""
+    order = sorted(range(len(places)), key=lambda i: (places[i].number or 0, places[i].frame))
+    stored = [np.array(order)[part] for part in _part(*_describe([places[i] for i in order]))]
+    shown = [_show(places[part[0]]) for part in stored]
+    alike = _part(*_describe_shown(places, stored, shown))
+    return [_lay_out(places, [(stored[i], shown[i]) for i in one]) for one in alike]
+
+
+def part_volumes(layout: Layout, contents: Sequence[Contents]) -> list[Indices]:
+    """Volumes that a layout holds: of each, what `Layout.members` holds in order of position.
+
+    A place that comes again (time points, echoes, directions of diffusion) is one of another
+    volume. Where contents do not tell which, the numbers of the slices do.
+
+    Args:
+        layout: of one series.
+        contents: of all slices of the series.
+    """
+    groups = [np.arange(len(layout.members))]
+    if layout.positions is None:
+        return groups
+    told = [contents[index] for index in layout.members]
+    for key in _ALWAYS:
+        groups = [part for group in groups for part in _part_by(key, told, group)]
+    for key in _IF_NEEDED:
+        groups = [part for group in groups for part in _part_if_needed(key, told, group, layout)]
+    return [volume for group in groups for volume in _count_passes(group, layout)]
+
+
+def _part(features: Floats, tolerance: Floats) -> list[Indices]:
+    """Rows of ``features`` that lie within ``tolerance`` of the first of theirs."""
+    left, parts = np.arange(len(features)), []
+    while left.size:
+        near = (np.abs(features[left] - features[left[0]]) <= tolerance).all(axis=1)
+        parts.append(left[near])
+        left = left[~near]
+    return parts
+
+
+def _describe(places: Sequence[Place]) -> tuple[Floats, Floats]:
+    """Shape, what is known, directions and spacing of each, and how far alike ones differ."""
+    features = [
+        (
+            *place.shape,
+            place.directions is not None,
+            place.origin is not None,
+            place.location is not None,
+            *(place.directions or (0.0,) * 6),
+            *np.log(place.spacing or (1.0, 1.0)),
+        )
+        for place in places
+    ]
+    tolerance = [0.0] * 5 + [_DIRECTION] * 6 + [_SPACING] * 2
+    return np.array(features, np.float64), np.array(tolerance)
+
+
+def _describe_shown(
+    places: Sequence[Place], stored: Sequence[Indices], shown: Sequence[Arranged | None]
+) -> tuple[Floats, Floats]:
+    """The same of those stored alike, as displayed: some files of a series may be turned."""
+    features = []
+    for members, one in zip(stored, shown, strict=True):
+        first = places[members[0]]
+        known = (one is not None, first.origin is not None, first.location is not None)
+        if one is None:
+            features.append((*first.shape, *known, *(0.0,) * 6, *np.log(first.spacing or (1, 1))))
+        else:
+            cosines, spacing = one.grid.cosines[:, 1:], one.grid.spacing[1:]
+            features.append((*one.slices.shape[1:], *known, *cosines.T.ravel(), *np.log(spacing)))
+    tolerance = [0.0] * 5 + [_DIRECTION] * 6 + [_SPACING] * 2
+    return np.array(features, np.float64), np.array(tolerance)
+
+
+def _show(place: Place) -> Arranged | None:
+    grid = place.grid
+    nothing = np.broadcast_to(np.uint8(0), (1, *place.shape))
+    return None if grid is None else arrange(nothing, grid, 0)
+
+
+def _lay_out(places: Sequence[Place], alike: Sequence[tuple[Indices, Arranged | None]]) -> Layout:
+    members = np.concatenate([part for part, _ in alike])
+    numbers = [(places[i].number or 0, places[i].frame) for i in members]
+    order = np.array(sorted(range(len(members)), key=numbers.__getitem__))
+    grids = [grid for part, shown in alike for grid in _share(places, part, shown)]
+    origins = _find_origins(places, alike)
+    shown = alike[0][1]
+    origins = None if origins is None else origins[order]
+    members = members[order]
+    measured = None if origins is None or shown is None else origins @ shown.normal
+    stated = _locate(places, members)
+    use = measured is not None and not (stated is not None and _is_one(measured, stated))
+    return Layout(
+        members,
+        tuple(grids[i] for i in order),
+        origins,
+        measured if use else stated,
+        use,
+        shown,
+    )
+
+
+def _share(places: Sequence[Place], part: Indices, shown: Arranged | None) -> Iterator[Grid | None]:
+    """Grids of slices stored alike, with the directions of the first."""
+    first = places[part[0]].grid
+    for index in part:
+        origin = np.array(places[index].origin or (0.0, 0.0, 0.0))
+        yield None if first is None or shown is None else Grid(origin, first.steps)
+
+
+def _find_origins(
+    places: Sequence[Place], alike: Sequence[tuple[Indices, Arranged | None]]
+) -> Floats | None:
+    """Of the first pixels as displayed."""
+    parts = []
+    for part, shown in alike:
+        stored = [places[index].origin for index in part]
+        first = places[part[0]].grid
+        if shown is None or first is None or None in stored:
+            return None
+        parts.append(np.array(stored, np.float64) + (shown.grid.origin - first.origin))
+    return np.concatenate(parts)
+
+
+def _locate(places: Sequence[Place], members: Indices) -> Floats | None:
+    stated = [places[index].location for index in members]
+    return None if None in stated else np.array(stated, np.float64)
+
+
+def _is_one(measured: Floats, stated: Floats) -> bool:
+    """Whether all slices have one position, which is none where Slice Location has several."""
+    return bool(len(measured) > 1 and np.ptp(measured) < _JITTER < np.ptp(stated))
+
+
+def _part_by(key: str, contents: Sequence[Contents], group: Indices) -> list[Indices]:
+    """Parts of several slices each by what one volume has one of; else the group itself."""
+    parts = _part_alike(key, contents, group)
+    return parts if min(map(len, parts)) > 1 else [group]
+
+
+def _part_if_needed(
+    key: str, contents: Sequence[Contents], group: Indices, layout: Layout
+) -> list[Indices]:
+    """Parts where slices share a place and no part is left with as many of them."""
+    most = _most_at_one_place(group, layout)
+    if most == 1:
+        return [group]
+    parts = _part_alike(key, contents, group)
+    fewer = max(_most_at_one_place(part, layout) for part in parts) < most
+    return parts if len(parts) <= most and fewer else [group]
+
+
+def _part_alike(key: str, contents: Sequence[Contents], group: Indices) -> list[Indices]:
+    values = [getattr(contents[index], key) for index in group]
+    if None in values:
+        return [group]
+    if isinstance(values[0], str):
+        names = {value: number for number, value in enumerate(dict.fromkeys(values))}
+        parts = _part(np.array([[float(names[value])] for value in values]), np.zeros(1))
+    else:
+        numbers = np.array(values, np.float64)[:, np.newaxis]
+        parts = _part(numbers, np.array([1e-3 * (1 + np.abs(numbers).max())]))
+    return [group[part] for part in parts]
+
+
+def _number_places(positions: Floats, pixel: float) -> Indices:
+    """(n,) Which place each position is at, counted from the lowest."""
+    order = np.argsort(positions, kind="stable")
+    gaps = np.diff(positions[order])
+    real = gaps[gaps > _JITTER * pixel]
+    usual = float(np.median(real)) if real.size else 0.0
+    tolerance = max(_JITTER * pixel, min(_GAP * usual, _PLACE * pixel))
+    places = np.empty(len(positions), np.intp)
+    places[order] = np.concatenate(([0], np.cumsum(gaps > tolerance)))
+    return places
+
+
+def _most_at_one_place(group: Indices, layout: Layout) -> int:
+    assert layout.positions is not None
+    return int(np.bincount(_number_places(layout.positions[group], layout.pixel)).max())
+
+
+def _count_passes(group: Indices, layout: Layout) -> Iterator[Indices]:
+    """The first slices of all places, the second ones, …, each in order of position."""
+    assert layout.positions is not None
+    places = _number_places(layout.positions[group], layout.pixel)
+    seen = np.zeros(places.max() + 1, np.intp)
+    turns = np.empty(len(group), np.intp)
+    for index, place in enumerate(places):
+        turns[index] = seen[place]
+        seen[place] += 1
+    for turn in range(int(turns.max()) + 1):
+        chosen = np.flatnonzero(turns == turn)
+        yield group[chosen[np.argsort(places[chosen], kind="stable")]]

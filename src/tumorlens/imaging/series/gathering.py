@@ -1,0 +1,188 @@
+"""DICOM files become series, however they are spread over folders, discs and archives."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+from tumorlens.errors import InputError
+from tumorlens.imaging.limits import Limits
+from tumorlens.imaging.parts import Opener, Part, Skipped, Source
+from tumorlens.imaging.series.places import Place
+
+__all__ = ["Gathering"]
+
+_STEP = 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A file of a series.
+
+    Attributes:
+        part: the file.
+        where: the folder, DICOMDIR or archive that it lies in, as the caller named it.
+        instance: SOP Instance UID; empty if the file names none.
+        places: of its frames; empty if its header does not tell how many there are.
+    """
+
+    part: Part
+    where: str
+    instance: str
+    places: tuple[Place, ...]
+
+
+class Gathering:
+    """DICOM files by series, wherever they lie. Only headers are read.
+
+    Scanners and archives put so many files in a folder and go on in the next one, so that a
+    series is known by its UID alone. Files whose numbers it has already are another copy or
+    another volume, and a source of their own, unless they lie in one folder.
+
+    Args:
+        limits: for each file.
+        apart: of a file; those for which it differs are never of one series.
+    """
+
+    def __init__(self, limits: Limits, apart: Callable[[Part], Hashable] | None = None) -> None:
+        self.limits = limits
+        self._apart = apart or (lambda _: None)
+        self._series: dict[Hashable, list[_Member]] = {}
+
+    def add(self, parts: Sequence[Part], where: str) -> Iterator[Skipped | InputError]:
+        """Take in files that lie in one place; those that are no image are skipped.
+
+        Args:
+            parts: the files.
+            where: their folder, DICOMDIR or archive.
+        """
+        if not parts:
+            return
+        from tumorlens.imaging.dicom import read_header
+
+        with Opener(self.limits) as opener:
+            for part in parts:
+                try:
+                    with opener.open(part) as stream:
+                        header = read_header(stream, part.path, self.limits)
+                except InputError as error:
+                    yield error
+                    continue
+                if isinstance(header, str):
+                    yield Skipped(part.path, header)
+                    continue
+                member = _Member(part, where, header.instance, header.places)
+                key = (header.series, header.origin, self._apart(part))
+                alone = (where,) if not header.series else ()
+                self._series.setdefault((*key, *alone), []).append(member)
+
+    def give_out(self) -> Iterator[Source]:
+        """The series, in the order of their first files; then there are none left."""
+        while self._series:
+            key = next(iter(self._series))
+            members = self._series.pop(key)
+            uid = key[0] if isinstance(key, tuple) and isinstance(key[0], str) else ""
+            yield from _make_sources(members, uid or None, self.limits)
+
+    def __len__(self) -> int:
+        """Files that were taken in and not given out."""
+        return sum(map(len, self._series.values()))
+
+
+def _make_sources(members: Sequence[_Member], uid: str | None, limits: Limits) -> Iterator[Source]:
+    """The sources of files of one UID."""
+    told = [member for member in members if member.places]
+    kept, copies = _drop_copies(told, limits)
+    notes = (f"{copies} cop{'y' if copies == 1 else 'ies'} of its files left out",)
+    for group in _spread(kept):
+        parts = tuple(member.part for member in group)
+        places = tuple(member.places for member in group)
+        wheres = list(dict.fromkeys(member.where for member in group))
+        path = _name(wheres) if len(parts) > 1 else parts[0].path
+        joined = (f"put together from {len(wheres)} folders",) if len(wheres) > 1 else ()
+        noted = (*joined, *(notes if copies else ()))
+        yield Source(path, parts, "dicom", series_uid=uid, places=places, notes=noted)
+    for member in members:
+        if not member.places:
+            yield Source(member.part.path, (member.part,), "dicom", series_uid=uid)
+
+
+def _name(wheres: Sequence[str]) -> str:
+    """What all of them lie in; the first, if that is nothing that a caller would name."""
+    try:
+        common = os.path.commonpath(wheres)
+    except ValueError:  # absolute and relative ones, or two drives
+        common = ""
+    return common if Path(common).name else wheres[0]
+
+
+def _drop_copies(members: Sequence[_Member], limits: Limits) -> tuple[list[_Member], int]:
+    """Files that are not the same, byte for byte, as one before; and how many are.
+
+    Two files of one SOP Instance UID may differ all the same: edited, or wrongly made anonymous.
+    """
+    kept: list[_Member] = []
+    seen: dict[tuple[str, tuple[Place, ...]], list[_Member]] = {}
+    for member in members:
+        alike = seen.setdefault((member.instance, member.places), [])
+        if alike and member.instance and _is_copy(member, alike, limits):
+            continue
+        alike.append(member)
+        kept.append(member)
+    return kept, len(members) - len(kept)
+
+
+def _is_copy(member: _Member, alike: Sequence[_Member], limits: Limits) -> bool:
+    try:
+        with Opener(limits) as opener:
+            sums = [_sum(opener, one.part) for one in (member, *alike)]
+    except (InputError, OSError):
+        return False
+    return sums[0] in sums[1:]
+
+
+def _sum(opener: Opener, part: Part) -> bytes:
+    with opener.open(part) as stream:
+        digest = blake2b(digest_size=16)
+        while block := stream.read(_STEP):
+            digest.update(block)
+    return digest.digest()
+
+
+def _spread(members: Sequence[_Member]) -> list[list[_Member]]:
+    """Files that are one series: folders whose numbers collide are not joined."""
+    folders: dict[str, list[_Member]] = {}
+    for member in members:
+        folders.setdefault(member.where, []).append(member)
+    numbers = {where: _list_numbers(files) for where, files in folders.items()}
+    if not _are_numbers_own(list(numbers.values())):
+        return [list(members)] if members else []
+    groups: list[tuple[list[_Member], set[tuple[int, int]]]] = []
+    for where, files in folders.items():
+        own = set(numbers[where])
+        for joined, taken in groups:
+            if not taken & own:
+                joined.extend(files)
+                taken.update(own)
+                break
+        else:
+            groups.append((list(files), own))
+    return [joined for joined, _ in groups]
+
+
+def _list_numbers(members: Sequence[_Member]) -> list[tuple[int, int]]:
+    return [
+        (place.number, place.frame)
+        for member in members
+        for place in member.places
+        if place.number is not None
+    ]
+
+
+def _are_numbers_own(folders: Sequence[Sequence[tuple[int, int]]]) -> bool:
+    """Whether numbers tell slices apart: no folder repeats one, and they are not all the same."""
+    distinct = {number for numbers in folders for number in numbers}
+    return len(distinct) > 1 and all(len(set(numbers)) == len(numbers) for numbers in folders)

@@ -1,0 +1,74 @@
+"""`Place`: where a stored slice stands in its series, from its header alone."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tumorlens.imaging.geometry import Grid, grid_of_slice
+
+__all__ = ["Contents", "Place"]
+
+Trait = float | str | None
+
+
+class Contents(NamedTuple):
+    """What tells volumes apart that lie at the same places; None where the file does not say.
+
+    Attributes:
+        frame_of_reference: Frame of Reference UID: positions of two of them do not compare.
+        series: Series Number, where one UID was given to several series.
+        stack: Stack ID of an enhanced object.
+        kind: magnitude, phase, real or imaginary.
+        echo_time: in ms.
+        b_value: of diffusion, in s/mm².
+        time_point: Temporal Position.
+        echo: number of the echo.
+        acquisition: Acquisition Number. Slices that were taken in turns have two in one volume.
+        trigger_time: in ms.
+    """
+
+    frame_of_reference: Trait = None
+    series: Trait = None
+    stack: Trait = None
+    kind: Trait = None
+    echo_time: Trait = None
+    b_value: Trait = None
+    time_point: Trait = None
+    echo: Trait = None
+    acquisition: Trait = None
+    trigger_time: Trait = None
+
+
+class Place(NamedTuple):
+    """Where a stored slice stands in its series.
+
+    Attributes:
+        shape: (rows, columns) as stored.
+        directions: unit vectors along a row and down a column, six numbers, where they make sense.
+        spacing: (row, column) in mm.
+        origin: centre of the first pixel, in mm.
+        location: a position along an axis that the file does not name.
+        number: Instance Number.
+        frame: 0-based index inside the file.
+        contents: what else tells it from a slice at the same place.
+    """
+
+    shape: tuple[int, int]
+    directions: tuple[float, ...] | None = None
+    spacing: tuple[float, float] | None = None
+    origin: tuple[float, float, float] | None = None
+    location: float | None = None
+    number: int | None = None
+    frame: int = 0
+    contents: Contents = Contents()
+
+    @property
+    def grid(self) -> Grid | None:
+        """Places of the pixels as (1, rows, columns); without a position they begin at 0."""
+        if self.directions is None:
+            return None
+        rows, columns = np.array(self.directions[:3]), np.array(self.directions[3:])
+        origin = np.array(self.origin or (0.0, 0.0, 0.0))
+        return grid_of_slice(origin, rows, columns, self.spacing or (1.0, 1.0))
