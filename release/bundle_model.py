@@ -1,9 +1,10 @@
 """Make a run's model the bundled one: its card filled, its hash registered, its scores kept.
 
-    python release/bundle_model.py RUN --held-out NAME=SCORES.csv ... [--name default]
+    python release/bundle_model.py RUN --held-out NAME=SCORES.csv ... [--points NAME ...]
 
 RUN is the folder of a `tumorlens train`. Each SCORES.csv holds scores of slices that the model
-which made them never saw; NAME says how they were kept out ("left out", "folds"). They are copied
+which made them never saw; NAME says how they were kept out ("left out", "folds"). Those named by
+--points, pooled, give the operating points. They are copied
 to release/scores/ and the card's figures are measured on those copies, so that
 `tumorlens evaluate --scores release/scores/NAME.csv` gives every figure again.
 """
@@ -20,7 +21,9 @@ from typing import Any
 import msgspec
 
 from tumorlens.evaluation.assessment import Part, evaluate_scores
+from tumorlens.evaluation.points import choose_points
 from tumorlens.evaluation.score_files import read_scores, write_scores
+from tumorlens.evaluation.scores import join_scores
 from tumorlens.model.card import Card, DataTerms, Figure
 from tumorlens.model.graph import write_model
 from tumorlens.model.session import Session
@@ -45,12 +48,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("--held-out", action="append", default=[], metavar="NAME=SCORES.csv")
+    parser.add_argument("--points", nargs="*", default=[], metavar="NAME")
     parser.add_argument("--name", default="default")
     asked = parser.parse_args()
     texts = tomllib.loads((HERE / "card.toml").read_text(encoding="utf-8"))
     figures = [figure for one in asked.held_out for figure in measure(*one.split("=", maxsplit=1))]
     source = asked.run / "model.onnx"
     card = fill_card(Session(source, threads=1).card, texts, figures)
+    if asked.points:
+        pooled = join_scores([read_scores(HERE / "scores" / f"{one}.csv") for one in asked.points])
+        points = choose_points(pooled)
+        card = msgspec.structs.replace(card, operating_points=points)
     target = BUNDLED / f"{asked.name}.onnx"
     write_model(source, target, card=card, overwrite=True)
     register(asked.name, target, texts)

@@ -19,7 +19,7 @@ from tumorlens.evaluation.cases import Cases
 from tumorlens.evaluation.intervals import Family, Statistic
 from tumorlens.evaluation.patients import know_patients
 
-__all__ = ["CLEARED", "clearing_family"]
+__all__ = ["CLEARED", "SMALLEST", "clearing_family", "largest_of_series", "part_people"]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -39,9 +39,7 @@ def clearing_family(cases: Cases) -> Family | None:
         None without tumor slices, or without people who have none.
     """
     s = cases.scores
-    known = s.labelled
-    free = (cases.of_each[:, 0] == 0)[cases.codes] & known & ~s.tumor
-    ill = s.tumor & ~np.array([_is_small(row) for row in s.rows], bool)
+    free, ill = part_people(cases)
     if not (free.any() and ill.any()):
         return None
     wanted = _list_parts(cases, ill)
@@ -62,6 +60,19 @@ def clearing_family(cases: Cases) -> Family | None:
             name, groups = f"series_with_alarm_at_{percent}_cleared", set(series.group.tolist())
             statistics.append(Statistic(name, value, len(series.group), len(groups), share=True))
     return Family(tuple(statistics), ladder.replicate, width=2 * len(s))
+
+
+def part_people(cases: Cases) -> tuple[BoolArray, BoolArray]:
+    """Masks of the slices of tumor-free people, and of the slices whose tumor is large enough."""
+    s = cases.scores
+    free = (cases.of_each[:, 0] == 0)[cases.codes] & s.labelled & ~s.tumor
+    return free, s.tumor & ~np.array([_is_small(row) for row in s.rows], bool)
+
+
+def largest_of_series(cases: Cases, free: BoolArray) -> FloatArray:
+    """The largest probability in each series of tumor-free people; empty where none is known."""
+    series = _list_series(cases, free)
+    return np.empty(0) if series is None else series.largest
 
 
 def _describe(cases: Cases, name: str, value: float, rows: BoolArray, free: int) -> Statistic:

@@ -1,0 +1,98 @@
+"""Operating points that mean something, from pooled scores that no model was trained on.
+
+Alarms are counted on tumor-free people, for they are whom a model meets most; found on all slices
+with a tumor.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorlens.errors import DataError
+from tumorlens.evaluation.cases import Cases
+from tumorlens.evaluation.clearing import SMALLEST, largest_of_series, part_people
+from tumorlens.evaluation.scores import Scores
+from tumorlens.model.card import OperatingPoint
+
+__all__ = ["choose_points"]
+
+FloatArray = npt.NDArray[np.float64]
+
+ALARMED = 0.15
+"""Share of the series of tumor-free people that may hold a slice called tumor, at ``balanced``."""
+CLEARED, CLEARED_SPECIFIC = 0.99, 0.995
+"""Share of the slices of tumor-free people that is not called tumor, at least."""
+FOUND = 0.95
+"""Share of the tumor slices that ``sensitive`` calls tumor."""
+UNCERTAIN = 0.08
+"""Share of all slices that may lie between two thresholds, at most."""
+
+
+def choose_points(scores: Scores) -> dict[str, OperatingPoint]:
+    """``balanced``, ``sensitive`` and ``specific``.
+
+    Args:
+        scores: held-out, calibrated, of people with and without tumors.
+
+    Raises:
+        DataError: no tumor slice, or no people without a tumor.
+    """
+    cases = Cases.of(scores)
+    free, ill = part_people(cases)
+    if not (free.any() and ill.any()):
+        raise DataError(
+            f"{scores.name}: operating points need slices with a tumor of over {SMALLEST} pixels "
+            "and people without one; give scores that hold both"
+        )
+    p = scores.tumor_probability
+    well, tumors, judged = (np.sort(p[rows]) for rows in (free, ill, scores.labelled))
+    largest = largest_of_series(cases, free)
+    high = _clear(well, CLEARED)
+    if largest.size:
+        high = max(high, _clear(np.sort(largest), 1 - ALARMED))
+    found = float(tumors[int((1 - FOUND) * len(tumors))])
+    low = max(min(found, high), _widest(judged, high))
+    points = {
+        "balanced": (low, _equalize(well, tumors, low, high), high),
+        "sensitive": (min(low, found), found, found),
+        "specific": (low, *[max(high, _clear(well, CLEARED_SPECIFIC))] * 2),
+    }
+    return {
+        name: OperatingPoint(
+            low=one[0], middle=one[1], high=one[2], meaning=_describe(one[2], well, tumors, largest)
+        )
+        for name, one in points.items()
+    }
+
+
+def _clear(ordered: FloatArray, share: float) -> float:
+    """The smallest threshold under which that share lies."""
+    place = min(int(np.ceil(share * len(ordered) - 1e-9)), len(ordered)) - 1
+    return float(min(1.0, np.nextafter(ordered[place], 1.0)))
+
+
+def _widest(ordered: FloatArray, high: float) -> float:
+    """The lowest threshold that leaves no more than `UNCERTAIN` of all slices below ``high``."""
+    below = int(np.searchsorted(ordered, high))
+    first = max(0, below - int(UNCERTAIN * len(ordered)))
+    return float(ordered[first]) if first < below else high
+
+
+def _equalize(well: FloatArray, tumors: FloatArray, low: float, high: float) -> float:
+    """Between the two: where found and cleared are most nearly equal."""
+    both = np.concatenate([[low, high], well, tumors])
+    steps = np.unique(both[(both >= low) & (both <= high)])
+    found = 1 - np.searchsorted(tumors, steps) / len(tumors)
+    cleared = np.searchsorted(well, steps) / len(well)
+    return float(steps[int(np.abs(found - cleared).argmin())])
+
+
+def _describe(high: float, well: FloatArray, tumors: FloatArray, largest: FloatArray) -> str:
+    told = (
+        f"called tumor from {high:.3f} on: {np.mean(tumors >= high):.3f} of {len(tumors)} tumor "
+        f"slices, {np.mean(well >= high):.4f} of {len(well)} slices of tumor-free people"
+    )
+    if largest.size:
+        told += f", at least one in {np.mean(largest >= high):.3f} of their {len(largest)} series"
+    return f"{told}; on held-out scores"
