@@ -226,8 +226,6 @@ def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path, monkeypatch):
         folders,
         "find_sources",
         lambda _, **options: [InputError(str(tmp_path), "cannot be listed")],
-        "find_sources",
-        lambda _, **options: [InputError(str(tmp_path), "cannot be listed")],
     )
     with pytest.raises(InputError, match="cannot be listed"):
         read_data(tmp_path)
