@@ -62,6 +62,7 @@ class Job:
                 series = _Series(place)
             series.add(finding, seen=slice_ is not None)
             self._put(writer, finding)
+            bar.advance(0)  # a file may hold thousands of slices
         self._end(series, writer, notices)
         notices.close()
         if not self.counts:

@@ -13,7 +13,7 @@ __all__ = ["outline_head"]
 
 _SIDE = 128  # of the shape, at most, in its own pixels: finer than any grid of cells
 _CONTRAST = 0.1  # share of the head's range by which it differs from the background
-_RIM = 2  # pixels of the shape left around the head: evidence of the scalp fades there
+_RIM = 1  # pixels of the shape left around the head
 
 
 def outline_head(slice_: Slice) -> npt.NDArray[np.bool_]:

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from PIL import Image, ImageDraw, ImageFont
 
 from tumorlens.finding import RESEARCH_USE, Finding, Verdict
+from tumorlens.report.digits import show_apart
 from tumorlens.report.heat import paint_scale, speaks
 from tumorlens.report.markings import INK, MARK, Color, Marks, draw_peak, find_font
 
@@ -76,9 +77,9 @@ def _explain(finding: Finding) -> tuple[str, str, str]:
         return "shows no brain", "" if share is None else f"brain in {share:.1%} of it", where
     if finding.verdict == "unfamiliar":
         level = finding.unfamiliarity
-        words = "" if level is None else f"unfamiliarity {level:.2f}, over 1"
+        words = "" if level is None else f"unfamiliarity {show_apart(level, (1.0,), 2)[0]}, over 1"
         return "unlike the training pictures", words, where
-    shown, *limits = _show_apart(chance, finding.thresholds or ())
+    shown, *limits = show_apart(chance, finding.thresholds or (), 1, "%")
     return f"tumor probability {shown}", _explain_verdict(finding, limits), where
 
 
@@ -92,16 +93,6 @@ def _explain_verdict(finding: Finding, limits: Sequence[str]) -> str:
         "no_tumor": f"no tumor under {low}",
         "uncertain": f"between {low} and {high}",
     }[finding.verdict or ""]
-
-
-def _show_apart(chance: float, thresholds: Sequence[float]) -> list[str]:
-    """All in per cent, with as many digits as tell the first from the others."""
-    shown: list[str] = []
-    for digits in (1, 2, 3):
-        shown = [f"{value:.{digits}%}" for value in (chance, *thresholds)]
-        if shown[0] not in shown[1:] or chance in thresholds:
-            break
-    return shown
 
 
 def _list_notes(finding: Finding, marks: Marks) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageFilter
 
 from tumorlens.finding import Finding
 from tumorlens.imaging.slices import Slice
@@ -77,7 +77,7 @@ def blend_heat(
         return picture
     # The few cells hold no detail that the last enlargement could lose.
     small = (max(1, picture.width // 4), max(1, picture.height // 4))
-    shape = Image.fromarray(outline).convert("L")
+    shape = Image.fromarray(outline).convert("L").filter(ImageFilter.GaussianBlur(1))
     shape = shape.resize(small, Image.Resampling.BICUBIC)
     heat = ImageChops.multiply(_spread(finding, picture.size, small, scale), shape)
     heat = heat.resize(picture.size, Image.Resampling.BICUBIC)

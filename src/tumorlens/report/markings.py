@@ -27,6 +27,7 @@ __all__ = [
 INK = (236, 238, 242)
 MARK = (120, 220, 255)  # boxes and peak: a hue that neither greys nor the heat scale hold
 DARK = (0, 0, 0)
+_LEAST_INSIDE = 0.5  # share of a box that lies in the head, if it is to be drawn
 
 Color = tuple[int, int, int]
 Point = tuple[float, float]
@@ -74,11 +75,11 @@ def choose_marks(finding: Finding, outline: npt.NDArray[np.bool_], shape: tuple[
 
 
 def _clip(box: Box, outline: npt.NDArray[np.bool_], shape: tuple[int, ...]) -> Box | None:
-    """The part of a box around what it holds of the head; None if that is nothing."""
+    """The part of a box around what it holds of the head; None if most of it lies outside."""
     down, across = (side / count for side, count in zip(shape, outline.shape, strict=True))
     top, left = int(box.y0 / down), int(box.x0 / across)
     part = outline[top : int(np.ceil(box.y1 / down)), left : int(np.ceil(box.x1 / across))]
-    if not part.any():
+    if not part.size or part.mean() < _LEAST_INSIDE:
         return None
     (rows,), (columns,) = np.nonzero(part.any(axis=1)), np.nonzero(part.any(axis=0))
     return Box(

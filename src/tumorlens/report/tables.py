@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tumorlens.report.digits import show_apart
+
 __all__ = [
     "RecordTable",
     "count_words",
@@ -155,7 +157,7 @@ def _cells(record: Mapping[str, Any]) -> tuple[Text, ...]:
     return (
         Text(verdict.replace("_", " "), style=_STYLES[verdict]),
         Text(_NONE if verdict in _NO_CHANCE else _percent(record["tumor_probability"])),
-        Text("" if record["unfamiliarity"] is None else f"{record['unfamiliarity']:.2f}"),
+        Text(_show_unfamiliarity(record["unfamiliarity"])),
         Text(_count_regions(record)),
         _printable(where if record["error"] is None else f"{where}: {record['error']}"),
     )
@@ -191,6 +193,11 @@ def unanswered_words(record: Mapping[str, Any]) -> list[str]:
         "not_judged": "not judged",
     }
     return [f"{record[key]:,} {words}" for key, words in names.items() if record[key]]
+
+
+def _show_unfamiliarity(value: float | None) -> str:
+    """Never 1.00 for what is above the limit of 1 or below it."""
+    return "" if value is None else show_apart(value, (1.0,), 2)[0]
 
 
 def _percent(value: float | None) -> str:

@@ -1,0 +1,31 @@
+"""Numbers as people read them: rounded, but never to a limit that they did not reach."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["show_apart"]
+
+_MORE = 3  # digits that may be added
+
+
+def show_apart(
+    value: float, limits: Sequence[float], digits: int, unit: str = "f"
+) -> tuple[str, ...]:
+    """A number and its limits, with as many digits as tell it from them.
+
+    Args:
+        value: the number.
+        limits: what it is compared with.
+        digits: after the point, where these are enough.
+        unit: ``f``, or ``%`` for shares in per cent.
+
+    Returns:
+        The number, then the limits.
+    """
+    shown: tuple[str, ...] = ()
+    for more in range(_MORE + 1):
+        shown = tuple(f"{one:.{digits + more}{unit}}" for one in (value, *limits))
+        if shown[0] not in shown[1:] or value in limits:
+            break
+    return shown

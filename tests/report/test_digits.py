@@ -1,0 +1,22 @@
+"""Rounding that keeps a number on its side of a limit."""
+
+import pytest
+
+from tumorlens.report.digits import show_apart
+
+
+@pytest.mark.parametrize(
+    ("value", "limits", "digits", "unit", "shown"),
+    [
+        (0.123, (0.19, 0.52), 1, "%", ("12.3%", "19.0%", "52.0%")),
+        (0.19085, (0.19086, 0.52), 1, "%", ("19.085%", "19.086%", "52.000%")),
+        (1.0004, (1.0,), 2, "f", ("1.0004", "1.0000")),
+        (0.996, (1.0,), 2, "f", ("0.996", "1.000")),
+        (0.99, (1.0,), 2, "f", ("0.99", "1.00")),
+        (1.0, (1.0,), 2, "f", ("1.00", "1.00")),
+        (1.00000001, (1.0,), 2, "f", ("1.00000", "1.00000")),
+        (0.5, (), 1, "%", ("50.0%",)),
+    ],
+)
+def test_a_number_stays_on_its_side_of_a_limit(value, limits, digits, unit, shown):
+    assert show_apart(value, limits, digits, unit) == shown
