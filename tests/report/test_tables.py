@@ -89,6 +89,7 @@ def test_errors_and_series_have_their_rows():
     open_ends = replace(series, uncertain_slices=2, unfamiliar_slices=1, not_judged=4)
     words = " ".join(print_records([open_ends.to_record()], width=160).split())
     assert "longest run 2, 2 uncertain, 1 unfamiliar, 4 not judged" in words
+    assert "90.0%" not in print_records([replace(series, unfamiliar_slices=20).to_record()])
 
 
 def test_skipped_files_are_counted_by_reason():

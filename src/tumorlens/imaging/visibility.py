@@ -32,7 +32,8 @@ def keep_visible(items: Iterable[Slice | InputError], path: str) -> Iterator[Sli
             yield from held
             held = [item]
     if blank and held and isinstance(held[0], Slice):
-        held[0] = _annotate(held[0], f"{blank} of {count} slices are blank and left out")
+        verb = "is" if blank == 1 else "are"
+        held[0] = _annotate(held[0], f"{blank} of {count} slices {verb} blank and left out")
     yield from held or (why,)
 
 

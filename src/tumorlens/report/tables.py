@@ -181,7 +181,8 @@ def _series_cells(record: Mapping[str, Any]) -> tuple[Text, ...]:
     )
     words += "".join(f", {more}" for more in unanswered_words(record))
     style = _STYLES["series"]
-    chance = _percent(record["largest_probability"])
+    odd = record["unfamiliar_slices"] + record["not_judged"]
+    chance = _percent(record["largest_probability"]) if odd < record["slices"] else _NONE
     return Text("series", style), Text(chance, style), Text(""), Text(""), _printable(words)
 
 
