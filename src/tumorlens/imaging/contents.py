@@ -51,8 +51,10 @@ _VRS = frozenset(
     b"AE AS AT CS DA DS DT FD FL IS LO LT OB OD OF OL OV OW PN SH SL SQ SS ST SV TM UC UI UL UN UR "
     b"US UT UV".split()
 )
-_METAIMAGE = re.compile(rb"(?:\s*\w+\s*[=:][^\r\n]*\r?\n)*?\s*NDims\s*[=:]\s*\d")
-"""Fields, among them the number of dimensions, which each has and no other text is likely to."""
+_METAIMAGE = re.compile(
+    rb"(?:\s*\w+\s*[=:][^\r\n]*\r?\n)*?\s*(?:NDims\s*[=:]\s*\d|ObjectType\s*[=:]\s*\w)"
+)
+"""Fields, among them one that hardly any other text has."""
 
 _FOREIGN = (
     (b"GIF8", "a GIF picture"),

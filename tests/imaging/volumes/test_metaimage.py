@@ -168,7 +168,8 @@ def test_a_pair_in_a_folder_is_one_source(tmp_path) -> None:
 
 
 BROKEN = {
-    "another object": ({"fields": {"ObjectType": "Tube"}}, "of a Tube"),
+    "another object": ({"fields": {"ObjectType": "Tube"}}, "of 'Tube'"),
+    "many words": ({"fields": {"ObjectType": "\x1b[31m" + "x" * 500}}, r"of '\\x1b\[31mx{55}…'"),
     "text": ({"fields": {"BinaryData": "False"}}, "'text'"),
     "an unknown type": ({"fields": {"ElementType": "MET_STRING"}}, "MET_STRING"),
     "no type": ({"fields": {"ElementType": None}}, "voxels of the type ''"),

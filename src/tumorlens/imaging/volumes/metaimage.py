@@ -22,7 +22,7 @@ from tumorlens.imaging.refusal import refuse
 from tumorlens.imaging.sequences import guess_sequence
 from tumorlens.imaging.volumes.layout import LARGEST_OFFSET, Layout, base_name, color_type
 from tumorlens.imaging.volumes.spaces import Space, find_space, tell_missing
-from tumorlens.imaging.volumes.streams import Bytes, Inflated, open_beside
+from tumorlens.imaging.volumes.streams import Bytes, Inflated, open_beside, quote
 
 __all__ = ["open_metaimage"]
 
@@ -85,7 +85,7 @@ def open_metaimage(
     with refuse(path, _BROKEN, _ADVICE):
         header = _parse(stream)
         if (kind := header.get("ObjectType", "Image")) != "Image":
-            raise InputError(path, f"is a MetaIO file of a {kind}, no image")
+            raise InputError(path, f"is a MetaIO file of {quote(kind)}, no image")
         layout = _lay_out(header, path)
         start, name = stream.tell(), header["ElementDataFile"]
     if name.upper().startswith("LIST") or "%" in name:
@@ -138,7 +138,7 @@ def _read_type(header: Header, path: str) -> tuple[np.dtype[np.generic], int, st
     name = header.find("ElementType").removeprefix("MET_").removesuffix("_ARRAY")
     if name not in _TYPES or header.find("BinaryData")[:1] in ("F", "f"):
         kind = "text" if name in _TYPES else header.find("ElementType")
-        raise InputError(path, f"has voxels of the type {kind!r}", _ADVICE)
+        raise InputError(path, f"has voxels of the type {quote(kind)}", _ADVICE)
     order = ">" if header.is_true("BinaryDataByteOrderMSB", "ElementByteOrderMSB") else "<"
     dtype = np.dtype(order + _TYPES[name])
     channels = int(header.get("ElementNumberOfChannels", "1"))

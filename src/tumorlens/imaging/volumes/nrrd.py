@@ -22,7 +22,7 @@ from tumorlens.imaging.sequences import guess_sequence
 from tumorlens.imaging.volumes.content import LABELS
 from tumorlens.imaging.volumes.layout import LARGEST_OFFSET, Layout, base_name, color_type
 from tumorlens.imaging.volumes.spaces import Space, find_space
-from tumorlens.imaging.volumes.streams import Bytes, Inflated, open_beside
+from tumorlens.imaging.volumes.streams import Bytes, Inflated, open_beside, quote
 
 __all__ = ["open_nrrd"]
 
@@ -182,7 +182,7 @@ def _find_axes(header: Header, dimension: int) -> list[int]:
 def _read_type(header: Header, path: str) -> np.dtype[Any]:
     name = " ".join(header.words("type"))
     if name not in _TYPE_OF:
-        raise InputError(path, f"has voxels of the type {name!r}", _ADVICE)
+        raise InputError(path, f"has voxels of the type {quote(name)}", _ADVICE)
     dtype, order = np.dtype(_TYPE_OF[name]), header.get("endian").lower()
     if dtype.itemsize > 1 and order not in ("little", "big"):
         raise ValueError("no byte order")
@@ -234,4 +234,4 @@ def _find_voxels(
         return Inflated(data), skipped
     if skipped >= 0 and encoding in ("bzip2", "bz2"):
         return bz2.BZ2File(data), skipped
-    raise InputError(path, f"has voxels in the encoding {encoding!r}", _ADVICE)
+    raise InputError(path, f"has voxels in the encoding {quote(encoding)}", _ADVICE)

@@ -13,9 +13,19 @@ from typing import BinaryIO, TypeGuard
 from tumorlens.errors import InputError
 from tumorlens.imaging.contents import open_file
 
-__all__ = ["Bytes", "Inflated", "check_end", "is_plain", "open_beside", "seek_voxels", "unzip"]
+__all__ = [
+    "Bytes",
+    "Inflated",
+    "check_end",
+    "is_plain",
+    "open_beside",
+    "quote",
+    "seek_voxels",
+    "unzip",
+]
 
 _STEP = 1024**2
+_LONGEST_QUOTE = 60
 _ELSEWHERE = "name a file in the folder of the header"
 
 
@@ -80,6 +90,11 @@ def check_end(stream: Bytes) -> None:
             raise
 
 
+def quote(text: str) -> str:
+    """A header's words for a message: on one line, and no more than a few."""
+    return repr(text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…")
+
+
 @contextmanager
 def open_beside(file: Path | None, name: str, path: str) -> Iterator[BinaryIO]:
     """Open the file of voxels that a header names: in the header's own folder, and nowhere else.
@@ -92,15 +107,15 @@ def open_beside(file: Path | None, name: str, path: str) -> Iterator[BinaryIO]:
     Raises:
         InputError: the name leads elsewhere, or nothing is there.
     """
-    plain = name.removeprefix("./")
+    plain, quoted = name.removeprefix("./"), quote(name)
     if not plain or any(mark in plain for mark in "/\\:") or plain in (".", ".."):
-        raise InputError(path, f"keeps its voxels outside of its folder ({name!r})", _ELSEWHERE)
+        raise InputError(path, f"keeps its voxels outside of its folder ({quoted})", _ELSEWHERE)
     if file is None:
-        raise InputError(path, f"keeps its voxels in another file ({name!r})", "name it on disk")
+        raise InputError(path, f"keeps its voxels in another file ({quoted})", "name it on disk")
     with ExitStack() as opened:
         try:
             stream = opened.enter_context(open_file(file.with_name(plain), path))
         except InputError as error:
-            reason = f"keeps its voxels in {plain!r} beside it: {error.reason}"
+            reason = f"keeps its voxels in {quote(plain)} beside it: {error.reason}"
             raise InputError(path, reason, "put both into one folder") from error
         yield stream
