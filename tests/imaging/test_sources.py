@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import warnings
+import zipfile
 from itertools import islice
 from pathlib import Path
 
@@ -162,6 +164,22 @@ def test_a_zip_entry_that_points_outside(tmp_path, member) -> None:
     bad, good = find_sources([path])
     assert isinstance(bad, InputError) and "outside" in bad.reason
     assert isinstance(good, Source) and len(list(read_slices(good))) == 1
+
+
+def test_of_two_members_with_one_name_the_later_one_counts(tmp_path) -> None:
+    """As when it is unpacked; the later one was read twice."""
+    first, last = (
+        builders.write_dicom(
+            tmp_path / f"{n}.dcm", DEEP + n, SeriesInstanceUID=f"1.{n}"
+        ).read_bytes()
+        for n in (0, 9)
+    )
+    path = tmp_path / "a.zip"
+    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(path, "w") as archive:
+        for content in (first, last):
+            archive.writestr("a.dcm", content)
+    (slice_,) = read_slices(path)
+    assert slice_.pixels.min() == 9
 
 
 def test_a_zip_without_images_is_an_error_where_it_was_named(tmp_path) -> None:

@@ -146,6 +146,28 @@ def test_damaged_archives_cost_one_record(tmp_path, kind) -> None:
         list(read_slices(path))
 
 
+def test_a_member_without_a_name_costs_one_record(tmp_path) -> None:
+    surround(tmp_path)
+    path = tmp_path / "m.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        entry = zipfile.ZipInfo("a")
+        entry.filename = ""
+        archive.writestr(entry, b"x")
+    count, (error,) = outcomes(tmp_path)
+    assert count == 3 and error.path.startswith(str(path))
+
+
+def test_names_in_a_directory_that_are_numbers_cost_one_record_each(tmp_path) -> None:
+    """The representation of the values was damaged: two letters are read as a number."""
+    path = builders.write_directory(tmp_path, [builders.make_dataset(GREY) for _ in range(2)])
+    data = path.read_bytes()
+    place = data.index(b"\x04\0\0\x15CS")
+    for kind in (b"US", b"AT"):
+        path.write_bytes(data[: place + 4] + kind + data[place + 6 :])
+        bad, good = find_sources([path])
+        assert isinstance(bad, InputError) and isinstance(good, Source)
+
+
 @unix
 @pytest.mark.parametrize("name", ["IM_2", "a.png", "b.nii.gz", "b.dcm"])
 def test_pipes_in_a_folder_do_not_hang(tmp_path, name) -> None:

@@ -23,7 +23,7 @@ from mutation.codestream_edits import (
 from mutation.dicom_edits import DICOM_EDITS
 from mutation.seeds import Seed, find_seeds
 from mutation.text_edits import CSV_EDITS, JSON_EDITS, MODEL_EDITS, TOML_EDITS
-from mutation.volume_edits import GZIP_EDITS, LINE_EDITS, NIFTI_EDITS
+from mutation.volume_edits import GZIP_EDITS, LINE_EDITS, MGH_EDITS, NIFTI_EDITS
 
 __all__ = ["Mutant", "edits_for", "make_mutant"]
 
@@ -36,6 +36,7 @@ _BY_MAGIC = (
     (b"RIFF", WEBP_EDITS),
     (b"PK\3\4", ZIP_EDITS),
     (b"\x1f\x8b", GZIP_EDITS),
+    (b"\0\0\0\1", MGH_EDITS),
     (b"NRRD", LINE_EDITS),
     (b"ObjectType", LINE_EDITS),
     (b"\x08\0", DICOM_EDITS),

@@ -43,13 +43,14 @@ from tumorlens.model.card import Training
 
 Array = npt.NDArray[Any]
 
-_rng = np.random.default_rng(18)
 _y, _x = np.ogrid[-1:1:32j, -1:1:36j]
 HEAD = (200 * np.exp(-2 * (_y**2 + _x**2)) + 50 * (abs(_y - 0.2) + abs(_x + 0.3) < 0.3)).astype(
     np.uint8
 )
 """(32, 36), as small as JPEG 2000 can be written: a bright blob with a brighter spot."""
-DEEP = HEAD.astype(np.uint16) * 12 + _rng.integers(0, 9, HEAD.shape).astype(np.uint16)
+DEEP = HEAD.astype(np.uint16) * 12 + np.random.default_rng(18).integers(0, 9, HEAD.shape).astype(
+    np.uint16
+)
 VOLUME = np.stack([np.roll(DEEP, shift, 0) for shift in range(18)], 2).astype(np.int16)
 """(32, 36, 18), as NIfTI has it."""
 THICK = np.diag([1.0, 1.0, 5.0, 1.0])
@@ -313,6 +314,10 @@ def _volumes() -> list[Seed]:
         _alone("NIfTI, floats", "a.nii", _nifti(few.astype(np.float32) / 9)),
         _alone("NIfTI, big endian", "a.nii", swapped.to_bytes(), share=0.5),
         _alone("NIfTI-2", "a.nii", _nifti(few, nib.Nifti2Image), share=0.5),
+        _alone("MGH", "a.mgh", nib.MGHImage(few, THICK).to_bytes(), share=0.7),
+        _alone(
+            "MGZ", "a.mgz", gzip.compress(nib.MGHImage(few, THICK).to_bytes(), mtime=0), share=0.5
+        ),
         Seed("NIfTI pair", pair, "a.img", share=0.5),
     ]
 
@@ -392,7 +397,7 @@ def _recipes() -> Sequence[Path]:
 
 
 def _models(folder: Path) -> list[Seed]:
-    prints = _rng.integers(0, 256, (40, 32), np.uint8)
+    prints = np.random.default_rng(19).integers(0, 256, (40, 32), np.uint8)
     seen = encode_memory(row.tobytes() for row in prints)
     made: dict[str, Callable[[Path], Path]] = {
         "model": models.write_tiny_model,

@@ -15,7 +15,7 @@ import numpy as np
 from mutation.byte_edits import BYTE_EDITS, Edit, odd_number
 from mutation.odd_values import odd_float, odd_text
 
-__all__ = ["GZIP_EDITS", "LINE_EDITS", "NIFTI_EDITS"]
+__all__ = ["GZIP_EDITS", "LINE_EDITS", "MGH_EDITS", "NIFTI_EDITS"]
 
 _LARGEST = 4 * 2**20  # bytes of an unpacked file that is still edited
 
@@ -99,6 +99,20 @@ NIFTI_EDITS: Sequence[Edit] = (
 )
 
 
+def _set_number(data: bytes, chance: Random) -> bytes:
+    """A number of the header of MGH: version, sizes, type, place."""
+    at = chance.choice((*range(0, 28, 4), 30, 34, 38, *range(42, 90, 4)))
+    if at < 28:
+        field = chance.choice((odd_number(chance, 4), chance.randrange(12))).to_bytes(4, "big")
+    else:
+        with np.errstate(over="ignore"):
+            field = np.array(odd_float(chance)).astype(">f4").tobytes()
+    return data[:at] + field + data[at + 4 :]
+
+
+MGH_EDITS: Sequence[Edit] = (_set_number,)
+
+
 def _edit_unpacked(data: bytes, chance: Random) -> bytes:
     """What a gzip file holds, packed again."""
     try:
@@ -106,6 +120,7 @@ def _edit_unpacked(data: bytes, chance: Random) -> bytes:
     except zlib.error:
         return data
     edits = NIFTI_EDITS if inner[344:348] in (b"n+1\0", b"ni1\0") else ()
+    edits = MGH_EDITS if inner.startswith(b"\0\0\0\1") else edits
     for _ in range(chance.choice((1, 1, 2))):
         inner = chance.choice((*edits, *edits, *BYTE_EDITS))(inner, chance) if inner else b""
     return gzip.compress(inner, 1, mtime=0)

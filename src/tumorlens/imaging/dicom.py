@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.multival import MultiValue
 from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -142,7 +143,12 @@ def read_directory(stream: BinaryIO, path: str, limits: Limits) -> list[tuple[st
     with refuse(path, "is a damaged DICOMDIR", "name the folder instead of the DICOMDIR"):
         records = dataset.DirectoryRecordSequence
         names = [record.get("ReferencedFileID") for record in records]
-        return [(name,) if isinstance(name, str) else tuple(name) for name in names if name]
+        return [_spell(name) for name in names if name]
+
+
+def _spell(name: Any) -> tuple[str, ...]:
+    """One value or several, as text whatever their representation was damaged to."""
+    return tuple(map(str, name)) if isinstance(name, MultiValue) else (str(name),)
 
 
 def read_dicom(stream: BinaryIO, path: str, limits: Limits) -> Iterator[Slice | InputError]:

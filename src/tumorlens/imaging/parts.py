@@ -132,14 +132,14 @@ class Opener:
         return self._read(part, part.member or "", count)
 
     def list_members(self, part: Part) -> list[str]:
-        """Names of the files in an archive.
+        """Names of the files in an archive, each once: of two with one name the later one counts.
 
         Raises:
             InputError: it is damaged.
         """
         with refuse(part.path, _BROKEN, _ADVICE):
-            entries = self._open_archive(part).infolist()
-        return [entry.filename for entry in entries if not entry.is_dir()]
+            names = self._open_archive(part).namelist()
+        return [name for name in dict.fromkeys(names) if not name.endswith("/")]
 
     def _unpack(self, part: Part, member: str, largest: int) -> bytes:
         data = self._read(part, member, largest + 1)
