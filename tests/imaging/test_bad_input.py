@@ -140,6 +140,8 @@ BAD: dict[str, tuple[str, Callable[[Path], Path], str]] = {
     "unknown number type": ("a.nii", lambda p: write_header(p, 70, b"\x77\x07"), "broken NIfTI"),
     "voxels nowhere": ("a.nii", lambda p: write_header(p, 108, b"\0\0\0\x7f"), "voxels at byte"),
     "gzip of text": ("a.nii.gz", lambda p: p.write_bytes(gzip.compress(b"hi")) and p, "gzip file"),
+    "minc 2": ("a.mnc", lambda p: p.write_bytes(b"\x89HDF\r\n\x1a\n" * 9) and p, "mnc2nii"),
+    "minc 1": ("a.mnc", lambda p: p.write_bytes(b"CDF\x01" * 99) and p, "mnc2nii"),
     "gif": ("a.gif", lambda p: SAVE(p, GREY), "a GIF picture"),
     "missing": ("a.png", lambda p: p, "no such file"),
     "missing folder": ("b/a.png", lambda p: p, "no such file"),
