@@ -1,0 +1,78 @@
+"""The tumor probability along the slices of a series, as a drawing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tumorlens.finding import Finding
+from tumorlens.model.card import OperatingPoint
+from tumorlens.report.drawing import FAINT, HUES, Drawing
+from tumorlens.report.pages import Plot
+from tumorlens.study_finding import SeriesFinding
+
+__all__ = ["plot_slices"]
+
+
+def plot_slices(series: SeriesFinding, point: OperatingPoint) -> Plot:
+    """Probability a slice over its place; the run marked, what was not judged greyed.
+
+    Args:
+        series: with the findings of its slices.
+        point: thresholds that slices were judged by.
+    """
+    findings = [one for one in series.findings if one.error is None]
+    places, unit = _place(findings)
+    judged = np.array([one.verdict not in ("not_judged", "unfamiliar") for one in findings])
+    chance = np.array([one.tumor_probability or 0.0 for one in findings])
+    with Drawing(9.6, 2.8) as sheet:
+        field = sheet.axes()
+        _shade(field, places, ~judged)
+        inside = _find_run(series, findings)
+        if inside.any():
+            ends = places[inside]
+            field.axvspan(ends.min(), ends.max(), color=HUES[1], alpha=0.18, linewidth=0)
+        field.plot(places, np.where(judged, chance, np.nan), color=HUES[0], marker=".")
+        for level, name in ((point.low, "no tumor below"), (point.high, "tumor from here")):
+            field.axhline(level, color=FAINT, linewidth=0.8, linestyle="--")
+            at = (places.max(), level)
+            field.annotate(
+                name, at, (0, 2), textcoords="offset points", fontsize=8, color=FAINT, ha="right"
+            )
+        field.set_ylim(-0.02, 1.02)
+        field.set_xlabel(unit)
+        field.set_ylabel("tumor probability")
+        largest = float(chance[judged].max()) if judged.any() else 0.0
+        alt = f"Tumor probability of {len(findings)} slices; the largest is {largest:.3f}."
+        told = "The band marks the slices that carry the verdict. " if inside.any() else ""
+        return sheet.finish(alt, told + _tell_grey(int((~judged).sum())), wide=True)
+
+
+def _tell_grey(count: int) -> str:
+    if not count:
+        return "Every slice was judged."
+    many = "1 slice on grey was" if count == 1 else f"{count} slices on grey were"
+    return f"{many} not judged, or unfamiliar."
+
+
+def _place(findings: list[Finding]) -> tuple[np.ndarray, str]:
+    positions = [one.info.position_mm for one in findings]
+    known = [position for position in positions if position is not None]
+    if len(known) == len(positions) and len(set(known)) == len(known):
+        return np.array(known, float), "position along the slices (mm)"
+    return np.arange(len(findings), dtype=float), "number of the slice"
+
+
+def _shade(field: object, places: np.ndarray, shaded: np.ndarray) -> None:
+    half = float(np.median(np.abs(np.diff(places)))) / 2 if len(places) > 1 else 0.5
+    for place in places[shaded]:
+        field.axvspan(place - half, place + half, color=FAINT, alpha=0.18, linewidth=0)  # type: ignore[attr-defined]
+
+
+def _find_run(series: SeriesFinding, findings: list[Finding]) -> np.ndarray:
+    inside = np.zeros(len(findings), bool)
+    if series.run is not None:
+        names = [(one.info.path, one.info.frame) for one in findings]
+        ends = [names.index(end) for end in (series.run.first, series.run.last) if end in names]
+        if len(ends) == 2:
+            inside[min(ends) : max(ends) + 1] = True
+    return inside

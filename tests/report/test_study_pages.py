@@ -1,0 +1,97 @@
+"""A run as a page, a curve and a montage: from a real volume, judged by a small model."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from builders import write_nifti
+from heads import paint_slice
+from models import write_tiny_model
+from page_reader import PageReader
+from tumorlens.detector import Detector
+from tumorlens.landmarks import KeySlice, Run
+from tumorlens.report.albums import SHOWN, Album, choose_shown, paint_montage
+from tumorlens.report.pages import render_html
+from tumorlens.report.study_pages import build_study_page
+from tumorlens.report.study_plots import plot_slices
+from tumorlens.studies.assembling import SeriesGatherer
+from tumorlens.study_finding import StudyFinding
+
+SLICES = 30
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    """One series of thirty slices with the album of its pictures."""
+    folder = tmp_path_factory.mktemp("study")
+    lesion = paint_slice((30, 30))
+    slices = [lesion if 10 <= z < 14 else paint_slice(None) for z in range(SLICES)]
+    volume = np.stack([one.T for one in slices], axis=2).astype(np.float32)
+    path = write_nifti(folder / "brain.nii.gz", volume, np.diag([1.0, 1.0, 3.0, 1.0]))
+    detector = Detector(write_tiny_model(folder / "tiny.onnx"), threads=1)
+    album, gatherer, series = Album(), SeriesGatherer(None), []
+    for slice_, finding in detector.iterate([path]):
+        album.keep(slice_, finding)
+        series += gatherer.add(finding)
+    (one,) = [*series, *gatherer.close()]
+    names = [(finding.info.path, finding.info.frame) for finding in one.findings]
+    first = KeySlice(*names[12], 13, 36.0, 0.97, "the strongest evidence")
+    run = Run(names[10], names[13], 4, 30.0, 39.0, 12.0)
+    found = replace(one, verdict="tumor", tumor_probability=0.93, first_slices=(first,), run=run)
+    album.settle(found)
+    return detector, found, album
+
+
+def test_the_slices_shown_are_spread_and_hold_those_to_open_first(judged):
+    _, series, album = judged
+    shown = choose_shown(series)
+    frames = [frame for _, frame in shown]
+    assert frames == sorted(set(frames))
+    assert 12 in frames
+    assert SHOWN <= len(frames) <= SHOWN + 1
+    assert set(album.pairs) == set(shown)
+
+
+def test_a_montage_shows_each_slice_plain_and_with_heat(judged):
+    _, series, album = judged
+    picture = Image.open(io.BytesIO(paint_montage(series, album)))
+    pair = next(iter(album.pairs.values()))
+    assert picture.width == 8 * pair.size[0]
+    assert picture.height > 3 * pair.size[1]
+
+
+def test_a_montage_of_nothing_is_refused(judged):
+    with pytest.raises(ValueError, match="no slice was kept"):
+        paint_montage(judged[1], Album())
+
+
+def test_the_curve_marks_the_run_and_counts_what_was_not_judged(judged):
+    detector, series, _ = judged
+    point = detector.card.find_operating_point("balanced")
+    plot = plot_slices(series, point)
+    assert "The band marks the slices that carry the verdict" in plot.caption
+    assert "Every slice was judged" in plot.caption
+    silent = tuple(replace(one, verdict="not_judged") for one in series.findings[:1])
+    less = replace(series, run=None, findings=silent + series.findings[1:])
+    assert plot_slices(less, point).caption == "1 slice on grey was not judged, or unfamiliar."
+
+
+def test_a_page_says_verdict_why_and_what_to_open_first(judged):
+    detector, series, album = judged
+    study = StudyFinding(
+        series.path, (series,), 0, verdict="tumor", tumor_probability=0.93, run=series.run,
+        first_slices=series.first_slices, operating_point="balanced", notes=("cut anew",),
+    )  # fmt: skip
+    html = render_html(build_study_page([study], detector.card, album))
+    page = PageReader(html)
+    text = " ".join(page.words)
+    assert not page.faults
+    for words in ("brain.nii.gz, instance 13", "the strongest evidence", "12 mm", "cut anew"):
+        assert words in text
+    assert html.count("data:image/jpeg") == 2 * len(album.pairs)
+    assert "For research only" in text
