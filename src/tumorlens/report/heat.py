@@ -15,7 +15,14 @@ from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.voxels import find_range
 from tumorlens.report.colors import color_table
 
-__all__ = ["USUAL_THRESHOLD", "blend_heat", "paint_greys", "paint_scale", "speaks"]
+__all__ = [
+    "USUAL_THRESHOLD",
+    "blend_heat",
+    "paint_greys",
+    "paint_scale",
+    "speaks",
+    "spread_evidence",
+]
 
 USUAL_THRESHOLD = 0.5
 """Stands for the cell threshold of a finding that does not know it."""
@@ -89,6 +96,22 @@ def paint_scale(finding: Finding, size: Size) -> Image.Image:
     heat = Image.linear_gradient("L").transpose(Image.Transpose.ROTATE_90).resize(size)
     grey = Image.new("RGB", size, (110, 110, 110))
     return Image.composite(_color(heat), grey, heat.point(_opacities(finding)))
+
+
+def spread_evidence(finding: Finding, shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """The evidence of each pixel of a slice, 0 to 255, smoothly between the centres of cells.
+
+    Args:
+        finding: with its activation.
+        shape: (H, W) of the slice.
+
+    Raises:
+        ValueError: the finding has no activation.
+    """
+    if finding.activation is None:
+        raise ValueError(f"{finding.info.path}: the finding holds no activation")
+    size = (shape[1], shape[0])
+    return np.asarray(_spread(finding, size, size, (1.0, 1.0)))
 
 
 def _spread(finding: Finding, size: Size, small: Size, scale: tuple[float, float]) -> Image.Image:

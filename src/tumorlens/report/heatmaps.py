@@ -23,7 +23,7 @@ from tumorlens.imaging.contents import HEAD_BYTES, is_drawn
 from tumorlens.imaging.slices import Slice
 from tumorlens.report.overlay import draw, encode
 
-__all__ = ["HeatmapFolder", "common_folder"]
+__all__ = ["HeatmapFolder", "common_folder", "digest_name", "make_safe"]
 
 _HOLDERS = (".zip", "dicomdir")  # files that hold several series, as folders do
 _LONGEST = 160  # bytes of a part of a path: file systems take 255, and a mark follows
@@ -95,8 +95,8 @@ class HeatmapFolder:
         *folders, name = parts or [path.name or "slices"]
         if name == os.pardir:  # the common folder lies inside of the series' own
             name = path.name or "slices"
-        folders = [_UP if part == os.pardir else _make_safe(part) for part in folders]
-        return self.folder.joinpath(*folders, _name_overlay(_make_safe(name), _mark(info)))
+        folders = [_UP if part == os.pardir else make_safe(part) for part in folders]
+        return self.folder.joinpath(*folders, _name_overlay(make_safe(name), _mark(info)))
 
     def holds(self, path: str) -> bool:
         """Whether a file lies in this folder."""
@@ -109,7 +109,7 @@ def _mark(info: SliceInfo) -> str:
         return ""
     holds_series = not Path(info.path).is_file() or info.path.lower().endswith(_HOLDERS)
     uid = info.series_instance_uid if holds_series else None
-    return f".{_digest(uid)}.{info.frame:04d}" if uid else f".{info.frame:04d}"
+    return f".{digest_name(uid)}.{info.frame:04d}" if uid else f".{info.frame:04d}"
 
 
 def _name_overlay(name: str, mark: str) -> str:
@@ -121,10 +121,10 @@ def _name_overlay(name: str, mark: str) -> str:
 
 def _name_briefly(info: SliceInfo) -> str:
     """A name that is short on any disk and still the slice's own."""
-    return f"{_digest(info.path)}{_mark(info)}.png"
+    return f"{digest_name(info.path)}{_mark(info)}.png"
 
 
-def _make_safe(part: str) -> str:
+def make_safe(part: str) -> str:
     """A part of a path that no system refuses or takes for something else.
 
     What is changed gets a digest of what it was, so that two parts do not become one.
@@ -134,7 +134,7 @@ def _make_safe(part: str) -> str:
         safe = f"_{safe}"
     safe = _cut(safe, _LONGEST)
     ours = safe == _UP or safe.lower().endswith(_DIFFERENCE)
-    return f"{safe}-{_digest(part)}" if safe != part or ours else part
+    return f"{safe}-{digest_name(part)}" if safe != part or ours else part
 
 
 def _cut(part: str, most: int) -> str:
@@ -144,7 +144,8 @@ def _cut(part: str, most: int) -> str:
     return part
 
 
-def _digest(text: str) -> str:
+def digest_name(text: str) -> str:
+    """Ten characters that stand for a text in a name."""
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:10]
 
 
