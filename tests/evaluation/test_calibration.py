@@ -1,5 +1,6 @@
 """Scale, offset, thresholds and familiarity: recovered where known, refused where too few."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -19,6 +20,7 @@ from tumorlens.evaluation.calibration import (
     recalibrate,
 )
 from tumorlens.evaluation.reliability import assign_bins, calibration_error, to_logit
+from tumorlens.evaluation.scores import as_text
 from tumorlens.model.card import OperatingPoint
 from tumorlens.model.contract import Calibration
 
@@ -190,3 +192,12 @@ def test_a_point_that_hardly_answers_is_warned_of():
     adoption = adopt_model(make_card(), scores, coverage=0.3)
     assert "of the slices would get an answer" in adoption.warnings[0]
     assert adoption.card.history[0].notes == [*adoption.notes, *adoption.warnings]
+
+
+def test_a_slice_that_was_not_judged_stays_so():
+    scores = draw_scores(groups=4)
+    words = ["not_judged", *scores.verdict[1:]]
+    point = OperatingPoint(low=0.0, middle=0.0, high=0.0)
+    judged = apply_point(replace(scores, verdict=as_text(words)), point)
+    assert judged.verdict[0] == "not_judged"
+    assert set(judged.verdict[1:]) == {"tumor"}

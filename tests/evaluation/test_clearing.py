@@ -11,6 +11,7 @@ from score_tables import draw_scores, make_rows, make_scores
 from tumorlens.evaluation.cases import Cases
 from tumorlens.evaluation.clearing import clearing_family
 from tumorlens.evaluation.intervals import measure
+from tumorlens.evaluation.scores import as_text
 
 
 def make_table():
@@ -88,3 +89,12 @@ def test_the_bootstrap_sets_the_threshold_anew():
     estimate = measure([family], names)[0]
     assert estimate.low < estimate.value < estimate.high
     assert estimate.value == pytest.approx(whole[0])
+
+
+def test_slices_that_are_not_judged_alarm_nobody():
+    scores = make_table()
+    words = list(scores.verdict)
+    words[190:200] = ["not_judged"] * 10
+    found = values(replace(scores, verdict=as_text(words)))
+    # The highest ten are gone, so 198 of 200 are cleared up to 187 / 400.
+    assert found["found_at_99_cleared"].value == np.mean(np.linspace(0.4, 0.6, 40) > 187 / 400)

@@ -125,6 +125,28 @@ def test_formats_agree(tmp_path: Path, order) -> None:
         assert one.info.position_mm == pytest.approx(other.info.position_mm)
 
 
+@pytest.mark.parametrize(("order", "signs"), builders.AXIS_ORDERS[::5])
+@pytest.mark.parametrize("spacing", [THIN, THICK_Z])
+def test_a_pixel_knows_its_place_in_the_patient(tmp_path: Path, spacing, order, signs) -> None:
+    volume, lps = builders.store_volume(HEAD, spacing, order, signs)
+    builders.write_series(tmp_path / "series", volume, lps)
+    path = builders.write_nifti(tmp_path / "head.nii", volume, lps)
+    mark = np.argwhere(HEAD.max() == HEAD)
+    wanted = (mark[0] + mark[-1]) / 2 * spacing
+    for source in (tmp_path / "series", path):
+        places = [
+            one.info.to_patient(x + 0.5, y + 0.5)
+            for one in read_slices(source)
+            for y, x in np.argwhere(one.pixels == HEAD.max())
+        ]
+        assert np.mean(places, axis=0) == pytest.approx(wanted, abs=1e-3)
+
+
+def test_without_orientation_no_place_is_known(tmp_path: Path) -> None:
+    (one,) = read_slices(builders.write_picture(tmp_path / "a.png", np.eye(64, dtype=np.uint8)))
+    assert one.info.to_patient(1, 2) is None
+
+
 @pytest.mark.parametrize("degrees", [-30, 20])
 def test_tilted_head_keeps_its_sides(tmp_path: Path, degrees) -> None:
     volume, lps = builders.store_volume(HEAD, THICK_Z, (2, 1, 0), (1, 1, 1))

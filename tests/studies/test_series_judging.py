@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from study_tables import draw_chances, make_findings, make_study_model
-from tumorlens.finding import Finding, SliceInfo
+from tumorlens.finding import Appearance, Finding, SliceInfo
+from tumorlens.model.contract import LOOKS
 from tumorlens.studies.series_judging import judge_series
 from tumorlens.study_finding import NO_STUDY_MODEL
 
@@ -130,3 +131,37 @@ def test_nothing_but_errors_is_an_error():
     found = judge_series([Finding(SliceInfo("a.dcm"), error="is damaged")], make_study_model())
     assert found.error == "is damaged"
     assert found.verdict is None
+
+
+def look(findings, sequence, plane="axial", sure=0.97):
+    """The findings with an appearance: sure of one sequence and one plane."""
+
+    def spread(word, words):
+        rest = (1 - sure) / (len(words) - 1)
+        return {one: sure if one == word else rest for one in words}
+
+    seen = Appearance(
+        plane=spread(plane, LOOKS["plane"]),
+        sequence=spread(sequence, LOOKS["sequence"]),
+        skull=spread("on", LOOKS["skull"]),
+    )
+    return [replace(one, appearance=seen) for one in findings]
+
+
+def test_the_sequence_comes_from_the_pictures_where_the_file_is_silent():
+    found = judge_series(look(make_findings([0.02] * 9, plane=None), "FLAIR"), make_study_model())
+    assert (found.sequence, found.plane) == ("FLAIR", "axial")
+    unsure = look(make_findings([0.02] * 9, plane=None), "FLAIR", sure=0.4)
+    assert judge_series(unsure, make_study_model()).sequence is None
+
+
+def test_the_file_is_believed_and_doubted():
+    found = judge_series(
+        look(make_findings([0.02] * 9, sequence="T2"), "FLAIR"), make_study_model()
+    )
+    assert found.sequence == "T2"
+    assert found.notes == ("the file says that the sequence is T2, but the slices look like FLAIR",)
+    agreed = look(make_findings([0.02] * 9, sequence="FLAIR"), "FLAIR")
+    assert judge_series(agreed, make_study_model()).notes == ()
+    hardly = look(make_findings([0.02] * 9, sequence="T2"), "FLAIR", sure=0.8)
+    assert judge_series(hardly, make_study_model()).notes == ()

@@ -208,11 +208,21 @@ def recalibrate(scores: Scores, fitted: Calibration) -> Scores:
 
 def apply_point(scores: Scores, point: OperatingPoint) -> Scores:
     """The scores under other thresholds, verdicts included."""
-    pairs = zip(scores.tumor_probability.tolist(), scores.unfamiliarity.tolist(), strict=True)
+    rows = zip(
+        scores.verdict,
+        scores.tumor_probability.tolist(),
+        scores.unfamiliarity.tolist(),
+        strict=True,
+    )
     return replace(
         scores,
         thresholds=np.tile([point.low, point.middle, point.high], (len(scores), 1)),
-        verdict=as_text([point.judge(chance, strange) for chance, strange in pairs]),
+        verdict=as_text(
+            [
+                word if word == "not_judged" else point.judge(chance, strange)
+                for word, chance, strange in rows
+            ]
+        ),
     )
 
 

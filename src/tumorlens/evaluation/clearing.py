@@ -97,7 +97,9 @@ class _Clearing:
         wanted: Sequence[tuple[str, BoolArray]],
         series: _Series | None,
     ) -> None:
-        p = cases.scores.tumor_probability
+        s = cases.scores
+        # A slice that is not judged alarms nobody, and finds nothing.
+        p = np.where(s.verdict == "not_judged", 0.0, s.tumor_probability)
         rows = np.flatnonzero(free)
         rows = rows[np.argsort(p[rows], kind="stable")]
         self._free, self._codes = p[rows], cases.codes[rows]

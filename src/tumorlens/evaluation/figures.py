@@ -64,6 +64,10 @@ def verdict_family(cases: Cases) -> Family:
         Ratio("error_among_answered", s.labelled & wrong, s.labelled & answered),
         _clear_by_group(cases, normal & ~says["tumor"], normal),
     ]
+    blank = np.asarray(s.verdict == "not_judged", bool)
+    if blank.any():
+        ratios.append(Ratio("not_judged_among_tumor", s.tumor & blank, s.tumor))
+        ratios.append(Ratio("not_judged_among_no_tumor", normal & blank, normal))
     kind = s.column("tumor_class")
     for word in sorted(set(kind[s.tumor]) - {""}):
         is_it = s.tumor & (kind == word)

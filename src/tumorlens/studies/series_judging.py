@@ -13,6 +13,7 @@ import numpy.typing as npt
 from tumorlens.finding import Box, Finding, Verdict
 from tumorlens.landmarks import Peak, Run
 from tumorlens.studies.key_slices import choose_key_slices
+from tumorlens.studies.looks import Looks
 from tumorlens.studies.profile import (
     SHORT_MM,
     Profile,
@@ -77,6 +78,7 @@ def judge_series(
         ),
         unfamiliar_share=evidence.unfamiliar_share,
         sequence=told.sequence,
+        plane=told.plane,
         notes=notes,
         **shares,
     )
@@ -108,9 +110,23 @@ class _Told:
             return None
         return 1 - len(self.judged) / len(self.answered)
 
+    @cached_property
+    def looks(self) -> Looks:
+        return Looks.of(self.judged)
+
     @property
     def sequence(self) -> str | None:
-        return next((one.info.sequence for one in self.findings if one.info.sequence), None)
+        """As the file tells, or else as the pictures look."""
+        return self._tell("sequence") or self.looks.find("sequence")
+
+    @property
+    def plane(self) -> str | None:
+        """In the same way."""
+        return self._tell("plane") or self.looks.find("plane")
+
+    def _tell(self, question: str) -> str | None:
+        words = (getattr(one.info, question) for one in self.findings)
+        return next((word for word in words if word), None)
 
     @property
     def notes(self) -> Iterable[str]:
@@ -119,6 +135,8 @@ class _Told:
         for note, count in counts.items():
             some = "" if count == len(self.answered) else f" ({count} of {len(self.answered)})"
             yield f"{note}{some}"
+        for question in ("sequence", "plane"):
+            yield from self.looks.doubt(question, self._tell(question))
         failed = len(self.findings) - len(self.answered)
         if failed and self.answered:
             yield f"{failed} of {len(self.findings)} slices could not be read"
