@@ -13,9 +13,17 @@ LESION = (26, 30, 42, 46)
 
 
 def write_site(
-    folder: Path, patients: int = 6, slices: int = 2, *, seed: int = 0, split: str = ""
+    folder: Path,
+    patients: int = 6,
+    slices: int = 2,
+    *,
+    seed: int = 0,
+    split: str = "",
+    healthy: bool = False,
 ) -> Path:
     """One slice with and one without lesion a patient, and so on; gives the manifest.
+
+    ``healthy``: no patient has a lesion.
 
     Brightness differs from lesion to lesion and from head to head, so that a model which looks
     for brightness (`models.write_tiny_model`) errs now and then.
@@ -25,7 +33,7 @@ def write_site(
     lines = [HEADER]
     for patient in range(patients):
         for number in range(slices):
-            ill = number % 2 == 0
+            ill = number % 2 == 0 and not healthy
             name = f"{patient}-{number}.png"
             write_head(folder / name, rng, rng.integers(150, 255) if ill else None)
             box = " ".join(map(str, LESION)) if ill else ""

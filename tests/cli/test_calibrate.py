@@ -6,14 +6,18 @@ import onnx
 import pytest
 
 from models import make_card, write_tiny_model
+from score_tables import draw_heads
 from sites import write_site
+from study_tables import make_study_model
 from tumorlens.cli.main import run
 from tumorlens.detector import Detector
 from tumorlens.evaluation.memory import encode_memory
+from tumorlens.evaluation.score_files import write_scores
 from tumorlens.imaging.fingerprint import fingerprint_slice
 from tumorlens.imaging.readers import read_slice
 from tumorlens.model.card import Figure, OperatingPoint
-from tumorlens.model.graph import read_calibration
+from tumorlens.model.graph import read_calibration, write_model
+from tumorlens.studies.prediction import find_study_model
 
 
 @pytest.fixture(scope="module")
@@ -225,3 +229,76 @@ def test_bad_wishes_are_refused_before_the_cases_are_judged(site, model, tmp_pat
     assert calibrate(model, site, "--output", new, "--run-log", tmp_path / "no" / "log.json") == 2
     assert "its folder does not exist" in capsys.readouterr().err
     assert not new.exists()
+
+
+# Series and studies
+
+
+@pytest.fixture
+def held_out(tmp_path):
+    """Two files of held-out scores, of 40 patients each, half of them with a tumor."""
+    files = []
+    for name, seed in (("a", 1), ("b", 2)):
+        write_scores(tmp_path / f"{name}.csv", draw_heads(80, seed=seed, prefix=name))
+        files += ["--scores", tmp_path / f"{name}.csv"]
+    return files
+
+
+def test_held_out_scores_give_a_model_its_numbers_for_studies(model, held_out, tmp_path, capsys):
+    new = tmp_path / "new.onnx"
+    assert calibrate(model, *held_out, "--output", new) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Whole studies, judged with numbers fitted on the other fold" in shown
+    numbers = find_study_model(Detector(new))
+    assert "80 patients with and 80 without a tumor" in numbers.fitted_on
+    assert read_calibration(new) == read_calibration(model)
+    assert Detector(new).card.operating_points == Detector(model).card.operating_points
+
+
+def test_misses_promise_and_tell_the_cost(model, held_out, tmp_path, capsys):
+    first, new = tmp_path / "first.onnx", tmp_path / "new.onnx"
+    assert calibrate(model, *held_out[:2], "--output", first, "--quiet") == 0
+    words = ("--misses", "0.1", "--name", "screening", "--output", new)
+    assert calibrate(first, *held_out[2:], *words) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "at most 0.1 of tumor studies missed, with 95% confidence" in shown
+    assert "alarms in 40 tumor-free studies" in shown
+    old, numbers = (find_study_model(Detector(path)) for path in (first, new))
+    assert numbers.study_points["balanced"] == old.study_points["balanced"]
+    assert numbers.study_points["screening"].meaning in Detector(new).card.history[-1].change
+    assert read_calibration(new) == read_calibration(model)
+
+
+def test_misses_that_cannot_be_promised_are_refused(model, held_out, tmp_path, capsys):
+    first, new = tmp_path / "first.onnx", tmp_path / "new.onnx"
+    assert calibrate(model, *held_out[:2], "--output", first, "--quiet") == 0
+    assert calibrate(first, *held_out[2:], "--misses", "0.02", "--output", new) == 2
+    assert "expected at least 149: add 109 more" in capsys.readouterr().err
+    assert calibrate(model, *held_out[2:], "--misses", "0.1", "--output", new) == 2
+    assert "has no study model" in capsys.readouterr().err
+    assert not new.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--misses", "0.1", "--sensitivity", "0.9"), "not both"),
+        ((), "expected MODEL and DATA"),
+    ],
+)
+def test_contradictions_are_refused(model, tmp_path, held_out, words, said, capsys):
+    files = held_out if words else ()
+    assert calibrate(model, *files, *words, "--output", tmp_path / "new.onnx") == 2
+    assert said in capsys.readouterr().err
+
+
+def test_whole_heads_of_a_site_are_shown_before_and_after(model, tmp_path, capsys):
+    numbers = make_study_model().to_json()
+    write_model(model, tmp_path / "with.onnx", studies=numbers)
+    ill = write_site(tmp_path / "ill", patients=22, slices=6)
+    well = write_site(tmp_path / "well", patients=22, slices=6, seed=1, healthy=True)
+    new = tmp_path / "new.onnx"
+    assert calibrate(tmp_path / "with.onnx", ill, well, "--output", new) == 0
+    shown = capsys.readouterr().out
+    assert "studies: alarms per 100 tumor-free" in shown
+    assert "shifted to 44 studies" in find_study_model(Detector(new)).fitted_on

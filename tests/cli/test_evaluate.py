@@ -94,7 +94,7 @@ def test_whole_heads_of_pooled_scores(tmp_path, capsys):
     output, page = tmp_path / "e.json", tmp_path / "e.html"
     assert evaluate(*files, "--output", output, "--report", page) == 0
     told = json.loads(output.read_text())
-    assert told["heads"] == "judged with numbers fitted on the other 1 folds"
+    assert told["heads"] == "judged with numbers fitted on the other fold"
     heads = told["parts"][0]["heads"]
     assert heads["of_series"] == heads["of_studies"] == [24, 24]
     assert {"auc", "found_at_10_alarms", "alarms_per_100"} <= {

@@ -95,7 +95,9 @@ def test_unknown_positions_are_taken_as_even():
     assert place[-1] < 160
 
 
-@pytest.mark.parametrize("positions", [[0.0, None, 2.0], [0.0, np.nan, 1.0], [0.0, 1.0, 1e12]])
+@pytest.mark.parametrize(
+    "positions", [[0.0, None, 2.0], [0.0, np.nan, 1.0], [0.0, 1.0, 1e12], [80.0, 80.0, 80.0]]
+)
 def test_senseless_positions_count_as_unknown(positions):
     place, known = place_slices(positions, 3)
     assert place.tolist() == [0, 5, 10]

@@ -108,7 +108,7 @@ def command(
     asking = _Asking(inputs, scores_files, voice, options)
     scoring = asking.answer()
     other = None if compare is None else _Asking(inputs, (), voice, options).other(compare)
-    heads, notes = _judge_heads(scoring, asking.detector)
+    heads, notes = _judge_heads(scoring, asking.detector, options["operating_point"])
     evaluation = evaluate_scores(
         scoring.scores,
         by=options["by"],
@@ -201,14 +201,14 @@ class _Asking:
 
 
 def _judge_heads(
-    scoring: Scoring, detector: Detector | None
+    scoring: Scoring, detector: Detector | None, point: str
 ) -> tuple[Judged | None, tuple[str, ...]]:
     """Whole series and studies, and what to say where there are none."""
     from tumorlens.evaluation.heads.study_fitting import judge_heads
     from tumorlens.studies.prediction import find_study_model
 
     model = None if detector is None else find_study_model(detector)
-    judged = judge_heads(scoring.scores, model)
+    judged = judge_heads(scoring.scores, model, point)
     if isinstance(judged, str):
         return None, (judged,) if judged else ()
     return judged, ()

@@ -66,6 +66,11 @@ def data_arguments(command: Command) -> Command:
     return click.argument("data", nargs=-1, required=True, type=DATA)(command)
 
 
+def optional_data_arguments(command: Command) -> Command:
+    """DATA…, which another option may stand for."""
+    return click.argument("data", nargs=-1, type=DATA)(command)
+
+
 def model_argument(command: Command) -> Command:
     """MODEL: a file or a name."""
     return click.argument("model", shell_complete=_complete_models)(command)

@@ -30,13 +30,20 @@ from tumorlens.evaluation.calibration import (
 from tumorlens.evaluation.cases import Cases
 from tumorlens.evaluation.comparison import Difference, compare_cases
 from tumorlens.evaluation.families import build_families
+from tumorlens.evaluation.heads.study_adoption import (
+    carry_numbers,
+    compare_heads,
+    refit_numbers,
+)
+from tumorlens.evaluation.heads.study_fitting import list_fit_series
 from tumorlens.evaluation.intervals import Estimate, measure
-from tumorlens.evaluation.scores import Scores, join_scores
+from tumorlens.evaluation.scores import Judged, Scores, join_scores
 from tumorlens.model.card import Card, Figure, HistoryEntry, OperatingPoint
 from tumorlens.model.contract import Calibration
 from tumorlens.model.graph import read_calibration, write_model
+from tumorlens.studies.study_model import StudyModel
 
-__all__ = ["Adoption", "Change", "adopt_model", "recalibrate_crosswise"]
+__all__ = ["Adoption", "Change", "adopt_model", "recalibrate_crosswise", "set_seen_aside"]
 
 FOLDS = 5
 SHOWN = (
@@ -88,7 +95,10 @@ class Adoption:
         chosen: the thresholds.
         changes: what that does to the figures.
         warnings: what speaks against using the result, a sentence each.
-        notes: what was done about cases that the model has seen in training.
+        notes: what was done about cases that the model has seen in training, and with studies.
+        numbers: for series and studies, refitted or carried along; None if there are none.
+        heads: series and studies before (None without numbers) and after; None if they could not
+            be judged.
     """
 
     card: Card
@@ -97,6 +107,8 @@ class Adoption:
     changes: list[Change]
     warnings: list[str]
     notes: list[str]
+    numbers: StudyModel | None = None
+    heads: tuple[Judged | None, Judged] | None = None
 
     def write(self, source: Path, output: Path, *, overwrite: bool = False) -> None:
         """Write the new model file: numbers and card; the network stays as it is.
@@ -110,6 +122,7 @@ class Adoption:
             output,
             card=self.card,
             calibration=read_calibration(source).then(self.fitted),
+            studies=None if self.numbers is None else self.numbers.to_json(),
             overwrite=overwrite,
         )
 
@@ -123,8 +136,9 @@ def adopt_model(
     specificity: float | None = None,
     coverage: float = COVERAGE,
     with_seen: bool = False,
+    numbers: StudyModel | None = None,
 ) -> Adoption:
-    """Fit calibration, thresholds and familiarity limit on labelled scores.
+    """Fit calibration, thresholds, familiarity limit and numbers for studies on labelled scores.
 
     Args:
         card: of the model that gave the scores.
@@ -133,12 +147,15 @@ def adopt_model(
         sensitivity, specificity: wanted at the middle threshold, one of them at most.
         coverage: share of familiar slices that get an answer at least.
         with_seen: also fit on cases that the model has seen in training, which it knows too well.
+        numbers: of the model, for series and studies; where there are too few studies to refit
+            them, they are carried along.
 
     Raises:
         DataError: too few cases that the model has not seen; gives the number that would do.
         UsageError: a wish that contradicts itself.
     """
-    labelled, notes = _set_seen_aside(drop_unfit(scores.take(scores.labelled))[0], with_seen)
+    whole, notes = set_seen_aside(scores.take(scores.labelled), with_seen)
+    labelled = drop_unfit(whole)[0]
     check_enough(labelled, sensitivity=sensitivity, specificity=specificity, notes=notes)
     choose = partial(
         choose_thresholds, sensitivity=sensitivity, specificity=specificity, coverage=coverage
@@ -149,6 +166,9 @@ def adopt_model(
     now = card.operating_points.get(point, card.operating_points["balanced"])
     changes = _compare(recalibrate_crosswise(labelled, choose), apply_point(labelled, now))
     warnings = list(_warn({one.after.name: one for one in changes}, chosen.wish))
+    refit, heads = _refit_heads(numbers, whole, fitted, chosen.point.middle, point)
+    if isinstance(heads, str):
+        notes += [f"numbers for series and studies were not refitted: {heads}"] if heads else []
     entry = _enter(card, labelled, fitted, f"operating point {point}: {chosen.point.meaning}")
     entry = msgspec.structs.replace(
         entry,
@@ -157,7 +177,16 @@ def adopt_model(
         notes=[*notes, *warnings],
     )
     new = _renew(card, fitted, {point: chosen.point}, entry)
-    return Adoption(new, fitted, chosen, changes, warnings, notes)
+    return Adoption(
+        new,
+        fitted,
+        chosen,
+        changes,
+        warnings,
+        notes,
+        numbers=refit,
+        heads=None if isinstance(heads, str) else heads,
+    )
 
 
 def recalibrate_crosswise(
@@ -192,8 +221,27 @@ def recalibrate_crosswise(
     return join_scores(judged).take(np.argsort(np.concatenate(places)))
 
 
-def _set_seen_aside(scores: Scores, with_seen: bool) -> tuple[Scores, list[str]]:
-    """The cases to fit on, and what was done about those that were seen in training."""
+def _refit_heads(
+    numbers: StudyModel | None, scores: Scores, fitted: Calibration, middle: float, point: str
+) -> tuple[StudyModel | None, tuple[Judged | None, Judged] | str]:
+    """The numbers for series and studies, and what that does; or why they were not refitted."""
+    carried = None if numbers is None else carry_numbers(numbers, fitted)
+    if not list_fit_series(scores):
+        return carried, ""
+    heads = compare_heads(numbers, scores, _fit, middle=middle, point=point)
+    if isinstance(heads, str):
+        return carried, heads
+    renewed = recalibrate(scores, fitted)
+    return refit_numbers(carried, renewed, slice_middle=middle, point=point), heads
+
+
+def set_seen_aside(scores: Scores, with_seen: bool) -> tuple[Scores, list[str]]:
+    """The cases to fit on, and what was done about those that were seen in training.
+
+    Args:
+        scores: of a site's cases.
+        with_seen: keep them, and say so.
+    """
     seen = np.asarray(scores.seen == 1, bool)
     notes = []
     if len(scores) and np.isnan(scores.seen).all():

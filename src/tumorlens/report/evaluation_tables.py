@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tumorlens.evaluation.adoption import Adoption, Change
 from tumorlens.evaluation.assessment import Evaluation, Part
 from tumorlens.evaluation.comparison import Difference
 from tumorlens.evaluation.intervals import Estimate
@@ -27,12 +26,12 @@ __all__ = [
     "COUNTS",
     "DIFFERENCE_COLUMNS",
     "FIGURE_WORDS",
+    "brief_estimate",
     "label_part",
     "list_counts",
     "list_differences",
     "list_notes",
     "name_figure",
-    "print_adoption",
     "print_estimates",
     "print_evaluation",
     "remark_on",
@@ -144,45 +143,6 @@ def _name_with_remark(one: Estimate, words: Mapping[str, str]) -> str:
     return f"{name}\n  {below}" if below else name
 
 
-def print_adoption(console: Console, adoption: Adoption, point: str) -> None:
-    """Print what a calibration changed and what its number of cases allows to say."""
-    fitted, chosen = adoption.fitted, adoption.chosen.point
-    console.print(
-        Text(
-            f"{adoption.card.full_name}: scale x {fitted.scale:.3f}, offset {fitted.offset:+.3f}, "
-            f"unfamiliarity x {fitted.unfamiliarity:.3f}\n"
-            f"{point}: low {chosen.low:.3f}, middle {chosen.middle:.3f}, high {chosen.high:.3f} "
-            f"({chosen.meaning})"
-        )
-    )
-    console.print(_tabulate_changes(adoption.changes))
-    for note in adoption.notes:
-        console.print(Text(f"Note: {note}"))
-    for warning in adoption.warnings:
-        console.print(Text(f"Warning: {warning}"))
-    console.print(Text(RESEARCH_USE))
-
-
-def _tabulate_changes(changes: Sequence[Change]) -> Table:
-    rows = [
-        (
-            name_figure(one.after.name).split(" (")[0],
-            _brief(one.before, digits=3),
-            _brief(one.after, digits=3),
-            _write_difference(one.difference),
-        )
-        for one in changes
-    ]
-    columns = ("figure", "before", "after", "difference")
-    return make_table("On these cases, each judged with numbers fitted on others", columns, rows)
-
-
-def _write_difference(one: Difference) -> str:
-    if one.low is None or one.high is None:
-        return f"{one.difference:+.3f}"
-    return f"{one.difference:+.3f}\n{one.low:+.3f} to {one.high:+.3f}"
-
-
 def _print_whole(console: Console, evaluation: Evaluation, part: Part) -> None:
     seen = word_seen(part)
     name = f"{evaluation.data}, {seen}" if seen else evaluation.data
@@ -244,7 +204,7 @@ def _tabulate_parts(parts: Sequence[Part], width: int) -> Iterator[Table]:
 def _list_part(part: Part, names: Sequence[str]) -> tuple[str, ...]:
     plural = "" if part.groups == 1 else "s"
     size = f"{part.slices:,} in {part.groups:,} group{plural}" if part.slices else part.note
-    return (f"{label_part(part)}\n{size}", *(_brief(_get(part, name)) for name in names))
+    return (f"{label_part(part)}\n{size}", *(brief_estimate(_get(part, name)) for name in names))
 
 
 def tabulate_confusion(part: Part) -> Table | None:
@@ -350,7 +310,7 @@ def _show(one: Estimate) -> tuple[str, str]:
     return f"{one.value:.3f}", write_span(one.low, one.high)
 
 
-def _brief(one: Estimate | None, *, digits: int = 2) -> str:
+def brief_estimate(one: Estimate | None, *, digits: int = 2) -> str:
     if one is None or one.value is None:
         return "–"
     span = write_span(one.low, one.high, digits=digits)

@@ -19,7 +19,7 @@ from tumorlens.optional import load
 from tumorlens.studies.profile import FEATURES
 from tumorlens.studies.study_model import OTHER, SeriesTerms, StudyTerms
 
-__all__ = ["SeriesCase", "StudyCase", "fit_series_terms", "fit_study_terms"]
+__all__ = ["SeriesCase", "StudyCase", "fit_series_terms", "fit_shift", "fit_study_terms"]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -32,6 +32,8 @@ OFFSET_SPREAD = 3.0
 STUDY_SPREAD = 0.3
 """Of the weight of a sequence in a study around 1, and of ``alike`` around `ALIKE`."""
 ALIKE = 0.5
+SHIFT_SPREAD = (0.7, 2.0)
+"""Of log(scale) and offset around the identity, where a site shifts the numbers of a model."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,34 @@ def fit_study_terms(cases: Sequence[StudyCase]) -> StudyTerms:
     found = _minimize(cost, start, bounds, gradient=False)
     weights = dict(zip(names, found[2:].tolist(), strict=True))
     return StudyTerms(offset=float(found[0]), alike=float(found[1]), weights=weights)
+
+
+def fit_shift(
+    logits: FloatArray, tumor: Sequence[bool], groups: Sequence[str]
+) -> tuple[float, float]:
+    """Scale and offset that fit log-odds to labelled cases (Platt 1999), labels balanced.
+
+    A prior holds few cases near the identity.
+
+    Args:
+        logits: (n,) log-odds as they are.
+        tumor: (n,) labels.
+        groups: (n,) patients; each counts once.
+    """
+    label, part = np.array(tumor, bool), np.array(groups, object)
+    sizes = {name: int((part == name).sum()) for name in set(groups)}
+    once = np.array([1 / sizes[name] for name in groups])
+    weight = _balance(label, np.full(len(label), "", object), once)
+    sign = np.where(label, 1.0, -1.0)
+
+    def cost(parameters: FloatArray) -> float:
+        stretch, offset = parameters
+        margin = sign * (np.exp(stretch) * logits + offset)
+        prior = (stretch / SHIFT_SPREAD[0]) ** 2 + (offset / SHIFT_SPREAD[1]) ** 2
+        return float(weight @ np.logaddexp(0, -margin) + prior / 2)
+
+    stretch, offset = _minimize(cost, np.zeros(2), [(None, None)] * 2, gradient=False)
+    return float(np.exp(stretch)), float(offset)
 
 
 def _count_as_one(cases: Sequence[SeriesCase]) -> FloatArray:

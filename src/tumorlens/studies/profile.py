@@ -161,7 +161,9 @@ def place_slices(
         place = np.array(positions_mm, np.float64)
         if len(place) != count:
             raise ValueError(f"{count} slices but {len(place)} positions")
-        if np.isfinite(place).all() and np.ptp(place) <= LONGEST_MM:
+        finite = bool(np.isfinite(place).all())
+        # All at one place: a column that somebody filled with one number.
+        if finite and (count == 1 or 0 < np.ptp(place) <= LONGEST_MM):
             return place, count > 1
     gap = min(UNKNOWN_GAP_MM, HEAD_MM / count)
     return np.arange(count, dtype=np.float64) * gap, False
@@ -183,7 +185,8 @@ def measure_tissue(place: FloatArray) -> FloatArray:
 
 def half_gap(place: FloatArray) -> float:
     """How far the first and the last slice speak beyond themselves: half of the usual gap."""
-    gap = float(np.median(np.diff(place))) if len(place) > 1 else UNKNOWN_GAP_MM
+    gaps = np.diff(np.unique(place))
+    gap = float(np.median(gaps)) if len(gaps) else UNKNOWN_GAP_MM
     return min(gap / 2, NEAR_MM)
 
 

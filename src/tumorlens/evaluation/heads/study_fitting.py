@@ -33,9 +33,12 @@ from tumorlens.studies.study_model import OTHER, StudyModel
 __all__ = [
     "LEAST_GROUPS",
     "check_enough_series",
+    "choose_point",
     "fit_study_model",
     "judge_crosswise",
     "judge_heads",
+    "judge_with",
+    "list_all_series",
     "list_fit_series",
 ]
 
@@ -48,9 +51,14 @@ specificity on (5 alarms per 100 series), or of less where too many would get no
 _OPEN = OperatingPoint(low=0.5, middle=0.5, high=0.5)
 
 
+def list_all_series(scores: Scores) -> list[LabelledSeries]:
+    """The series of a table, judged or not; unfit rows are left out."""
+    return list_series(_drop(scores))
+
+
 def list_fit_series(scores: Scores) -> list[LabelledSeries]:
     """The series of a table that have a label and a judged slice; unfit rows are left out."""
-    return [one for one in list_series(_drop(scores)) if one.row.label and one.is_judged]
+    return [one for one in list_all_series(scores) if one.row.label and one.is_judged]
 
 
 def fit_study_model(
@@ -86,7 +94,7 @@ def judge_crosswise(scores: Scores, *, features: Sequence[str] = FEATURES) -> Ju
     Raises:
         DataError: too few patients in the rest of a fold.
     """
-    series = [one for one in list_series(_drop(scores)) if one.is_judged]
+    series = [one for one in list_all_series(scores) if one.is_judged]
     check_enough_series([one for one in series if one.row.label], scores.name)
     middle = float(np.median(scores.thresholds[:, 1]))
     fold, how = _deal_folds(series)
@@ -102,26 +110,34 @@ def judge_crosswise(scores: Scores, *, features: Sequence[str] = FEATURES) -> Ju
     return Judged(join_scores(of_series), join_scores(of_studies), how)
 
 
-def judge_heads(scores: Scores, model: StudyModel | None) -> Judged | str:
+def judge_heads(scores: Scores, model: StudyModel | None, point: str = "balanced") -> Judged | str:
     """Series and studies of a table, or why they cannot be judged, in a sentence.
 
     Args:
         scores: of slices.
         model: numbers of the model file that gave the scores; without them, numbers are fitted
             crosswise, as far as there are enough patients.
+        point: operating point; numbers that do not have it take the balanced one.
     """
-    series = [one for one in list_series(_drop(scores)) if one.is_judged]
-    if not series:
+    if not any(one.is_judged for one in list_all_series(scores)):
         return ""
-    if model is None:
-        try:
-            return judge_crosswise(scores)
-        except DataError as error:
-            return str(error)
+    if model is not None:
+        return judge_with(scores, model, point)
+    try:
+        return judge_crosswise(scores)
+    except DataError as error:
+        return str(error)
+
+
+def judge_with(scores: Scores, model: StudyModel, point: str = "balanced") -> Judged:
+    """Series and studies of a table, judged with the numbers of a model file."""
+    series = [one for one in list_all_series(scores) if one.is_judged]
     logits = weigh_series(series, model)
+    of_series = model.series_points.get(point, model.series_points["balanced"])
+    of_studies = model.study_points.get(point, model.study_points["balanced"])
     return Judged(
-        score_series(series, logits, model.series_points["balanced"], scores.name),
-        score_studies(series, logits, model.study, model.study_points["balanced"], scores.name),
+        score_series(series, logits, of_series, scores.name),
+        score_studies(series, logits, model.study, of_studies, scores.name),
         f"judged with the numbers of the model file, fitted on {model.fitted_on}",
     )
 
@@ -173,7 +189,9 @@ def _deal_folds(series: Sequence[LabelledSeries]) -> tuple[list[str], str]:
         >= LEAST_GROUPS
         for one in set(given)
     ):
-        return given, f"judged with numbers fitted on the other {len(set(given)) - 1} folds"
+        others = len(set(given)) - 1
+        words = "fold" if others == 1 else f"{others} folds"
+        return given, f"judged with numbers fitted on the other {words}"
     groups = sorted({one.row.group_key for one in series})
     lot = np.random.default_rng(0).permutation(len(groups)) % FOLDS
     dealt = {group: str(number) for group, number in zip(groups, lot.tolist(), strict=True)}
@@ -201,7 +219,8 @@ def _weigh_crosswise(
     return logits
 
 
-def _choose(scores: Scores) -> OperatingPoint:
+def choose_point(scores: Scores) -> OperatingPoint:
+    """Thresholds for a table of series or of studies."""
     return choose_thresholds(scores, confident=CONFIDENT).point
 
 
@@ -220,8 +239,8 @@ def _assemble(
         slice_logit=level,
         series=fit_series_terms([one.to_case(level) for one in series], features),
         study=terms,
-        series_points={"balanced": _choose(score_series(series, honest, _OPEN, data))},
-        study_points={"balanced": _choose(studies)},
+        series_points={"balanced": choose_point(score_series(series, honest, _OPEN, data))},
+        study_points={"balanced": choose_point(studies)},
         fitted_on=(
             f"{data}: {len(series)} series, {len(studies)} studies, {patients[0]} patients with "
             f"and {patients[1]} without a tumor"

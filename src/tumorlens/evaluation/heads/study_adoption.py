@@ -1,0 +1,308 @@
+"""Numbers for series and studies, refitted to a site's own labelled studies.
+
+Where the model has numbers, a site's few studies set only their scale and offset, and the
+thresholds; without any, all are fitted. When the slices get a new calibration, the numbers are
+carried along first, so that their decisions stay as they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from tumorlens.errors import DataError
+from tumorlens.evaluation.calibration import recalibrate
+from tumorlens.evaluation.heads.misses import MissBound, bound_misses
+from tumorlens.evaluation.heads.series_cases import (
+    LabelledSeries,
+    list_studies,
+    score_series,
+    score_studies,
+    weigh_series,
+)
+from tumorlens.evaluation.heads.study_fitting import (
+    check_enough_series,
+    choose_point,
+    fit_study_model,
+    judge_crosswise,
+    judge_with,
+    list_all_series,
+    list_fit_series,
+)
+from tumorlens.evaluation.scores import Judged, Scores, join_scores
+from tumorlens.model.card import Card, HistoryEntry
+from tumorlens.model.contract import Calibration
+from tumorlens.model.graph import write_model
+from tumorlens.studies.fitting import fit_shift
+from tumorlens.studies.study_model import SeriesTerms, StudyModel, StudyTerms
+from tumorlens.study_finding import NO_STUDY_MODEL
+
+__all__ = [
+    "StudyAdoption",
+    "adopt_held_out",
+    "adopt_misses",
+    "carry_numbers",
+    "compare_heads",
+    "promise_misses",
+    "refit_numbers",
+]
+
+LINEAR = ("top_10mm", "top_30mm", "mean")
+"""Features that move as the tumor logit does."""
+
+
+def carry_numbers(model: StudyModel, fitted: Calibration) -> StudyModel:
+    """The same decisions after the tumor logits of the slices were refitted.
+
+    Exact but for logits that are cut at the limit of a profile.
+
+    Args:
+        model: the numbers as they are.
+        fitted: what was applied to the slices.
+    """
+    series = {name: _carry_terms(terms, fitted) for name, terms in model.series.items()}
+    level = fitted.scale * model.slice_logit + fitted.offset
+    return msgspec.structs.replace(model, slice_logit=level, series=series)
+
+
+def refit_numbers(
+    model: StudyModel | None, scores: Scores, *, slice_middle: float, point: str = "balanced"
+) -> StudyModel:
+    """Numbers that fit a site's labelled studies.
+
+    Args:
+        model: the numbers of the model file, which fit the scores; None to fit all anew.
+        scores: of slices, as the model gives them now.
+        slice_middle: middle threshold of a slice; used where all is fitted anew.
+        point: operating point of series and studies to set.
+
+    Raises:
+        DataError: too few patients with series of either label; gives the number that would do.
+    """
+    series = list_fit_series(scores)
+    if model is None:
+        return fit_study_model(series, slice_middle=slice_middle, data=scores.name)
+    check_enough_series(series, scores.name)
+    model = _shift_series(model, series)
+    logits = weigh_series(series, model)
+    table = score_series(series, logits, model.series_points["balanced"], scores.name)
+    model = msgspec.structs.replace(
+        model, series_points={**model.series_points, point: choose_point(table)}
+    )
+    cases = list_studies(series, logits)
+    sums = np.array([model.study.add_up(case.logits) for case in cases])
+    scale, offset = fit_shift(sums, [case.tumor for case in cases], [case.group for case in cases])
+    terms = StudyTerms(
+        offset=scale * model.study.offset + offset,
+        weights={name: scale * weight for name, weight in model.study.weights.items()},
+        alike=model.study.alike,
+    )
+    studies = score_studies(series, logits, terms, model.study_points["balanced"], scores.name)
+    return msgspec.structs.replace(
+        model,
+        study=terms,
+        study_points={**model.study_points, point: choose_point(studies)},
+        fitted_on=f"{model.fitted_on}; shifted to {len(studies)} studies of {scores.name}",
+    )
+
+
+def compare_heads(
+    model: StudyModel | None,
+    scores: Scores,
+    fit_slices: Callable[[Scores], Calibration],
+    *,
+    middle: float,
+    point: str = "balanced",
+    folds: int = 5,
+    seed: int = 0,
+) -> tuple[Judged | None, Judged] | str:
+    """Series and studies before and after a refit, or why they cannot be compared, in a sentence.
+
+    Args:
+        model: the numbers of the model file; None if it has none, and there is no before.
+        scores: of a site's labelled slices.
+        fit_slices: what refits the calibration of slices.
+        middle: threshold of a slice, used where all is fitted anew.
+        point: operating point.
+        folds: how many fits; each patient is judged with numbers fitted on others.
+        seed: of the lot that deals patients to folds.
+    """
+    names, code = np.unique(scores.group.astype(str), return_inverse=True)
+    fold = np.random.default_rng(seed).permutation(len(names)) % folds
+    parts = []
+    for one in range(folds):
+        held, rest = scores.take(fold[code] == one), scores.take(fold[code] != one)
+        fitted = fit_slices(rest)
+        carried = None if model is None else carry_numbers(model, fitted)
+        try:
+            numbers = refit_numbers(
+                carried, recalibrate(rest, fitted), slice_middle=middle, point=point
+            )
+        except DataError as error:
+            return str(error)
+        parts.append(judge_with(recalibrate(held, fitted), numbers, point))
+    after = Judged(
+        join_scores([part.series for part in parts]),
+        join_scores([part.studies for part in parts]),
+        "judged with numbers fitted on other patients",
+    )
+    return (None if model is None else judge_with(scores, model, point)), after
+
+
+def promise_misses(
+    model: StudyModel, scores: Scores, misses: float, *, point: str = "balanced"
+) -> tuple[StudyModel, MissBound]:
+    """Set the threshold of studies so that at most a share of tumor studies is missed.
+
+    All else stays: a threshold can only promise for scores that these cases did not set.
+
+    Args:
+        model: the numbers of the model file.
+        scores: of the slices of a site's labelled studies, as the model gives them.
+        misses: the share.
+        point: operating point of studies to set.
+
+    Raises:
+        DataError: too few tumor studies; gives the number that would do.
+    """
+    every = list_all_series(scores)
+    series = [one for one in every if one.is_judged]
+    judged = {one.row.group_key for one in series}
+    ill = {one.row.group_key for one in every if one.row.label == "tumor"}
+    logits = weigh_series(series, model)
+    now = model.study_points["balanced"]
+    studies = score_studies(series, logits, model.study, now, scores.name)
+    bound = bound_misses(studies, misses, unjudged=len(ill - judged))
+    points = {**model.study_points, point: bound.point}
+    return msgspec.structs.replace(model, study_points=points), bound
+
+
+def _carry_terms(terms: SeriesTerms, fitted: Calibration) -> SeriesTerms:
+    moved = {
+        name: weight / fitted.scale if name in LINEAR else weight
+        for name, weight in terms.weights.items()
+    }
+    shift = sum(moved[name] for name in LINEAR if name in moved) * fitted.offset
+    return SeriesTerms(offset=terms.offset - shift, weights=moved)
+
+
+def _shift_series(model: StudyModel, series: Sequence[LabelledSeries]) -> StudyModel:
+    """Scale and offset of the log-odds of series, the same for all sequences."""
+    tumor = [one.row.label == "tumor" for one in series]
+    groups = [one.row.group_key for one in series]
+    scale, offset = fit_shift(weigh_series(series, model), tumor, groups)
+    shifted = {
+        name: SeriesTerms(
+            offset=scale * terms.offset + offset,
+            weights={feature: scale * weight for feature, weight in terms.weights.items()},
+        )
+        for name, terms in model.series.items()
+    }
+    return msgspec.structs.replace(model, series=shifted)
+
+
+@dataclass(frozen=True)
+class StudyAdoption:
+    """New numbers for studies, for a model whose slices keep theirs.
+
+    Attributes:
+        card: with an entry in its history.
+        numbers: for series and studies.
+        bound: what the threshold of studies promises; None where nothing was promised.
+        heads: series and studies, judged with numbers that were fitted on others; None where the
+            numbers were not fitted.
+        notes: what was done about cases that the model has seen in training.
+    """
+
+    card: Card
+    numbers: StudyModel
+    bound: MissBound | None = None
+    heads: Judged | None = None
+    notes: tuple[str, ...] = ()
+
+    def write(self, source: Path, output: Path, *, overwrite: bool = False) -> None:
+        """Write the new model file: card and numbers; network and slices stay as they are.
+
+        Raises:
+            ModelFileError: ``source`` is no model.
+            UsageError: ``output`` cannot be written.
+        """
+        write_model(
+            source, output, card=self.card, studies=self.numbers.to_json(), overwrite=overwrite
+        )
+
+
+def adopt_misses(
+    card: Card,
+    model: StudyModel | None,
+    scores: Scores,
+    misses: float,
+    *,
+    point: str = "balanced",
+    notes: Sequence[str] = (),
+) -> StudyAdoption:
+    """Set the threshold of studies so that at most a share of tumor studies is missed.
+
+    All else stays: a threshold can only promise for scores that these cases did not set.
+
+    Args:
+        card: of the model that gave the scores.
+        model: its numbers for series and studies.
+        scores: of the slices of a site's labelled studies.
+        misses: the share.
+        point: operating point of studies to set.
+        notes: what was done about cases that the model has seen.
+
+    Raises:
+        DataError: no numbers, or too few tumor studies; gives the number that would do.
+    """
+    if model is None:
+        raise DataError(
+            f"{card.full_name}: {NO_STUDY_MODEL}, so there is no threshold of studies to set; "
+            "fit numbers first: tumorlens calibrate without --misses, on other studies than these"
+        )
+    numbers, bound = promise_misses(model, scores, misses, point=point)
+    entry = _enter(scores, f"threshold of studies, point {point}: {bound.meaning}", notes)
+    return StudyAdoption(_renew(card, entry), _note(numbers, entry), bound, notes=tuple(notes))
+
+
+def adopt_held_out(card: Card, scores: Scores) -> StudyAdoption:
+    """Fit the numbers for series and studies on held-out scores; slices keep their numbers.
+
+    Args:
+        card: of the model that gets the numbers.
+        scores: of models trained as it was, each on other cases than it judges.
+
+    Raises:
+        DataError: too few patients; gives the number that would do.
+    """
+    middle = float(np.median(scores.thresholds[:, 1]))
+    numbers = fit_study_model(list_fit_series(scores), slice_middle=middle, data=scores.name)
+    entry = _enter(scores, f"numbers for series and studies, fitted on {numbers.fitted_on}")
+    return StudyAdoption(_renew(card, entry), numbers, heads=judge_crosswise(scores))
+
+
+def _enter(scores: Scores, change: str, notes: Sequence[str] = ()) -> HistoryEntry:
+    return HistoryEntry(
+        date=datetime.now(UTC).date().isoformat(),
+        change=change,
+        slices=len(scores),
+        groups=len(set(scores.group)),
+        data=scores.name,
+        notes=list(notes),
+    )
+
+
+def _renew(card: Card, entry: HistoryEntry) -> Card:
+    history = [*card.history, entry]
+    version = f"{card.version.partition('+')[0]}+calibrated.{len(history)}"
+    return msgspec.structs.replace(card, version=version, created=entry.date, history=history)
+
+
+def _note(numbers: StudyModel, entry: HistoryEntry) -> StudyModel:
+    return msgspec.structs.replace(numbers, history=[*numbers.history, entry])

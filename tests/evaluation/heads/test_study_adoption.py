@@ -1,0 +1,111 @@
+"""Numbers for studies, carried along and refitted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models import make_card
+from score_tables import draw_heads
+from study_tables import make_study_model
+from tumorlens.errors import DataError
+from tumorlens.evaluation.adoption import adopt_model
+from tumorlens.evaluation.calibration import recalibrate
+from tumorlens.evaluation.heads.series_cases import weigh_series
+from tumorlens.evaluation.heads.study_adoption import (
+    adopt_held_out,
+    adopt_misses,
+    carry_numbers,
+    refit_numbers,
+)
+from tumorlens.evaluation.heads.study_fitting import list_fit_series
+from tumorlens.model.contract import Calibration
+from tumorlens.studies.study_model import SeriesTerms
+
+TERMS = {
+    "other": SeriesTerms(
+        offset=-1, weights={"top_10mm": 0.7, "top_30mm": 0.2, "mean": 0.1, "run": 0.5}
+    )
+}
+
+
+def test_carried_numbers_decide_as_before():
+    scores, model = draw_heads(), make_study_model(series=TERMS)
+    fitted = Calibration(scale=0.6, offset=0.8)
+    before = weigh_series(list_fit_series(scores), model)
+    carried = carry_numbers(model, fitted)
+    after = weigh_series(list_fit_series(recalibrate(scores, fitted)), carried)
+    assert after == pytest.approx(before, abs=1e-6)
+
+
+def test_a_refit_shifts_the_numbers_of_the_model():
+    off = make_study_model(series={"other": SeriesTerms(offset=-6, weights={"top_10mm": 1.0})})
+    new = refit_numbers(off, draw_heads(), slice_middle=0.5)
+    assert new.series["other"].offset > -3
+    assert new.fitted_on == "a table of the tests; shifted to 40 studies of table"
+    assert new.study_points["balanced"] != off.study_points["balanced"]
+
+
+def test_a_refit_sets_one_point_and_keeps_the_others():
+    new = refit_numbers(make_study_model(), draw_heads(), slice_middle=0.5, point="site")
+    assert set(new.study_points) == set(new.series_points) == {"balanced", "site"}
+    assert new.study_points["balanced"] == make_study_model().study_points["balanced"]
+
+
+def test_without_numbers_all_are_fitted():
+    new = refit_numbers(None, draw_heads(), slice_middle=0.5)
+    assert new.fitted_on.startswith("table: 40 series")
+
+
+def test_calibrate_refits_slices_and_studies_together():
+    scores = draw_heads(60)
+    adoption = adopt_model(make_card(), scores, numbers=make_study_model())
+    before, after = adoption.heads
+    assert len(before.studies) == len(after.studies) == 60
+    assert "other patients" in after.how
+    assert adoption.numbers.fitted_on.endswith("shifted to 60 studies of table")
+
+
+def test_too_few_studies_carry_the_numbers_and_say_so():
+    scores = draw_heads(60)
+    few = [replace(row, sequence="") if int(row.group[8:]) > 12 else row for row in scores.rows]
+    model = make_study_model()
+    adoption = adopt_model(make_card(), replace(scores, rows=tuple(few)), numbers=model)
+    assert adoption.heads is None
+    assert adoption.numbers == carry_numbers(model, adoption.fitted)
+    assert any("were not refitted" in note for note in adoption.notes)
+
+
+def test_pictures_without_series_say_nothing_of_studies():
+    scores = draw_heads(60)
+    rows = tuple(replace(row, sequence="") for row in scores.rows)
+    adoption = adopt_model(make_card(), replace(scores, rows=rows))
+    assert adoption.numbers is None
+    assert adoption.notes == [] or "series" not in " ".join(adoption.notes)
+
+
+def test_misses_set_the_threshold_of_studies_alone():
+    model = make_study_model()
+    adoption = adopt_misses(make_card(), model, draw_heads(80), 0.1, point="screening")
+    point = adoption.numbers.study_points["screening"]
+    assert point.low == point.high == adoption.bound.threshold
+    assert adoption.numbers.study_points["balanced"] == model.study_points["balanced"]
+    assert adoption.numbers.series == model.series
+    assert adoption.card.operating_points == make_card().operating_points
+    assert "threshold of studies, point screening" in adoption.card.history[-1].change
+    assert adoption.numbers.history[-1] == adoption.card.history[-1]
+
+
+def test_misses_need_numbers():
+    with pytest.raises(DataError, match="no threshold of studies to set"):
+        adopt_misses(make_card(), None, draw_heads(80), 0.1)
+
+
+def test_held_out_scores_give_numbers_and_honest_figures():
+    adoption = adopt_held_out(make_card(), draw_heads(folds=4))
+    assert adoption.heads.how == "judged with numbers fitted on the other 3 folds"
+    assert adoption.numbers.slice_logit == pytest.approx(0, abs=1e-9)
+    assert adoption.card.version == "0+calibrated.1"
+    assert np.isfinite(adoption.heads.studies.tumor_probability).all()
