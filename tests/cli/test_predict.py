@@ -607,6 +607,26 @@ def test_table_and_bar_on_a_terminal(model, folder):
     assert "\x1b[1;31mtumor" in done.stdout
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl", "table"])
+def test_no_name_commands_a_terminal(model, tmp_path, form):
+    pytest.importorskip("pty")
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    Image.fromarray(paint_slice()).save(scans / "a\x9b2J\x1b[2J.png")
+    words = f"-m tumorlens predict {scans} --model {model} --format {form} --quiet"
+    done = subprocess.run(
+        ["script", "-qec", f"{sys.executable} {words}", "/dev/null"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "200", "NO_COLOR": "1"},
+    )
+    assert "tumor" in done.stdout
+    assert "\x9b" not in done.stdout
+    assert "[2J" in done.stdout
+    assert "\x1b[2J" not in done.stdout
+
+
 def test_a_list_of_names_may_hold_any_bytes(model, tmp_path):
     write_folder(tmp_path)
     name = os.fsencode(tmp_path) + b"/\xff.png"

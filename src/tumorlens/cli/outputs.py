@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Literal, cast
 
 from tumorlens.cli import words
 from tumorlens.errors import InputError, UsageError
@@ -120,10 +120,25 @@ def _open_stream(
 ) -> AbstractContextManager[IO[str]]:
     if output is None:
         errors = "replace" if form == "table" else ERROR_HANDLER[form]
-        return nullcontext(bar.stream or _open_stdout(errors))
+        stream = bar.stream or _open_stdout(errors)
+        shown = form == "csv" and sys.stdout.isatty()  # which has no escapes of its own
+        return nullcontext(cast("IO[str]", _Printable(stream)) if shown else stream)
     if form == "table":
         return open_when_done(output, overwrite=True)
     return continue_file(output, form, written)
+
+
+class _Printable:
+    """A terminal that control characters in a file's name do not reach."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        self._stream.write(words.make_printable(text))
+
+    def flush(self) -> None:
+        self._stream.flush()
 
 
 def _open_stdout(errors: str) -> IO[str]:
