@@ -438,7 +438,7 @@ def test_heatmaps_among_the_scans_are_not_judged(predict, folder):
         assert "skipped" not in shown.err
     assert len(list(folder.rglob("*.png"))) == 18
     said = predict(folder).err
-    assert said.endswith("12 files skipped (a picture that tumorlens drew: 12)\n")
+    assert said.endswith("12 files skipped (a result of tumorlens: 12)\n")
 
 
 def test_heatmaps_of_a_folder_that_is_a_thin_series(predict, tmp_path):

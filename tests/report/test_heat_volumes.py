@@ -12,6 +12,9 @@ from builders import write_nifti
 from heads import paint_slice
 from models import write_tiny_model
 from tumorlens.detector import Detector
+from tumorlens.errors import InputError
+from tumorlens.imaging.readers import read_slices
+from tumorlens.imaging.sources import Skipped, Source, find_sources
 from tumorlens.report.heat_volumes import EvidenceVolumes
 from tumorlens.studies.assembling import SeriesGatherer
 
@@ -55,6 +58,19 @@ def test_evidence_lies_where_the_lesion_lies(detector, tmp_path, flips):
         for image, places in ((source, wanted), (made, found))
     ]
     np.testing.assert_allclose(centres[1], centres[0], atol=17)  # half of a cell
+
+
+def test_an_evidence_volume_is_no_scan_for_the_next_run(detector, tmp_path):
+    path = write_nifti(tmp_path / "brain.nii.gz", make_volume(), np.diag([1.0, 1.0, 4.0, 1.0]))
+    volumes = EvidenceVolumes(tmp_path)
+    (series,) = judge(detector, volumes, path)
+    assert volumes.settle(series) == ""
+    written = volumes.place(series)
+    found = list(find_sources([tmp_path]))
+    assert [one.path for one in found if isinstance(one, Source)] == [str(path)]
+    assert Skipped(str(written), "a result of tumorlens") in found
+    with pytest.raises(InputError, match="is a result of tumorlens; give the scan itself"):
+        list(read_slices(written))
 
 
 def test_slices_that_were_not_judged_hold_nothing(detector, tmp_path):

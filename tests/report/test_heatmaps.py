@@ -160,11 +160,11 @@ def test_a_path_too_deep_for_the_disk_gets_a_short_name(tmp_path):
 def test_overlays_are_known_as_results(tmp_path):
     saved = save(HeatmapFolder(tmp_path, tmp_path), tmp_path / "a.jpg")
     (found,) = find_sources([tmp_path])
-    assert found == Skipped(str(saved), "a picture that tumorlens drew")
+    assert found == Skipped(str(saved), "a result of tumorlens")
     assert list(find_sources([tmp_path / "*.png"])) == [found]
-    with pytest.raises(InputError, match="is a picture that tumorlens drew; give the scan itself"):
+    with pytest.raises(InputError, match="is a result of tumorlens; give the scan itself"):
         list(read_slices(saved))
-    with pytest.raises(InputError, match="tumorlens drew"):
+    with pytest.raises(InputError, match="result of tumorlens"):
         read_slice(saved)
     saved.rename(tmp_path / "b.png.partial")
     assert isinstance(next(find_sources([tmp_path])), Skipped)

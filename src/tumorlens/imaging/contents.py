@@ -38,13 +38,15 @@ HEAD_BYTES = 1024
 """Enough to inflate the 348 bytes of a NIfTI header from a gzip stream."""
 
 DRAWN_BY = "tumorlens"
-"""What begins the text ``Software`` (PNG, 11.3.3.2) of the pictures that this program draws."""
+"""What begins the text ``Software`` (PNG, 11.3.3.2) of pictures that this program draws, and the
+description of NIfTI volumes that it writes."""
 
-DRAWN = "a picture that tumorlens drew"
+DRAWN = "a result of tumorlens"
 """What `describe` calls them: results are no scans, wherever they lie."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _DRAWN_MARK = b"tEXtSoftware\0" + DRAWN_BY.encode()
+_DESCRIPTION = slice(148, 228)  # bytes of a NIfTI-1 header
 _RASTER = (_PNG, b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"BM")
 _ENVELOPED = bytes.fromhex("06092a864886f70d010703")  # OID pkcs7-envelopedData, RFC 5652
 _VRS = frozenset(
@@ -76,11 +78,15 @@ _FOREIGN = (
 
 
 def sniff(head: bytes) -> Kind | None:
-    """Kind of a file by its first `HEAD_BYTES` bytes, or None."""
+    """Kind of a file by its first `HEAD_BYTES` bytes; None for others, and for results of ours."""
+    return None if is_drawn(head) else _sniff(head)
+
+
+def _sniff(head: bytes) -> Kind | None:
     if head[128:132] == b"DICM":  # asked first: the preamble before it may pose as a TIFF
         return "dicom"
     if _starts_picture(head):
-        return None if is_drawn(head) else "raster"
+        return "raster"
     if head.startswith(b"PK\x03\x04"):
         return "zip"
     if head[:1] == b"\x30" and _ENVELOPED in head[:64]:
@@ -109,8 +115,12 @@ def describe(head: bytes) -> str:
 
 
 def is_drawn(head: bytes) -> bool:
-    """Whether a file by its first bytes is a picture that this program drew."""
-    return head.startswith(_PNG) and _DRAWN_MARK in head[:HEAD_BYTES]
+    """Whether a file by its first bytes is a picture or a volume that this program wrote."""
+    if head.startswith(_PNG):
+        return _DRAWN_MARK in head[:HEAD_BYTES]
+    header = _inflate(head)
+    is_nifti = header[344:348] == b"n+1\0"
+    return is_nifti and header[_DESCRIPTION].startswith(DRAWN_BY.encode())
 
 
 def is_file(path: Path) -> bool:

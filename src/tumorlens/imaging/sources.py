@@ -201,9 +201,10 @@ def _sort_files(folder: Path, names: Sequence[str], gathering: Gathering) -> Ite
         part = Part(str(folder / name), folder / name)
         if name.startswith("._"):
             yield Skipped(part.path, "what macOS notes beside a file")
+        elif _is_drawn(part):
+            yield Skipped(part.path, DRAWN)
         elif _is_picture(name):
-            ours = _is_drawn(part)
-            yield Skipped(part.path, DRAWN) if ours else Source(part.path, (part,), "raster")
+            yield Source(part.path, (part,), "raster")
         elif not _is_second_name(name, present):
             try:
                 yield from _classify(part, series, gathering)
@@ -239,8 +240,8 @@ def _tell_content(kind: Kind | None, part: Part, limits: Limits) -> str:
 
 
 def _is_drawn(part: Part) -> bool:
-    """Whether a file in a folder is a picture that this program drew, which only PNG can be."""
-    if not part.path.lower().endswith(".png"):
+    """Whether a file in a folder is a result of this program, by its name and its content."""
+    if not part.path.lower().endswith((".png", ".nii", ".nii.gz")):
         return False
     try:
         with open_file(part.file, part.path) as stream:
