@@ -6,7 +6,7 @@ import os
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from io import TextIOWrapper
 from typing import IO, TYPE_CHECKING
 
@@ -19,9 +19,11 @@ from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.sources import Skipped, Source, find_sources
 from tumorlens.report.records import RecordWriter, Written, key_of, name_place
 from tumorlens.report.tables import skipped_words
-from tumorlens.study_finding import SeriesFinding
+from tumorlens.studies.assembling import SeriesGatherer, is_loose
+from tumorlens.study_finding import NO_STUDY_MODEL, SeriesFinding, StudyFinding
 
 if TYPE_CHECKING:
+    from tumorlens.cli.views import Views
     from tumorlens.detector import Detector
     from tumorlens.report.heatmaps import HeatmapFolder
 
@@ -39,7 +41,7 @@ class Job:
     place: str
     written: Written
     voice: words.Voice
-    summary: bool
+    views: Views
     pictures: HeatmapFolder | None
     own: frozenset[str] = frozenset()
     counts: Counter[str] = field(default_factory=Counter)
@@ -54,36 +56,48 @@ class Job:
         Raises:
             UsageError: there was no image at all.
         """
-        trail, notices, series = _Trail(bar.advance), Notices(bar.say), _Series(None)
-        for slice_, finding in self._judge(self._find(trail, bar)):
-            place = trail.follow(finding.info)
-            if place is not series.place:
+        trail, notices = _Trail(bar.advance), Notices(bar.say)
+        gatherer = SeriesGatherer(self.views.numbers, self.views.series_from)
+        for _, finding in self._judge(self._find(trail, bar)):
+            trail.follow(finding.info)
+            for series in gatherer.add(finding):
                 self._end(series, writer, notices)
-                series = _Series(place)
-            series.add(finding, seen=slice_ is not None)
-            self._put(writer, finding)
+            if finding.error is None and is_loose(finding.info):
+                alone = SeriesFinding.of([finding])
+                notices.tell(alone, finding.info.notes, counted=False)
+            if self.views.shows(finding):
+                self._put(writer, finding)
+            else:
+                self._count(finding)
             bar.advance(0)  # a file may hold thousands of slices
-        self._end(series, writer, notices)
+        for series in gatherer.close():
+            self._end(series, writer, notices)
         notices.close()
+        for study in self.views.gather():
+            self._put(writer, study)
         if not self.counts:
             skipped = f"; {skipped_words(self.skipped)}" if self.skipped else ""
             raise UsageError(f"{' '.join(self.paths)}: no image found{skipped}")
 
-    def _end(self, series: _Series, writer: RecordWriter, notices: Notices) -> None:
+    def _end(self, series: SeriesFinding, writer: RecordWriter, notices: Notices) -> None:
         """Say of a series what is to be said, and write its record if one is wanted."""
-        summed = series.sum_up()
-        if summed is None:
+        if all(one.error is not None for one in series.findings):
             return
-        notices.tell(summed, series.notes(), counted=series.is_volume)
-        if self.summary and series.is_volume:
-            self._put(writer, summed)
+        notes = [note for one in series.findings for note in one.info.notes]
+        told = {*notes, NO_STUDY_MODEL}
+        notes += [note for note in series.notes if note not in told]
+        notices.tell(series, notes, counted=True)
+        for line in self.views.settle(series):
+            self.voice.say(line)
+        if self.views.sums_up:
+            self._put(writer, series)
 
     def _judge(self, inputs: Iterator[Source | InputError]) -> Iterator[Judged]:
         """Slices with their findings, after their picture was saved, if pictures are wanted."""
         from tumorlens.workers import open_workers, run_ahead
 
         judged = self.detector.iterate(inputs, on_error="record")
-        if self.pictures is None:
+        if self.pictures is None and not self.views.draws:
             yield from judged
             return
         threads = self.detector.threads
@@ -94,6 +108,8 @@ class Job:
         slice_, finding = judged
         if self.pictures is not None and slice_ is not None and self._is_new(finding):
             self.pictures.save(slice_, finding)
+        if slice_ is not None:
+            self.views.keep(slice_, finding)
         return judged
 
     def _find(self, trail: _Trail, bar: words.Bar) -> Iterator[Source | InputError]:
@@ -125,20 +141,23 @@ class Job:
         pictures = self.pictures
         return pictures is not None and found.reason == DRAWN and pictures.holds(found.path)
 
-    def _put(self, writer: RecordWriter, finding: Finding | SeriesFinding) -> None:
+    def _put(self, writer: RecordWriter, finding: Finding | SeriesFinding | StudyFinding) -> None:
         if self._is_new(finding):
             with words.hold_interrupts(), name_place(self.place):
                 writer.write(finding.to_record())
                 if isinstance(finding, Finding):
-                    self.counts[finding.verdict or "error"] += 1
+                    self._count(finding)
+
+    def _count(self, finding: Finding) -> None:
+        self.counts[finding.verdict or "error"] += 1
 
     def _is_written(self, source: Source) -> bool:
-        if not self.written.keys:
-            return False
+        if not self.written.keys or (self.views.sums_up and source.kind != "raster"):
+            return False  # a series is judged whole, so that its study is
         parts = (part.path for part in source.parts)
         return self.written.holds(source.path, parts, source.series_uid)
 
-    def _is_new(self, finding: Finding | SeriesFinding) -> bool:
+    def _is_new(self, finding: Finding | SeriesFinding | StudyFinding) -> bool:
         return not self.written.keys or key_of(finding.to_record()) not in self.written.keys
 
 
@@ -181,35 +200,6 @@ class _Trail:
         if done:
             self._advance(sum(self._ahead.popleft().files for _ in range(done)))
         return self._ahead[0] if self._ahead else None
-
-
-class _Series:
-    """Gathers the findings of one source; a picture alone is no volume."""
-
-    def __init__(self, place: _Place | None) -> None:
-        self.place = place
-        self._findings: list[Finding] = []
-        self._slices = 0
-
-    def add(self, finding: Finding, *, seen: bool) -> None:
-        """Take one finding in; ``seen``: there was a slice to judge."""
-        # Without its maps, for a volume may have thousands of slices.
-        self._findings.append(replace(finding, activation=None, to_pixels=None, brain=None))
-        self._slices += seen
-
-    @property
-    def is_volume(self) -> bool:
-        planes = (finding.info.plane for finding in self._findings)
-        return self._slices > 1 or any(plane is not None for plane in planes)
-
-    def notes(self) -> Iterator[str]:
-        return (note for finding in self._findings for note in finding.info.notes)
-
-    def sum_up(self) -> SeriesFinding | None:
-        """Counts over the slices; None if there was none to judge."""
-        if not self._slices or self.place is None:
-            return None
-        return SeriesFinding.of(self._findings, self.place.found.path)
 
 
 def _each_path(paths: tuple[str, ...]) -> Iterator[str]:

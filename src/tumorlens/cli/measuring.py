@@ -131,7 +131,13 @@ class Scoring:
 
 
 def open_detector(
-    model: str, *, operating_point: str, threads: int | None, device: str, batch_size: int = 8
+    model: str,
+    *,
+    operating_point: str,
+    threads: int | None,
+    device: str,
+    batch_size: int = 8,
+    mirror: bool = False,
 ) -> Detector:
     """The model that MODEL names, on the device."""
     from tumorlens.detector import Detector
@@ -143,6 +149,7 @@ def open_detector(
             threads=threads,
             providers=words.PROVIDERS[device],
             batch_size=batch_size,
+            mirror=mirror,
         )
 
 

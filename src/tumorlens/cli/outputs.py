@@ -90,9 +90,9 @@ def check_options(output: Path | None, form: Form, *, overwrite: bool, resume: b
         )
 
 
-def own_files(output: Path | None, run_log: Path | None) -> frozenset[str]:
+def own_files(*results: Path | None) -> frozenset[str]:
     """Real paths of what a run writes: no input, be it in a folder that is searched."""
-    files = [path for path in (output, run_log) if path is not None]
+    files = [path for path in results if path is not None]
     files += [partial_path(path) for path in files]
     return frozenset(map(os.path.realpath, files))
 

@@ -29,6 +29,8 @@ from tumorlens.report.tables import count_words
 from tumorlens.writing import check_results, partial_path
 
 if TYPE_CHECKING:
+    from tumorlens.cli.views import Views
+    from tumorlens.detector import Detector
     from tumorlens.report.heatmaps import HeatmapFolder
 
 __all__ = ["command"]
@@ -45,13 +47,34 @@ __all__ = ["command"]
 @words.output_option
 @words.overwrite_option
 @click.option("--resume", is_flag=True, help="Go on with the FILE.partial of a broken run.")
-@click.option("--summary", is_flag=True, help="Add one record a series; it gives no verdict.")
+@click.option("--summary", is_flag=True, help="Add one record a series, and one a study.")
+@click.option("--slices", is_flag=True, help="Show the slices of a series in the table, too.")
+@click.option(
+    "--series-from",
+    type=click.Choice(["folder"]),
+    help="The pictures of a folder are the slices of one series, in the order of their names.",
+)
+@click.option(
+    "--study-from",
+    type=click.Choice(["folder"]),
+    help="The series of a folder are one study, where no file says otherwise.",
+)
 @click.option(
     "--heatmaps",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
     help="Draw each slice with its heat map, boxes and verdict.",
 )
+@click.option(
+    "--montage", is_flag=True, help="Draw a picture a series, not one a slice, into --heatmaps."
+)
+@click.option(
+    "--activation-volume",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write the evidence of each series as NIfTI, to lay over it in a viewer.",
+)
+@click.option("--mirror", is_flag=True, help="Judge the mirror image, too: steadier, and slower.")
 @words.model_option
 @operating_point_option
 @click.option(
@@ -63,6 +86,7 @@ __all__ = ["command"]
 )
 @words.threads_option
 @words.device_option
+@words.report_option
 @words.run_log_option
 @words.voice_options
 @click.pass_context
@@ -75,12 +99,12 @@ def command(
     output: Path | None,
     overwrite: bool,
     resume: bool,
-    summary: bool,
     heatmaps: Path | None,
+    report: Path | None,
     run_log: Path | None,
     quiet: bool,
     verbose: bool,
-    **model: Any,
+    **options: Any,
 ) -> int:
     """Say of each slice in PATH... whether it shows a tumor, where, and how sure that is.
 
@@ -93,17 +117,21 @@ def command(
     """
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
     form = form or guess_form(output)
-    check_inputs_survive(paths, output, run_log)
+    check_inputs_survive(paths, output, report, run_log)
     check_options(output, form, overwrite=overwrite, resume=resume)
+    check_results((report,), overwrite=overwrite)
     check_results((output, run_log), overwrite=True)
-    detector = open_detector(**model)
+    if options["montage"] and heatmaps is None:
+        raise UsageError("--montage draws into the folder of --heatmaps; name one")
+    detector = open_detector(**{name: options[name] for name in _MODEL})
+    views = _open_views(detector, form, heatmaps, report, options)
     voice.detail(f"model {detector.name} ({detector.session.path}), {detector.threads} threads")
-    columns = list_columns(detector.card.classes, summary=summary)
+    columns = list_columns(detector.card.classes, summary=views.sums_up)
     written = take_up(output, form, detector, columns) if resume else Written()
-    pictures = _open_pictures(heatmaps, paths)
+    pictures = None if options["montage"] else _open_pictures(heatmaps, paths)
     place = "standard output" if output is None else str(output)
-    own = own_files(output, run_log)
-    job = Job(detector, paths, place, written, voice, summary, pictures, own)
+    own = own_files(output, report, run_log)
+    job = Job(detector, paths, place, written, voice, views, pictures, own)
     try:
         with (
             _open_bar(voice, paths, output) as bar,
@@ -115,11 +143,66 @@ def command(
             voice.say(f"{partial_path(output)} holds what was done; go on with --resume")
         raise
     voice.say(count_words(job.counts, skipped=job.skipped))
+    if report is not None:
+        _write_page(ctx, report, detector, views, overwrite=overwrite)
     if run_log is not None:
         skipped = {"skipped": job.skipped.total(), "skipped_for": dict(job.skipped)}
         counts = dict(job.counts) | skipped
         watch.write_log(run_log, "predict", ctx.params, counts=counts, session=detector.session)
     return _conclude(job.counts)
+
+
+_MODEL = ("model", "operating_point", "batch_size", "threads", "device", "mirror")
+
+
+def _open_views(
+    detector: Detector,
+    form: Form,
+    heatmaps: Path | None,
+    report: Path | None,
+    options: dict[str, Any],
+) -> Views:
+    """What is made of series and studies; a table shows them in place of their slices."""
+    from tumorlens.cli.views import Views
+    from tumorlens.studies.prediction import find_study_model
+
+    album = volumes = None
+    if report is not None or options["montage"]:
+        from tumorlens.report.albums import Album
+
+        album = Album()
+    if options["activation_volume"] is not None:
+        from tumorlens.report.heat_volumes import EvidenceVolumes
+
+        volumes = EvidenceVolumes(options["activation_volume"])
+    if options["montage"] and heatmaps is not None:
+        heatmaps.mkdir(parents=True, exist_ok=True)
+    table = form == "table"
+    return Views(
+        find_study_model(detector),
+        sums_up=options["summary"] or table,
+        shows_slices=options["slices"] or not table,
+        series_from=options["series_from"],
+        study_from=options["study_from"],
+        album=album,
+        montages=heatmaps if options["montage"] else None,
+        volumes=volumes,
+        keeps_findings=report is not None,
+    )
+
+
+def _write_page(
+    ctx: click.Context, report: Path, detector: Detector, views: Views, *, overwrite: bool
+) -> None:
+    from tumorlens.report.pages import write_page
+    from tumorlens.report.study_pages import build_study_page
+
+    assert views.album is not None
+    page = build_study_page(
+        views.studies, detector.card, views.album,
+        command=words.repeat_command(ctx), versions=words.list_versions(),
+    )  # fmt: skip
+    write_page(report, page, overwrite=overwrite)
 
 
 def _conclude(counts: Counter[str]) -> int:

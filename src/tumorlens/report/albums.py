@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil
+from pathlib import PurePath
 
 from PIL import Image, ImageDraw
 
@@ -13,11 +14,12 @@ from tumorlens.finding import RESEARCH_USE, Finding
 from tumorlens.imaging.slices import Slice
 from tumorlens.report.captions import PAPER
 from tumorlens.report.digits import show_apart
+from tumorlens.report.heatmaps import digest_name, make_safe
 from tumorlens.report.markings import INK, find_font
-from tumorlens.report.overlay import draw_thumbnail
+from tumorlens.report.overlay import draw_thumbnail, encode
 from tumorlens.study_finding import SeriesFinding
 
-__all__ = ["Album", "Pair", "choose_shown", "paint_montage"]
+__all__ = ["Album", "Pair", "choose_shown", "name_montage", "paint_montage"]
 
 SHOWN = 12
 """Slices of a series that are shown, spread evenly, beside those to open first."""
@@ -79,7 +81,7 @@ def choose_shown(series: SeriesFinding) -> list[Place]:
 
 
 def paint_montage(series: SeriesFinding, album: Album) -> bytes:
-    """One picture of a series: its slices side by side, each plain and with heat, as JPEG.
+    """One picture of a series: its slices side by side, each plain and with heat, as PNG.
 
     Raises:
         ValueError: the album holds none of its slices.
@@ -101,9 +103,13 @@ def paint_montage(series: SeriesFinding, album: Album) -> bytes:
             sheet.paste(Image.open(io.BytesIO(data)), (x + step * width, y))
         pen.text((x + 6, y + height + 2), pair.words, INK, font)
     pen.text((12, size[1] - _CAPTION + 2), RESEARCH_USE, INK, font)
-    stream = io.BytesIO()
-    sheet.save(stream, "JPEG", quality=88)
-    return stream.getvalue()
+    return encode(sheet)
+
+
+def name_montage(series: SeriesFinding) -> str:
+    """The name of the file of a series' montage: named after it, told from others by a digest."""
+    whole = f"{series.path} {series.series_instance_uid or ''} {series.volume or 0}"
+    return f"{make_safe(PurePath(series.path).name or 'series')}.{digest_name(whole)}.montage.png"
 
 
 def word_series(series: SeriesFinding) -> str:

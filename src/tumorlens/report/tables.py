@@ -150,8 +150,8 @@ def open_console(stream: IO[str] | None = None) -> Console:
 
 
 def _cells(record: Mapping[str, Any]) -> tuple[Text, ...]:
-    if record["kind"] == "series":
-        return _series_cells(record)
+    if record["kind"] in ("series", "study"):
+        return _series_cells(record) if record["verdict"] is None else _concluded_cells(record)
     verdict = record["verdict"] or "error"
     where = record["path"] + (f" [{record['frame']}]" if record["frame"] else "")
     return (
@@ -184,6 +184,23 @@ def _series_cells(record: Mapping[str, Any]) -> tuple[Text, ...]:
     odd = record["unfamiliar_slices"] + record["not_judged"]
     chance = _percent(record["largest_probability"]) if odd < record["slices"] else _NONE
     return Text("series", style), Text(chance, style), Text(""), Text(""), _printable(words)
+
+
+def _concluded_cells(record: Mapping[str, Any]) -> tuple[Text, ...]:
+    """The verdict of a series or a study, and the slice to open first."""
+    verdict = record["verdict"]
+    chance = _NONE if verdict in _NO_CHANCE else _percent(record["tumor_probability"])
+    words = f"{record['kind']} {record['path']}: {record['slices']:,} slices"
+    odd = [f"{count:,} {name.replace('_', ' ')}" for name, count in record["verdicts"].items()]
+    words += f" ({', '.join(odd)})" if odd else ""
+    if record["first_slices"] and verdict in ("tumor", "uncertain"):
+        first = record["first_slices"][0]
+        number = first["instance_number"]
+        name = f"slice {first['frame']}" if number is None else f"instance {number}"
+        words += f"; open first: {first['path']}, {name}"
+    style = _STYLES[verdict] + (" bold" if record["kind"] == "study" else "")
+    cells = Text(verdict.replace("_", " "), style), Text(chance), Text(""), Text("")
+    return (*cells, _printable(words))
 
 
 def unanswered_words(record: Mapping[str, Any]) -> list[str]:

@@ -20,11 +20,14 @@ from torch.utils.data import IterableDataset
 
 from tumorlens.data.rows import Row
 from tumorlens.training.augment import apply_changes, draw_change
+from tumorlens.training.brains import BRAIN_UNKNOWN
 from tumorlens.training.edits import Editor
 from tumorlens.training.preparing import PreparedRows
 from tumorlens.training.recipe import Recipe
 
 __all__ = ["Batch", "Draws"]
+
+_BRAINS_TOLD = 0.2  # share of the draws without a mask of the brain that tell what is known of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +125,11 @@ class Draws(IterableDataset[Batch]):
             self._editor.edit(int(index), rng) for index, rng in zip(order, generators, strict=True)
         ]
         images = torch.from_numpy(np.stack([one.image for one in edited])).unsqueeze(1).float()
-        planes = torch.from_numpy(
-            np.stack(
-                [
-                    [one.marks, self.prepared.brain[index]]
-                    for one, index in zip(edited, order, strict=True)
-                ]
-            )
-        ).float()
+        brains = [
+            self._draw_brain(int(index), rng) for index, rng in zip(order, generators, strict=True)
+        ]
+        marks = np.stack([one.marks for one in edited])
+        planes = torch.from_numpy(np.stack([marks, np.stack(brains)], axis=1)).float()
         gains = [
             self._draw_gain(int(index), rng) for index, rng in zip(order, generators, strict=True)
         ]
@@ -148,6 +148,16 @@ class Draws(IterableDataset[Batch]):
             sources=torch.from_numpy(self.prepared.sources[order]),
         )
 
+    def _draw_brain(self, index: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+        """What is known of the brain; seldom told where no mask tells it.
+
+        Pictures whose skull was cut away are many, and all that they show is brain: learned from as
+        often as they are drawn, they teach that all tissue is brain.
+        """
+        known = self.prepared.brain[index]
+        told = self.prepared.rows[index].brain is not None or rng.random() < _BRAINS_TOLD
+        return known if told else np.full_like(known, BRAIN_UNKNOWN)
+
     def _draw_gain(self, index: int, rng: np.random.Generator) -> float:
         """Half of the pictures are dimmed as in their series, half stretched as if alone."""
         dimmed = self.recipe.input.version > 1 and rng.random() < 0.5
@@ -161,17 +171,18 @@ def _sort_into_strata(rows: Sequence[Row], indices: npt.NDArray[np.intp]) -> Str
     """Label -> strata of source and sequence -> groups -> rows.
 
     A stratum's weight is the root of its number of groups: one patient shall not fill a third of
-    an epoch, nor shall a large set drown the small ones.
+    an epoch, nor shall a large set drown the small ones. Whole heads, whose brain is known, are
+    strata of their own: they alone show neck and cap.
     """
-    sorted_rows: dict[tuple[bool, str, str], dict[str, list[int]]] = defaultdict(
+    sorted_rows: dict[tuple[bool, str, str, bool], dict[str, list[int]]] = defaultdict(
         lambda: defaultdict(list)
     )
     for index in indices.tolist():
         row = rows[index]
-        key = (row.label == "tumor", row.source, row.sequence)
+        key = (row.label == "tumor", row.source, row.sequence, row.brain is not None)
         sorted_rows[key][row.group_key].append(index)
     strata: Strata = {False: [], True: []}
-    for (tumor, _, _), groups in sorted(sorted_rows.items()):
+    for (tumor, *_), groups in sorted(sorted_rows.items()):
         strata[tumor].append((float(np.sqrt(len(groups))), list(groups.values())))
     return strata
 

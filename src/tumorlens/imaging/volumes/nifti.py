@@ -46,7 +46,7 @@ _NEGATIVE = "negative voxel sizes, of which the sign is left out: left and right
 _ADVICE = "check the file with nib-ls, or export it anew"
 _INTENTS = (
     ((1002, 1003), LABELS),
-    (range(2, 25), "a map of statistics"),
+    ((*range(2, 25), 1001), "a map of statistics"),
     ((*range(1004, 1011), *range(2006, 2010), *range(2016, 2019)), "a field of vectors"),
 )
 """Intent codes of the NIfTI-1 header, and those of FSL, whose voxels are no scan."""
