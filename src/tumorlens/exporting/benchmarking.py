@@ -18,9 +18,9 @@ from tumorlens.exporting.arithmetic import count_multiply_adds
 from tumorlens.exporting.processors import Machine, describe_machine, measure_peak
 from tumorlens.exporting.runtimes import RUNTIMES
 from tumorlens.exporting.trial import Measured, Trial
+from tumorlens.imaging.codecs.sandbox import Lost, Sandbox, Unavailable
 from tumorlens.imaging.encoding import decode_bare, encode_jpeg
 from tumorlens.imaging.readers import read_object
-from tumorlens.imaging.sandbox import Sandbox
 from tumorlens.model.session import Session
 from tumorlens.opening import open_regular
 from tumorlens.optional import load
@@ -185,10 +185,12 @@ def _run(trial: Trial, need: Counter[str], peaks: dict[str, dict[int, float]]) -
 
 
 def _measure(trial: Trial) -> Measured:
-    process = Sandbox("tumorlens.exporting.trial", _HANG)
+    process = Sandbox("tumorlens.exporting.trial")
     try:
-        answer = process.call(msgspec.json.encode(trial))
-    except (ValueError, RuntimeError) as error:
+        _, answer = process.call(
+            {}, msgspec.json.encode(trial), seconds=_HANG, memory=None, largest=2**20
+        )
+    except (ValueError, Lost, Unavailable) as error:
         raise UsageError(
             f"{trial.model}: {trial.runtime} failed in a process of its own ({error}); leave it "
             "out with --runtime, or install it again"

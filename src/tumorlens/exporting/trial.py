@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -12,12 +14,12 @@ import numpy.typing as npt
 from tumorlens.detector import Detector
 from tumorlens.exporting.runtimes import RUNTIMES, Runner
 from tumorlens.exporting.timing import WARM_UP, Timing, read_energy, read_peak_memory, time_calls
+from tumorlens.imaging.codecs.serving import Answer, Handler
 from tumorlens.imaging.encoding import decode_bare
 from tumorlens.imaging.preprocess import prepare
 from tumorlens.imaging.readers import read_object
-from tumorlens.imaging.sandbox import serve
 
-__all__ = ["Measured", "Trial", "main", "run_trial"]
+__all__ = ["Measured", "Trial", "make_handler", "run_trial"]
 
 BATCH = 8
 
@@ -113,10 +115,10 @@ def _run_batches(
     return len(images) / timing.median, joules
 
 
-def _answer(request: bytes) -> bytes:
-    return msgspec.json.encode(run_trial(msgspec.json.decode(request, type=Trial)))
+def make_handler() -> Handler:
+    """What a `Sandbox` answers with: trials in, what was measured out."""
+    return _answer
 
 
-def main() -> None:
-    """Serve trials on standard input."""
-    serve(_answer)
+def _answer(_: Mapping[str, Any], request: bytes) -> Answer:
+    return {}, msgspec.json.encode(run_trial(msgspec.json.decode(request, type=Trial)))

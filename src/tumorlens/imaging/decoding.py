@@ -7,83 +7,142 @@ become background.
 
 from __future__ import annotations
 
-import io
-import logging
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pydicom
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate, get_frame
-from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
-from pydicom.uid import (
-    JPEG2000,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
-    RLELossless,
-)
+from pydicom.encaps import generate_frames
+from pydicom.pixels import apply_color_lut, apply_modality_lut, as_pixel_options, pixel_array
 
 from tumorlens.errors import InputError
-from tumorlens.imaging.codestreams import read_size
+from tumorlens.imaging.codecs.apart import decode_frames
+from tumorlens.imaging.codecs.codestreams import read_size
+from tumorlens.imaging.codecs.sandbox import Lost
 from tumorlens.imaging.headers import FrameHeader
-from tumorlens.imaging.limits import Limits
+from tumorlens.imaging.limits import BYTES_PER_PIXEL, Limits
 from tumorlens.imaging.objects import count_frames
-from tumorlens.imaging.sandbox import Sandbox, serve
 from tumorlens.imaging.voxels import to_luminance
 
-__all__ = ["decode_frame", "main"]
+__all__ = ["Frames", "decode_frame"]
 
 Pixels = npt.NDArray[Any]
-
-# This decoder writes to the terminal otherwise; what it says comes in the error anyway.
-logging.getLogger("openjpeg").addHandler(logging.NullHandler())
-
-_PLUGINS = {
-    JPEGBaseline8Bit: "pillow",
-    JPEGExtended12Bit: "pillow",
-    JPEGLossless: "gdcm",
-    JPEGLosslessSV1: "gdcm",
-    JPEGLSLossless: "gdcm",
-    JPEGLSNearLossless: "gdcm",
-    JPEG2000: "pylibjpeg",
-    JPEG2000Lossless: "pylibjpeg",
-    RLELossless: "pylibjpeg",
-}
-"""One decoder a transfer syntax. GDCM, the only one for lossless JPEG and JPEG-LS, aborts the whole
-process on some damaged frames and so runs in a sandbox; the others raise, and are preferred."""
-_PIXEL_KEYWORDS = (
-    "Rows",
-    "Columns",
-    "SamplesPerPixel",
-    "PlanarConfiguration",
-    "PhotometricInterpretation",
-    "BitsAllocated",
-    "BitsStored",
-    "HighBit",
-    "PixelRepresentation",
-)
-_RLE_GROWTH = 128 // 2
-"""Two bytes of RLE make at most 128: PS3.5, G.3.2."""
-_gdcm = Sandbox("tumorlens.imaging.decoding")
+_OFFSETS = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
+_MOST, _AT_ONCE = 64, 32 * 2**20
+"""Frames, and bytes that decoding them takes, in one question to a helper process."""
 
 
-def decode_frame(header: FrameHeader, path: str, limits: Limits) -> Pixels:
-    """One frame as (rows, columns): the scanner's values, or luma of colors.
+class Frames:
+    """The frames of a data set as they are stored, each to be taken once.
+
+    Compressed ones are decoded several at a time, and found once for all: where no table tells
+    their places, all fragments have to be looked through to find one frame.
+
+    Args:
+        dataset: with its pixels.
+        path: names the file in errors.
+        limits: what decoding may cost.
+    """
+
+    def __init__(self, dataset: Any, path: str, limits: Limits) -> None:
+        self._dataset, self._path, self._limits = dataset, path, limits
+        self._count = count_frames(dataset)
+        self._most = _MOST
+        self._last: int | None = None
+        self._found: Iterator[tuple[int, bytes]] | None = None
+        self._waiting: dict[int, bytes] = {}
+        self._decoded: dict[int, Pixels] = {}
+
+    def take(self, index: int) -> Pixels:
+        """Values of a frame: (rows, columns), or (rows, columns, samples).
+
+        Raises:
+            InputError: it contradicts the data set, or asks for too much.
+            Exception: whatever the decoder raises.
+        """
+        if not self._dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+            with self._limits.reserve(self._path, self._needed):
+                values: Pixels = pixel_array(self._dataset, index=index)
+            return values
+        if index not in self._decoded:
+            self._decoded = self._decode(index)
+        self._last = index
+        self._waiting.pop(index, None)
+        return self._decoded.pop(index)
+
+    @property
+    def _needed(self) -> int:
+        """Bytes that decoding a frame may take."""
+        return BYTES_PER_PIXEL * math.prod(_shape(self._dataset))
+
+    def _decode(self, index: int) -> dict[int, Pixels]:
+        """A frame, and those that will be asked for next."""
+        codestreams = self._gather(index)
+        options = as_pixel_options(self._dataset, number_of_frames=1, pixel_keyword="PixelData")
+        options.pop("extended_offsets", None)
+        syntax = str(self._dataset.file_meta.TransferSyntaxUID)
+        try:
+            values = decode_frames(
+                list(codestreams.values()),
+                syntax,
+                options,
+                self._needed,
+                path=self._path,
+                limits=self._limits,
+            )
+        except Lost:
+            if len(codestreams) == 1:
+                raise
+            self._most = 1  # the frames before the one that did it are good
+            return self._decode(index)
+        return dict(zip(codestreams, values, strict=False))
+
+    def _gather(self, index: int) -> dict[int, bytes]:
+        """Codestreams of frames; all but the first are sound as far as can be seen."""
+        first, *others = self._guess(index)
+        gathered = {first: self._find(first)}
+        if reason := _contradict(self._dataset, gathered[first]):
+            raise InputError(self._path, reason, "export it anew")
+        for other in others:
+            try:
+                one = self._find(other)
+            except Exception:  # in its turn
+                break
+            if _contradict(self._dataset, one) or sum(map(len, gathered.values())) > _AT_ONCE:
+                break
+            gathered[other] = one
+        return gathered
+
+    def _guess(self, index: int) -> Sequence[int]:
+        """A frame and those after it, in steps as before."""
+        step = (index - self._last if self._last is not None else 0) or 1
+        if self._last is None and index == self._count - 1:
+            step = -1  # from the last to the first
+        room = min(_AT_ONCE, self._limits.memory_bytes // 2) // max(1, self._needed)
+        most = max(1, min(room, self._most))
+        return range(index, self._count if step > 0 else -1, step)[:most]
+
+    def _find(self, index: int) -> bytes:
+        """A frame, its fragments joined."""
+        if self._found is None:
+            self._found = enumerate(_generate(self._dataset))
+        while index not in self._waiting:
+            place, frame = next(self._found, (-1, b""))
+            if place < 0:
+                raise EOFError(f"frame {index} is missing")
+            self._waiting[place] = frame
+        return self._waiting[index]
+
+
+def decode_frame(header: FrameHeader, frames: Frames, path: str) -> Pixels:
+    """A frame of ``frames`` as (rows, columns): the scanner's values, or luma of colors.
 
     Raises:
-        InputError: the compressed frame contradicts the data set, or asks for too much.
+        InputError: the frame contradicts the data set, or asks for too much.
         Exception: whatever the decoder raises.
     """
-    dataset = header.dataset
-    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        _check_codestream(header, path, limits)
-    values = _decompress(header)
+    dataset, values = header.dataset, frames.take(header.index)
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         return to_luminance(apply_color_lut(values, dataset))
     if values.ndim == 3:
@@ -97,56 +156,27 @@ def decode_frame(header: FrameHeader, path: str, limits: Limits) -> Pixels:
     return np.where(outside, min(np.float32(0), inside), grey) if np.isfinite(inside) else grey
 
 
-def _decompress(header: FrameHeader) -> Pixels:
-    plugin = _PLUGINS.get(header.dataset.file_meta.TransferSyntaxUID, "")
-    if plugin == "gdcm":
-        return _decode_apart(header)
-    values: Pixels = pixel_array(header.dataset, index=header.index, decoding_plugin=plugin)
-    return values
+def _generate(dataset: Any) -> Iterator[bytes]:
+    tables = [dataset[key].value for key in _OFFSETS if key in dataset]
+    frames: Iterator[bytes] = generate_frames(
+        dataset.PixelData,
+        number_of_frames=count_frames(dataset),
+        extended_offsets=(tables[0], tables[1]) if len(tables) == 2 else None,
+    )
+    return frames
 
 
-def _check_codestream(header: FrameHeader, path: str, limits: Limits) -> None:
-    """Refuse a compressed frame that states another size than the data set: decoders trust it."""
-    dataset = header.dataset
-    frame = get_frame(dataset.PixelData, header.index, number_of_frames=count_frames(dataset))
-    shape, size = (dataset.Rows, dataset.Columns), read_size(frame)
-    if size is not None and size != shape:
-        found, expected = f"{size[1]} x {size[0]}", f"{shape[1]} x {shape[0]}"
-        raise InputError(
-            path, f"holds {found} pixels where {expected} are stated", "export it anew"
-        )
-    if dataset.file_meta.TransferSyntaxUID == RLELossless:
-        limits.check_memory(path, _RLE_GROWTH * len(frame))
+def _contradict(dataset: Any, codestream: bytes) -> str:
+    """What is wrong with the size that a frame states, in a phrase: decoders trust the data set."""
+    shape, size = _shape(dataset)[:2], read_size(codestream)
+    if size is None or size == shape:
+        return ""
+    return f"holds {size[1]} x {size[0]} pixels where {shape[1]} x {shape[0]} are stated"
 
 
-def _decode_apart(header: FrameHeader) -> Pixels:
-    """A frame decoded by GDCM, in its own process."""
-    whole, alone = header.dataset, Dataset()
-    for keyword in _PIXEL_KEYWORDS:
-        if keyword in whole:
-            setattr(alone, keyword, whole[keyword].value)
-    frame = get_frame(whole.PixelData, header.index, number_of_frames=count_frames(whole))
-    alone.PixelData = encapsulate([frame])
-    alone["PixelData"].is_undefined_length = True
-    alone.file_meta = FileMetaDataset()
-    alone.file_meta.TransferSyntaxUID = whole.file_meta.TransferSyntaxUID
-    request = io.BytesIO()
-    pydicom.dcmwrite(request, alone)
-    pixels: Pixels = np.load(io.BytesIO(_gdcm.call(request.getvalue())), allow_pickle=False)
-    return pixels
-
-
-def _decode_request(request: bytes) -> bytes:
-    """A data set of one frame in, its pixels out, as `numpy.save` writes them."""
-    dataset = pydicom.dcmread(io.BytesIO(request), force=True)
-    answer = io.BytesIO()
-    np.save(answer, pixel_array(dataset, index=0, decoding_plugin="gdcm"), allow_pickle=False)
-    return answer.getvalue()
-
-
-def main() -> None:
-    """What runs in the sandbox."""
-    serve(_decode_request)
+def _shape(dataset: Any) -> tuple[int, int, int]:
+    """Rows, columns, samples."""
+    return int(dataset.Rows), int(dataset.Columns), int(dataset.get("SamplesPerPixel") or 1)
 
 
 def _check_slope(values: Pixels, header: FrameHeader, path: str) -> None:

@@ -24,7 +24,7 @@ from pydicom.uid import (
 )
 
 from tumorlens.errors import InputError
-from tumorlens.imaging.decoding import decode_frame
+from tumorlens.imaging.decoding import Frames, decode_frame
 from tumorlens.imaging.elements import count_items, read_floats, read_text
 from tumorlens.imaging.filemeta import check_inflated
 from tumorlens.imaging.geometry import Grid, arrange
@@ -173,7 +173,7 @@ def read_dataset(dataset: Dataset, path: str, limits: Limits) -> Iterator[Slice 
         if read_text(dataset, "MRAcquisitionType") == "3D":
             stacks = [_tell_alone(stack) for stack in stacks]
     pixels = _Pixels(dataset, path, limits)
-    return read_stacks(stacks, pixels.load, path, limits)
+    return read_stacks(stacks, pixels.load_until_error, path, limits)
 
 
 def _tell_alone(stack: Stack) -> Stack:
@@ -240,7 +240,19 @@ class _Pixels:
     """Frames of one data set. The first that cannot be decoded ends it."""
 
     def __init__(self, dataset: Dataset, path: str, limits: Limits) -> None:
-        self._dataset, self._path, self._limits = dataset, path, limits
+        self._dataset, self._path = dataset, path
+        self._frames = Frames(dataset, path, limits)
+        self._failed = False
+
+    def load_until_error(self, index: int, grid: Grid | None) -> Slice | InputError | None:
+        """Like `load`, with the error in the place of the frame, and nothing after it."""
+        if self._failed:
+            return None
+        try:
+            return self.load(index, grid)
+        except InputError as error:
+            self._failed = True
+            return error
 
     def load(self, index: int, grid: Grid | None) -> Slice | InputError:
         """One frame, turned for display by ``grid``.
@@ -251,7 +263,7 @@ class _Pixels:
         header = FrameHeader(self._dataset, index)
         syntax = header.dataset.file_meta.TransferSyntaxUID.name
         with refuse(self._path, f"has pixels that cannot be decoded as {syntax}", _ADVICE):
-            values = decode_frame(header, self._path, self._limits)
+            values = decode_frame(header, self._frames, self._path)
         try:
             return _place(values, header, grid, self._path)
         except InputError as error:  # a frame of NaN alone, among others

@@ -12,7 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tumorlens.opening import open_regular
+from tumorlens.errors import InputError
+from tumorlens.imaging.codecs.apart import describe_picture
+from tumorlens.imaging.contents import open_file
+from tumorlens.imaging.limits import DEFAULT_LIMITS
 
 __all__ = ["FORMATS", "Encoding", "decode_bare", "encode_jpeg", "read_encoding"]
 
@@ -43,14 +46,11 @@ def read_encoding(path: str | os.PathLike[str]) -> Encoding:
     with suppress(OSError):
         size = Path(path).stat().st_size
     try:
-        with open_regular(Path(path)) as stream, Image.open(stream, formats=FORMATS[1:]) as picture:
-            tables = getattr(picture, "quantization", None) or {}
-            steps = next(iter(tables.values()), [0])
-            return Encoding(
-                picture.format or "", size, len(picture.getbands()), sum(steps) / len(steps)
-            )
-    except Exception:  # Pillow raises anything on damaged files; readers tell of them
+        with open_file(Path(path), os.fspath(path)) as stream:
+            found = describe_picture(stream, os.fspath(path), DEFAULT_LIMITS)
+    except InputError:  # readers tell of it
         return Encoding("", size, 0, 0.0)
+    return Encoding(found["format"], size, found["channels"], found["quantization"])
 
 
 def encode_jpeg(pixels: npt.NDArray[np.uint8], quality: int = 90) -> bytes:

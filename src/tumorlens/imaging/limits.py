@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tumorlens.errors import InputError
@@ -64,6 +69,61 @@ class Limits:
                 "split the file, or raise Limits.memory_bytes",
             )
 
+    @contextmanager
+    def reserve(self, path: str, needed: int) -> Iterator[None]:
+        """Hold ``needed`` bytes of ``memory_bytes``, which all threads of the process share.
+
+        Waits until others have freed enough. Never yield to a caller inside: whoever waits for
+        memory may be the one that the caller waits for.
+
+        Raises:
+            InputError: as `check_memory`.
+        """
+        self.check_memory(path, needed)
+        with _budget.take(needed, self.memory_bytes):
+            yield
+
+
+class _Budget:
+    """Bytes in use by all threads; who asks first is served first."""
+
+    def __init__(self) -> None:
+        self.reset()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.reset)  # the other threads are no more
+
+    def reset(self) -> None:
+        self._used = 0
+        self._waiting: deque[object] = deque()
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def take(self, needed: int, ceiling: int) -> Iterator[None]:
+        self._wait(needed, ceiling)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._used -= needed
+                self._changed.notify_all()
+
+    def _wait(self, needed: int, ceiling: int) -> None:
+        def fits() -> bool:
+            alone = not self._used
+            return self._waiting[0] is ticket and (alone or self._used + needed <= ceiling)
+
+        ticket = object()
+        with self._changed:
+            self._waiting.append(ticket)
+            try:
+                self._changed.wait_for(fits)
+                self._used += needed
+            finally:
+                self._waiting.remove(ticket)
+                self._changed.notify_all()
+
+
+_budget = _Budget()
 
 DEFAULT_LIMITS = Limits()
 """Used wherever a caller names no limits."""

@@ -1,0 +1,1 @@
+"""Decoders of compressed pictures, and the process apart in which they run."""

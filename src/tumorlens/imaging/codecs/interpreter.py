@@ -1,0 +1,56 @@
+"""Which program may be started to run Python: never the user's own."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+__all__ = ["find_paths", "find_python", "why_none"]
+
+_NAMES = re.compile(r"(python|pypy|graalpy)[\d.]*[dtw]*(-dbg|-intel64|-arm64)?(\.exe)?", re.I)
+
+
+def find_python() -> str | None:
+    """The interpreter of this process, or None where there is no knowing it.
+
+    In a frozen program (PyInstaller, cx_Freeze, Nuitka) and in one that embeds Python (uWSGI,
+    Blender, QGIS) ``sys.executable`` is that program, and starting it would start the user's work
+    again. So a file is asked for that is called as interpreters are.
+    """
+    if _is_frozen():
+        return None
+    folder = Path(sys.prefix) / ("" if os.name == "nt" else "bin")
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    names = ("python.exe",) if os.name == "nt" else (version, f"pypy{version[6:]}")
+    for candidate in (sys.executable, *(str(folder / name) for name in names)):
+        if candidate and _NAMES.fullmatch(Path(candidate).name) and os.access(candidate, os.X_OK):
+            return candidate
+    return None
+
+
+def why_none() -> str:
+    """Why there is no interpreter, in a phrase."""
+    if _is_frozen():
+        return "a frozen program has no Python to start"
+    return f"{sys.executable or 'this program'} is no Python interpreter that could be started"
+
+
+def find_paths() -> list[str]:
+    """Where modules lie, for another interpreter: this package first, the script's folder last.
+
+    A folder beside a script may be called like a library.
+    """
+    package = str(Path(__file__).resolve().parents[3])
+    own = [] if sys.flags.safe_path else sys.path[:1]
+    return [os.path.abspath(path) for path in (package, *sys.path[len(own) :], *own)]  # noqa: PTH100
+
+
+def _is_frozen() -> bool:
+    main = sys.modules.get("__main__")
+    return bool(
+        getattr(sys, "frozen", False)  # PyInstaller, cx_Freeze, py2exe, py2app
+        or hasattr(sys, "oxidized")  # PyOxidizer
+        or hasattr(main, "__compiled__")  # Nuitka
+    )

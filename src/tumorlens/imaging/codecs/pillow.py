@@ -1,0 +1,141 @@
+"""Pillow's side of a picture file: its pages, their size, and their grey values.
+
+No NumPy here: the process in which pictures are decoded starts in a moment without it.
+"""
+
+from __future__ import annotations
+
+import io
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from PIL import Image, ImageChops, ImageOps
+
+from tumorlens.errors import InputError
+from tumorlens.imaging.limits import BYTES_PER_PIXEL
+from tumorlens.imaging.refusal import refuse
+
+__all__ = ["FORMATS", "Grey", "Picture"]
+
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
+"""Picture formats that are read, by Pillow's names."""
+
+_DEEP = {"I;16": "<u2", "I;16L": "<u2", "I;16B": ">u2", "I;16N": "=u2", "I": "=i4", "F": "=f4"}
+"""Pillow's deep grey modes, and NumPy's names for their values."""
+_ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
+_ORIENTATION, _PHOTOMETRIC, _TILE_WIDTH, _TILE_HEIGHT = 0x0112, 262, 322, 323
+_ADVICE = "save the picture anew, or leave it out"
+
+
+class Grey(NamedTuple):
+    """The values of a page.
+
+    Attributes:
+        rows, columns: number of pixels.
+        dtype: of a value, by NumPy's name.
+        white_is_zero: whether deep values are upside down; Pillow turns 8 bits only.
+        notes: what was done to them.
+        values: row by row.
+    """
+
+    rows: int
+    columns: int
+    dtype: str
+    white_is_zero: bool
+    notes: list[str]
+    values: bytes
+
+
+class Picture:
+    """An open picture file.
+
+    Every error is an `InputError` that names no file.
+    """
+
+    def __init__(self, image: Image.Image) -> None:
+        self._image = image
+
+    @classmethod
+    def open(cls, data: bytes) -> Picture:
+        """The picture that a file holds."""
+        try:
+            with refuse("", "is no readable picture", _ADVICE):
+                return cls(Image.open(io.BytesIO(data), formats=FORMATS))
+        except InputError as error:
+            if isinstance(error.__cause__, Image.DecompressionBombError):
+                reason = f"has far too many pixels ({error.__cause__})"
+                raise InputError("", reason, "make the picture smaller") from error
+            raise
+
+    def count_pages(self) -> int:
+        """Pages of a TIFF; any other file has one."""
+        with refuse("", "has a broken list of pages", _ADVICE):
+            return int(getattr(self._image, "n_frames", 1)) if self._is_tiff() else 1
+
+    def turn_to(self, page: int) -> None:
+        """Go to a page, counted from 0."""
+        with refuse("", f"has no readable page {page}", "count pages from 0"):
+            if not self._is_tiff():
+                raise EOFError("one picture a file")
+            self._image.seek(page)
+
+    def measure(self) -> tuple[int, int, int]:
+        """Rows and columns of the page, and the bytes that decoding it may take."""
+        with refuse("", "is damaged or cut short", _ADVICE):
+            # Tiles larger than the picture are allocated as they say.
+            width, height = (int(self._tags().get(tag, 0)) for tag in (_TILE_WIDTH, _TILE_HEIGHT))
+        rows, columns = self._image.height, self._image.width
+        return rows, columns, BYTES_PER_PIXEL * max(rows * columns, width * height)
+
+    def decode(self) -> Grey:
+        """The page's values, turned as its EXIF orientation says."""
+        with refuse("", "is damaged or cut short", _ADVICE):
+            image, notes = self._image, []
+            image.load()
+            orientation = self._orientation()
+            if orientation is not None:
+                image = ImageOps.exif_transpose(image)
+                notes = [f"turned as its EXIF orientation {orientation} says"]
+            upside_down = image.mode.startswith("I;16") and self._tags().get(_PHOTOMETRIC) == 0
+            grey = _to_grey(image)
+            dtype = _DEEP.get(grey.mode, "|u1")
+            return Grey(grey.height, grey.width, dtype, upside_down, notes, grey.tobytes())
+
+    def describe(self) -> dict[str, Any]:
+        """How the file stores its picture; pixels are not decoded."""
+        tables = getattr(self._image, "quantization", None) or {}
+        steps = next(iter(tables.values()), [0])
+        return {
+            "format": self._image.format or "",
+            "channels": len(self._image.getbands()),
+            "quantization": sum(steps) / len(steps),
+        }
+
+    def _is_tiff(self) -> bool:
+        return self._image.format == "TIFF"
+
+    def _tags(self) -> dict[int, Any]:
+        return getattr(self._image, "tag_v2", {})
+
+    def _orientation(self) -> int | None:
+        """EXIF orientation 2 to 8, or None. Pillow turns TIFF pages by itself."""
+        if self._is_tiff() or "exif" not in self._image.info:
+            return None
+        with suppress(Exception):  # a broken EXIF block is no reason to refuse a sound picture
+            value = self._image.getexif().get(_ORIENTATION, 1)
+            return int(value) if value in range(2, 9) else None
+        return None
+
+
+def _to_grey(image: Image.Image) -> Image.Image:
+    """Luma, with transparency laid over black; deep grey and float pictures as they are."""
+    if image.mode == "L" and "transparency" not in image.info:
+        return image
+    if image.mode in _DEEP:
+        return image
+    if image.mode in _ALPHA or "transparency" in image.info:
+        colors = image.convert("RGBA")
+        return ImageChops.multiply(colors.convert("L"), colors.getchannel("A"))
+    if image.mode == "LAB":
+        return image.getchannel(0)
+    return image.convert("L")
