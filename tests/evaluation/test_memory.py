@@ -13,6 +13,7 @@ from sites import write_site
 from tumorlens.data.manifest import read_manifest
 from tumorlens.detector import Detector
 from tumorlens.errors import ModelFileError
+from tumorlens.evaluation import memory as entries
 from tumorlens.evaluation.memory import decode_memory, encode_memory, recall
 from tumorlens.evaluation.scoring import score_manifest
 from tumorlens.imaging.fingerprint import FINGERPRINT_BYTES, fingerprint_slice
@@ -48,6 +49,21 @@ def test_pictures_that_resemble_each_other_take_little_room():
     order = np.random.default_rng(1).permutation(len(prints))
     entry = encode_memory(prints[index] for index in order)
     assert len(entry) < 0.75 * len(base64.b64encode(b"".join(prints)))
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 4, 5, 32, 1001])
+def test_base85_is_that_of_the_standard_library(size):
+    data = np.random.default_rng(size).bytes(size)
+    text = base64.b85encode(data).decode()
+    assert entries._decode_base85(text) == data == base64.b85decode(text)
+
+
+@pytest.mark.parametrize("text", ["~~~~~", "0 000", "00[00", "é0000"])
+def test_what_is_no_base85_is_refused(text):
+    with pytest.raises(ValueError, match=r"base85|ASCII|ascii"):
+        base64.b85decode(text)
+    with pytest.raises(ValueError, match=r"base85|ascii"):
+        entries._decode_base85(text)
 
 
 def test_the_plain_form_is_still_read():

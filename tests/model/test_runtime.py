@@ -30,7 +30,7 @@ print(group_manifest(read_data(FOLDER))[1].distinct)
 
 
 @pytest.mark.parametrize(
-    "steps", [(GROUP, JUDGE), (JUDGE, GROUP), (GROUP, "import torch\n", JUDGE)]
+    "steps", [(GROUP, JUDGE), (JUDGE, GROUP), (GROUP, "import scipy.stats, sklearn.svm\n", JUDGE)]
 )
 def test_copies_may_be_sought_before_and_after_a_verdict(tmp_path, steps):
     for label in ("tumor", "no_tumor"):
