@@ -4,7 +4,7 @@
 
 RUN is the folder of a `tumorlens train`. Each SCORES.csv holds scores of slices that the model
 which made them never saw; NAME says how they were kept out ("left out", "folds"). Those named by
---points, pooled, give the operating points. They are copied
+--points, pooled, give the operating points and the numbers for series and studies. They are copied
 to release/scores/ and the card's figures are measured on those copies, so that
 `tumorlens evaluate --scores release/scores/NAME.csv` gives every figure again.
 """
@@ -21,9 +21,10 @@ from typing import Any
 import msgspec
 
 from tumorlens.evaluation.assessment import Part, evaluate_scores
+from tumorlens.evaluation.heads.study_fitting import fit_study_model, list_fit_series
 from tumorlens.evaluation.points import choose_points
 from tumorlens.evaluation.score_files import read_scores, write_scores
-from tumorlens.evaluation.scores import join_scores
+from tumorlens.evaluation.scores import Scores, join_scores
 from tumorlens.model.card import Card, DataTerms, Figure
 from tumorlens.model.graph import write_model
 from tumorlens.model.session import Session
@@ -60,9 +61,18 @@ def main() -> None:
         points = choose_points(pooled)
         card = msgspec.structs.replace(card, operating_points=points)
     target = BUNDLED / f"{asked.name}.onnx"
-    write_model(source, target, card=card, overwrite=True)
+    studies = fit_studies(pooled, card) if asked.points else None
+    write_model(source, target, card=card, studies=studies, overwrite=True)
     register(asked.name, target, texts)
     print(f"{target.name}: {target.stat().st_size / 1e6:.1f} MB, {len(figures)} figures")
+
+
+def fit_studies(scores: Scores, card: Card) -> str:
+    """Numbers for series and studies, fitted on held-out scores."""
+    middle = card.find_operating_point("balanced").middle
+    data = f"{len(scores)} held-out slices of {len(set(scores.group))} groups ({scores.name})"
+    model = fit_study_model(list_fit_series(scores), slice_middle=middle, data=data)
+    return model.to_json()
 
 
 def measure(name: str, file: str) -> list[Figure]:

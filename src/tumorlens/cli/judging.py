@@ -84,8 +84,8 @@ class Job:
         if all(one.error is not None for one in series.findings):
             return
         notes = [note for one in series.findings for note in one.info.notes]
-        told = {*notes, NO_STUDY_MODEL}
-        notes += [note for note in series.notes if note not in told]
+        told = (*dict.fromkeys(notes), NO_STUDY_MODEL)  # the series counts them once more
+        notes += [note for note in series.notes if not note.startswith(told)]
         notices.tell(series, notes, counted=True)
         for line in self.views.settle(series):
             self.voice.say(line)
