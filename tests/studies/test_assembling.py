@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from study_tables import make_findings, make_study_model
 from tumorlens.finding import Finding, SliceInfo
 from tumorlens.studies.assembling import SeriesGatherer, gather_studies
+from tumorlens.study_finding import SeriesFinding
 
 MODEL = make_study_model()
 
@@ -155,3 +158,13 @@ def test_studies_by_folder_where_said():
     series, _ = gather([one for path in paths for one in make_findings([0.1] * 5, path=path)])
     studies = gather_studies(series, MODEL, "folder")
     assert [(one.path, len(one.series)) for one in studies] == [("p", 2), ("q/T1.nii", 1)]
+
+
+def test_subjects_side_by_side_in_one_folder_are_named_apart():
+    series = [
+        SeriesFinding(f"/d/sub-0{number}_{word}.nii.gz", None, 1, 0, 0.1, 0)
+        for number in (1, 2)
+        for word in ("T1w", "FLAIR")
+    ]
+    names = [study.path for study in gather_studies(series, None)]
+    assert names == [str(Path("/d/*sub-01*")), str(Path("/d/*sub-02*"))]

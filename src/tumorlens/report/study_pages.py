@@ -66,7 +66,8 @@ def build_study_page(
 
 
 def _row(study: StudyFinding) -> tuple[str, ...]:
-    first = study.first_slices[0] if study.first_slices else None
+    asks = study.verdict in ("tumor", "uncertain")
+    first = study.first_slices[0] if study.first_slices and asks else None
     return (
         _name(study.path),
         _word(study.verdict),
@@ -82,7 +83,8 @@ def _show_study(study: StudyFinding, card: Card, album: Album) -> Iterator[Block
     if study.notes:
         yield Text(study.notes, listed=True)
     if study.first_slices:
-        yield Text(("Open first:",))
+        asks = study.verdict in ("tumor", "uncertain")
+        yield Text(("Open first:" if asks else "Slices with the strongest evidence:",))
         yield Text(
             tuple(
                 f"{_name_slice(one.path, one.frame, one.instance_number)}: {one.reason}"
@@ -113,7 +115,7 @@ def _show_series(
     point = card.find_operating_point(series.operating_point or "balanced")
     if any(one.error is None for one in series.findings):
         yield plot_slices(series, point)
-    notes = tuple(note for note in series.notes if note not in told)
+    notes = tuple(note for note in series.notes if not _is_told(note, told))
     if notes:
         yield Text(notes, listed=True)
     seen = _compare_looks(series)
@@ -122,6 +124,11 @@ def _show_series(
     tiles = tuple(_tile(pair) for pair in album.find(choose_shown(series)))
     if tiles:
         yield Gallery("Each slice plain and with heat, in the order of the series", tiles)
+
+
+def _is_told(note: str, told: Sequence[str]) -> bool:
+    """A study repeats the notes of its series, and counts them."""
+    return any(one.startswith(note) for one in told)
 
 
 def _compare_looks(series: SeriesFinding) -> Table | None:

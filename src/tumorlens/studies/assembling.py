@@ -132,8 +132,15 @@ def _name_series(findings: Sequence[Finding]) -> str:
 
 
 def _name_study(series: Sequence[SeriesFinding]) -> str:
+    """The file or the folder; a pattern where a folder holds several subjects side by side."""
     paths = list(dict.fromkeys(one.path for one in series))
-    return paths[0] if len(paths) == 1 else _name_folder(paths)
+    if len(paths) == 1:
+        return paths[0]
+    folder = _name_folder(paths)
+    bids = BIDS.search(paths[0])
+    if bids is None or series[0].study_instance_uid or bids[1] in folder:
+        return folder
+    return str(Path(folder) / f"*{'*'.join(filter(None, bids.groups()))}*")
 
 
 def _name_folder(paths: Sequence[str]) -> str:
