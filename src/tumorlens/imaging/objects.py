@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from tumorlens.imaging.elements import LONGEST_TEXT, DataSet, read_floats, read_text, read_words
 
 __all__ = ["count_frames", "explain_no_picture", "is_cut_short"]
@@ -18,7 +16,18 @@ _NO_PICTURES = {
 _MOSAICS = {"MOSAIC", "GRID", "VFRAME"}
 """Words of Image Type that say that many slices lie side by side in one picture."""
 
-_BLOCKS = range(0x10, 0x18)  # of private elements: a creator takes the first that is free
+_CREATORS = {
+    0x0019: ("SIEMENS MR HEADER",),
+    0x0065: ("", "IMAGE PRIVATE HEADER", "UIH"),
+}
+"""Who makes mosaics: of each private group, its creators. United Imaging alone has 0065."""
+
+_TILES = [
+    (group, block << 8 | element)
+    for block in range(0x10, 0x18)  # a creator takes the first that is free
+    for group, element in ((0x0019, 0x0A), (0x0065, 0x50))
+]
+"""Where their number of slices may stand."""
 
 
 def explain_no_picture(dataset: DataSet) -> str:
@@ -57,22 +66,10 @@ def count_frames(dataset: DataSet) -> int:
 
 def _count_tiles(dataset: DataSet) -> int:
     """Slices that lie side by side in one picture: 1 as a rule, 0 if it is not said how many."""
-    for block in _BLOCKS:
-        for tag in _find_tiles(dataset, block):
-            tiles = read_floats(dataset, tag, 1)
-            if tiles and tiles[0] > 1:
-                return int(tiles[0])
+    for tag in filter(dataset.__contains__, _TILES):
+        creator = read_text(dataset, (tag[0], tag[1] >> 8)).upper()
+        tiles = read_floats(dataset, tag, 1)
+        if tiles and tiles[0] > 1 and creator in _CREATORS[tag[0]]:
+            return int(tiles[0])
     words = {word.strip().upper() for word in read_words(dataset, "ImageType")}
     return 0 if words & _MOSAICS else 1
-
-
-def _find_tiles(dataset: DataSet, block: int) -> Iterator[tuple[int, int]]:
-    """Private elements that hold the number of slices in a mosaic.
-
-    Siemens: NumberOfImagesInMosaic. United Imaging, the only one with group 0065: the number of
-    images in a grid.
-    """
-    if "SIEMENS MR HEADER" in read_text(dataset, (0x0019, block)).upper():
-        yield 0x0019, block << 8 | 0x0A
-    if read_text(dataset, (0x0065, block)).upper() in ("", "IMAGE PRIVATE HEADER", "UIH"):
-        yield 0x0065, block << 8 | 0x50
