@@ -5,7 +5,7 @@ import pytest
 
 from score_tables import CLASSES, draw_scores
 from tumorlens.errors import DataError, UsageError
-from tumorlens.evaluation.score_files import read_scores, write_scores
+from tumorlens.evaluation.score_files import pool_scores, read_scores, write_scores
 
 HEADER = "path,label,group,tumor_probability,low,middle,high"
 
@@ -87,3 +87,14 @@ def test_nothing_is_overwritten(tmp_path):
     with pytest.raises(UsageError, match="exists already"):
         write_scores(path, draw_scores())
     assert path.read_text() == before
+
+
+def test_pooled_files_are_folds_whatever_their_names(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        write_scores(tmp_path / name / "scores.csv", draw_scores(groups=3))
+    pooled = pool_scores([tmp_path / name / "scores.csv" for name in ("one", "two")])
+    assert sorted(set(pooled.fold)) == ["1 scores", "2 scores"]
+    write_scores(tmp_path / "a.csv", draw_scores(groups=3))
+    pooled = pool_scores([tmp_path / "a.csv", tmp_path / "one" / "scores.csv"])
+    assert sorted(set(pooled.fold)) == ["a", "scores"]

@@ -64,3 +64,4 @@ def test_figures_have_names_that_read_well():
     assert name_figure("f1_glioma") == "F1 glioma"
     assert name_figure("found_meningioma") == "found meningioma"
     assert name_figure("specificity_at_sensitivity_95") == "specificity at sensitivity 95 %"
+    assert name_figure("found_at_99_cleared_T1c") == "found at 99 % cleared, T1c"

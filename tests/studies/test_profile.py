@@ -22,9 +22,9 @@ def draw_head(place: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("gap", [0.5, 1.0, 3.0, 5.0, 6.0])
 def test_thickness_and_number_of_slices_change_nothing(gap):
     place = np.arange(0, 150, gap)
-    features = measure_features(Profile.of(draw_head(place), place.tolist()), 0.0)
+    features = measure_features(Profile.of(draw_head(place), place.tolist()))
     fine = np.arange(0, 150, 0.25)
-    wanted = measure_features(Profile.of(draw_head(fine), fine.tolist()), 0.0)
+    wanted = measure_features(Profile.of(draw_head(fine), fine.tolist()))
     for name in wanted:
         assert features[name] == pytest.approx(wanted[name], abs=0.15), name
 
@@ -32,8 +32,8 @@ def test_thickness_and_number_of_slices_change_nothing(gap):
 def test_the_order_of_slices_changes_nothing():
     place = np.arange(0, 150, 5.0)
     lot = np.random.default_rng(0).permutation(len(place))
-    one = measure_features(Profile.of(draw_head(place), place.tolist()), 0.0)
-    other = measure_features(Profile.of(draw_head(place)[lot], place[lot].tolist()), 0.0)
+    one = measure_features(Profile.of(draw_head(place), place.tolist()))
+    other = measure_features(Profile.of(draw_head(place)[lot], place[lot].tolist()))
     assert one == other
 
 
@@ -60,7 +60,18 @@ def test_run_lies_where_the_evidence_is():
     assert start == pytest.approx(80 - 17.7, abs=3)
     assert end == pytest.approx(80 + 17.7, abs=3)
     assert profile.find_run(5.0) is None
-    assert profile.longest_run_mm(0.0) == pytest.approx(end - start + 1)
+
+
+def test_most_counts_tissue_wherever_it_lies_and_quiet_what_is_left():
+    logits = np.full(30, -3.0)
+    logits[[4, 5, 20, 21]] = 3
+    profile = Profile.of(logits, np.arange(0, 150, 5.0).tolist())
+    assert profile.most(10) == pytest.approx(3)
+    assert profile.most(30) > profile.top(30)
+    assert profile.level(0.25) == -3
+    # What lifts the whole head leaves the peak over the quiet part as it was.
+    one, other = (measure_features(Profile.of(logits + lift)) for lift in (0.0, 1.5))
+    assert one["most_30mm"] + one["quiet"] == pytest.approx(other["most_30mm"] + other["quiet"])
 
 
 def test_the_stronger_of_two_runs_is_chosen():

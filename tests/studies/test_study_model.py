@@ -49,11 +49,11 @@ def test_errors_name_file_and_field(change, words):
 def test_an_unknown_sequence_takes_the_common_numbers():
     model = make_study_model(
         series={
-            "other": SeriesTerms(offset=-1, weights={"mean": 1}),
-            "T1": SeriesTerms(offset=-2, weights={"mean": 2}),
+            "other": SeriesTerms(offset=-1, weights={"quiet": 1}),
+            "T1": SeriesTerms(offset=-2, weights={"quiet": 2}),
         }
     )
-    features = dict.fromkeys(("top_10mm", "top_30mm", "mean", "run"), 3.0)
+    features = dict.fromkeys(("top_10mm", "most_30mm", "quiet"), 3.0)
     assert model.weigh_series("T1", features) == 4
     assert model.weigh_series("T2", features) == model.weigh_series(None, features) == 2
 

@@ -89,9 +89,12 @@ def pool_scores(paths: Sequence[str | os.PathLike[str]]) -> Scores:
     tables = [read_scores(path) for path in paths]
     if len(tables) == 1:
         return tables[0]
+    stems = [Path(path).stem for path in paths]
+    if len(set(stems)) < len(stems):  # scores.csv of several runs
+        stems = [f"{number} {stem}" for number, stem in enumerate(stems, start=1)]
     named = [
-        replace(one, fold=as_text([fold or Path(path).stem for fold in one.fold]))
-        for one, path in zip(tables, paths, strict=True)
+        replace(one, fold=as_text([fold or stem for fold in one.fold]))
+        for one, stem in zip(tables, stems, strict=True)
     ]
     return replace(join_scores(named), name=" + ".join(one.name for one in tables))
 

@@ -1,4 +1,4 @@
-"""Formats that carry no metadata: the card lies beside, and any runtime serves as a session."""
+"""Formats that carry no metadata: card and numbers for studies lie beside; any runtime serves."""
 
 from __future__ import annotations
 
@@ -13,10 +13,18 @@ import numpy.typing as npt
 from tumorlens.errors import ModelFileError
 from tumorlens.exporting.graphs import load_graph
 from tumorlens.model.card import Card, parse_card
-from tumorlens.model.contract import CARD_KEY, INPUT
+from tumorlens.model.contract import CARD_KEY, INPUT, OUTPUTS, STUDIES_KEY
 from tumorlens.model.session import Session
 
-__all__ = ["BesideSession", "Runtime", "card_path", "open_beside", "run_singly", "write_card"]
+__all__ = [
+    "BesideSession",
+    "Runtime",
+    "card_path",
+    "open_beside",
+    "run_singly",
+    "studies_path",
+    "write_card",
+]
 
 Array = npt.NDArray[np.float32]
 
@@ -46,6 +54,9 @@ class BesideSession(Session):
         self.path, self.card = path, card
         self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         self._seen = None
+        beside = studies_path(path)
+        self._studies = beside.read_text(encoding="utf-8") if beside.is_file() else None
+        self._outputs = OUTPUTS  # converters keep these three
         self._runtime = runtime
 
     def __reduce__(self) -> NoReturn:
@@ -60,10 +71,17 @@ def card_path(path: Path) -> Path:
     return path.with_suffix(".card.json")
 
 
+def studies_path(path: Path) -> Path:
+    """``NAME.studies.json`` beside it, where the model has numbers for series and studies."""
+    return path.with_suffix(".studies.json")
+
+
 def write_card(source: Path, output: Path) -> None:
-    """Put the card of an ``.onnx`` file beside what was made of it."""
+    """Put the card of an ``.onnx`` file, and its numbers for studies, beside its export."""
     metadata = {entry.key: entry.value for entry in load_graph(source).metadata_props}
     card_path(output).write_text(metadata[CARD_KEY], encoding="utf-8")
+    if STUDIES_KEY in metadata:
+        studies_path(output).write_text(metadata[STUDIES_KEY], encoding="utf-8")
 
 
 def open_beside(path: Path, runtime: Callable[[Path], Runtime]) -> BesideSession:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from textwrap import fill
@@ -300,6 +301,7 @@ def name_figure(name: str) -> str:
     words = FIGURE_WORDS.get(name, name.replace("_", " "))
     for prefix in ("f1 ", "mcc "):
         words = words.replace(prefix, prefix.upper(), 1) if words.startswith(prefix) else words
+    words = re.sub(r"\bat (\d+) cleared\b", r"at \1 % cleared,", words)
     head, _, percent = words.rpartition(" ")
     return f"{head} {percent} %" if percent.isdecimal() else words
 

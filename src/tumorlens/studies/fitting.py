@@ -24,7 +24,7 @@ __all__ = ["SeriesCase", "StudyCase", "fit_series_terms", "fit_shift", "fit_stud
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
-WEIGHT_SPREAD = 2.0
+WEIGHT_SPREAD = 1.0
 """Prior standard deviation of a common weight, for a feature of unit spread."""
 SEQUENCE_SPREAD = 0.5
 """Of a sequence's weight around the common one, and of its offset."""
@@ -78,11 +78,13 @@ def fit_series_terms(
         features: names of those to use.
     """
     raw = np.array([[case.features[name] for name in features] for case in cases], np.float64)
-    shift, spread = raw.mean(axis=0), np.maximum(raw.std(axis=0), 1e-6)
+    once = _count_as_one(cases)
+    shift = np.average(raw, axis=0, weights=once)
+    spread = np.maximum(np.sqrt(np.average((raw - shift) ** 2, axis=0, weights=once)), 1e-6)
     design = np.column_stack([np.ones(len(cases)), (raw - shift) / spread])
     tumor = np.array([case.tumor for case in cases], bool)
     sequence = np.array([case.sequence for case in cases], object)
-    weight = _balance(tumor, sequence, _count_as_one(cases))
+    weight = _balance(tumor, sequence, once)
     names = sorted({str(name) for name in sequence[weight > 0]})
     code = np.array([names.index(one) if one in names else -1 for one in sequence])
     width = design.shape[1]

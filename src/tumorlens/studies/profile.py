@@ -40,16 +40,20 @@ LONGEST_MM = 3000.0
 """Positions that span more are no positions in a patient."""
 LIMIT = 7.0
 """Logits are cut at plus and minus this (0.999): no slice outvotes all others."""
-SHORT_MM, LONG_MM = 10.0, 30.0
+SHORT_MM, MOST_MM = 10.0, 30.0
 """Lengths of tissue over which evidence is averaged: a small tumor's, and a large one's."""
+QUIET = 0.25
+"""Share of the tissue that is taken for quiet, whatever the head shows: few tumors fill more than
+three quarters of it."""
 
-FEATURES = ("top_10mm", "top_30mm", "mean", "run")
+FEATURES = ("top_10mm", "most_30mm", "quiet")
 """What a study model may weigh:
 
-- ``top_10mm``, ``top_30mm``: the largest mean logit over so much contiguous tissue;
-- ``mean``: the mean logit over all tissue;
-- ``run``: log(1 + mm / 10) of the longest stretch whose logit, averaged over 10 mm, reaches that of
-  the slices' threshold.
+- ``top_10mm``: the largest mean logit over 10 mm of contiguous tissue;
+- ``most_30mm``: the mean of the highest logits over 30 mm of tissue, contiguous or not;
+- ``quiet``: minus the logit that a quarter of the tissue stays below. A scanner or a hospital that
+  lifts the whole head lifts its quietest part, too, and a tumor does not: this is the head's own
+  measure of how much a peak means.
 """
 
 
@@ -146,11 +150,14 @@ class Profile:
         total = _window_sums(np.where(self.covered, self.logit, 0.0), cells)
         return total, _window_sums(self.covered.astype(np.float64), cells)
 
-    def longest_run_mm(self, threshold: float) -> float:
-        """Length of the longest stretch whose logit, averaged over 10 mm, reaches the threshold."""
-        over = np.nan_to_num(self.smooth(SHORT_MM), nan=-np.inf) >= threshold
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], over.astype(np.int8), [0]])))
-        return float((edges[1::2] - edges[::2]).max(initial=0) * GRID_MM)
+    def most(self, length_mm: float) -> float:
+        """Mean of the highest logits over so much tissue, wherever it lies."""
+        cells = max(1, round(length_mm / GRID_MM))
+        return float(np.sort(self.logit[self.covered])[-cells:].mean())
+
+    def level(self, share: float) -> float:
+        """The logit that a share of the tissue stays below."""
+        return float(np.quantile(self.logit[self.covered], share))
 
 
 def place_slices(
@@ -190,20 +197,9 @@ def half_gap(place: FloatArray) -> float:
     return min(gap / 2, NEAR_MM)
 
 
-def measure_features(profile: Profile, threshold: float) -> dict[str, float]:
-    """The `FEATURES` of a profile.
-
-    Args:
-        profile: of one series.
-        threshold: tumor logit from which a slice counts as suspicious.
-    """
-    run = profile.longest_run_mm(threshold)
-    values = (
-        profile.top(SHORT_MM),
-        profile.top(LONG_MM),
-        profile.mean,
-        float(np.log1p(run / 10.0)),
-    )
+def measure_features(profile: Profile) -> dict[str, float]:
+    """The `FEATURES` of the profile of one series."""
+    values = (profile.top(SHORT_MM), profile.most(MOST_MM), -profile.level(QUIET))
     return dict(zip(FEATURES, values, strict=True))
 
 

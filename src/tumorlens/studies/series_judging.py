@@ -57,7 +57,7 @@ def judge_series(
         )
     evidence = _Evidence.of(told.judged)
     point = told.judged[0].operating_point or "balanced"
-    features = measure_features(evidence.profile, model.slice_logit)
+    features = measure_features(evidence.profile)
     chance = to_chance(model.weigh_series(told.sequence, features))
     verdict = model.judge_series(chance, evidence.unfamiliar_share, point)
     inside = evidence.find_inside(model.slice_logit)

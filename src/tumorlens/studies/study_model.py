@@ -77,7 +77,7 @@ class StudyModel(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         schema: number of this schema; fields may be added under one number.
-        slice_logit: tumor logit from which tissue counts as suspicious.
+        slice_logit: tumor logit from which tissue belongs to a run.
         series: sequence -> terms; ``other`` is always there.
         study: how series add up.
         series_points, study_points: operating point -> thresholds on the tumor probability of a

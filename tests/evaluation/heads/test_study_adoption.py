@@ -24,11 +24,7 @@ from tumorlens.evaluation.heads.study_fitting import list_fit_series
 from tumorlens.model.contract import Calibration
 from tumorlens.studies.study_model import SeriesTerms
 
-TERMS = {
-    "other": SeriesTerms(
-        offset=-1, weights={"top_10mm": 0.7, "top_30mm": 0.2, "mean": 0.1, "run": 0.5}
-    )
-}
+TERMS = {"other": SeriesTerms(offset=-1, weights={"top_10mm": 0.7, "most_30mm": 0.2, "quiet": 0.4})}
 
 
 def test_carried_numbers_decide_as_before():

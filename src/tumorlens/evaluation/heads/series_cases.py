@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -70,7 +70,6 @@ class LabelledSeries:
     slices: int
     seen: float
     fold: str
-    _measured: dict[float, dict[str, float]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def profile(self) -> Profile:
@@ -82,16 +81,16 @@ class LabelledSeries:
         """Whether any slice shows brain."""
         return len(self.logits) > 0
 
-    def measure(self, slice_logit: float) -> dict[str, float]:
-        """The features of its evidence; measured once for each threshold."""
-        if slice_logit not in self._measured:
-            self._measured[slice_logit] = measure_features(self.profile, slice_logit)
-        return self._measured[slice_logit]
+    @cached_property
+    def features(self) -> dict[str, float]:
+        """Of its evidence, as a study model weighs them."""
+        return measure_features(self.profile)
 
-    def to_case(self, slice_logit: float) -> SeriesCase:
+    def to_case(self) -> SeriesCase:
         """As the fit takes it."""
-        row, features = self.row, self.measure(slice_logit)
-        return SeriesCase(row.group_key, row.sequence or "other", row.label == "tumor", features)
+        row = self.row
+        ill = row.label == "tumor"
+        return SeriesCase(row.group_key, row.sequence or "other", ill, self.features)
 
 
 def list_series(scores: Scores) -> list[LabelledSeries]:
@@ -113,9 +112,7 @@ def list_series(scores: Scores) -> list[LabelledSeries]:
 
 def weigh_series(series: Sequence[LabelledSeries], model: StudyModel) -> FloatArray:
     """(n,) log-odds of a tumor in each series, by the numbers of a model."""
-    features = [one.measure(model.slice_logit) for one in series]
-    pairs = zip(series, features, strict=True)
-    return np.array([model.weigh_series(one.row.sequence, told) for one, told in pairs])
+    return np.array([model.weigh_series(one.row.sequence, one.features) for one in series])
 
 
 def score_series(

@@ -52,8 +52,8 @@ __all__ = [
     "refit_numbers",
 ]
 
-LINEAR = ("top_10mm", "top_30mm", "mean")
-"""Features that move as the tumor logit does."""
+MOVED = {"top_10mm": 1, "most_30mm": 1, "quiet": -1}
+"""Feature -> whether it moves with the tumor logit or against it."""
 
 
 def carry_numbers(model: StudyModel, fitted: Calibration) -> StudyModel:
@@ -183,11 +183,8 @@ def promise_misses(
 
 
 def _carry_terms(terms: SeriesTerms, fitted: Calibration) -> SeriesTerms:
-    moved = {
-        name: weight / fitted.scale if name in LINEAR else weight
-        for name, weight in terms.weights.items()
-    }
-    shift = sum(moved[name] for name in LINEAR if name in moved) * fitted.offset
+    moved = {name: weight / fitted.scale for name, weight in terms.weights.items()}
+    shift = fitted.offset * sum(MOVED[name] * weight for name, weight in moved.items())
     return SeriesTerms(offset=terms.offset - shift, weights=moved)
 
 

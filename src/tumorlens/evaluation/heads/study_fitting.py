@@ -204,7 +204,7 @@ def _weigh_crosswise(
     series: Sequence[LabelledSeries], level: float, features: Sequence[str], seed: int
 ) -> npt.NDArray[np.float64]:
     """(n,) log-odds of each series from terms fitted on other patients."""
-    cases = [one.to_case(level) for one in series]
+    cases = [one.to_case() for one in series]
     groups = sorted({case.group for case in cases})
     lot = np.random.default_rng(seed).permutation(len(groups)) % FOLDS
     dealt = dict(zip(groups, lot.tolist(), strict=True))
@@ -237,7 +237,7 @@ def _assemble(
     patients = [len(_name_patients(series, label)) for label in ("tumor", "no_tumor")]
     return StudyModel(
         slice_logit=level,
-        series=fit_series_terms([one.to_case(level) for one in series], features),
+        series=fit_series_terms([one.to_case() for one in series], features),
         study=terms,
         series_points={"balanced": choose_point(score_series(series, honest, _OPEN, data))},
         study_points={"balanced": choose_point(studies)},

@@ -1,0 +1,181 @@
+"""Which evidence of a series tells best, and what a verdict a study is worth? On held-out scores.
+
+Takes score files of hospitals left out (one a fold, as `evaluate --scores`) and prints, with 95 %
+intervals over patients:
+
+1. rules that need no fit (largest slice, two neighbours, top three, mean, best 10 mm), and the
+   fitted sum of features, whose numbers come from the other folds: AUC, and tumors found at 10
+   alarms per 100 tumor-free series; as a whole and by sequence, with the paired difference of the
+   AUC from that of the largest slice. A sequence with fewer than 20 tumor-free series is set
+   against those of all sequences (marked with *);
+2. alarms of "any slice" at the same share of tumors found, beside those of the fitted sum;
+3. studies with two or more sequences against their best single sequence, paired.
+
+    python benchmarks/study_evidence.py y0.csv y1.csv y2.csv y3.csv [--whole-heads]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from tumorlens.evaluation.cases import Cases
+from tumorlens.evaluation.heads.series_cases import LabelledSeries
+from tumorlens.evaluation.heads.study_fitting import judge_crosswise, list_fit_series
+from tumorlens.evaluation.intervals import (
+    bound_exactly,
+    bound_replicates,
+    draw_weights,
+    replicate_family,
+)
+from tumorlens.evaluation.ranking import ranking_family
+from tumorlens.evaluation.score_files import pool_scores
+from tumorlens.evaluation.scores import Scores
+from tumorlens.studies.profile import HEAD_MM
+
+FEW = 20
+SHOWN = ("auc", "sensitivity_at_specificity_90")
+
+
+def rules_of(series: LabelledSeries) -> dict[str, float]:
+    """Scores of a series that no fit has seen."""
+    z, profile = series.logits, series.profile
+    return {
+        "largest slice": float(z.max()),
+        "two neighbours": float(np.minimum(z[1:], z[:-1]).max()) if len(z) > 1 else float(z[0]),
+        "top three": float(np.sort(z)[-3:].mean()),
+        "mean of slices": float(z.mean()),
+        "mean in mm": profile.mean,
+        "best 10 mm": profile.top(10),
+        "best 30 mm": profile.top(30),
+    }
+
+
+def rank(scores: Scores, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, int]:
+    """The figures of `SHOWN`, their replicates, and the groups that carry them."""
+    cases = Cases.of(scores)
+    family = ranking_family(cases, (0.9,))
+    place = [[one.name for one in family.statistics].index(name) for name in SHOWN]
+    weights = draw_weights(len(cases.names)) if weights is None else weights
+    values = np.array([family.statistics[i].value for i in place])
+    return values, replicate_family(family, weights)[:, place], cases.groups_of_both
+
+
+def word(values: np.ndarray, drawn: np.ndarray, groups: int) -> str:
+    cells = []
+    for k, value in enumerate(values.tolist()):
+        low, high = bound_replicates(drawn[:, k], groups, value=value, share=True)
+        if value == 1:
+            low, high = bound_exactly(groups, groups)
+        cells.append(f"{value:.3f} ({low:.3f} to {high:.3f})" if groups >= FEW else f"{value:.3f}")
+    return "   ".join(f"{cell:24}" for cell in cells)
+
+
+def compare_rules(scores: Scores, tables: dict[str, Scores]) -> None:
+    """AUC and found at 10 alarms of each rule, and of the fitted sum."""
+    sequence = scores.column("sequence")
+    for name in ["all", *sorted(set(sequence[scores.tumor]))]:
+        well = ~scores.tumor
+        mine = well if name == "all" else well & (sequence == name)
+        mark = ""
+        if mine.sum() < FEW:
+            mine, mark = well, "*"
+        rows = mine | (scores.tumor & ((sequence == name) | (name == "all")))
+        ill = int((rows & scores.tumor).sum())
+        print(f"\n{name}{mark}: {ill} series with, {int((rows & well).sum())} without a tumor")
+        print(f"  {'':22} {'AUC':24}   found at 10 alarms per 100")
+        first, base, _ = rank(tables["largest slice"].take(rows))
+        for label, table in tables.items():
+            values, drawn, groups = rank(table.take(rows))
+            line = f"  {label:22} {word(values, drawn, groups)}"
+            if label != "largest slice" and groups >= FEW:
+                difference = values[0] - first[0]
+                low, high = bound_replicates((drawn - base)[:, 0], groups, value=difference)
+                line += f"  AUC {difference:+.3f} ({low:+.3f} to {high:+.3f})"
+            print(line)
+
+
+def compare_alarms(series: Sequence[LabelledSeries], fitted: Scores) -> None:
+    """Alarms of "any slice over a threshold" at the share of tumors that the verdict finds."""
+    largest = np.array([one.logits.max() for one in series])
+    tumor, called = fitted.tumor, fitted.verdict == "tumor"
+    found = called[tumor].mean()
+    ill = np.sort(largest[tumor])
+    level = ill[int(np.floor((1 - found) * len(ill) + 1e-9))]
+    alarms, any_slice = called[~tumor].mean(), (largest[~tumor] >= level).mean()
+    print(
+        f"\nverdict tumor: found {found:.3f}, {100 * alarms:.1f} alarms per 100; any slice at the "
+        f"same share found: {100 * any_slice:.1f} alarms per 100 ({alarms / any_slice:.2f} of it)"
+    )
+
+
+def compare_sequences(series: Scores, studies: Scores) -> None:
+    """Studies of two or more sequences against the best single one, on the same studies."""
+    several = np.array(["+" in text for text in studies.column("sequences")], bool)
+    studies = studies.take(several & studies.labelled)
+    chance: dict[str, dict[str, float]] = defaultdict(dict)
+    for row, p in zip(series.rows, series.tumor_probability.tolist(), strict=True):
+        of_group = chance[row.group_key]
+        of_group[row.sequence] = max(p, of_group.get(row.sequence, 0.0))
+    print(
+        f"\nstudies with two or more sequences: {int(studies.tumor.sum())} with, "
+        f"{int((~studies.tumor).sum())} without a tumor"
+    )
+    for name in sorted({sequence for one in chance.values() for sequence in one}):
+        has = np.array([name in chance[row.group_key] for row in studies.rows])
+        both = studies.take(has)
+        if not both.tumor.any() or both.tumor.all():
+            continue
+        single = [chance[row.group_key][name] for row in both.rows]
+        values, drawn, groups = rank(both)
+        other, base, _ = rank(replace(both, tumor_probability=np.array(single)))
+        low, high = bound_replicates((drawn - base)[:, 0], groups, value=values[0] - other[0])
+        print(
+            f"  {len(both)} with {name:5}: study AUC {values[0]:.3f}, {name} alone {other[0]:.3f}, "
+            f"difference {values[0] - other[0]:+.3f} ({low:+.3f} to {high:+.3f}); found at 10 "
+            f"alarms {values[1]:.3f} against {other[1]:.3f}"
+        )
+
+
+def is_whole(series: LabelledSeries) -> bool:
+    """From neck to cap: slices over nearly all of the head."""
+    places = [one for one in series.positions if one is not None]
+    return bool(places) and max(places) - min(places) >= 0.95 * HEAD_MM
+
+
+def tabulate(fitted: Scores, values: Iterable[float]) -> Scores:
+    logit = np.array(list(values))
+    return replace(fitted, tumor_probability=1 / (1 + np.exp(-logit)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("scores", nargs="+", type=Path)
+    parser.add_argument(
+        "--whole-heads", action="store_true", help="tumor-free heads from neck to cap"
+    )
+    options = parser.parse_args()
+    scores = pool_scores(options.scores)
+    judged = judge_crosswise(scores)
+    print(f"{scores.name}: {judged.how}")
+    series = {one.row.path: one for one in list_fit_series(scores)}
+    fitted = judged.series.take([row.path in series for row in judged.series.rows])
+    kept = [series[row.path] for row in fitted.rows]
+    if options.whole_heads:
+        rows = [one.row.label == "tumor" or is_whole(one) for one in kept]
+        fitted = fitted.take(rows)
+        kept = [one for one, mine in zip(kept, rows, strict=True) if mine]
+    rules = [rules_of(one) for one in kept]
+    tables = {name: tabulate(fitted, (one[name] for one in rules)) for name in rules[0]}
+    compare_rules(fitted, {**tables, "fitted sum": fitted})
+    compare_alarms(kept, fitted)
+    compare_sequences(judged.series, judged.studies)
+
+
+if __name__ == "__main__":
+    main()
