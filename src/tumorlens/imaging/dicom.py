@@ -13,6 +13,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
+
+import tumorlens.imaging.unshadowed  # noqa: F401 - before pydicom  # isort: skip
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.multival import MultiValue
