@@ -14,6 +14,7 @@ from tumorlens.errors import DataError
 from tumorlens.training.preparing import PreparedRows
 from tumorlens.training.selection import (
     check_groups,
+    count_label_groups,
     drop_conflicts,
     find_large_enough,
     fingerprint_rows,
@@ -107,6 +108,50 @@ def test_a_test_by_group_parts_no_patient(wish):
     assert not set(kept.groups) & set(test.groups)
     again = hold_out_test(manifest, make_recipe(data={"test": wish}))
     assert again[1].rows == test.rows
+
+
+def make_people(people, slices, *, of_both=False):
+    """Patients of several slices each, one label a patient or both in each."""
+    total = people * slices
+    rows = (
+        replace(
+            row,
+            group=f"p{number // slices}",
+            label=("no_tumor", "tumor")[(number if of_both else number // slices) % 2],
+        )
+        for number, row in enumerate(make_manifest(total, 0).rows)
+    )
+    return Manifest(tuple(rows), "painted", Path("/d"))
+
+
+@pytest.mark.parametrize(("people", "of_both"), [(140, False), (70, True), (900, False)])
+def test_a_test_part_grows_to_as_many_groups_of_each_label_as_are_asked(people, of_both):
+    manifest = make_people(people, 4, of_both=of_both)
+    kept, test = hold_out_test(manifest, make_recipe(data={"test": 8, "test_groups": 20}))
+    counts = count_label_groups(test.rows)
+    assert min(counts.values()) >= 20
+    assert max(counts.values()) <= 30
+    assert len(test) <= len(manifest) / 3
+    assert not set(kept.groups) & set(test.groups)
+
+
+def test_a_test_part_stays_small_where_it_cannot_have_enough_groups():
+    manifest = make_people(40, 4)
+    kept, test = hold_out_test(manifest, make_recipe(data={"test": 8, "test_groups": 20}))
+    assert 0 < len(test) <= 16
+    assert len(kept) + len(test) == 160
+
+
+def test_few_patients_of_many_slices_can_hold_out_a_number_of_pictures():
+    """32 of 1,000 pictures are less than one patient of ten."""
+    _, test = hold_out_test(make_people(10, 100), make_recipe(data={"test": 32}))
+    assert len(test.groups) >= 2
+
+
+def test_a_test_by_picture_stays_as_large_as_it_is_asked():
+    manifest = make_people(140, 2)
+    choice = {"test": 32, "test_groups": 20, "test_by": "picture"}
+    assert len(hold_out_test(manifest, make_recipe(data=choice))[1]) == 32
 
 
 def test_a_test_by_picture_parts_patients_as_the_paper_did():

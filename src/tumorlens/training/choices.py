@@ -89,6 +89,9 @@ class DataChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         ignore_below: tumor rows whose mask holds fewer pixels (at 256²) are left out.
         test: share of the pictures (from 1 up: their number) that is held out for the run's own
             figures, where the data name no test rows; 0: none.
+        test_groups: the test part grows until it holds so many groups of each label, which is what
+            `tumorlens calibrate` asks for, as long as two thirds of the pictures are left to
+            train on; by groups only.
         test_by: ``group`` keeps patients and copies on one side; ``picture`` does not, as the
             paper did.
     """
@@ -99,6 +102,7 @@ class DataChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     class_weights: bool = False
     ignore_below: int = 0
     test: float = 0.0
+    test_groups: int = 0
     test_by: Literal["group", "picture"] = "group"
 
     def __post_init__(self) -> None:
@@ -108,6 +112,8 @@ class DataChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             raise ValueError(
                 f"data.test must be a share under 0.9 or a number of pictures, got {self.test}"
             )
+        if self.test_groups < 0:
+            raise ValueError(f"data.test_groups must not be negative, got {self.test_groups}")
         if self.sampling == "balanced" and self.class_weights:
             raise ValueError(
                 "data.class_weights contradicts data.sampling = 'balanced', which draws both "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from tumorlens.training.recipe import Recipe
 __all__ = [
     "Selection",
     "check_groups",
+    "count_label_groups",
     "drop_conflicts",
     "fingerprint_rows",
     "hold_out_test",
@@ -30,6 +32,12 @@ __all__ = [
 
 SMALLEST_SETS = 10
 """Fewer slices of a class than this are refused: nothing can be learned or measured."""
+LARGEST_TEST = 1 / 3
+"""Share of the pictures that a test part grows to at most."""
+_STEP = 1.02
+"""By which a test part grows that holds too few groups."""
+
+Indices = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +133,32 @@ def hold_out_test(manifest: Manifest, recipe: Recipe) -> tuple[Manifest, Manifes
     if recipe.data.test_by == "picture":
         _, held = hold_out_pictures(rows, share, recipe.seed)
     else:
-        _, held = hold_out_groups(rows, share, recipe.seed)
+        held = _hold_out_enough(rows, share, recipe)
     test_rows = {rows[index] for index in held}
     return (
         manifest.where(lambda row: row not in test_rows),
         labelled.with_rows(rows[index] for index in held),
     )
+
+
+def count_label_groups(rows: Iterable[Row]) -> dict[str, int]:
+    """How many groups hold a slice of each label."""
+    held = {(row.label, row.group_key) for row in rows}
+    counts = Counter(label for label, _ in held)
+    return {label: counts[label] for label in ("tumor", "no_tumor")}
+
+
+def _hold_out_enough(rows: tuple[Row, ...], share: float, recipe: Recipe) -> Indices:
+    """Indices of a test part by groups that is as large as ``data.test_groups`` asks, if it can."""
+    wanted = recipe.data.test_groups
+    share = max(share, min(LARGEST_TEST, 2 / len({row.group_key for row in rows})))
+    grown = max(share, wanted / max(1, min(count_label_groups(rows).values())))
+    while wanted and grown <= LARGEST_TEST:
+        _, held = hold_out_groups(rows, grown, recipe.seed)
+        if min(count_label_groups(rows[one] for one in held).values()) >= wanted:
+            return held
+        grown *= _STEP
+    return hold_out_groups(rows, share, recipe.seed)[1]
 
 
 def drop_conflicts(prepared: PreparedRows, *, drop: bool) -> npt.NDArray[np.intp]:
