@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
 import pytest
+import torch
 
 from painter import write_class_folders, write_manifest
 from tiny_training import write_weights
 from tumorlens.cli.main import run
+
+NO_CUDA = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 
 RECIPE = """
 name = "tiny"
@@ -85,6 +89,13 @@ def test_train_leaves_model_curves_figures_and_a_log(place, capsys):
     ):  # fmt: skip
         assert words in table
     assert "initial weights: w.safetensors" in shown.err
+    assert re.search(r"\d\d:\d\d:\d\d frozen, epoch 1 of 1: loss", shown.err)
+    for words in ("found", "alarm", "unfamiliar, of all"):
+        assert words in table
+    steps = shown.err[shown.err.index("to look at:") :]
+    for words in ("curves.png", "tumorlens predict PATH --model", "tumorlens card", "calibrate",
+                  "with at least 20 new patients of each label"):  # fmt: skip
+        assert words in steps
     recipe = json.loads((place / "run/run.json").read_text())["recipe"]
     assert recipe["phases"][1]["epochs"] == 1
     log = json.loads((place / "log.json").read_text())
@@ -146,6 +157,7 @@ def test_help_does_not_wait_for_torch():
         (["--weights", "/nowhere/w.pth"], "no such file of weights"),
         (["--leave-out", "mars"], "no source or set is named 'mars'"),
         (["--device", "toaster"], "toaster"),
+        pytest.param(["--device", "cuda"], "device cuda: PyTorch", marks=NO_CUDA),
         (["--set", "data.test=500"], "data.test asks for 500 of 40 pictures"),
     ],
 )
@@ -179,3 +191,30 @@ def test_an_unreadable_picture_is_listed(place, tmp_path, capsys):
     shown = capsys.readouterr().err
     assert "no01.png" in shown
     assert "--skip-unreadable" in shown
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_device_that_is_not_there_is_told_before_anything_is_read(place, tmp_path, capsys):
+    for device in ("cuda", "mps"):
+        there = torch.cuda.is_available() if device == "cuda" else torch.backends.mps.is_available()
+        if not there:
+            nothing = tmp_path / "nothing"
+            assert train(place, "--device", device, data=nothing, output=tmp_path / "run") == 2
+            (line,) = capsys.readouterr().err.splitlines()
+            assert f"device {device}: PyTorch" in line
+            assert "finds none" in line
+
+
+def test_a_test_part_with_enough_patients_leads_on_to_calibrate(place, tmp_path, capsys):
+    data = write_manifest(tmp_path / "data", 64).parent
+    changes = ["data.test_by=group", "data.test_groups=20", "phases.1.epochs=1"]
+    words = [word for change in changes for word in ("--set", change)]
+    assert train(place, *words, data=data, output=tmp_path / "run") == 0
+    shown = capsys.readouterr().err
+    command = shown[shown.index("tumorlens calibrate") :].splitlines()[0].split()
+    assert command[2:] == [
+        str(tmp_path / "run/model.onnx"), str(data), "--output",
+        str(tmp_path / "run/calibrated.onnx"),
+    ]  # fmt: skip
+    # Painted heads are so alike that the model takes them for seen.
+    assert run([*command[1:], "--threads", "1", "--with-seen"]) == 0

@@ -1,10 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from score_tables import make_scores
+from tumorlens.data.rows import Row
 from tumorlens.evaluation import familiarity
-from tumorlens.evaluation.familiarity import fit_projection, measure_distances
+from tumorlens.evaluation.familiarity import (
+    check_familiarity,
+    find_raise,
+    fit_projection,
+    measure_distances,
+)
+from tumorlens.evaluation.scores import join_scores
 
 
 def make_embeddings(count=600, sources=4, apart=0.5):
@@ -87,3 +97,61 @@ def test_a_single_group_is_measured_by_itself():
     fit = fit_projection(values, sources, np.full(30, "p", dtype=object))
     assert np.isfinite(fit.limit)
     assert fit.limit > 0
+
+
+@pytest.mark.parametrize(
+    ("values", "factor"),
+    [
+        ([], 1.0),
+        ([0.2, 0.9, 1.0], 1.0),
+        ([*[0.5] * 19, 1.2], 1.2),
+        ([*[0.5] * 19, 3.0], 1.25),  # one of twenty may be odd
+        ([*[0.5] * 97, 1.2, 3.0, 3.0], 1.2),
+        ([*[0.5] * 18, 1.5, 3.0], 1.5),
+        ([2.0, 2.5, 3.0], 3.0),
+        ([np.nan, 2.0], 2.0),
+    ],
+)
+def test_the_limit_rises_until_nearly_all_held_out_pictures_keep_it(values, factor):
+    values = np.array(values, np.float64)
+    found = find_raise(values)
+    assert found == pytest.approx(factor, rel=1e-4)
+    assert np.count_nonzero(values / found > 1) <= 0.05 * len(values)
+
+
+def judge(values, source="near", start=0):
+    rows = [
+        Row(f"/d/{source}{start + one}.png", source=source, group=f"{source}{(start + one) // 2}")
+        for one in range(len(values))
+    ]
+    return replace(make_scores(rows, np.full(len(rows), 0.5)), unfamiliarity=np.array(values))
+
+
+def test_a_model_that_knows_its_own_sources_passes():
+    check = check_familiarity([judge([0.5] * 39 + [2.0])], {"near"})
+    assert (check.slices, check.groups, check.unfamiliar, check.passed) == (40, 20, 1, True)
+    assert check.words.startswith("1 of 40 held-out pictures (2.5%)")
+    assert "calibrate" not in check.words
+
+
+def test_a_model_that_does_not_is_told_with_a_way_out():
+    own = judge([0.5] * 18 + [2.0] * 2)
+    other = judge([2.0] * 30 + [0.5] * 2, "second")
+    check = check_familiarity([own, other, judge([2.0] * 9, "strange")], {"near", "second"})
+    assert check.unfamiliar == 2  # twenty are enough: later sets do not count
+    both = check_familiarity([join_scores([own, other])], {"near", "second"})
+    assert (both.unfamiliar, both.worst, both.passed) == (32, "second", False)
+    for word in ("32 of 52", "most of them of second", "at most 5% should be", "calibrate"):
+        assert word in both.words
+
+
+def test_unknown_sources_and_no_pictures_say_nothing():
+    nothing = check_familiarity([judge([2.0] * 30, "far")], {"near"})
+    assert nothing.slices == 0
+    assert nothing.passed
+    assert nothing.words.startswith("0 of 0 held-out pictures")
+
+
+def test_later_sets_count_where_the_first_are_few():
+    check = check_familiarity([judge([2.0] * 3), judge([0.5] * 97, start=10)], {"near"})
+    assert (check.slices, check.unfamiliar, check.passed) == (100, 3, True)

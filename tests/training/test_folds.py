@@ -14,7 +14,8 @@ from tumorlens.data.splits import split_manifest
 from tumorlens.errors import DataError
 from tumorlens.evaluation.score_files import write_scores
 from tumorlens.training.folds import train_folds
-from tumorlens.training.run import Job, open_run
+from tumorlens.training.job import Job
+from tumorlens.training.run import open_run
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -15,12 +16,13 @@ from limits_of_disk import small_files
 from painter import write_manifest
 from tiny_training import make_recipe
 from tumorlens.data.manifest import merge_manifests, read_data
-from tumorlens.errors import DataError
+from tumorlens.errors import DataError, UsageError
 from tumorlens.training import phases
 from tumorlens.training.dataset import Draws
 from tumorlens.training.module import build_network
 from tumorlens.training.phases import CURVES, Hardware, run_phases
 from tumorlens.training.preparing import prepare_rows
+from tumorlens.training.telling import measure_auc
 
 HARDWARE = Hardware(threads=1)
 
@@ -35,7 +37,7 @@ def prepared(tmp_path_factory):
     return rows
 
 
-def train(prepared, folder, recipe=None, hardware=HARDWARE):
+def train(prepared, folder, recipe=None, hardware=HARDWARE, **told):
     """Weights after all phases."""
     recipe = recipe or make_recipe()
     folder.mkdir(exist_ok=True)
@@ -49,6 +51,7 @@ def train(prepared, folder, recipe=None, hardware=HARDWARE):
         validation=np.arange(16, 24),
         folder=folder,
         hardware=hardware,
+        **told,
     )
     return network.state_dict()
 
@@ -107,20 +110,21 @@ def test_two_processes_train_one_network_and_leave_it_here(prepared, tmp_path, p
     kept = torch.load(tmp_path / name, weights_only=True)["state_dict"]
     kept = {key.removeprefix("network."): value for key, value in kept.items()}
     assert differing({key: kept[key] for key in state}, state) == []
-    assert [row["epoch"] for row in read_curves(tmp_path)] == ["0", "1"]
+    assert [row["epoch"] for row in read_curves(tmp_path)] == ["1", "2"]
     np.testing.assert_array_equal(prepared.images, pictures)
 
 
 def test_curves_have_a_line_an_epoch(whole):
     rows = read_curves(whole[1])
     assert [(row["phase"], row["epoch"]) for row in rows] == [
-        ("head", "0"),
-        ("all", "0"),
+        ("head", "1"),
         ("all", "1"),
+        ("all", "2"),
     ]
     for row in rows:
         assert 0 < float(row["train_total"]) < 20
         assert 0 < float(row["validation_total"]) < 20
+        assert 0 <= float(row["validation_auc"]) <= 1
         assert float(row["train_cells"]) > 0
         assert float(row["train_sources"]) > 0
         assert float(row["learning_rate"]) > 0
@@ -276,3 +280,65 @@ def test_full_disk_says_what_to_do_and_resumes(prepared, whole, tmp_path):
         train(prepared, tmp_path)
     assert not list((tmp_path / "checkpoints").glob("*.pt*"))
     assert differing(whole[0], train(prepared, tmp_path)) == []
+
+
+def test_each_phase_and_each_epoch_has_a_line(prepared, whole, tmp_path):
+    said, counted = [], []
+
+    def count(what, done, total):
+        counted.append((what, done, total))
+
+    state = train(prepared, tmp_path, notice=said.append, progress=count)
+    assert differing(whole[0], state) == []  # who listens changes nothing
+    assert said[0] == "phase 1 of 2, head: 1 epochs"
+    assert said[2] == "phase 2 of 2, all: 2 epochs"
+    line = r"loss \d\.\d{3}, held out: loss \d\.\d{3}, AUC \d\.\d{3}, \d+ s"
+    for words, begin in zip(
+        (said[1], said[3], said[4]),
+        ("head, epoch 1 of 1", "all, epoch 1 of 2", "all, epoch 2 of 2"),
+        strict=True,
+    ):
+        assert re.fullmatch(f"{begin}: {line}", words)
+    assert counted == [
+        ("head, epoch 1 of 1", 1, 2),
+        ("head, epoch 1 of 1", 2, 2),
+        *(("all, epoch 1 of 2", done, 2) for done in (1, 2)),
+        *(("all, epoch 2 of 2", done, 2) for done in (1, 2)),
+    ]
+    auc = read_curves(tmp_path)[0]["validation_auc"]
+    assert f"AUC {float(auc):.3f}" in said[1]
+
+
+def test_a_resumed_phase_says_what_is_left(prepared, tmp_path, monkeypatch):
+    said = []
+    with monkeypatch.context() as patch:
+        patch.setattr(Draws, "_make_batch", break_with(ValueError("broken")))
+        with pytest.raises(ValueError, match="broken"):
+            train(prepared, tmp_path)
+    train(prepared, tmp_path, notice=said.append)
+    assert said[0] == "phase 2 of 2, all: 2 epochs, 1 of them done before"
+    assert said[1].startswith("all, epoch 2 of 2: ")
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_a_device_that_is_not_there_is_told_in_one_line(device):
+    there = torch.cuda.is_available() if device == "cuda" else torch.backends.mps.is_available()
+    if there:
+        pytest.skip(f"{device} is there")
+    with pytest.raises(UsageError, match=rf"device {device}: PyTorch .* finds none") as caught:
+        Hardware(device=device)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("ill", "well", "wanted"),
+    [([3, 4], [1, 2], 1.0), ([1], [1, 1], 0.5), ([0, 2], [1], 0.5), ([1, 1, 3], [2, 0], 4 / 6)],
+)
+def test_auc_counts_pairs_with_ties_half(ill, well, wanted):
+    scores = torch.tensor([*map(float, ill), *map(float, well)])
+    tumor = torch.tensor([True] * len(ill) + [False] * len(well))
+    assert measure_auc(scores, tumor) == pytest.approx(wanted)
+
+
+def test_auc_of_one_label_is_unknown():
+    assert np.isnan(measure_auc(torch.zeros(3), torch.ones(3, dtype=torch.bool)))

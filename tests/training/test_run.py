@@ -23,10 +23,12 @@ from tumorlens.model.graph import read_calibration
 from tumorlens.model.session import Session
 from tumorlens.network import weights as network_weights
 from tumorlens.network.weights import ENVIRONMENT
+from tumorlens.training import delivery
 from tumorlens.training.folds import train_folds
+from tumorlens.training.job import Job
 from tumorlens.training.journal import read_run
 from tumorlens.training.phases import Hardware
-from tumorlens.training.run import Job, open_run, train_model
+from tumorlens.training.run import open_run, train_model
 
 CLASSES = ["no_tumor", "glioma", "meningioma", "pituitary"]
 ONE_PHASE = [
@@ -139,6 +141,8 @@ def test_the_run_says_what_it_does(ended):
     assert said[0] == "initial weights: w.safetensors"
     assert said[1].startswith("training: ")
     assert said[2].startswith("validation: ")
+    assert said[3] == "phase 1 of 1, short: 1 epochs"
+    assert said[4].startswith("short, epoch 1 of 1: loss ")
 
 
 def test_a_folder_of_another_recipe_or_other_data_is_refused(ended):
@@ -149,6 +153,43 @@ def test_a_folder_of_another_recipe_or_other_data_is_refused(ended):
         with pytest.raises(DataError, match="holds a run with another recipe or other data"):
             train_model(wrong)
     assert read_run(job.folder)["recipe"] == job.recipe.to_record()
+
+
+def test_the_card_holds_what_was_measured_on_the_held_out(ended):
+    _, outcome, _ = ended
+    figures = {one.name: one for one in Session(outcome.model).card.figures}
+    whole = outcome.evaluation.leading
+    for name in ("auc", "sensitivity", "found", "alarm", "unfamiliar"):
+        assert figures[name].value == pytest.approx(whole.find(name).value, abs=1e-4)
+    assert figures["auc"].data == "far"
+    assert figures["auc"].split == "left out on request"
+    assert (figures["auc"].slices, figures["found"].slices) == (10, 5)
+    assert (figures["auc"].low, figures["auc"].high) == (None, None)  # of five patients
+
+
+def test_validation_pictures_are_familiar(ended):
+    """They are the only ones held out of the sources that it was trained on."""
+    _, outcome, said = ended
+    assert outcome.familiarity.slices == len(outcome.validation)
+    assert outcome.familiarity.passed
+    assert outcome.familiarity.words in said
+    assert Session(outcome.model).card.known_failures == []
+
+
+def test_a_model_that_calls_its_own_sources_unfamiliar_says_so(tmp_path, weights, monkeypatch):
+    """The limit is put where hardly a picture lies below it."""
+    monkeypatch.setattr("tumorlens.evaluation.familiarity.OWN_QUANTILE", 0.0)
+    monkeypatch.setattr(delivery, "find_raise", lambda values: 1.0)
+    data = read_data(write_manifest(tmp_path / "data", 40))
+    recipe = make_recipe(phases=ONE_PHASE, data={"test": 0.3})
+    said = []
+    outcome = train_model(make_job(data, tmp_path / "run", weights, recipe, notice=said.append))
+    assert outcome.familiarity.slices == len(outcome.scores)
+    assert not outcome.familiarity.passed
+    assert outcome.familiarity.words in said
+    (failure,) = Session(outcome.model).card.known_failures
+    assert failure == outcome.familiarity.words
+    assert "are called unfamiliar; at most 5% should be" in failure
 
 
 # Folds
@@ -215,6 +256,7 @@ def test_unreadable_pictures_are_listed_and_skipped_only_if_asked(tmp_path, weig
     assert words.startswith("1 pictures cannot be read:\n")
     assert "yes03.png" in words
     assert "--skip-unreadable" in words
+    assert not (tmp_path / "run").exists()
     said = []
     with pytest.raises(KeyboardInterrupt):
         train_model(replace(job, skip_unreadable=True, notice=stop_after(said, "validation")))
@@ -270,21 +312,35 @@ def test_a_folder_with_other_files_is_refused(tmp_path, weights):
         train_model(make_job(data, data, weights))
 
 
-def test_no_space_for_pictures_is_refused_and_leaves_a_folder_to_resume(tmp_path, weights):
+def test_no_space_for_pictures_is_refused(tmp_path, weights):
     job = make_job(write_class_folders(tmp_path / "data", 30), tmp_path / "run", weights)
     with (
         small_files(100_000),
         pytest.raises(DataError, match="prepared pictures cannot be written"),
     ):
         train_model(job)
-    assert read_run(job.folder)["recipe"]["name"] == "tiny"
+    assert not job.folder.exists()
 
 
 def test_no_groups_to_hold_out_is_refused(tmp_path, weights):
     manifest = read_data(write_manifest(tmp_path / "data", 12))
     one = manifest.with_rows(replace(row, group="everybody") for row in manifest.rows)
     with pytest.raises(DataError, match="1 groups are too few to hold out 25%"):
-        train_model(make_job(one, tmp_path / "run", weights))
+        train_model(make_job(one, tmp_path / "deep/run", weights))
+    assert not (tmp_path / "deep").exists()
+
+
+def test_a_refused_run_leaves_what_was_there_before(tmp_path, weights, ended):
+    manifest = read_data(write_manifest(tmp_path / "data", 12))
+    one = manifest.with_rows(replace(row, group="everybody") for row in manifest.rows)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError):
+        train_model(make_job(one, tmp_path / "empty", weights))
+    assert list((tmp_path / "empty").iterdir()) == []
+    before = sorted(path.name for path in ended[0].folder.iterdir())
+    with pytest.raises(DataError):
+        train_model(make_job(one, ended[0].folder, weights))
+    assert sorted(path.name for path in ended[0].folder.iterdir()) == before
 
 
 def test_a_folder_without_a_run_is_no_run(tmp_path):

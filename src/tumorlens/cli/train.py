@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +19,7 @@ from tumorlens.cli.measuring import (
     read_whole,
     twins_option,
 )
+from tumorlens.cli.pace import Pulse
 from tumorlens.errors import UsageError
 from tumorlens.writing import check_results, write_text
 
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
     from tumorlens.data.rows import Manifest
     from tumorlens.data.splits import By
     from tumorlens.evaluation.assessment import Evaluation
+    from tumorlens.evaluation.familiarity import FamiliarityCheck
     from tumorlens.evaluation.scores import Scores
-    from tumorlens.training.run import Job
+    from tumorlens.training.job import Job
 
 __all__ = ["command"]
 
@@ -107,27 +110,30 @@ def command(
     if folds and options["left_out"]:
         raise UsageError("--folds and --leave-out contradict each other; give one of them")
     check_results((report, run_log))
-    job = _make_job(data, output, voice, options)
-    ended = _train_folds(job, folds, options["folds_by"]) if folds else _train_once(job, voice)
+    with Pulse(voice) as pulse:
+        job = _make_job(data, output, pulse, options)
+        ended = _train_folds(job, folds, options["folds_by"]) if folds else _train_once(job)
     scores = ended.scores
     if report is not None:
         _write_page(report, ctx, job, ended)
+    for line in _name_next_steps(job, ended, data, report):
+        voice.say(line)
     if run_log is not None:
         counts = {"slices": len(job.manifest), "scored": 0 if scores is None else len(scores)}
         watch.write_log(run_log, "train", ctx.params, counts=counts)
     return 0
 
 
-def _make_job(
-    data: tuple[Path, ...], output: Path, voice: words.Voice, options: dict[str, Any]
-) -> Job:
+def _make_job(data: tuple[Path, ...], output: Path, pulse: Pulse, options: dict[str, Any]) -> Job:
+    from tumorlens.training.job import Job
     from tumorlens.training.phases import Hardware
     from tumorlens.training.recipe import read_recipe
-    from tumorlens.training.run import Job
 
     recipe = read_recipe(options["recipe"], options["changes"])
+    # Before anything is read: what is not there is said at once.
+    hardware = Hardware(options["device"], options["devices"], options["threads"])
     merged = read_whole(data, classes=options["mapped"], shared_groups=options["shared_groups"])
-    merged = group_by_twins(merged, options["twins"], options["threads"], voice)
+    merged = group_by_twins(merged, options["twins"], options["threads"], pulse.voice)
     kept, held_out, counts = _leave_out(merged, options["left_out"])
     return Job(
         recipe=recipe,
@@ -140,13 +146,9 @@ def _make_job(
         skip_unreadable=options["skip_unreadable"],
         drop_conflicts=options["drop_conflicts"],
         left_out=counts,
-        hardware=Hardware(
-            device=options["device"],
-            devices=options["devices"],
-            threads=options["threads"],
-            progress=not voice.quiet and sys.stderr.isatty(),
-        ),
-        notice=voice.say,
+        hardware=hardware,
+        notice=pulse.say,
+        progress=pulse.advance,
     )
 
 
@@ -172,6 +174,7 @@ class _Ended:
         scores: of the held-out rows; None if there are none.
         evaluation: of these; None if they cannot be measured.
         runs: what a run is called -> its folder.
+        familiarity: how many held-out pictures of known sources are called unfamiliar.
         model: the model file; None for folds, each of which has its own.
         copies: held-out pictures with a copy in training.
     """
@@ -179,31 +182,82 @@ class _Ended:
     scores: Scores | None
     evaluation: Evaluation | None
     runs: dict[str, Path]
+    familiarity: FamiliarityCheck
     model: Path | None = None
     copies: int = 0
 
 
 def _train_folds(job: Job, folds: int, by: By) -> _Ended:
+    from tumorlens.evaluation.familiarity import check_familiarity
+    from tumorlens.training.delivery import measure_held_out
     from tumorlens.training.folds import train_folds
 
     scores = train_folds(job, folds, by)
     runs = {f"fold {name}": job.folder / f"fold-{name}" for name in sorted(set(scores.fold))}
-    return _Ended(scores, _show(job, scores, copies=0), runs)
+    # A fold of whole sources is new to its model, and may be unfamiliar.
+    check = check_familiarity([scores], () if by == "source" else job.manifest.sources)
+    evaluation = measure_held_out(scores)
+    _show(job, scores, evaluation)
+    return _Ended(scores, evaluation, runs, check)
 
 
-def _train_once(job: Job, voice: words.Voice) -> _Ended:
+def _train_once(job: Job) -> _Ended:
     from tumorlens.report.learning_plots import plot_curves
     from tumorlens.training.phases import CURVES
     from tumorlens.training.run import train_model
 
     outcome = train_model(job)
     plot_curves(job.folder / CURVES, job.folder / "curves.png")
-    voice.say(f"{outcome.model} after {outcome.seconds:.0f} s")
-    evaluation = None
+    job.notice(f"{outcome.model} after {outcome.seconds:.0f} s")
     if outcome.scores is not None:
-        evaluation = _show(job, outcome.scores, outcome.copies)
+        _show(job, outcome.scores, outcome.evaluation, outcome.copies)
     runs = {"loss and learning rate": job.folder}
-    return _Ended(outcome.scores, evaluation, runs, outcome.model, outcome.copies)
+    return _Ended(
+        outcome.scores,
+        outcome.evaluation,
+        runs,
+        outcome.familiarity,
+        outcome.model,
+        outcome.copies,
+    )
+
+
+def _name_next_steps(
+    job: Job, ended: _Ended, data: tuple[Path, ...], report: Path | None
+) -> Iterator[str]:
+    """What to open and what to run next."""
+    folder = str(job.folder)
+    pages = [str(report)] if report is not None else []
+    curves = "fold-*/curves.csv" if ended.model is None else "curves.png (learning curves)"
+    if not ended.familiarity.passed:
+        yield f"warning: {ended.familiarity.words}"
+    yield f"to look at: {', '.join([*pages, f'{folder}/{curves}'])}"
+    if ended.model is None:
+        yield f"to go on: tumorlens evaluate --scores {quote(f'{folder}/scores.csv')}"
+        return
+    model = quote(str(ended.model))
+    yield f"to go on: tumorlens predict PATH --model {model} --heatmaps FOLDER"
+    yield f"          tumorlens card {model} --output card.html"
+    if ended.scores is not None:
+        yield f"          {_tell_calibration(ended, ended.model, data)}"
+
+
+def _tell_calibration(ended: _Ended, model: Path, data: tuple[Path, ...]) -> str:
+    """Thresholds for one's own pictures, where the test part has as many groups as it takes."""
+    from tumorlens.evaluation.intervals import FEW_GROUPS
+    from tumorlens.training.selection import count_label_groups
+
+    counts = count_label_groups(ended.scores.rows if ended.scores else ())
+    command = f"tumorlens calibrate {quote(str(model))}"
+    output = f"--output {quote(str(model.with_name('calibrated.onnx')))}"
+    if min(counts.values()) >= FEW_GROUPS:
+        named = " ".join(quote(str(one)) for one in data)
+        return f"{command} {named} {output}"
+    return (
+        f"{command} MORE_DATA {output}, with at least {FEW_GROUPS} new patients "
+        f"of each label (the test part has {counts['tumor']} with a tumor and "
+        f"{counts['no_tumor']} without)"
+    )
 
 
 def _write_page(path: Path, ctx: click.Context, job: Job, ended: _Ended) -> None:
@@ -229,25 +283,24 @@ def _write_page(path: Path, ctx: click.Context, job: Job, ended: _Ended) -> None
         read_run(next(iter(ended.runs.values()))),
         held_out=held_out,
         copies=ended.copies,
+        unfamiliar="" if ended.familiarity.passed else ended.familiarity.words,
         command=words.repeat_command(ctx),
         versions=words.list_versions(),
     )
     write_page(path, page)
 
 
-def _show(job: Job, scores: Scores, copies: int) -> Evaluation | None:
+def _show(job: Job, scores: Scores, evaluation: Evaluation | None, copies: int = 0) -> None:
     """Figures of the held-out rows: on the terminal, and in the run's folder."""
-    from tumorlens.evaluation.assessment import drop_unfit, evaluate_scores
     from tumorlens.report.tables import open_console
     from tumorlens.report.training_tables import print_run
 
-    if len({row.label for row in scores.rows if row.label}) < 2:
-        job.notice("the held-out rows hold one label only: tumorlens evaluate --scores shows them")
-        return None
-    counted, _ = drop_unfit(scores)
-    # A precision is a predictive value at the share of tumors that the test happens to hold.
-    share = float(counted.tumor[counted.labelled].mean())
-    evaluation = evaluate_scores(scores, prevalence=share)
+    if evaluation is None:
+        shown = quote(str(job.folder / "scores.csv"))
+        job.notice(
+            f"the {len(scores)} held-out rows hold one label only: "
+            f"tumorlens evaluate --scores {shown} shows them"
+        )
+        return
     write_text(job.folder / "figures.json", evaluation.to_json(), overwrite=True)
     print_run(open_console(), evaluation, job.recipe.published, copies)
-    return evaluation

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from time import perf_counter
 from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from tumorlens.cli.pace import Pace
 from tumorlens.errors import UsageError
 from tumorlens.version import __version__
 
@@ -227,22 +229,36 @@ class _AboveBar:
         """Rich prints at once."""
 
 
+def _count_for(pace: Pace, total: Callable[[], int | None]) -> Callable[[int], None]:
+    done, known = 0, cache(total)
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        pace.tell(done, known)
+
+    return advance
+
+
 @contextmanager
 def open_bar(
     voice: Voice, what: str, total: Callable[[], int | None], *, unit: str, on_output: bool = False
 ) -> Iterator[Bar]:
-    """A bar with rate and remaining time on a terminal; a silent one otherwise.
+    """A bar with rate and remaining time on a terminal; without one, a line now and then.
 
     Args:
-        voice: a quiet one draws nothing.
+        voice: a quiet one draws and says nothing.
         what: what is going on, in a word.
-        total: gives the number of units; called only if the bar is drawn.
+        total: gives the number of units; called only if the bar is drawn, or a line is due.
         unit: what is counted, e.g. ``"files"``.
         on_output: results scroll on the same terminal, so the bar is drawn below them on standard
             output; print through its ``console`` then.
     """
-    if voice.quiet or not sys.stderr.isatty() or (on_output and not sys.stdout.isatty()):
+    if voice.quiet:
         yield Bar(lambda count: None, voice.say)
+        return
+    if not sys.stderr.isatty() or (on_output and not sys.stdout.isatty()):
+        yield Bar(_count_for(Pace(voice.say, what, unit), total), voice.say)
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn

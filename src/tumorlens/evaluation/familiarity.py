@@ -10,12 +10,24 @@ fold of them at a time, where one source stands alone.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from math import floor
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FamiliarityFit", "fit_projection", "measure_distances"]
+from tumorlens.evaluation.scores import Scores
+
+__all__ = [
+    "MOST_UNFAMILIAR",
+    "FamiliarityCheck",
+    "FamiliarityFit",
+    "check_familiarity",
+    "find_raise",
+    "fit_projection",
+    "measure_distances",
+]
 
 Array = npt.NDArray[np.float32]
 Names = npt.NDArray[np.object_]
@@ -30,6 +42,12 @@ FOLDS = 10
 """In how many parts the groups are left out."""
 FEW = 20
 """Sources with fewer embeddings say nothing about a quantile."""
+ODD_RAISE = 1.25
+"""By how much fewer held-out pictures than `MOST_UNFAMILIAR` may raise the limit."""
+_ROOM = 1 + 1e-5
+"""So that a picture at a raised limit is not over it after rounding."""
+MOST_UNFAMILIAR = 0.05
+"""Share of held-out pictures of known sources that may lie over the limit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +67,44 @@ class FamiliarityFit:
     limit: float
     limits: dict[str, float]
     own: float
+
+
+@dataclass(frozen=True, slots=True)
+class FamiliarityCheck:
+    """Whether a model knows new pictures of the sources that it was trained on.
+
+    Attributes:
+        slices, groups: held-out pictures of these sources, and their patients.
+        unfamiliar: how many of the pictures are called unfamiliar.
+        worst: the source with the largest share of them, where there are several.
+    """
+
+    slices: int
+    groups: int
+    unfamiliar: int
+    worst: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether at most `MOST_UNFAMILIAR` are; nothing held out says nothing against it."""
+        return self.unfamiliar <= MOST_UNFAMILIAR * self.slices
+
+    @property
+    def words(self) -> str:
+        """What was found, and what to do if it is too much, in one or two sentences."""
+        share = f"{self.unfamiliar / self.slices:.1%}" if self.slices else "none"
+        found = (
+            f"{self.unfamiliar} of {self.slices} held-out pictures ({share}) of sources that the "
+            "model was trained on are called unfamiliar"
+        )
+        if self.passed:
+            return found
+        where = f", most of them of {self.worst}" if self.worst else ""
+        return (
+            f"{found}{where}; at most {MOST_UNFAMILIAR:.0%} should be. The model will give no "
+            "answer for many pictures like those that it learned from: train on more patients, or "
+            "fit its limit to cases of your own with tumorlens calibrate"
+        )
 
 
 def fit_projection(
@@ -77,6 +133,51 @@ def measure_distances(embeddings: Array, mean: Array, projection: Array) -> Arra
     """(n, E) -> (n,) root mean square distance a component."""
     distances: Array = np.sqrt((((embeddings - mean) @ projection) ** 2).mean(axis=1))
     return distances
+
+
+def find_raise(unfamiliarity: npt.NDArray[np.float64]) -> float:
+    """By what factor the limit must rise for held-out pictures to keep it; 1 if they do.
+
+    `QUANTILE` of them shall lie below it, but the few beyond, which may be no brain at all, raise
+    it by `ODD_RAISE` at most; whatever that takes, no more than `MOST_UNFAMILIAR` lie over it.
+
+    Args:
+        unfamiliarity: (n,) of pictures of known sources that were not trained on, 1 at the limit.
+    """
+    known = np.sort(unfamiliarity[np.isfinite(unfamiliarity)])
+    if not len(known):
+        return 1.0
+    wished, needed = (
+        float(known[len(known) - 1 - floor(share * len(known))])
+        for share in (1 - QUANTILE, MOST_UNFAMILIAR)
+    )
+    return max(1.0, min(wished, ODD_RAISE) * _ROOM, needed * _ROOM)
+
+
+def check_familiarity(sets: Collection[Scores], sources: Collection[str]) -> FamiliarityCheck:
+    """Count unfamiliar pictures among those of known sources that were not trained on.
+
+    Args:
+        sets: held-out scores, the best evidence first; later ones count only where those before
+            hold fewer than `FEW` such pictures.
+        sources: that the model was trained on.
+    """
+    strange: dict[str, list[bool]] = {}
+    groups: set[str] = set()
+    for scores in sets:
+        if sum(map(len, strange.values())) >= FEW:
+            break
+        for row, value in zip(scores.rows, scores.unfamiliarity.tolist(), strict=True):
+            if row.source in sources:
+                strange.setdefault(row.source, []).append(value > 1)
+                groups.add(row.group_key)
+    worst = max(strange, key=lambda name: sum(strange[name]), default="")
+    return FamiliarityCheck(
+        slices=sum(map(len, strange.values())),
+        groups=len(groups),
+        unfamiliar=sum(map(sum, strange.values())),
+        worst=worst if len(strange) > 1 else "",
+    )
 
 
 def _measure_crosswise(embeddings: Array, groups: Names, seed: int) -> Array:

@@ -60,6 +60,7 @@ def verdict_family(cases: Cases) -> Family:
         Ratio("cleared", normal & ~says["tumor"], normal),
         Ratio("uncertain_among_no_tumor", normal & says["uncertain"], normal),
         Ratio("unfamiliar_among_no_tumor", normal & says["unfamiliar"], normal),
+        Ratio("unfamiliar", s.labelled & says["unfamiliar"], s.labelled),
         Ratio("coverage", s.labelled & answered, s.labelled),
         Ratio("error_among_answered", s.labelled & wrong, s.labelled & answered),
         _clear_by_group(cases, normal & ~says["tumor"], normal),

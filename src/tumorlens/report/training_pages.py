@@ -18,6 +18,7 @@ def build_training_page(
     *,
     held_out: Sequence[Section] = (),
     copies: int = 0,
+    unfamiliar: str = "",
     command: str = "",
     versions: Mapping[str, str] | None = None,
 ) -> Page:
@@ -28,6 +29,7 @@ def build_training_page(
         described: recipe and data of the first run, as its ``run.json`` has them.
         held_out: sections of the evaluation of the held-out rows; empty if there are none.
         copies: held-out pictures that have a copy in training.
+        unfamiliar: what to know if the model calls too many of them unfamiliar.
         command, versions: for the end of the page.
     """
     recipe, data = described["recipe"], described["data"]
@@ -35,10 +37,14 @@ def build_training_page(
         f"{recipe.get('summary', '')} {data['slices']:,} slices of {data['groups']:,} groups from "
         f"{len(data['sources']):,} source{'' if len(data['sources']) == 1 else 's'}."
     )
-    warned: tuple[Section, ...] = ()
+    warnings = [unfamiliar] if unfamiliar else []
     if copies:
-        words = f"{copies:,} of the held-out pictures had a copy or a patient in training."
-        warned = (Section("Before you believe a figure", (Text((words,)),)),)
+        warnings.append(f"{copies:,} of the held-out pictures had a copy or a patient in training.")
+    warned = (
+        (Section("Before you believe a figure", (Text(tuple(warnings), listed=True),)),)
+        if warnings
+        else ()
+    )
     if not held_out:
         note = "Nothing was held out that can be measured: no row but those of the validation."
         held_out = [Section("Held-out pictures", (Text((note,)),))]

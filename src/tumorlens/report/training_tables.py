@@ -29,6 +29,13 @@ _FIGURES = {
 }
 """As papers name a figure -> as an evaluation does, its predictive values stated at the
 prevalence of the held-out pictures; after these come F1 of each type of tumor."""
+_VERDICTS = {
+    "found: tumors with the verdict tumor": "found",
+    "alarm: others with the verdict tumor": "alarm",
+    "unfamiliar, of all": "unfamiliar",
+}
+"""What the verdicts of the model are worth: the other figures count every picture at the middle
+threshold, whatever its verdict."""
 
 
 def print_run(
@@ -67,7 +74,7 @@ def _pick_figures(part: Part) -> Iterator[tuple[str, Estimate]]:
     """The figures of a training's table, in its order, under the names that papers use."""
     measured = {one.name: one for one in part.estimates}
     types = {f"F1 {name.removeprefix('f1_')}": name for name in measured if name.startswith("f1_")}
-    for shown, name in {**_FIGURES, **types}.items():
+    for shown, name in {**_FIGURES, **types, **_VERDICTS}.items():
         if name in measured:
             yield shown, measured[name]
 

@@ -12,8 +12,9 @@ from tumorlens.data.rows import Manifest
 from tumorlens.data.splits import By, fold_manifest
 from tumorlens.evaluation.score_files import read_scores, write_scores
 from tumorlens.evaluation.scores import Scores, as_text, join_scores
+from tumorlens.training.job import Job
 from tumorlens.training.recipe import Recipe
-from tumorlens.training.run import Job, open_run, train_model
+from tumorlens.training.run import open_run, train_model
 
 __all__ = ["train_folds"]
 
@@ -36,7 +37,6 @@ def train_folds(job: Job, folds: int, by: By = "group") -> Scores:
     parted, notes = fold_manifest(job.manifest, folds=folds, seed=job.recipe.seed, by=by)
     for note in notes:
         job.notice(note)
-    job.folder.mkdir(parents=True, exist_ok=True)
     ended: list[Scores] = []
     for name in sorted({row.split for row in parted.rows}):
         ended.append(_run_fold(job, parted, name))

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from tumorlens.errors import DataError
+from tumorlens.errors import DataError, TumorlensError
 from tumorlens.opening import read_text
 from tumorlens.training.recipe import Recipe
 from tumorlens.writing import write_text
 
-__all__ = ["open_folder", "read_run"]
+__all__ = ["open_folder", "read_run", "undo_refusal"]
 
 LENIENCY = "leniency"
 """Key of what a run was asked to overlook: what was refused may be asked for more leniently."""
@@ -43,6 +45,24 @@ def open_folder(folder: Path, description: dict[str, Any]) -> None:
         write_text(file, json.dumps(description, indent=1) + "\n", overwrite=True)
     except OSError as error:
         raise DataError(f"{folder}: cannot be written ({error.strerror})") from None
+
+
+@contextmanager
+def undo_refusal(folder: Path) -> Iterator[None]:
+    """Where what is done inside is refused, the folders that it made go again.
+
+    Args:
+        folder: of the run; if it is there already, it stays, and what it holds.
+    """
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    empty = folder.is_dir() and not any(folder.iterdir())
+    try:
+        yield
+    except TumorlensError:
+        made = missing[-1:] or (list(folder.iterdir()) if empty else [])
+        for one in made:
+            shutil.rmtree(one) if one.is_dir() else one.unlink(missing_ok=True)
+        raise
 
 
 def read_run(folder: Path) -> dict[str, Any]:

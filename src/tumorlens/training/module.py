@@ -107,12 +107,14 @@ class TumorModule(lightning.LightningModule):  # type: ignore[misc]
             )  # fmt: skip
         return losses.total
 
-    def validation_step(self, batch: Batch, _: int) -> None:
-        """The loss of held-out groups."""
-        losses = self._judge(self.network(_arrange(batch.images)), batch)
+    def validation_step(self, batch: Batch, _: int) -> Tensor:
+        """The loss of held-out groups; gives the logits of the pictures."""
+        raw = self.network(_arrange(batch.images))
+        losses = self._judge(raw, batch)
         size = len(batch.tumor)
         self.log("validation_total", losses.total, batch_size=size, prog_bar=True, sync_dist=True)
         self.log("validation_picture", losses.picture, batch_size=size, sync_dist=True)
+        return raw.picture  # type: ignore[no-any-return]
 
     def configure_optimizers(self) -> Any:
         """AdamW; the backbone has a learning rate of its own, batch norms and biases no decay."""

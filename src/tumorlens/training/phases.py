@@ -21,14 +21,14 @@ import numpy.typing as npt
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
-from tumorlens.errors import DataError
+from tumorlens.errors import DataError, UsageError
 from tumorlens.network.assembly import TumorNetwork
-from tumorlens.training.choices import Phase
 from tumorlens.training.dataset import Batch, Draws
 from tumorlens.training.module import MovingAverage, TumorModule
 from tumorlens.training.preparing import PreparedRows
 from tumorlens.training.recipe import Recipe
 from tumorlens.training.teaching import Teachers
+from tumorlens.training.telling import EpochTeller, Notice, Progress
 from tumorlens.writing import open_when_done, replace_when_done
 
 __all__ = ["CURVES", "Hardware", "count_seconds", "load_checkpoint", "run_phases"]
@@ -52,6 +52,7 @@ _COLUMNS = (
     "train_teacher",
     "validation_total",
     "validation_picture",
+    "validation_auc",
     "seconds",
 )
 
@@ -64,13 +65,24 @@ class Hardware:
         device: ``cpu``, ``cuda`` or ``mps``.
         devices: how many of them.
         threads: on the CPU; None leaves the choice to torch and to the detector: all cores.
-        progress: whether Lightning draws its progress bar.
+
+    Raises:
+        UsageError: this machine has no such device, or not as many.
     """
 
     device: str = "cpu"
     devices: int = 1
     threads: int | None = None
-    progress: bool = False
+
+    def __post_init__(self) -> None:
+        there = _count_devices(self.device)
+        if there is not None and self.devices > there:
+            found = f"finds {there} of them" if there else "finds none"
+            raise UsageError(
+                f"device {self.device}: PyTorch {torch.__version__} {found} on this machine, "
+                f"{self.devices} {'is' if self.devices == 1 else 'are'} asked for; train on the "
+                "processor (device cpu), or install a PyTorch and a driver that reach the device"
+            )
 
     @property
     def precision(self) -> str:
@@ -90,6 +102,13 @@ class Hardware:
         return "auto" if self.devices == 1 else "ddp_spawn_find_unused_parameters_true"
 
 
+def _count_devices(device: str) -> int | None:
+    """How many there are; None: as many processes as are asked for."""
+    if device == "cuda":
+        return torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return int(torch.backends.mps.is_available()) if device == "mps" else None
+
+
 def run_phases(
     network: TumorNetwork,
     recipe: Recipe,
@@ -100,6 +119,8 @@ def run_phases(
     folder: Path,
     hardware: Hardware,
     teachers: Teachers | None = None,
+    notice: Notice | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Train ``network`` in place, one phase after the other; a broken run resumes.
 
@@ -109,6 +130,8 @@ def run_phases(
         training, validation: indices into ``prepared``.
         folder: of the run.
         teachers: that the network learns from beside the labels, if there are any.
+        notice: told of each phase and each epoch, in a line.
+        progress: told (what, done, all) after each batch.
 
     Raises:
         DataError: the disk is full, or a checkpoint of the folder is not what it should be.
@@ -133,7 +156,7 @@ def run_phases(
         if resume.exists():
             load_checkpoint(resume)  # Lightning loads it again, and would not say what is wrong
         with _quiet(), _explain_full_disk(checkpoints), _pass_interrupts_on():
-            trainer = _make_trainer(recipe, phase, number, folder, hardware)
+            trainer = _make_trainer(recipe, number, folder, hardware, (notice, progress))
             trainer.fit(
                 module,
                 train_dataloaders=module.train_dataloader(),
@@ -180,10 +203,16 @@ def count_seconds(folder: Path) -> float:
 
 
 def _make_trainer(
-    recipe: Recipe, phase: Phase, number: int, folder: Path, hardware: Hardware
+    recipe: Recipe,
+    number: int,
+    folder: Path,
+    hardware: Hardware,
+    told: tuple[Notice | None, Progress | None],
 ) -> lightning.Trainer:
+    phase = recipe.phases[number]
     checkpoints = folder / "checkpoints"
-    callbacks: list[Callback] = [
+    callbacks: list[Callback] = [  # in this order: one writes what the other measures
+        EpochTeller(*told, (number + 1, len(recipe.phases))),
         _CurveWriter(folder / CURVES),
         ModelCheckpoint(
             dirpath=checkpoints, filename=f"{number}", save_on_train_epoch_end=True,
@@ -209,7 +238,7 @@ def _make_trainer(
         max_epochs=phase.epochs,
         callbacks=callbacks,
         logger=False,
-        enable_progress_bar=hardware.progress,
+        enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
         gradient_clip_val=5.0,
@@ -251,7 +280,7 @@ class _HeldOut:
 
 
 class _CurveWriter(Callback):  # type: ignore[misc]
-    """One line an epoch."""
+    """One line an epoch, counted from 1."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -266,7 +295,7 @@ class _CurveWriter(Callback):  # type: ignore[misc]
         kept = [
             row
             for row in rows
-            if row["phase"] != module.phase.name or int(row["epoch"]) < trainer.current_epoch
+            if row["phase"] != module.phase.name or int(row["epoch"]) <= trainer.current_epoch
         ]
         if len(kept) < len(rows):
             with open_when_done(self.path, overwrite=True) as stream:
@@ -285,7 +314,7 @@ class _CurveWriter(Callback):  # type: ignore[misc]
         }
         values |= {
             "phase": module.phase.name,
-            "epoch": trainer.current_epoch,
+            "epoch": trainer.current_epoch + 1,
             "learning_rate": f"{trainer.optimizers[0].param_groups[0]['lr']:.3g}",
             "seconds": f"{time.perf_counter() - self.started:.1f}",
         }

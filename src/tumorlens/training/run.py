@@ -5,43 +5,37 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from tumorlens.data.catalogue import SETS
 from tumorlens.data.rows import Manifest
 from tumorlens.data.splits import hold_out_groups
-from tumorlens.detector import Detector
 from tumorlens.errors import DataError, RecipeError
-from tumorlens.evaluation.calibration import choose_thresholds, fit_logit, recalibrate
-from tumorlens.evaluation.familiarity import FamiliarityFit
-from tumorlens.evaluation.memory import encode_memory, recall
-from tumorlens.evaluation.score_files import write_scores
-from tumorlens.evaluation.scores import Scores
-from tumorlens.evaluation.scoring import score_manifest
-from tumorlens.model.card import Card, DataTerms, OperatingPoint, Training
-from tumorlens.model.contract import Calibration
-from tumorlens.model.graph import write_model
-from tumorlens.network.assembly import Deployed, Familiarity, TumorNetwork
+from tumorlens.evaluation.familiarity import check_familiarity
+from tumorlens.evaluation.memory import encode_memory
+from tumorlens.network.assembly import TumorNetwork
 from tumorlens.network.inheritance import load_model
-from tumorlens.network.onnx_export import export_onnx
 from tumorlens.network.weights import find_weights, load_backbone
-from tumorlens.training.ancestry import Ancestor, find_ancestors, join_terms
+from tumorlens.training.ancestry import Ancestor, find_ancestors
+from tumorlens.training.delivery import (
+    complete_card,
+    export_model,
+    measure_held_out,
+    score_held_out,
+    write_card,
+)
 from tumorlens.training.embedding import fit_familiarity
-from tumorlens.training.journal import LENIENCY, open_folder
+from tumorlens.training.job import Job, Outcome
+from tumorlens.training.journal import LENIENCY, open_folder, undo_refusal
 from tumorlens.training.module import build_network
-from tumorlens.training.phases import Hardware, count_seconds, run_phases
+from tumorlens.training.phases import run_phases
 from tumorlens.training.preparing import PreparedRows, Unreadable, prepare_rows
-from tumorlens.training.recipe import Recipe
 from tumorlens.training.selection import (
     Selection,
     check_groups,
@@ -53,76 +47,65 @@ from tumorlens.training.selection import (
 )
 from tumorlens.training.store import Store
 from tumorlens.training.teaching import Teachers
-from tumorlens.version import __version__
 
-__all__ = ["Job", "Notice", "Outcome", "open_run", "train_model"]
+__all__ = ["open_run", "train_model"]
 
-Notice = Callable[[str], None]
 Indices = npt.NDArray[np.intp]
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Job:
-    """One training.
+class _Ready:
+    """All that is known before the first epoch.
 
     Attributes:
-        recipe: what is done.
-        manifest: labelled rows to train on; rows of the split ``test`` are scored only.
-        held_out: further rows that are scored only.
-        folder: of the run; made if missing, resumed if it holds the same job.
-        weights: file of initial weights; None: as `find_weights` says.
-        teachers: names or files of models that it learns from beside the labels.
-        store: folder of prepared pictures that trainings share; None: each prepares its own.
-        skip_unreadable: go on without pictures that cannot be read.
-        drop_conflicts: go on without pictures that carry two labels.
-        left_out: name -> rows kept out on request, for the card.
-        hardware: where it runs.
-        notice: told what happens, in a sentence.
-        progress: told (done, all) while pictures are prepared or scored.
+        network: with its initial weights.
+        selection: rows that may be trained on, and what was removed.
+        test: rows that are only scored at the end.
+        prepared: the rows of the selection that could be read.
+        kept, validation: indices into them.
+        removed: reason -> number of rows that serve nothing.
+        ancestors: models that it learns from.
+        teachers: those of them that judge each batch; None if there are none.
     """
 
-    recipe: Recipe
-    manifest: Manifest
-    folder: Path
-    held_out: Manifest | None = None
-    weights: str | Path | None = None
-    teachers: tuple[str | Path, ...] = ()
-    store: Path | None = None
-    skip_unreadable: bool = False
-    drop_conflicts: bool = False
-    left_out: dict[str, int] = field(default_factory=dict)
-    hardware: Hardware = field(default_factory=Hardware)
-    notice: Notice = print
-    progress: Progress | None = None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a training leaves.
-
-    Attributes:
-        model: the model file.
-        scores: of the held-out rows; None if there were none.
-        validation: scores of the validation rows, calibrated on themselves.
-        copies: test rows whose group is in training, too; 0 unless the recipe asked for it.
-        seconds: how long it took.
-    """
-
-    model: Path
-    scores: Scores | None
-    validation: Scores
-    copies: int
-    seconds: float
+    network: TumorNetwork
+    selection: Selection
+    test: Manifest
+    prepared: PreparedRows
+    kept: Indices
+    validation: Indices
+    removed: dict[str, int]
+    ancestors: list[Ancestor]
+    teachers: Teachers | None
 
 
 def train_model(job: Job) -> Outcome:
-    """Train, calibrate, export and score.
+    """Train, calibrate, export and score. A run that is refused leaves no folder.
 
     Raises:
         DataError: the rows, the weights or the disk cannot serve; says what to do.
     """
     started = time.perf_counter()
+    with undo_refusal(job.folder):
+        ready = _make_ready(job)
+    run_phases(
+        ready.network,
+        job.recipe,
+        prepared=ready.prepared,
+        training=ready.kept,
+        validation=ready.validation,
+        folder=job.folder,
+        hardware=job.hardware,
+        teachers=ready.teachers,
+        notice=job.notice,
+        progress=job.progress,
+    )
+    outcome = _deliver(job, ready)
+    shutil.rmtree(job.folder / "prepared")
+    return replace(outcome, seconds=time.perf_counter() - started)
+
+
+def _make_ready(job: Job) -> _Ready:
     recipe = job.recipe
     selection, test = _choose_rows(job)
     weights = find_weights(job.weights, recipe.network.width)
@@ -141,32 +124,38 @@ def train_model(job: Job) -> Outcome:
     job.notice(f"initial weights: {origin}")
     removed = {**selection.removed, **unreadable, **dropped}
     _describe_sides(job, prepared, kept, validation)
-    run_phases(
-        network,
-        recipe,
-        prepared=prepared,
-        training=kept,
-        validation=validation,
-        folder=job.folder,
-        hardware=job.hardware,
-        teachers=teachers,
+    if test.rows:
+        job.notice(f"test: {len(test)} slices of {len(test.groups)} groups")
+    return _Ready(
+        network, selection, test, prepared, kept, validation, removed, ancestors, teachers
     )
-    network.eval().cpu()
-    familiarity = fit_familiarity(network, prepared, kept, recipe.seed)
-    card = _write_card(job, selection, prepared, kept, removed=removed, ancestors=ancestors)
-    held_out = job.manifest.with_rows(prepared.rows[index] for index in validation)
+
+
+def _deliver(job: Job, ready: _Ready) -> Outcome:
+    """From the trained network to the model file with its card, and the held-out figures."""
+    prepared, kept, validation = ready.prepared, ready.kept, ready.validation
+    network = ready.network.eval().cpu()
+    familiarity = fit_familiarity(network, prepared, kept, job.recipe.seed)
+    card = write_card(
+        job, ready.selection, prepared, kept, removed=ready.removed, ancestors=ready.ancestors
+    )
     # Validation pictures shape thresholds and calibration: they count as seen, too.
     used = np.concatenate([kept, validation])
     own = (prepared.fingerprints[index] for index in used)
-    memory = encode_memory(chain(own, *(one.fingerprints or () for one in ancestors)))
-    model, calibrated = _export(
-        job, network, familiarity, card=card, memory=memory, validation=held_out
+    memory = encode_memory(chain(own, *(one.fingerprints or () for one in ready.ancestors)))
+    judged = job.manifest.with_rows(prepared.rows[index] for index in validation)
+    model, card, calibrated = export_model(
+        job, network, familiarity, card=card, memory=memory, validation=judged
     )
-    sets = [test, *([job.held_out] if job.held_out else [])]
-    scores = _score_held_out(job, model, sets, suspicious=bool(ancestors))
-    copies = _count_copies(test, prepared, kept)
-    shutil.rmtree(job.folder / "prepared")
-    return Outcome(model, scores, calibrated, copies, time.perf_counter() - started)
+    sets = [ready.test, *([job.held_out] if job.held_out else [])]
+    scores = score_held_out(job, model, sets, suspicious=bool(ready.ancestors))
+    evaluation = measure_held_out(scores)
+    copies = _count_copies(ready.test, prepared, kept)
+    known = check_familiarity([*([scores] if scores else []), calibrated], card.training.sources)
+    job.notice(known.words)
+    split = _tell_split(job, ready.test, copies)
+    complete_card(model, card, evaluation, known, split=split, sources=_name_sources(sets))
+    return Outcome(model, scores, calibrated, evaluation, known, copies, seconds=0.0)
 
 
 def open_run(job: Job) -> tuple[Selection, Manifest]:
@@ -181,6 +170,19 @@ def open_run(job: Job) -> tuple[Selection, Manifest]:
     selection, test = _choose_rows(job)
     open_folder(job.folder, _describe(job, selection, _find_ancestors(job)))
     return selection, test
+
+
+def _name_sources(sets: Sequence[Manifest]) -> set[str]:
+    return {row.source for one in sets for row in one.rows}
+
+
+def _tell_split(job: Job, test: Manifest, copies: int) -> str:
+    """How the held-out rows were kept out of training."""
+    ways = ["left out on request"] if job.held_out else []
+    if test.rows:
+        by_picture = f"by picture, {copies} of {len(test)} with a copy in training"
+        ways.append(f"held out {by_picture}" if copies else "held out by group")
+    return " and ".join(ways)
 
 
 def _choose_rows(job: Job) -> tuple[Selection, Manifest]:
@@ -246,7 +248,7 @@ def _prepare(job: Job, selection: Selection) -> tuple[PreparedRows, dict[str, in
         folder,
         types=types,
         store=Store(job.store, job.recipe.input) if job.store else None,
-        progress=job.progress,
+        progress=job.count("preparing"),
     )
     if unreadable and not job.skip_unreadable:
         raise DataError(_list_unreadable(unreadable))
@@ -302,101 +304,3 @@ def _describe_sides(
         if len(labels) < 2:
             raise DataError(f"the {name} side holds one label only; add groups of the other label")
         job.notice(f"{name}: {len(indices)} slices of {len(groups)} groups")
-
-
-def _write_card(
-    job: Job,
-    selection: Selection,
-    prepared: PreparedRows,
-    kept: npt.NDArray[np.intp],
-    *,
-    removed: dict[str, int],
-    ancestors: Sequence[Ancestor],
-) -> Card:
-    classes = job.recipe.network.classes
-    sources = Counter(prepared.rows[index].source for index in kept)
-    return Card(
-        schema=1,
-        name=f"tumorlens-{job.recipe.name}",
-        version=__version__,
-        created=date.today().isoformat(),
-        license=job.recipe.license,
-        classes=classes,
-        tumor_classes=classes[1:],
-        preprocess=job.recipe.input,
-        operating_points={"balanced": OperatingPoint(low=0.5, middle=0.5, high=0.5)},
-        cell_threshold=0.5,
-        training=Training(
-            recipe=job.recipe.to_record(),
-            fingerprint=fingerprint_rows(selection.manifest.rows),
-            sources=dict(sources),
-            groups=len({prepared.rows[index].group_key for index in kept}),
-            left_out=job.left_out,
-            removed=removed,
-            seconds=round(count_seconds(job.folder), 1),
-            versions={"tumorlens": __version__, "torch": str(torch.__version__)},
-            learned_from=[one.name for one in ancestors],
-        ),
-        data_terms=join_terms(
-            [
-                DataTerms(data=name, terms=known.terms)
-                for name, known in SETS.items()
-                if sources.keys() & set(known.sources)
-            ],
-            ancestors,
-        ),
-    )
-
-
-def _export(
-    job: Job,
-    network: TumorNetwork,
-    fit: FamiliarityFit,
-    *,
-    card: Card,
-    memory: str,
-    validation: Manifest,
-) -> tuple[Path, Scores]:
-    """Write the model, judge the validation rows with it, and write what they teach back."""
-    familiarity = Familiarity(torch.from_numpy(fit.mean), torch.from_numpy(fit.projection))
-    raw, model = job.folder / "uncalibrated.onnx", job.folder / "model.onnx"
-    calibration = Calibration(unfamiliarity=1 / fit.limit)
-    deployed = Deployed(network, familiarity, calibration)
-    export_onnx(deployed, card, raw, seen=memory, overwrite=True)
-    scores = _score(job, raw, validation)
-    if job.recipe.calibrate:
-        fitted = fit_logit(scores.tumor_probability, scores.tumor, scores.group)
-        calibrated = recalibrate(scores, fitted)
-        point = choose_thresholds(calibrated).point
-    else:
-        fitted, calibrated, point = Calibration(), scores, card.operating_points["balanced"]
-    card = msgspec.structs.replace(card, operating_points={"balanced": point})
-    write_model(raw, model, card=card, calibration=calibration.then(fitted), overwrite=True)
-    raw.unlink()
-    thresholds = np.tile([point.low, point.middle, point.high], (len(calibrated), 1))
-    return model, replace(calibrated, thresholds=thresholds)
-
-
-def _score_held_out(
-    job: Job, model: Path, sets: list[Manifest], *, suspicious: bool
-) -> Scores | None:
-    """Judge what was held out.
-
-    Args:
-        suspicious: ask for each picture whether an ancestor of the model has seen it.
-    """
-    rows = [row for one in sets for row in one.rows]
-    if not rows:
-        return None
-    scores = _score(job, model, job.manifest.with_rows(rows), suspicious)
-    write_scores(job.folder / "scores.csv", scores, overwrite=True)
-    return scores
-
-
-def _score(job: Job, model: Path, manifest: Manifest, suspicious: bool = False) -> Scores:
-    detector = Detector(model, threads=job.hardware.threads)
-    is_seen = recall(detector.session) if suspicious else None
-    scored = score_manifest(detector, manifest, job.progress, is_seen=is_seen)
-    for failure in scored.failures:
-        job.notice(f"not scored: {failure}")
-    return scored.scores

@@ -1,0 +1,100 @@
+"""Lines of a log that say how far long work has come."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from tumorlens.cli import pace, words
+from tumorlens.cli.pace import Pace, Pulse
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds that a test sets."""
+    now = [100.0]
+    monkeypatch.setattr(pace, "perf_counter", lambda: now[0])
+    return now
+
+
+def test_short_work_says_nothing(clock):
+    said = []
+    line = Pace(said.append, "scoring", "slices")
+    for done in range(20):
+        clock[0] += 1
+        line.tell(done, lambda: 20)
+    assert said == []
+
+
+def test_long_work_says_a_line_now_and_then(clock):
+    said = []
+    line = Pace(said.append, "scoring", "slices")
+    for done in range(1, 101):
+        clock[0] += 10
+        line.tell(50 * done, lambda: 24_000)
+    assert len(said) == 33
+    assert said[0] == "scoring: 150 of 24,000 slices after 30 s, about 80 min left"
+    assert said[-1] == "scoring: 4,950 of 24,000 slices after 16 min, about 64 min left"
+
+
+def test_work_of_unknown_size_says_what_is_done(clock):
+    said = []
+    line = Pace(said.append, "comparing", "")
+    clock[0] += 31
+    line.tell(7, lambda: None)
+    assert said == ["comparing: 7 after 31 s"]
+
+
+def test_a_silent_bar_of_long_work_says_lines_without_a_terminal(clock, capsys):
+    counted = []
+
+    def total():
+        counted.append(1)
+        return 4
+
+    with words.open_bar(words.Voice(), "auditing", total, unit="steps") as bar:
+        for _ in range(4):
+            bar.advance(1)
+            clock[0] += 20
+    assert capsys.readouterr().err == "auditing: 3 of 4 steps after 40 s, about 13 s left\n"
+    assert counted == [1]
+
+
+def test_a_quiet_voice_says_no_lines(clock, capsys):
+    with words.open_bar(words.Voice(quiet=True), "auditing", lambda: 4, unit="steps") as bar:
+        clock[0] += 99
+        bar.advance(1)
+    with Pulse(words.Voice(quiet=True)) as pulse:
+        pulse.advance("preparing", 0, 9)
+        clock[0] += 99
+        pulse.advance("preparing", 1, 9)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_pulse_says_sentences_and_counts_with_the_time_of_day(clock, capsys):
+    with Pulse(words.Voice()) as pulse:
+        pulse.say("initial weights: w")
+        for done in (1, 2, 3):
+            pulse.advance("preparing", done, 8)
+            clock[0] += 25
+        pulse.advance("scoring", 1, 8)  # another work, another clock
+    lines = [line.split(" ", 1) for line in capsys.readouterr().err.splitlines()]
+    assert [words for _, words in lines] == [
+        "initial weights: w",
+        "preparing: 3 of 8 after 50 s, about 83 s left",
+    ]
+    assert all(len(time) == 8 and time[2] == time[5] == ":" for time, _ in lines)
+
+
+def test_on_a_terminal_a_bar_makes_way_for_sentences(monkeypatch, capsys):
+    monkeypatch.setattr(pace.sys.stderr, "isatty", lambda: True, raising=False)
+    with Pulse(words.Voice()) as pulse:
+        pulse.advance("preparing", 1, 8)
+        assert pickle.loads(pickle.dumps(pulse)).voice == pulse.voice
+        pulse.say("training: 12 slices")
+        pulse.advance("frozen, epoch 1 of 2", 1, 2)
+        pulse.advance("frozen, epoch 1 of 2", 2, 2)
+    shown = capsys.readouterr().err
+    assert "training: 12 slices\n" in shown
+    assert "preparing" in shown
