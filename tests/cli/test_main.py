@@ -177,3 +177,15 @@ def test_closed_streams_are_no_crash():
 def test_errors_bring_no_control_characters_to_the_terminal(capsys):
     assert run(["predict", "x", "--output", "/nowhere/\x07red"]) == 2
     assert "\x07" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("predcit", "predict"), ("calibarte", "calibrate"), ("evalute", "evaluate"), ("zzzz", "")],
+)
+def test_an_unknown_verb_is_told_with_the_nearest(capsys, typed, meant):
+    assert run([typed, "x"]) == 2
+    shown = capsys.readouterr().err
+    assert f"no verb {typed!r}" in shown
+    assert (f"did you mean {meant}?" in shown) == bool(meant)
+    assert " verbs are predict, " in shown.replace("\n", " ")

@@ -52,6 +52,42 @@ def test_known_names_are_labels(tree):
     assert all(row.group == "" and row.frame is None for row in manifest.rows)
 
 
+@pytest.mark.parametrize(
+    ("names", "label", "tumor_class"),
+    [
+        (
+            "healthy Normal NO control Controls negative no-tumour Non_Tumor tumor_free",
+            "no_tumor",
+            "",
+        ),
+        ("Healthy_Controls Without-Tumor no_tumor notumor No.Tumor NORMAL", "no_tumor", ""),
+        ("Yes POSITIVE Brain_Tumor brain-tumour Tumors tumorous with_tumor", "tumor", ""),
+        ("glioma_tumor Glioma GBM HGG lgg brain_glioma Gliomas", "tumor", "glioma"),
+        ("meningioma_tumor Meningioma-Tumour meningiomas", "tumor", "meningioma"),
+        ("pituitary_tumor Pituitary-Adenoma PITUITARY", "tumor", "pituitary"),
+        ("Metastases brain_metastasis", "tumor", "metastasis"),
+    ],
+)
+def test_names_of_public_sets_are_known(names, label, tumor_class):
+    for name in names.split():
+        meaning = ClassNames({}).find(name)
+        assert meaning is not None, name
+        assert ClassNames.label(meaning) == (label, tumor_class), name
+
+
+@pytest.mark.parametrize("name", ["patients", "abnormal", "0", "1", "other", "images", "lesion"])
+def test_names_that_may_mean_anything_are_asked_about(tree, name):
+    folder = tree("yes/a.png", f"{name}/b.png")
+    with pytest.raises(DataError, match=f"--map '{name}=MEANING', where MEANING is tumor"):
+        read_data(folder)
+
+
+def test_a_name_with_blanks_is_known(tree):
+    """As in a set of Kaggle, whose hint once proposed no_tumor for its tumors."""
+    folder = tree("Brain Tumor/a.png", "Healthy/b.png")
+    assert facts(read_data(folder), "label") == {"a.png": ("tumor",), "b.png": ("no_tumor",)}
+
+
 def test_splits_stand_above_or_below_classes(tree):
     folder = tree("Training/yes/a.png", "Testing/no/b.png", "yes/val/c.png")
     assert facts(read_data(folder), "split") == {
@@ -62,10 +98,10 @@ def test_splits_stand_above_or_below_classes(tree):
 
 
 def test_other_names_need_a_map(tree):
-    folder = tree("healthy/a.png", "mets/b.png", "masks/c.png", "yes/d.png")
-    with pytest.raises(DataError, match=r"healthy, masks, mets.*--map 'healthy=no_tumor'"):
+    folder = tree("sound/a.png", "mets/b.png", "masks/c.png", "yes/d.png")
+    with pytest.raises(DataError, match=r"masks, mets, sound.*--map 'masks=MEANING'"):
         read_data(folder)
-    given = parse_map(["healthy=notumor", "mets=tumor:metastases", "masks=skip"])
+    given = parse_map(["sound=notumor", "mets=tumor:metastases", "masks=skip"])
     assert facts(read_data(folder, classes=given), "label", "tumor_class") == {
         "a.png": ("no_tumor", ""),
         "b.png": ("tumor", "metastases"),

@@ -1,6 +1,7 @@
 """Manifests: what is read, what is written, what is refused and where it says so."""
 
 import csv
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,18 +75,86 @@ def test_a_tumor_class_says_tumor(tmp_path):
     assert manifest.rows[0].label == "tumor"
 
 
+@pytest.mark.skipif(os.sep != "/", reason="Windows reads its own paths")
+def test_backslashes_of_windows_are_slashes(tmp_path):
+    (tmp_path / "odd\\name.png").touch()
+    text = "path,mask\nimg\\a.png,img\\m\\a.png\n..\\b.png,\nodd\\name.png,\n"
+    rows = read_manifest(write(tmp_path, text)).rows
+    assert [row.path for row in rows] == [
+        tmp_path / "img/a.png", tmp_path.parent / "b.png", tmp_path / "odd\\name.png"
+    ]  # fmt: skip
+    assert rows[0].mask == tmp_path / "img/m/a.png"
+
+
+@pytest.mark.parametrize("head", ["", "Unnamed: 0"])
+def test_the_row_numbers_of_pandas_are_passed_over(tmp_path, head):
+    rows = read_manifest(write(tmp_path, f"{head},path,label\n0,x.png,tumor\n1,y.png,\n")).rows
+    assert [(row.path.name, row.label, row.extra) for row in rows] == [
+        ("x.png", "tumor", ()),
+        ("y.png", "", ()),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "tumor_class"),
+    [
+        ("path,label\nx.png,Healthy\n", "no_tumor", ""),
+        ("path,label\nx.png,No Tumor\n", "no_tumor", ""),
+        ("path,label\nx.png,YES\n", "tumor", ""),
+        ("path,label\nx.png,glioma_tumor\n", "tumor", "glioma"),
+        ("path,label,tumor_class\nx.png,tumor,Glioma\n", "tumor", "glioma"),
+        ("path,label,tumor_class\nx.png,glioma,\n", "tumor", "glioma"),
+        ("path,label,tumor_class\nx.png,no,notumor\n", "no_tumor", ""),
+        ("path,tumor_class\nx.png,no_tumor\n", "no_tumor", ""),
+        ("path,tumor_class\nx.png,pituitary_tumor\n", "tumor", "pituitary"),
+        ("path,tumor_class\nx.png,ependymoma\n", "tumor", "ependymoma"),
+    ],
+)
+def test_classes_may_be_written_as_folders_are_named(tmp_path, text, label, tumor_class):
+    (row,) = read_manifest(write(tmp_path, text)).rows
+    assert (row.label, row.tumor_class) == (label, tumor_class)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"PK\x03\x04\x14\x00\x06\x00", "Excel or OpenDocument workbook"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old Excel workbook"),
+        ("path\nx.png\n".encode("utf-16"), "text in UTF-16"),
+        (b"PAR1\x15\x04", "Parquet"),
+        (b"path\n\x00\x01\x02", "is no text"),
+        ("path,label\nGrün.png,tumor\n".encode("cp1252"), "is not UTF-8"),
+    ],
+)
+def test_what_is_no_csv_says_how_to_make_one(tmp_path, content, words):
+    file = tmp_path / "m.xlsx"
+    file.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read_manifest(file)
+    message = str(caught.value)
+    assert words in message
+    assert 'in a spreadsheet "CSV UTF-8", in pandas table.to_csv(file, index=False)' in message
+    assert message.isprintable()
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("", ["line 1", "column named path"]),
         ("file,label\nx.png,tumor\n", ["line 1", "column named path", "file, label"]),
-        ("path;label\nx.png;tumor\n", ["line 1", "commas"]),
+        ("path;label\nx.png;tumor\n", ["line 1", "commas", "CSV UTF-8"]),
+        (",path\nadam,x.png\n", ["line 2", "column 1", "no name in the header", "pandas"]),
+        ("path,,label\nx.png,,tumor\n", ["line 1", "a column without a name"]),
+        ("path\nC:\\data\\x.png\n", ["line 2", "column path", "one of Windows", "relative"]),
         ("path,path\nx,y\n", ["line 1", "2 columns named 'path'"]),
         ("path,lable\nx.png,tumor\n", ["line 1", "column lable", "expected label"]),
         ("path,label\n", ["no rows"]),
         ("path,label\nx.png\n", ["line 2", "expected 2 cells", "got 1"]),
         ("path,label\n,tumor\n", ["line 2", "column path", "got nothing"]),
-        ("path,label\nx.png,cancer\n", ["line 2", "column label", "no_tumor", "'cancer'"]),
+        (
+            "path,label\nx.png,cancer\n",
+            ["line 2", "column label", "no_tumor", "'cancer'"],
+        ),
         ("path,label,tumor_class\nx,no_tumor,glioma\n", ["line 2", "column tumor_class"]),
         ("path,sequence\nx.png,T7\n", ["line 2", "column sequence", "FLAIR", "'T7'"]),
         ("path,frame\nx.png,-1\n", ["line 2", "column frame", "'-1'"]),

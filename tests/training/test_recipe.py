@@ -140,6 +140,45 @@ def test_a_change_that_no_recipe_knows_is_refused(change, words):
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "near"),
+    [
+        ("epochs=3", "phases.0.epochs or phases.1.epochs"),
+        ("learning_rate=1e-3", "phases.0.learning_rate or phases.1.learning_rate"),
+        ("data.size=96", "input.size or phases.0.size or phases.1.size"),
+        ("loss.cels=1", "loss.cells"),
+        ("los.cells=1", "loss.cells"),
+        ("batchsize=4", ""),
+        ("bach=4", "batch"),
+        ("phases.0.epoch=4", "phases.0.epochs"),
+        ("dropuot=0.1", "network.dropout"),
+        ("zzz=1", ""),
+    ],
+)
+def test_an_unknown_field_names_the_nearest_and_lists_those_that_there_are(change, near):
+    with pytest.raises(RecipeError) as caught:
+        read_recipe("seed", [change])
+    words = str(caught.value)
+    assert words.startswith(f"{change!r}: unknown field ")
+    if near:
+        assert f"did you mean {near}? the fields of" in words
+    assert "the fields of " in words
+
+
+def test_the_fields_of_the_table_are_listed():
+    with pytest.raises(RecipeError, match=r"the fields of phases\.1 are name, epochs, .*patience"):
+        read_recipe("seed", ["phases.1.zzz=1"])
+    with pytest.raises(RecipeError, match=r"the fields of a recipe are name, summary, seed, batch"):
+        read_recipe("seed", ["zzz=1"])
+
+
+def test_an_unknown_field_of_a_file_names_the_nearest(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('name = "mine"\n[[phases]]\nname = "a"\nepoch = 3\nlearning_rate = 1e-3\n')
+    with pytest.raises(RecipeError, match=r"mine\.toml: unknown field `epoch`; did you mean pha"):
+        read_recipe(file)
+
+
 def test_an_unknown_recipe_lists_the_known():
     with pytest.raises(RecipeError, match=r"neither a file nor a recipe .*release, seed"):
         read_recipe("sead")

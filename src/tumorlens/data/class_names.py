@@ -7,26 +7,54 @@ from collections.abc import Iterable, Mapping
 
 from tumorlens.errors import UsageError
 
-__all__ = ["SKIP", "TUMOR_CLASSES", "ClassNames", "find_split", "parse_map", "squeeze"]
+__all__ = [
+    "SKIP",
+    "TUMOR_CLASSES",
+    "ClassNames",
+    "find_meaning",
+    "find_split",
+    "parse_map",
+    "squeeze",
+]
 
 TUMOR_CLASSES = ("glioma", "meningioma", "pituitary", "metastasis", "schwannoma", "lymphoma")
 SKIP = "skip"
 """The meaning of a folder that holds no slices to learn from: masks, drawings."""
 
-_KNOWN = {
-    "yes": "tumor",
+_SPELLINGS = {
+    "tumor": (
+        "yes tumor tumors tumour tumours tumorous positive braintumor braintumour braintumors "
+        "braintumours withtumor withtumour"
+    ),
+    "no_tumor": (
+        "no notumor notumors notumour notumours nontumor nontumour nontumorous withouttumor "
+        "withouttumour tumorfree tumourfree nobraintumor nobraintumour normal normals "
+        "normalbrain healthy healthybrain healthycontrol healthycontrols control controls negative"
+    ),
+    "glioma": "glioma gliomas gliomatumor gliomatumour brainglioma glioblastoma gbm hgg lgg",
+    "meningioma": "meningioma meningiomas meningiomatumor meningiomatumour",
+    "pituitary": (
+        "pituitary pituitarytumor pituitarytumors pituitarytumour pituitarytumours pituitaryadenoma"
+    ),
+    "metastasis": "metastasis metastases brainmetastasis brainmetastases",
+    "schwannoma": "schwannoma schwannomas vestibularschwannoma",
+    "lymphoma": "lymphoma lymphomas",
+}
+"""Meaning -> names that people use for it, squeezed. A name that is as often something else
+(``patients``, ``abnormal``, ``0``) is not among them: it has to be mapped."""
+
+_KNOWN = {name: meaning for meaning, names in _SPELLINGS.items() for name in names.split()}
+
+_MEANINGS = {
     "tumor": "tumor",
     "tumour": "tumor",
-    "no": "no_tumor",
+    "yes": "tumor",
     "notumor": "no_tumor",
     "notumour": "no_tumor",
-    "glioma": "glioma",
-    "gliomatumor": "glioma",
-    "meningioma": "meningioma",
-    "meningiomatumor": "meningioma",
-    "pituitary": "pituitary",
-    "pituitarytumor": "pituitary",
+    "no": "no_tumor",
+    **{name: name for name in TUMOR_CLASSES},
 }
+"""What ``--map`` takes as a meaning: few words, so that a slip is seen."""
 
 _SPLITS = {
     "train": "train",
@@ -59,10 +87,17 @@ def parse_map(items: Iterable[str]) -> dict[str, str]:
     for item in items:
         name, sign, meaning = item.partition("=")
         if not (name and sign and meaning):
-            raise UsageError(f"--map {item}: expected NAME=MEANING, e.g. --map healthy=no_tumor")
+            raise UsageError(
+                f"--map {item}: expected NAME=MEANING, e.g. --map mets=metastasis --map masks=skip"
+            )
         if meanings.setdefault(name, meaning) != meaning:
             raise UsageError(f"--map {item}: {name} is mapped to {meanings[name]} already")
     return meanings
+
+
+def find_meaning(name: str) -> str | None:
+    """What a word means as a class: ``tumor``, ``no_tumor`` or one of `TUMOR_CLASSES`."""
+    return _KNOWN.get(squeeze(name))
 
 
 class ClassNames:
@@ -93,7 +128,7 @@ class ClassNames:
 
 
 def _check_meaning(name: str, meaning: str) -> str:
-    known = _KNOWN.get(squeeze(meaning), meaning)
+    known = _MEANINGS.get(squeeze(meaning), meaning)
     if known in ("tumor", "no_tumor", SKIP, *TUMOR_CLASSES) or re.match(r"tumor:\w", known):
         return known
     raise UsageError(

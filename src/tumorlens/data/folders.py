@@ -129,9 +129,10 @@ def _refuse_nameless(place: Path, sources: Iterable[Found]) -> None:
         shown = ", ".join(sorted(folders)[:_SHOWN]) + (", …" if len(folders) > _SHOWN else "")
         first = sorted(folders)[0].split("/")[-1]
         raise DataError(
-            f"{place}: no class is known for the folders {shown}; expected yes, tumor, no, "
-            "no_tumor, glioma, meningioma or pituitary; name others with "
-            f"--map '{first}=no_tumor' (or tumor, a tumor class, skip)"
+            f"{place}: no class is known for the folders {shown}; expected names such as yes, no, "
+            "tumor, no_tumor, healthy, normal, glioma, meningioma or pituitary; say what each "
+            f"means with --map '{first}=MEANING', where MEANING is tumor, no_tumor, a tumor class, "
+            f"or {SKIP}"
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from tumorlens.data.class_names import TUMOR_CLASSES, find_meaning
 from tumorlens.data.rows import (
     COLUMNS,
     LABELS,
@@ -23,18 +25,37 @@ from tumorlens.data.rows import (
     absolute_path,
 )
 from tumorlens.errors import DataError
-from tumorlens.opening import open_table
+from tumorlens.opening import open_regular, open_table
 
 __all__ = ["Manifest", "Row", "keep_split", "merge_manifests", "read_data", "read_manifest"]
 
 MANIFEST_FILE = "manifest.csv"
+
+_SAVE_AS = (
+    'save the table as CSV in UTF-8 (in a spreadsheet "CSV UTF-8", in pandas '
+    "table.to_csv(file, index=False))"
+)
+_WORKBOOKS = {
+    b"PK\x03\x04": "an Excel or OpenDocument workbook, or another zip archive",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"PAR1": "a Parquet file",
+    b"\xff\xfe": "text in UTF-16",
+    b"\xfe\xff": "text in UTF-16",
+}
+"""First bytes -> what else people keep tables in."""
+_INDEX = ("", "Unnamed: 0")
+"""How a column of row numbers is headed that pandas wrote."""
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+"""Of Windows, or a share of its network."""
 
 
 def read_manifest(path: str | os.PathLike[str]) -> Manifest:
     """Read a manifest CSV (UTF-8, comma, header line; only ``path`` is required).
 
     A row without ``source`` gets the manifest's name. Columns that tumorlens does not know
-    are kept in `Row.extra`.
+    are kept in `Row.extra`, but for the numbers of rows that pandas writes first. Windows'
+    backslashes in paths are slashes. Labels and tumor classes may be written as class folders
+    are named.
 
     Raises:
         DataError: names file, line and column, what was expected and what was found.
@@ -42,14 +63,13 @@ def read_manifest(path: str | os.PathLike[str]) -> Manifest:
     file = absolute_path(path)
     name = file.parent.name if file.name == MANIFEST_FILE else file.stem
     try:
+        _refuse_workbook(file)
         with open_table(file) as stream:
             rows = tuple(_read_rows(csv.reader(stream, strict=True), file, name))
     except FileNotFoundError:
         raise DataError(f"{file}: no such file; expected a manifest (CSV)") from None
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{file}: byte {error.start} is not UTF-8; save the table as CSV in UTF-8"
-        ) from None
+        raise DataError(f"{file}: byte {error.start} is not UTF-8; {_SAVE_AS}") from None
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror})") from None
     if not rows:
@@ -181,13 +201,30 @@ def _join_members(sets: Sequence[Manifest], names: Sequence[str]) -> dict[str, t
 # The CSV, cell by cell.
 
 
+def _refuse_workbook(file: Path) -> None:
+    with open_regular(file) as stream:
+        head = stream.read(8)
+    for mark, kind in _WORKBOOKS.items():
+        if head.startswith(mark):
+            raise DataError(f"{file}: is {kind}, and no CSV table; {_SAVE_AS}")
+    if b"\0" in head:
+        raise DataError(f"{file}: is no text, so no CSV table; {_SAVE_AS}")
+
+
 def _read_rows(table: Any, file: Path, name: str) -> Iterator[Row]:
-    header = _check_header(next(_lines(table, file), []), file)
+    names = next(_lines(table, file), [])
+    numbered = names[:1] != [] and names[0].strip() in _INDEX
+    header = _check_header(names[1:] if numbered else names, file)
     first: dict[tuple[Path, int | None], tuple[int, Row]] = {}
     for cells in _lines(table, file):
         if not any(cells):
             continue
         where = f"{file}, line {table.line_num}"
+        if numbered and not cells.pop(0).strip().isdecimal():
+            raise DataError(
+                f"{where}, column 1: it has no name in the header, so a row's number was expected "
+                "there, as pandas writes it; name the column, or remove it"
+            )
         if len(cells) != len(header):
             raise DataError(
                 f"{where}: expected {len(header)} cells ({', '.join(header)}), got {len(cells)}"
@@ -212,7 +249,8 @@ def _lines(table: Any, file: Path) -> Iterator[list[str]]:
 def _check_header(cells: list[str], file: Path) -> list[str]:
     header = [cell.strip() for cell in cells]
     if "path" not in header:
-        hint = "; it seems to be separated by something else than commas" if len(cells) == 1 else ""
+        alone = len(cells) == 1 and any(mark in cells[0] for mark in ";\t|")
+        hint = f"; it is separated by something else than commas: {_SAVE_AS}" if alone else ""
         raise DataError(
             f"{file}, line 1: expected a column named path, "
             f"got {', '.join(header) if any(header) else 'an empty line'}{hint}"
@@ -242,8 +280,7 @@ def _parse_row(cells: dict[str, str], folder: Path, name: str, where: str) -> Ro
             raise DataError(f"{where}, column {column}: {error}") from None
     if "path" not in values:
         raise DataError(f"{where}, column path: expected the path of a file, got nothing")
-    if values.get("tumor_class"):
-        values.setdefault("label", "tumor")
+    _settle_class(values)
     values.setdefault("source", name)
     extra = tuple((key, value) for key, value in cells.items() if key not in COLUMNS)
     try:
@@ -252,12 +289,45 @@ def _parse_row(cells: dict[str, str], folder: Path, name: str, where: str) -> Ro
         raise DataError(f"{where}, column {error}") from None
 
 
+def _settle_class(values: dict[str, Any]) -> None:
+    """A class in the column label, no class in that of classes, and classes as they are spelled."""
+    if values.get("label") in TUMOR_CLASSES:
+        values.setdefault("tumor_class", values["label"])
+        values["label"] = "tumor"
+    named = values.get("tumor_class", "")
+    meaning = find_meaning(named)
+    if meaning in ("tumor", "no_tumor"):  # says no more than a label does
+        values.setdefault("label", meaning)
+        if values["label"] == meaning:
+            values["tumor_class"] = ""
+    elif named:
+        values["tumor_class"] = meaning or named
+        values.setdefault("label", "tumor")
+
+
 def _text(text: str, _folder: Path) -> str:
     return text
 
 
+def _label(text: str, _folder: Path) -> str:
+    meaning = find_meaning(text)
+    if meaning is None:
+        raise ValueError(
+            f"expected {', '.join(LABELS)} or nothing, got {text!r}; names of class folders such "
+            "as yes, healthy or glioma are understood, too"
+        )
+    return meaning
+
+
 def _file(text: str, folder: Path) -> Path:
     path = absolute_path(folder / text)
+    if "\\" in text and os.sep == "/" and not path.exists():
+        if _DRIVE.match(text):
+            raise ValueError(
+                f"expected a path of this computer, got one of Windows: {text!r}; write paths "
+                "relative to the manifest, with /"
+            )
+        path = absolute_path(folder / text.replace("\\", "/"))
     if path.is_dir():  # its first picture would be a slice that nobody named
         raise ValueError(f"expected a file, got a folder: {text!r}; give each of its files a row")
     return path
@@ -313,7 +383,7 @@ _PARSERS: dict[str, Callable[[str, Path], Any]] = {
     "brain": _file,
     "frame": _frame,
     "position": _number,
-    "label": _word(LABELS),
+    "label": _label,
     "sequence": _word(SEQUENCES),
     "plane": _word(PLANES),
     "skull": _word(SKULLS),

@@ -7,9 +7,10 @@ is saved as used, every default filled in.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -128,8 +129,10 @@ def read_recipe(recipe: str | Path, changes: Iterable[str] = ()) -> Recipe:
         raise RecipeError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:
         raise RecipeError(f"{path}: cannot be read as TOML ({error})") from None
+    _check_fields(values, str(path))
     for change in changes:
         override(values, change)
+        _check_fields(values, f"{change!r}")
     return _convert(values, str(path))
 
 
@@ -160,6 +163,75 @@ def override(values: dict[str, Any], change: str) -> None:
             f"{change!r}: the recipe has no such place; expected a key of it, with places of a "
             "list as numbers from 0, e.g. phases.0.epochs=5"
         ) from None
+
+
+def _check_fields(values: Mapping[str, Any], where: str) -> None:
+    """Refuse what no recipe has, and name what is nearest to it.
+
+    Raises:
+        RecipeError: lists the fields that there are.
+    """
+    for table, key, value, place in _walk(values, Recipe, ""):
+        if key not in table.__struct_fields__:
+            near = _find_nearest(_spell(f"{place}{key}", value), list(_list_fields(values)))
+            meant = f"; did you mean {' or '.join(near)}?" if near else ";"
+            owner = place.removesuffix(".") or "a recipe"
+            raise RecipeError(
+                f"{where}: unknown field `{key}`{meant} the fields of {owner} are "
+                f"{', '.join(table.__struct_fields__)}"
+            )
+
+
+def _walk(
+    values: Mapping[str, Any], table: type[msgspec.Struct], place: str
+) -> Iterator[tuple[type[msgspec.Struct], str, Any, str]]:
+    """Each key of a recipe's values: (table that should have it, key, value, ``"table."``)."""
+    kinds = {field.name: field.type for field in msgspec.structs.fields(table)}
+    for key, value in values.items():
+        yield table, key, value, place
+        kind = kinds.get(key)
+        if kind == list[Phase] and isinstance(value, list):
+            for number, one in enumerate(value):
+                if isinstance(one, Mapping):
+                    yield from _walk(one, Phase, f"{place}{key}.{number}.")
+        elif _is_table(kind) and isinstance(value, Mapping):
+            yield from _walk(value, kind, f"{place}{key}.")
+
+
+def _is_table(kind: Any) -> TypeGuard[type[msgspec.Struct]]:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def _list_fields(values: Mapping[str, Any]) -> Iterator[str]:
+    """Dotted names of all fields that ``--set`` may change, phases by their numbers."""
+    phases = values.get("phases")
+    for field in msgspec.structs.fields(Recipe):
+        if _is_table(field.type):
+            yield from (f"{field.name}.{name}" for name in field.type.__struct_fields__)
+        elif field.type == list[Phase]:
+            for number in range(len(phases) if isinstance(phases, list) else 1):
+                yield from (f"{field.name}.{number}.{name}" for name in Phase.__struct_fields__)
+        else:
+            yield field.name
+
+
+def _spell(key: str, value: Any) -> str:
+    """As it was typed: ``los`` that holds ``{"cells": 1}`` was ``los.cells``."""
+    while isinstance(value, Mapping) and len(value) == 1:
+        ((inner, value),) = value.items()
+        key = f"{key}.{inner}"
+    return key
+
+
+def _find_nearest(key: str, fields: Sequence[str]) -> list[str]:
+    """A name like it in its own table; else fields of its name in others; else names like it."""
+    table, _, last = key.rpartition(".")
+    names = {field: field.rpartition(".")[2] for field in fields}
+    own = [field for field in fields if field == f"{table}.{names[field]}"] if table else []
+    near = get_close_matches(key, own, n=1, cutoff=0.8)
+    same = [field for field in fields if names[field] == last]
+    like = get_close_matches(last, set(names.values()), n=1, cutoff=0.75)
+    return (near or same or [field for field in fields if names[field] in like])[:3]
 
 
 def _convert(values: Mapping[str, Any], where: str) -> Recipe:
