@@ -96,3 +96,15 @@ def test_pictures_are_read_by_path_and_the_missing_counted(pictures):
     assert "without the model: no heat maps" in said
     assert "1 of the pictures looked for could not be read" in said
     assert "False alarms: none." in said
+
+
+@pytest.mark.parametrize(("strange", "told"), [(1, False), (30, True)])
+def test_slices_without_an_answer_are_told_beside_found_and_alarm(strange, told):
+    """Found 0.000 and alarm 0.000 may mean that nothing was answered."""
+    unfamiliarity = np.full(40, 0.5)
+    unfamiliarity[:strange] = 2.0
+    rows = make_rows([f"p{n}" for n in range(40)], [n % 2 == 0 for n in range(40)])
+    scores = make_scores(rows, np.full(40, 0.9), unfamiliarity=unfamiliarity)
+    text = PageReader(make_html(scores)).text
+    assert f"unfamiliar {strange / 40:.3f}" in text
+    assert ("75% of the slices are called unfamiliar. They get no answer" in text) == told

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from score_tables import make_rows, make_scores
 from tumorlens.report.drawing import TRAINING, VALIDATION
 from tumorlens.report.learning_plots import plot_curves, plot_learning
-from tumorlens.report.plots import MOST_LINES, Interval, plot_forest
+from tumorlens.report.plots import MOST_LINES, Interval, plot_forest, plot_histogram
 
 HEAD = "phase,epoch,learning_rate,train_total,validation_total,seconds\n"
 
@@ -94,6 +95,32 @@ def test_a_forest_draws_so_many_lines_and_says_of_how_many():
     assert "part 0" in plot.svg
     assert f"part {MOST_LINES}<" not in plot.svg
     assert plot_forest({}) is None
+
+
+def marks_of(plot):
+    """Colours of the marks that a drawing uses, ticks aside."""
+    return set(re.findall(r"<use [^>]*fill: var\((--\w+)\)", plot.svg)) - {"--faint"}
+
+
+def test_two_dots_of_one_line_have_a_colour_and_a_name_each():
+    alone = plot_forest({"AUC": [Interval(name, 0.9, 0.8, 0.95) for name in ("here", "there")]})
+    assert len(marks_of(alone)) == 1
+    lines = [
+        Interval("here", 0.9, 0.8, 0.95, "five folds"),
+        Interval("here", 0.7, 0.6, 0.8, "left out"),
+    ]
+    plot = plot_forest({"AUC": lines})
+    assert len(marks_of(plot)) == 2
+    assert "five folds" in plot.svg
+    assert "left out" in plot.svg
+
+
+def test_thresholds_that_are_one_have_one_label():
+    rows = make_rows([f"p{n}" for n in range(8)], [True, False] * 4)
+    chance = np.linspace(0.1, 0.9, 8)
+    same = plot_histogram(make_scores(rows, chance, thresholds=(0.5, 0.5, 0.5)))
+    assert "low, middle, high" in same.svg
+    assert "low, middle" not in plot_histogram(make_scores(rows, chance)).svg
 
 
 def test_a_teachers_part_is_named(tmp_path):

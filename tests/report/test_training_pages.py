@@ -80,3 +80,13 @@ def test_held_out_figures_are_those_of_an_evaluation(curves):
     text = read(build_training_page({"run": curves}, DESCRIBED, held_out=held_out))
     assert "Telling tumor from none" in text
     assert "Nothing was held out" not in text
+
+
+def test_what_to_know_before_a_figure_comes_first(curves):
+    words = "37 of 37 held-out pictures are called unfamiliar"
+    text = read(build_training_page({"the run": curves}, DESCRIBED, copies=3, unfamiliar=words))
+    assert text.index("Before you believe a figure") < text.index(words)
+    assert text.index(words) < text.index("Learning curves", text.index(words))
+    assert "3 of the held-out pictures had a copy" in text
+    plain = read(build_training_page({"the run": curves}, DESCRIBED))
+    assert "Before you believe" not in plain

@@ -43,6 +43,16 @@ def test_precision_and_recall_are_those_of_the_confusion_matrix():
     assert "For research only" in shown
 
 
+def test_verdicts_stand_below():
+    strange = np.full(32, 0.5)
+    strange[:4] = 2.0
+    before = make_table()
+    shown = show_run(make_scores(before.rows, before.tumor_probability, unfamiliarity=strange))
+    assert f"{11 / 16:.4f}" in row_of(shown, "found: tumors with the verdict tumor")
+    assert f"{2 / 16:.4f}" in row_of(shown, "alarm: others with the verdict tumor")
+    assert f"{4 / 32:.4f}" in row_of(shown, "unfamiliar, of all")
+
+
 def test_published_figures_stand_beside_ours():
     shown = show_run(make_table(), {"accuracy": 0.9062, "precision tumor": 1.0})
     assert row_of(shown, "accuracy")[-1] == "0.9062"

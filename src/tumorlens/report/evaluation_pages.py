@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from tumorlens.evaluation.assessment import Evaluation, Part
+from tumorlens.evaluation.familiarity import MOST_UNFAMILIAR
 from tumorlens.evaluation.intervals import Estimate
 from tumorlens.evaluation.scores import Scores
 from tumorlens.report.evaluation_tables import (
@@ -39,7 +40,7 @@ from tumorlens.report.plots import (
 
 __all__ = ["build_evaluation_page", "build_evaluation_sections"]
 
-FIRST = ("auc", "sensitivity", "specificity", "found", "alarm", "ece")
+FIRST = ("auc", "sensitivity", "specificity", "found", "alarm", "unfamiliar", "ece")
 IN_FOREST = ("auc", "sensitivity", "specificity")
 ELSEWHERE = "tumorlens evaluate --output FILE.json has them all"
 
@@ -108,6 +109,14 @@ def _list_first(evaluation: Evaluation) -> Iterator[Block]:
             yield Facts(tuple(facts))
         elif part.note:
             yield Text((part.note,))
+        strange = _find(part, "unfamiliar")
+        if strange is not None and (strange.value or 0) > MOST_UNFAMILIAR:
+            words = (
+                f"{strange.value:.0%} of the slices are called unfamiliar. They get no answer, so "
+                "they count neither as found nor as alarm, while sensitivity and specificity count "
+                "every slice at the middle threshold."
+            )
+            yield Text((words,))
     notes = tuple(list_notes(evaluation))
     if notes:
         yield Text(notes, listed=True)

@@ -78,7 +78,7 @@ def _plot_figures(figures: list[Figure]) -> Plot | None:
     for one in figures:
         if one.name in ("auc", "sensitivity", "specificity"):
             panels.setdefault(name_figure(one.name), []).append(
-                Interval(one.data, one.value, one.low, one.high)
+                Interval(one.data, one.value, one.low, one.high, one.split)
             )
     return plot_forest(panels) if panels else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,16 +29,23 @@ MOST_SOURCES = 5
 """Sources that get a line of their own; more would be a knot."""
 MOST_LINES = 40
 """Lines of one forest plot."""
+_MARKS = ("o", "s", "D", "^")
 
 
 @dataclass(frozen=True)
 class Interval:
-    """One line of a forest plot: a value in [0, 1] and, where there is one, its interval."""
+    """One line of a forest plot: a value in [0, 1] and, where there is one, its interval.
+
+    Attributes:
+        label: of its line; several may share one, and then lie below each other.
+        series: what tells those apart, e.g. how the slices were kept out of training.
+    """
 
     label: str
     value: float
     low: float | None = None
     high: float | None = None
+    series: str = ""
 
 
 def plot_roc(scores: Scores) -> Plot | None:
@@ -167,10 +175,12 @@ def plot_histogram(scores: Scores) -> Plot | None:
             axes.stairs(shares, edges, fill=True, color=hue, alpha=0.35)
             axes.stairs(shares, edges, color=hue, linewidth=1.4, label=f"{name} ({rows.sum():,})")
         axes.set_yscale("function", functions=(np.sqrt, np.square))
-        for name, value in zip(("low", "middle", "high"), _common_thresholds(scores), strict=False):
-            axes.axvline(value, color=INK, linewidth=1, linestyle="--" if name == "middle" else ":")
+        for value, names in _common_thresholds(scores).items():
+            axes.axvline(
+                value, color=INK, linewidth=1, linestyle="--" if "middle" in names else ":"
+            )
             axes.annotate(
-                name, (value, 1), (0, 3), xycoords=("data", "axes fraction"),
+                ", ".join(names), (value, 1), (0, 3), xycoords=("data", "axes fraction"),
                 textcoords="offset points", ha="center", fontsize=9, color=FAINT,
             )  # fmt: skip
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="tumor probability", ylabel="share of slices")
@@ -188,22 +198,29 @@ def plot_histogram(scores: Scores) -> Plot | None:
 
 
 def plot_forest(panels: Mapping[str, Sequence[Interval]]) -> Plot | None:
-    """Intervals line by line, one panel a figure.
+    """Intervals line by line, one panel a figure; several series have a hue and a mark each.
 
     Args:
         panels: figure -> its lines; labels are taken together, in the order of their first use.
     """
+    series = list(dict.fromkeys(one.series for lines in panels.values() for one in lines))
     labels = list(dict.fromkeys(one.label for lines in panels.values() for one in lines))
     shown = labels[:MOST_LINES]
     if not shown:
         return None
-    with Drawing(9.6, 0.95 + 0.31 * len(shown)) as sheet:
+    crowd = max(_count_alike(lines) for lines in panels.values())
+    with Drawing(9.6, 0.95 + (0.17 + 0.14 * crowd) * len(shown)) as sheet:
         many = sheet.axes(len(panels))
         sheet.figure.get_layout_engine().set(wspace=0.06)
         for axes, (name, lines) in zip(many, panels.items(), strict=True):
+            placed: Counter[str] = Counter()
             for one in lines:
                 if one.label in shown:
-                    _draw_interval(axes, shown.index(one.label), one)
+                    beside = sum(other.label == one.label for other in lines)
+                    shift = (placed[one.label] - (beside - 1) / 2) * 0.5 / crowd
+                    placed[one.label] += 1
+                    place = shown.index(one.label) + shift
+                    _draw_interval(axes, place, one, series.index(one.series))
             axes.set(xlim=(-0.02, 1.02), ylim=(len(shown) - 0.4, -0.6), title=name)
             axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
             axes.spines["left"].set_visible(False)
@@ -212,7 +229,9 @@ def plot_forest(panels: Mapping[str, Sequence[Interval]]) -> Plot | None:
         many[0].set_yticks(
             range(len(shown)), [shorten_label(label, 34) for label in shown], color=INK
         )
-        caption = "95 % intervals; a ring has none (under 20 groups)"
+        if len(series) > 1:
+            _name_series(sheet, many[0], series)
+        caption = "95 % intervals; a hollow mark has none (under 20 groups)"
         if len(labels) > len(shown):
             caption += f"; {len(shown)} of {len(labels)} parts are drawn"
         alt = (
@@ -225,12 +244,30 @@ def _frame_square(axes: Any, across: str, up: str) -> None:
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel=across, ylabel=up)
 
 
-def _draw_interval(axes: Any, line: int, one: Interval) -> None:
+def _name_series(sheet: Drawing, axes: Any, series: Sequence[str]) -> None:
+    for number, name in enumerate(series):
+        hue, mark = _pick_mark(number)
+        axes.plot([], [], mark, color=hue, markersize=5.5, label=shorten_label(name, 40))
+    sheet.figure.legend(loc="outside lower center", ncols=min(3, len(series)))
+
+
+def _count_alike(lines: Sequence[Interval]) -> int:
+    """How many lines of a panel share a label at most."""
+    return max(Counter(one.label for one in lines).values(), default=1)
+
+
+def _pick_mark(series: int) -> tuple[str, str]:
+    """Hue and mark of a series; no two of the first 24 have both alike."""
+    return HUES[series % len(HUES)], _MARKS[(series // len(HUES) + series) % len(_MARKS)]
+
+
+def _draw_interval(axes: Any, line: float, one: Interval, series: int) -> None:
+    hue, mark = _pick_mark(series)
     if one.low is None or one.high is None:
-        axes.plot([one.value], [line], "o", markersize=5.5, markerfacecolor=SHEET, color=HUES[0])
+        axes.plot([one.value], [line], mark, markersize=5.5, markerfacecolor=SHEET, color=hue)
         return
-    axes.plot([one.low, one.high], [line, line], color=HUES[0], linewidth=2)
-    axes.plot([one.value], [line], "o", markersize=5.5, color=HUES[0])
+    axes.plot([one.low, one.high], [line, line], color=hue, linewidth=2)
+    axes.plot([one.value], [line], mark, markersize=5.5, color=hue)
 
 
 def _split_sources(scores: Scores) -> list[tuple[str, Scores]]:
@@ -243,7 +280,12 @@ def _split_sources(scores: Scores) -> list[tuple[str, Scores]]:
     return [(str(name), scores.take(source == name)) for name in largest]
 
 
-def _common_thresholds(scores: Scores) -> list[float]:
-    """The thresholds, if all slices share them; folds have their own."""
+def _common_thresholds(scores: Scores) -> dict[float, list[str]]:
+    """Threshold -> its names, if all slices share them; folds have their own."""
     first = scores.thresholds[0]
-    return first.tolist() if bool((scores.thresholds == first).all()) else []
+    if not bool((scores.thresholds == first).all()):
+        return {}
+    names: dict[float, list[str]] = {}
+    for name, value in zip(("low", "middle", "high"), first.tolist(), strict=True):
+        names.setdefault(value, []).append(name)
+    return names

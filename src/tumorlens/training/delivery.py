@@ -42,6 +42,10 @@ __all__ = [
     "write_card",
 ]
 
+_INTENDED_USE = (
+    "Research on slices of brain MRI like those that it was trained on. Not for diagnosis, and not "
+    "for any decision about a person."
+)
 CARD_FIGURES = (
     "auc",
     "accuracy",
@@ -81,6 +85,7 @@ def write_card(
         preprocess=job.recipe.input,
         operating_points={"balanced": OperatingPoint(low=0.5, middle=0.5, high=0.5)},
         cell_threshold=0.5,
+        intended_use=_INTENDED_USE,
         training=Training(
             recipe=job.recipe.to_record(),
             fingerprint=fingerprint_rows(selection.manifest.rows),
