@@ -77,10 +77,9 @@ class Hardware:
     def __post_init__(self) -> None:
         there = _count_devices(self.device)
         if there is not None and self.devices > there:
-            found = f"finds {there} of them" if there else "finds none"
+            found = f"finds {there} on this machine, not {self.devices}" if there else "finds none"
             raise UsageError(
-                f"device {self.device}: PyTorch {torch.__version__} {found} on this machine, "
-                f"{self.devices} {'is' if self.devices == 1 else 'are'} asked for; train on the "
+                f"device {self.device}: PyTorch {torch.__version__} {found}; train on the "
                 "processor (device cpu), or install a PyTorch and a driver that reach the device"
             )
 
