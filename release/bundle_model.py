@@ -28,6 +28,7 @@ from tumorlens.evaluation.scores import Scores, join_scores
 from tumorlens.model.card import Card, DataTerms, Figure
 from tumorlens.model.graph import write_model
 from tumorlens.model.session import Session
+from tumorlens.version import __version__
 
 HERE = Path(__file__).parent
 BUNDLED = HERE.parent / "src" / "tumorlens" / "model" / "bundled"
@@ -38,6 +39,7 @@ FIGURES = (
     "found",
     "cleared",
     "ece",
+    "found_at_99_cleared",
     "level_matched_auc",
     "within_patient_auc",
     "pointing",
@@ -119,6 +121,7 @@ def fill_card(card: Card, texts: dict[str, Any], figures: list[Figure]) -> Card:
     return msgspec.structs.replace(
         card,
         name=texts["name"],
+        version=__version__,
         license=texts["license"],
         intended_use=texts["intended_use"].strip(),
         known_failures=texts["known_failures"],

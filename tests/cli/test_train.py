@@ -126,7 +126,7 @@ def check_predict(place, capsys):
     assert run(["predict", str(place / "data/yes"), *words]) == 0
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(records) == 20
-    assert {record["model"] for record in records} == {"tumorlens-tiny 0.1.0"}
+    assert {record["model"] for record in records} == {"tumorlens-tiny 0.2.0"}
     assert all(record["error"] is None for record in records)
 
 
