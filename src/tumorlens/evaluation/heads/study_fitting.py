@@ -47,7 +47,8 @@ LEAST_GROUPS = 10
 FOLDS = 5
 CONFIDENT = 0.95
 """A series is cleared below the threshold of this sensitivity and called from that of this
-specificity on (5 alarms per 100 series), or of less where too many would get no answer."""
+specificity on (5 alarms per 100 series), or of less where too many would get no answer. Where both
+rates are higher at the middle, every series is answered."""
 _OPEN = OperatingPoint(low=0.5, middle=0.5, high=0.5)
 
 
