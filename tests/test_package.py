@@ -257,8 +257,7 @@ def test_every_optional_load_names_the_extra_that_brings_it():
     }
     assert {"sklearn", "scipy", "safetensors"} <= loaded
     known = {module for modules in optional.EXTRAS.values() for module in modules}
-    core = {"gdcm"}  # python-gdcm, loaded by name past folders that are called like its parts
-    assert loaded - known - core == set()
+    assert loaded - known == set()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pydicom.data import get_testdata_file
 
 from tumorlens.errors import InputError
 from tumorlens.imaging.codecs import interpreter
-from tumorlens.imaging.codecs.interpreter import find_paths, find_python
+from tumorlens.imaging.codecs.interpreter import find_python
 from tumorlens.imaging.codecs.sandbox import Lost, Sandbox, Unavailable
 from tumorlens.imaging.readers import read_object
 
@@ -175,13 +175,6 @@ def test_only_an_interpreter_is_started(monkeypatch, tmp_path) -> None:
         monkeypatch.setattr(sys, mark, True, raising=False)
         assert find_python() is None and "frozen" in interpreter.why_none()
         monkeypatch.undo()
-
-
-def test_the_folder_of_a_script_comes_last(monkeypatch) -> None:
-    monkeypatch.setattr(sys, "path", ["", "/libraries"])
-    package, *rest = find_paths()
-    assert (Path(package) / "tumorlens").is_dir()
-    assert rest == [str(Path("/libraries").absolute()), str(Path.cwd())]
 
 
 def test_a_program_that_is_no_python_is_not_asked_twice(monkeypatch, tmp_path) -> None:

@@ -13,8 +13,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.encaps import generate_frames
-from pydicom.pixels import apply_color_lut, apply_modality_lut, as_pixel_options, pixel_array
 
 from tumorlens.errors import InputError
 from tumorlens.imaging.codecs.apart import decode_frames
@@ -23,7 +21,12 @@ from tumorlens.imaging.codecs.sandbox import Lost
 from tumorlens.imaging.headers import FrameHeader
 from tumorlens.imaging.limits import BYTES_PER_PIXEL, Limits
 from tumorlens.imaging.objects import count_frames
+from tumorlens.imaging.shadows import hide_shadows
 from tumorlens.imaging.voxels import to_luminance
+
+with hide_shadows():
+    from pydicom.encaps import generate_frames
+    from pydicom.pixels import apply_color_lut, apply_modality_lut, as_pixel_options, pixel_array
 
 __all__ = ["Frames", "decode_frame"]
 

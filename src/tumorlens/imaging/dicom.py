@@ -14,17 +14,6 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-import tumorlens.imaging.unshadowed  # noqa: F401 - before pydicom  # isort: skip
-import pydicom
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.multival import MultiValue
-from pydicom.uid import (
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    JPEGExtended12Bit,
-)
-
 from tumorlens.errors import InputError
 from tumorlens.imaging.decoding import Frames, decode_frame
 from tumorlens.imaging.elements import count_items, read_floats, read_text
@@ -38,8 +27,20 @@ from tumorlens.imaging.refusal import refuse
 from tumorlens.imaging.series.cutting import read_stacks
 from tumorlens.imaging.series.places import Place
 from tumorlens.imaging.series.stacks import Stack, plan_stacks
+from tumorlens.imaging.shadows import hide_shadows
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.voxels import clean_pixels
+
+with hide_shadows():
+    import pydicom
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.multival import MultiValue
+    from pydicom.uid import (
+        ExplicitVRBigEndian,
+        ExplicitVRLittleEndian,
+        ImplicitVRLittleEndian,
+        JPEGExtended12Bit,
+    )
 
 __all__ = [
     "SeriesHeader",

@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-__all__ = ["find_paths", "find_python", "why_none"]
+__all__ = ["find_python", "why_none"]
 
 _NAMES = re.compile(r"(python|pypy|graalpy)[\d.]*[dtw]*(-dbg|-intel64|-arm64)?(\.exe)?", re.I)
 
@@ -35,16 +35,6 @@ def why_none() -> str:
     if _is_frozen():
         return "a frozen program has no Python to start"
     return f"{sys.executable or 'this program'} is no Python interpreter that could be started"
-
-
-def find_paths() -> list[str]:
-    """Where modules lie, for another interpreter: this package first, the script's folder last.
-
-    A folder beside a script may be called like a library.
-    """
-    package = str(Path(__file__).resolve().parents[3])
-    own = [] if sys.flags.safe_path else sys.path[:1]
-    return [os.path.abspath(path) for path in (package, *sys.path[len(own) :], *own)]  # noqa: PTH100
 
 
 def _is_frozen() -> bool:

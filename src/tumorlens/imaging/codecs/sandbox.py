@@ -21,8 +21,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, cast
 
-from tumorlens.imaging.codecs.interpreter import find_paths, find_python, why_none
+from tumorlens.imaging.codecs.interpreter import find_python, why_none
 from tumorlens.imaging.codecs.serving import FAILED, MEMORY, SECONDS, receive, send
+from tumorlens.imaging.shadows import find_libraries
 from tumorlens.workers import available_cores
 
 __all__ = ["Helper", "Lost", "Sandbox", "Unavailable"]
@@ -165,7 +166,7 @@ class Helper:
         self._watch = watch
         self._late = False
         self._process = subprocess.Popen(
-            [python, "-I", "-S", "-c", _START, json.dumps(find_paths()), module],
+            [python, "-I", "-S", "-c", _START, json.dumps(find_libraries()), module],
             bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

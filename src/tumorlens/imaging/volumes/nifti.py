@@ -13,16 +13,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import nibabel as nib
 import numpy as np
 import numpy.typing as npt
-from nibabel.spatialimages import HeaderDataError
 
 from tumorlens.errors import InputError
 from tumorlens.imaging.contents import is_file, open_file
 from tumorlens.imaging.limits import Limits
 from tumorlens.imaging.refusal import refuse
 from tumorlens.imaging.sequences import guess_sequence
+from tumorlens.imaging.shadows import hide_shadows
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.volumes.content import LABELS
 from tumorlens.imaging.volumes.layout import (
@@ -34,6 +33,10 @@ from tumorlens.imaging.volumes.layout import (
 )
 from tumorlens.imaging.volumes.spaces import RAS_TO_LPS, Space, find_space, tell_missing
 from tumorlens.imaging.volumes.streams import Bytes, unzip
+
+with hide_shadows():
+    import nibabel as nib
+    from nibabel.spatialimages import HeaderDataError
 
 __all__ = ["find_half", "open_nifti", "read_image"]
 

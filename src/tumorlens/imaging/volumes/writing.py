@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
 from tumorlens.finding import Millimetres
 from tumorlens.imaging.contents import DRAWN_BY
+from tumorlens.imaging.shadows import hide_shadows
 from tumorlens.writing import replace_when_done
+
+with hide_shadows():
+    import nibabel as nib
 
 __all__ = ["write_volume"]
 
