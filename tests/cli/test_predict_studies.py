@@ -123,3 +123,13 @@ def test_mirror_gives_a_mean_of_both_sides(study_model, subject, capsys):
         records = read_jsonl(capsys.readouterr().out)
         chances.append([record["tumor_probability"] for record in records])
     np.testing.assert_allclose(chances[0], chances[1], atol=0.2)
+
+
+def test_slices_of_a_series_without_a_verdict_stand_in_the_table(study_model, tmp_path, capsys):
+    volume = np.stack([paint_slice((30, 30)).T] * 3, axis=2).astype(np.float32)
+    path = write_nifti(tmp_path / "few.nii.gz", volume, np.diag([1.0, 1.0, 4.0, 1.0]))
+    assert run(["predict", str(path), "--model", str(study_model), "--format", "table"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("tumor ") >= 3
+    assert "fewer than 5 slices were judged" in shown
+    assert "study" not in shown

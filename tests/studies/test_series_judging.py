@@ -46,7 +46,7 @@ def test_peak_in_the_patient():
     peak = judge_series(findings, make_study_model()).peak
     assert peak.xy == (22, 20)
     assert peak.patient_mm == pytest.approx((100 - 0.5 * 21.5, -50 + 0.5 * 19.5, 7))
-    assert judge_series(make_findings([0.9]), make_study_model()).peak.patient_mm is None
+    assert judge_series(make_findings([0.9] * 5), make_study_model()).peak.patient_mm is None
 
 
 def test_three_slices_to_open_have_reasons_and_lie_apart():
@@ -105,15 +105,15 @@ def test_types_add_up_to_the_tumor():
 
 
 def test_notes_stand_once_with_the_number_of_their_slices():
-    findings = make_findings([0.02] * 4, notes=("re-sliced",))
+    findings = make_findings([0.02] * 6, notes=("re-sliced",))
     info = replace(findings[0].info, notes=("re-sliced", "12 non-finite voxels"))
     findings[0] = replace(findings[0], info=info)
     findings.append(Finding(SliceInfo("scan.nii", frame=9), error="cut short"))
     notes = judge_series(findings, make_study_model()).notes
     assert notes == (
         "re-sliced",
-        "12 non-finite voxels (1 of 4)",
-        "1 of 5 slices could not be read",
+        "12 non-finite voxels (1 of 6)",
+        "1 of 7 slices could not be read",
     )
 
 
@@ -165,3 +165,11 @@ def test_the_file_is_believed_and_doubted():
     assert judge_series(agreed, make_study_model()).notes == ()
     hardly = look(make_findings([0.02] * 9, sequence="T2"), "FLAIR", sure=0.8)
     assert judge_series(hardly, make_study_model()).notes == ()
+
+
+def test_a_few_slices_are_no_series():
+    found = judge_series(make_findings([0.9] * 4), make_study_model())
+    assert found.verdict is None
+    assert found.tumor_probability is None
+    assert "fewer than 5 slices were judged" in found.notes[-1]
+    assert found.tumor_slices == 4

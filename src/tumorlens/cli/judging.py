@@ -74,7 +74,8 @@ class Job:
             self._end(series, writer, notices)
         notices.close()
         for study in self.views.gather():
-            self._put(writer, study)
+            if study.verdict is not None:
+                self._put(writer, study)
         if not self.counts:
             skipped = f"; {skipped_words(self.skipped)}" if self.skipped else ""
             raise UsageError(f"{' '.join(self.paths)}: no image found{skipped}")
@@ -90,6 +91,9 @@ class Job:
         for line in self.views.settle(series):
             self.voice.say(line)
         if self.views.sums_up:
+            if series.verdict is None and not self.views.shows_slices:
+                for one in series.findings:  # in place of a verdict
+                    writer.write(one.to_record())
             self._put(writer, series)
 
     def _judge(self, inputs: Iterator[Source | InputError]) -> Iterator[Judged]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from tumorlens.data.pictures import read_row
 from tumorlens.data.rows import Manifest, Row
-from tumorlens.data.series import SeriesKey, group_series, series_key
+from tumorlens.data.scans import SeriesKey, group_series, series_key
 from tumorlens.detector import Detector
 from tumorlens.errors import DataError, InputError
 from tumorlens.evaluation.localization import judge_pointing

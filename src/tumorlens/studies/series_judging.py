@@ -30,6 +30,11 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 NOT_JUDGED: Verdict = "not_judged"
+LEAST_SLICES = 5
+"""Slices that must be judged for a series to have a verdict: the numbers know no fewer."""
+TOO_SHORT = (
+    f"fewer than {LEAST_SLICES} slices were judged: the series has no verdict, look at its slices"
+)
 NO_BRAIN = "no slice shows brain: nothing was judged"
 UNKNOWN_SPACING = "the distance of the slices is unknown: they are taken as evenly spaced"
 
@@ -55,6 +60,8 @@ def judge_series(
         return SeriesFinding.of(
             findings, path, verdict=NOT_JUDGED, notes=(*notes, NO_BRAIN), **shares
         )
+    if len(told.judged) < LEAST_SLICES:
+        return SeriesFinding.of(findings, path, notes=(*notes, TOO_SHORT), **shares)
     evidence = _Evidence.of(told.judged)
     point = told.judged[0].operating_point or "balanced"
     features = measure_features(evidence.profile)

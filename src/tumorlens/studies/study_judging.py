@@ -31,10 +31,11 @@ def judge_study(
     told = _tell(series)
     if model is None or not judged:
         failed = all(one.error for one in series)
+        silent = model is None or any(one.verdict is None for one in series)
         return StudyFinding(
             path=path,
             series=tuple(series),
-            verdict=None if model is None or failed else NOT_JUDGED,
+            verdict=None if silent else NOT_JUDGED,
             error=series[0].error if failed else None,
             notes=_join_notes(series, [NO_STUDY_MODEL] if model is None and not failed else []),
             **told,

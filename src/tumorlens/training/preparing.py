@@ -20,7 +20,7 @@ from torch import Tensor
 
 from tumorlens.data.pictures import read_row
 from tumorlens.data.rows import Manifest, Row
-from tumorlens.data.series import group_series
+from tumorlens.data.scans import group_series
 from tumorlens.errors import DataError, InputError
 from tumorlens.imaging.contrast import choose_evenly, typical_contrast
 from tumorlens.imaging.fingerprint import fingerprint_slice

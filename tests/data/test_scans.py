@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tumorlens.data.rows import Row
-from tumorlens.data.series import group_series
+from tumorlens.data.scans import group_series
 
 
 def make_row(name, position, sequence="T1", group="p1", source="a"):
