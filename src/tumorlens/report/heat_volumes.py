@@ -55,7 +55,7 @@ class EvidenceVolumes:
         Returns:
             Why none was written, in a sentence; empty if one was.
         """
-        from tumorlens.imaging.volumes.writing import write_volume
+        from tumorlens.imaging.volumes.nifti_writing import write_volume
 
         infos = [one.info for one in series.findings if one.error is None]
         kept = [(info, self._planes.pop((info.path, info.frame), None)) for info in infos]
