@@ -49,7 +49,8 @@ def train_all(asked: argparse.Namespace) -> Scores:
     for seed in range(asked.splits):
         folder = asked.output / f"split-{seed}"
         if not (folder / "scores.csv").exists():
-            changes = [f"--set={change}" for change in (f"seed={seed}", *asked.set)]
+            as_paper = (f"seed={seed}", "data.test_groups=0")  # 32 pictures, no more
+            changes = [f"--set={change}" for change in (*as_paper, *asked.set)]
             command = [sys.executable, "-m", "tumorlens", "train", str(asked.data), "--quiet"]
             command += ["--recipe", "seed", "--output", str(folder), "--drop-conflicts", *changes]
             subprocess.run([*command, "--weights", str(asked.weights)], check=True)
