@@ -48,9 +48,9 @@ def test_verdicts_stand_below():
     strange[:4] = 2.0
     before = make_table()
     shown = show_run(make_scores(before.rows, before.tumor_probability, unfamiliarity=strange))
-    assert f"{11 / 16:.4f}" in row_of(shown, "found: tumors with the verdict tumor")
-    assert f"{2 / 16:.4f}" in row_of(shown, "alarm: others with the verdict tumor")
-    assert f"{4 / 32:.4f}" in row_of(shown, "unfamiliar, of all")
+    assert f"{11 / 16:.4f}" in row_of(shown, "found (verdict)")
+    assert f"{2 / 16:.4f}" in row_of(shown, "alarm (verdict)")
+    assert f"{4 / 32:.4f}" in row_of(shown, "unfamiliar")
 
 
 def test_published_figures_stand_beside_ours():

@@ -316,8 +316,11 @@ def test_a_resumed_phase_says_what_is_left(prepared, tmp_path, monkeypatch):
         with pytest.raises(ValueError, match="broken"):
             train(prepared, tmp_path)
     train(prepared, tmp_path, notice=said.append)
-    assert said[0] == "phase 2 of 2, all: 2 epochs, 1 of them done before"
-    assert said[1].startswith("all, epoch 2 of 2: ")
+    assert said[:2] == [
+        "phase 1 of 2, head: done before",
+        "phase 2 of 2, all: 2 epochs, 1 of them done before",
+    ]
+    assert said[2].startswith("all, epoch 2 of 2: ")
 
 
 @pytest.mark.parametrize("device", ["cuda", "mps"])

@@ -30,12 +30,12 @@ _FIGURES = {
 """As papers name a figure -> as an evaluation does, its predictive values stated at the
 prevalence of the held-out pictures; after these come F1 of each type of tumor."""
 _VERDICTS = {
-    "found: tumors with the verdict tumor": "found",
-    "alarm: others with the verdict tumor": "alarm",
-    "unfamiliar, of all": "unfamiliar",
+    "found (verdict)": "found",
+    "alarm (verdict)": "alarm",
+    "unfamiliar": "unfamiliar",
 }
-"""What the verdicts of the model are worth: the other figures count every picture at the middle
-threshold, whatever its verdict."""
+"""Shares of the tumors and of the others that get the verdict tumor, and of all that get none for
+being unfamiliar: the figures above count every picture at the middle threshold."""
 
 
 def print_run(

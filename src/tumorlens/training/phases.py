@@ -148,6 +148,8 @@ def run_phases(
         done = checkpoints / f"{number}.pt"
         if done.exists():
             _fill(network, load_checkpoint(done), done)
+            if notice is not None:
+                notice(f"phase {number + 1} of {len(recipe.phases)}, {phase.name}: done before")
             continue
         draws = Draws(prepared, training, recipe, number)
         module = TumorModule(network, recipe, phase, draws, teachers)
