@@ -167,7 +167,7 @@ def test_a_zip_entry_that_points_outside(tmp_path, member) -> None:
 
 
 def test_of_two_members_with_one_name_the_later_one_counts(tmp_path) -> None:
-    """As when it is unpacked; the later one was read twice."""
+    """As when it is unpacked."""
     first, last = (
         builders.write_dicom(
             tmp_path / f"{n}.dcm", DEEP + n, SeriesInstanceUID=f"1.{n}"

@@ -9,6 +9,7 @@ import click
 
 from tumorlens.cli import words
 from tumorlens.cli.measuring import groups_option, map_option, open_detector, read_whole
+from tumorlens.cli.outputs import check_inputs_survive
 from tumorlens.errors import UsageError
 from tumorlens.writing import check_results, write_text
 
@@ -76,7 +77,9 @@ def command(
     """
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
     kinds = _read_kinds(options["fail_on"])
-    check_results((output, marked, report, run_log), overwrite=overwrite)
+    results = (output, marked, report, run_log)
+    check_inputs_survive(map(str, data), *results)
+    check_results(results, overwrite=overwrite)
     session = None if options["no_model"] else _open_session(options)
     manifest, other = _read(data, options)
     audit = _audit(manifest, other, session, options["threads"], voice)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tumorlens.cli import words
+from tumorlens.cli.outputs import check_inputs_survive
 from tumorlens.exporting.runtimes import RUNTIMES, find_runtimes
 from tumorlens.writing import check_results, write_text
 
@@ -83,6 +84,7 @@ def command(
     from tumorlens.workers import available_cores
 
     voice = words.Voice(quiet, verbose)
+    check_inputs_survive((), output, plot)
     check_results((output, plot), overwrite=overwrite)
     paths = [find_model(one) for one in models or ("default",)]
     names = runtimes or tuple(find_runtimes())

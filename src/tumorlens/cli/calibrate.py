@@ -15,6 +15,7 @@ from tumorlens.cli.measuring import (
     open_detector,
     score,
 )
+from tumorlens.cli.outputs import check_inputs_survive
 from tumorlens.errors import UsageError
 from tumorlens.writing import check_results
 
@@ -101,6 +102,7 @@ def command(
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
     _check(data, output, options)
     assert output is not None
+    check_inputs_survive(map(str, data), output, run_log)
     check_results((output, run_log), overwrite=overwrite)
     detector = open_detector(
         model, operating_point="balanced", threads=options["threads"], device=options["device"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from tumorlens.cli import words
+from tumorlens.cli.outputs import check_inputs_survive
 from tumorlens.writing import check_writable, write_text
 
 __all__ = ["command"]
@@ -37,6 +38,7 @@ def command(
     from tumorlens.report.pages import render_html, render_markdown
 
     if output is not None:
+        check_inputs_survive((), output)
         check_writable(output, overwrite=overwrite)
         if form is None and output.suffix.lower() in (".html", ".htm"):
             form = "html"

@@ -12,6 +12,7 @@ import click
 
 from tumorlens.cli import words
 from tumorlens.cli.measuring import group_by_twins, twins_option
+from tumorlens.cli.outputs import check_inputs_survive
 from tumorlens.writing import check_writable
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def add(
     voice = words.Voice(quiet, verbose)
     target = path / "manifest.csv" if output is None else output
     manifest = read_download(name, path)
+    check_inputs_survive((), target)
     check_writable(target, overwrite=overwrite)
     grouped = group_by_twins(manifest, twins, threads, voice)
     grouped.write(target, overwrite=overwrite)

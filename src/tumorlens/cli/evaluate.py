@@ -17,6 +17,7 @@ from tumorlens.cli.measuring import (
     operating_point_option,
     score,
 )
+from tumorlens.cli.outputs import check_inputs_survive
 from tumorlens.errors import UsageError
 from tumorlens.writing import check_results, write_text
 
@@ -104,7 +105,9 @@ def command(
     from tumorlens.evaluation.assessment import evaluate_scores
 
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
-    check_results((output, save_scores, report, run_log), overwrite=overwrite)
+    results = (output, save_scores, report, run_log)
+    check_inputs_survive((*inputs, *map(str, scores_files)), *results)
+    check_results(results, overwrite=overwrite)
     asking = _Asking(inputs, scores_files, voice, options)
     scoring = asking.answer()
     other = None if compare is None else _Asking(inputs, (), voice, options).other(compare)

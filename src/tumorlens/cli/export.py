@@ -9,6 +9,7 @@ import click
 
 from tumorlens.cli import words
 from tumorlens.cli.measuring import choose_data, choosing_options, open_detector
+from tumorlens.cli.outputs import check_inputs_survive
 from tumorlens.errors import UsageError
 from tumorlens.exporting.targets import TARGETS, Target, find_target
 from tumorlens.writing import check_results
@@ -87,6 +88,7 @@ def command(
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
     if output is None:
         raise UsageError("--output FILE is missing: where should the export go?")
+    check_inputs_survive((), output, run_log)
     check_results((output, run_log), overwrite=overwrite)
     aim = find_target(target)
     aim.find_convert()

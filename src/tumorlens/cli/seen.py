@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tumorlens.cli import words
+from tumorlens.cli.outputs import check_inputs_survive
 from tumorlens.errors import ModelFileError, UsageError
 from tumorlens.writing import check_writable, write_text
 
@@ -48,6 +49,7 @@ def command(
     from tumorlens.evaluation.memory import recall
 
     voice = words.Voice(quiet, verbose)
+    check_inputs_survive(paths, output)
     if output is not None:
         check_writable(output, overwrite=overwrite)
     session = _open_session(model)

@@ -19,6 +19,7 @@ from tumorlens.cli.measuring import (
     read_whole,
     twins_option,
 )
+from tumorlens.cli.outputs import check_inputs_survive
 from tumorlens.errors import UsageError
 from tumorlens.writing import check_results
 
@@ -84,6 +85,7 @@ def command(
     if options["folds"] is not None and given is ParameterSource.COMMANDLINE:
         raise UsageError("give either --folds or --fractions, not both")
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
+    check_inputs_survive((), output, run_log)  # a manifest may be split in its place
     check_results((output, run_log), overwrite=overwrite)
     whole = read_whole(data, classes=options["mapped"], shared_groups=options["shared_groups"])
     grouped = group_by_twins(whole, options["twins"], options["threads"], voice)

@@ -1,0 +1,52 @@
+"""No verb replaces a scan, whatever --overwrite says, nor the table that it reads."""
+
+from __future__ import annotations
+
+import pytest
+
+import builders
+import models
+from brains import paint_brain
+from tumorlens.cli.main import run
+
+CALLS = {
+    "evaluate": (["evaluate", "m.onnx", "set.csv"], ("--report", "--save-scores", "--output")),
+    "audit": (["audit", "set.csv", "--no-model"], ("--report", "--marked", "--output")),
+    "calibrate": (["calibrate", "m.onnx", "set.csv", "-o", "new.onnx"], ("--run-log",)),
+    "split": (["split", "set.csv"], ("--output",)),
+    "seen": (["seen", "m.onnx", "0.png"], ("--output",)),
+    "card": (["card", "m.onnx"], ("--output",)),
+    "export": (["export", "m.onnx", "--to", "onnx-fp16"], ("--output",)),
+    "benchmark": (["benchmark", "m.onnx"], ("--output", "--plot")),
+}
+CASES = [(verb, option) for verb, (_, options) in CALLS.items() for option in options]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    models.write_tiny_model(tmp_path / "m.onnx")
+    rows = "".join(f"{n}.png,{n},{('tumor', 'no_tumor')[n % 2]}\n" for n in range(6))
+    (tmp_path / "set.csv").write_text("path,group,label\n" + rows)
+    for number in range(6):
+        builders.write_picture(tmp_path / f"{number}.png", paint_brain(number))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("verb", "option"), CASES)
+def test_no_verb_replaces_a_scan(folder, capsys, verb, option):
+    before = (folder / "1.png").read_bytes()
+    assert run([*CALLS[verb][0], option, "1.png", "--overwrite"]) == 2
+    assert "1.png: is an image or another input, and would be replaced" in capsys.readouterr().err
+    assert (folder / "1.png").read_bytes() == before
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "audit"])
+def test_a_report_does_not_replace_the_manifest(folder, capsys, verb):
+    assert run([*CALLS[verb][0], "--report", "set.csv", "--overwrite"]) == 2
+    assert "set.csv: is an image or another input" in capsys.readouterr().err
+
+
+def test_a_manifest_may_be_split_in_its_place(folder):
+    assert run(["split", "set.csv", "-o", "set.csv", "--overwrite", "--folds", "2"]) in (0, 1)
+    assert (folder / "set.csv").read_text().startswith("path,")
