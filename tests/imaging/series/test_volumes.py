@@ -60,7 +60,9 @@ def test_a_few_missing_slices_are_filled_in_and_told(tmp_path, missing):
         pairs = zip(slices, whole, strict=True)
         wide = np.abs(np.stack([one.pixels - two.pixels for one, two in pairs]))
         assert set(np.flatnonzero(wide.max(axis=(0, 1)))) <= set(inside)
-        assert "missing between" in notes(slices) and "filled in from its neigh" in notes(slices)
+        assert "missing between" in notes(slices) and "filled in from the slices beside" in notes(
+            slices
+        )
         assert f"{len(inside)} slice" in notes(slices)
     else:  # nothing tells that the head went on
         assert slices[10].pixels.shape[1] == len(HEAD) - 1

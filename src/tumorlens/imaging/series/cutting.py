@@ -98,7 +98,7 @@ def _cut(stack: Stack, volume: Volume, load: Load, path: str) -> Iterator[Slice 
     grid = Grid(volume.grid.origin + first * volume.grid.steps[:, 0], volume.grid.steps)
     arranged = arrange(_fill(loaded), grid, volume.through)
     told = f"cut anew as {arranged.plane} slices, from {len(loaded)} {stack.plane} ones"
-    filled = (f"{missing}: filled in from its neighbours",) if missing else ()
+    filled = (f"{missing}: filled in from the slices beside",) if missing else ()
     info = _join_infos([item.info for item in loaded.values()], told, *filled, *stack.notes)
     if info.window is None:
         info = replace(info, window=choose_window(arranged.slices))

@@ -1,0 +1,85 @@
+"""Whatever headers say, each slice of a series is read once."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tumorlens.imaging.geometry import Grid
+from tumorlens.imaging.series.places import Contents, Place
+from tumorlens.imaging.series.stacks import may_be_filled, plan_stacks, tell_gaps
+
+NUMBERS = st.one_of(
+    st.integers(-3, 3).map(float),
+    st.floats(-1e6, 1e6, allow_nan=False),
+    st.sampled_from([0.0, 1e-9, 0.005, 0.1249999, 0.1250001, 1e6]),
+)
+DIRECTIONS = [
+    (1, 0, 0, 0, 1, 0),
+    (0, 1, 0, 0, 0, -1),
+    (1, 0, 0, 0, 0, -1),
+    (0.6, 0.8, 0, -0.8, 0.6, 0),
+    (1, 0, 0, 0, 0.5**0.5, 0.5**0.5),
+]
+
+
+@st.composite
+def places(draw) -> Place:
+    return Place(
+        shape=draw(st.sampled_from([(16, 16), (32, 20)])),
+        directions=draw(st.none() | st.sampled_from(DIRECTIONS)),
+        spacing=draw(st.none() | st.sampled_from([(1.0, 1.0), (0.001, 0.002), (999.0, 999.0)])),
+        origin=draw(st.none() | st.tuples(NUMBERS, NUMBERS, NUMBERS)),
+        location=draw(st.none() | NUMBERS),
+        number=draw(st.none() | st.integers(-5, 5)),
+        frame=draw(st.integers(0, 3)),
+        contents=Contents(
+            series=draw(st.none() | st.sampled_from([1.0, 2.0])),
+            kind=draw(st.none() | st.sampled_from(["M", "P"])),
+            echo_time=draw(st.none() | NUMBERS),
+            time_point=draw(st.none() | NUMBERS),
+        ),
+    )
+
+
+@given(st.lists(places(), max_size=12))
+def test_every_slice_is_read_once(series):
+    stacks = plan_stacks(series, 16)
+    assert sorted(index for stack in stacks for index in stack.members) == list(range(len(series)))
+    assert all(len(stack.grids) == len(stack.members) for stack in stacks)
+    for stack in stacks:
+        if stack.volume:
+            assert len(stack.volume.slots) == len(stack.members)
+            assert list(stack.volume.slots) == sorted(set(stack.volume.slots))
+
+
+def test_a_thousand_orientations_are_planned_in_no_time():
+    """A series in which no two slices lie alike."""
+    angles = np.random.default_rng(0).uniform(0, np.pi, (3000, 2))
+    series = []
+    for a, b in angles:
+        rows = (np.cos(a), np.sin(a), 0)
+        columns = (-np.sin(a) * np.cos(b), np.cos(a) * np.cos(b), np.sin(b))
+        series.append(Place((32, 32), (*rows, *columns), (1.0, 1.0), (0.0, 0.0, 0.0)))
+    before = time.perf_counter()
+    assert sum(len(stack.members) for stack in plan_stacks(series, 16)) == len(series)
+    assert time.perf_counter() - before < 20
+
+
+def test_gaps_are_told_in_millimetres():
+    grid = Grid(np.array([0.0, 0, 100]), np.array([[0, 0, 1.0], [0, 1, 0], [2, 0, 0]]))
+    assert tell_gaps([0, 1, 2], grid) == ""
+    assert tell_gaps([0, 2, 3], grid) == "1 slice is missing between 100.0 and 104.0 mm"
+    told = tell_gaps([0, 2, 4, 6, 8], grid)
+    assert told.startswith("4 slices are missing between") and told.endswith("elsewhere")
+
+
+def test_few_gaps_may_be_filled():
+    whole = list(range(60))
+    assert may_be_filled(whole)
+    assert may_be_filled([slot for slot in whole if slot not in (5, 6, 7)])
+    assert not may_be_filled([slot for slot in whole if slot not in (5, 6, 7, 8)])
+    assert not may_be_filled([slot for slot in whole if slot % 8])
