@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from builders import paint_head, write_nifti, write_picture, write_series
+from builders import paint_head, store_volume, write_nifti, write_picture, write_series
 from tumorlens.data import folders, volumes
 from tumorlens.data.class_names import ClassNames, parse_map
-from tumorlens.data.manifest import read_data
+from tumorlens.data.manifest import read_data, read_manifest
 from tumorlens.data.pictures import read_row
 from tumorlens.errors import DataError, InputError, UsageError
 from tumorlens.finding import SliceInfo
@@ -275,3 +275,19 @@ def test_a_name_that_is_no_text_is_refused_since_no_manifest_can_hold_it(tmp_pat
         (tmp_path / "yes" / "a.png").rename(tmp_path / "yes" / os.fsdecode(b"\xff.png"))
         with pytest.raises(DataError, match=r"\\udcff.png.*not UTF-8.*rename"):
             read_data(tmp_path)
+
+
+def test_slices_cut_from_a_series_are_named_by_its_folder_and_read_again(tmp_path):
+    head = paint_head((40, 36, 32)) + np.arange(36, dtype=np.uint16)[:, np.newaxis]
+    volume, lps = store_volume(head, (2, 2, 2), (0, 2, 1), (1, -1, 1))
+    write_series(tmp_path / "tree" / "p1", volume, lps)
+    manifest = read_data(tmp_path / "tree")
+    manifest.write(tmp_path / "m.csv")
+    rows = read_manifest(tmp_path / "m.csv").rows
+    assert {row.path for row in rows} == {tmp_path / "tree" / "p1"} and len(rows) == 32
+    assert read_row(rows[20]).pixels.shape == (36, 40)
+    assert read_row(rows[20]).info.frame == 20
+    for file in write_series(tmp_path / "other", volume, lps, SeriesInstanceUID="1.9"):
+        file.rename(tmp_path / "tree" / "p1" / f"other{file.name}")
+    with pytest.raises(InputError, match="holds 2 series"):
+        read_row(rows[20])

@@ -275,7 +275,10 @@ def _parse_row(cells: dict[str, str], folder: Path, name: str, where: str) -> Ro
         if not text:
             continue
         try:
-            values["boxes" if column == "box" else column] = parse(text, folder)
+            given = (
+                _file_or_folder if column == "path" and cells.get("frame", "").strip() else parse
+            )
+            values["boxes" if column == "box" else column] = given(text, folder)
         except ValueError as error:
             raise DataError(f"{where}, column {column}: {error}") from None
     if "path" not in values:
@@ -331,6 +334,11 @@ def _file(text: str, folder: Path) -> Path:
     if path.is_dir():  # its first picture would be a slice that nobody named
         raise ValueError(f"expected a file, got a folder: {text!r}; give each of its files a row")
     return path
+
+
+def _file_or_folder(text: str, folder: Path) -> Path:
+    """With a frame, a folder stands for the volume that the DICOM files in it make."""
+    return absolute_path(folder / text)
 
 
 def _frame(text: str, _folder: Path) -> int:

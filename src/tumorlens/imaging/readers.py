@@ -7,6 +7,7 @@ them; a file in which nothing is to be seen is an error.
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from os import PathLike, fspath
@@ -91,13 +92,17 @@ def read_slice(
 ) -> Slice:
     """One slice: ``frame`` of the file ``path``, as `read_slices` counts them.
 
+    ``path`` may be the folder of a DICOM series whose slices are cut from the volume of its files.
     A volume is read anew at each call: for many slices of one file use `read_slices`. With
     ``any_content`` label maps, and what else is no scan, are read, too.
 
     Raises:
-        InputError: the file cannot be read, has no such frame, or nothing is to be seen on it.
+        InputError: the file cannot be read, has no such frame, or nothing is to be seen on it; or
+            several series lie in the folder.
     """
     name = fspath(path)
+    if os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises where access is denied
+        return _read_cut(name, frame, limits)
     if is_file(Path(name)):
         with open_file(Path(name), name) as stream:
             if sniff(_peek(stream)) == "raster":
@@ -112,6 +117,20 @@ def read_slice(
         if item.info.frame == frame:
             return item
     raise InputError(name, f"has no frame {frame} with anything to see", "count frames from 0")
+
+
+def _read_cut(name: str, frame: int, limits: Limits) -> Slice:
+    """A slice that is cut from a series of files: nothing but its folder names it."""
+    found = find_sources([name], limits=limits)
+    series = [one for one in found if isinstance(one, Source) and one.is_series]
+    if not series:
+        raise InputError(name, "is no regular file, and no folder of a series", "name a file")
+    if len(series) > 1:
+        raise InputError(name, f"holds {len(series)} series", "put each into a folder of its own")
+    for item in (item for one in series for item in iterate_slices(one, limits=limits)):
+        if isinstance(item, Slice) and (item.info.path, item.info.frame) == (name, frame):
+            return item
+    raise InputError(name, f"has no frame {frame} cut from a series", "name a file")
 
 
 def read_object(x: Any, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Slice]:
