@@ -56,17 +56,17 @@ def test_every_slice_is_read_once(series):
             assert list(stack.volume.slots) == sorted(set(stack.volume.slots))
 
 
-def test_a_thousand_orientations_are_planned_in_no_time():
+def test_thousands_of_orientations_are_planned_in_no_time():
     """A series in which no two slices lie alike."""
-    angles = np.random.default_rng(0).uniform(0, np.pi, (3000, 2))
+    angles = np.random.default_rng(0).uniform(0, np.pi, (2000, 2))
     series = []
     for a, b in angles:
         rows = (np.cos(a), np.sin(a), 0)
         columns = (-np.sin(a) * np.cos(b), np.cos(a) * np.cos(b), np.sin(b))
         series.append(Place((32, 32), (*rows, *columns), (1.0, 1.0), (0.0, 0.0, 0.0)))
-    before = time.perf_counter()
+    before = time.process_time()
     assert sum(len(stack.members) for stack in plan_stacks(series, 16)) == len(series)
-    assert time.perf_counter() - before < 20
+    assert time.process_time() - before < 10
 
 
 def test_gaps_are_told_in_millimetres():
