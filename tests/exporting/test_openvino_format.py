@@ -70,7 +70,7 @@ def test_a_missing_card_and_a_damaged_file(original, tmp_path):
 
 def test_without_openvino_the_extra_is_named(original, samples, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(MissingExtra, match=r"tumorlens\[openvino\]"):
+    with pytest.raises(MissingExtra, match=r"\[openvino\]"):
         export_model(original, TARGETS["openvino"], tmp_path / "model.xml", samples=samples)
 
 

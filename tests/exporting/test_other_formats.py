@@ -93,6 +93,6 @@ def test_without_the_toolchain_extra_and_environment_are_named(
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, MODULES[name], None)
     path = tmp_path / f"model{TARGETS[name].suffix}"
-    with pytest.raises(MissingExtra, match=rf"environment of its own.*tumorlens\[{name}\]"):
+    with pytest.raises(MissingExtra, match=rf"environment of its own.*\[{name}\]"):
         export_model(original, TARGETS[name], path, samples=samples)
     assert not path.exists()

@@ -50,7 +50,7 @@ class GraphModule(nn.Module):
             else:
                 self.numbers[one.name] = value.tolist()
         self.steps: list[tuple[Callable[..., Tensor], list[str], str, Options]] = []
-        for node in graph.node:
+        for node in _find_needed(graph):
             if node.op_type not in _OPERATIONS:
                 raise UsageError(
                     f"{path}: a node {node.op_type} cannot be converted; give a model that "
@@ -62,13 +62,29 @@ class GraphModule(nn.Module):
             )
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """(1, 1, S, S) -> the outputs of the contract, in its order."""
+        """(1, 1, S, S) -> the three outputs that every model has, in the contract's order."""
         known: dict[str, Any] = dict(self.numbers)
         known |= {name: getattr(self, place) for name, place in self.places.items()}
         known |= {INPUT: image, "": None}
         for run, inputs, output, options in self.steps:
             known[output] = run(*(known[name] for name in inputs), **options)
         return tuple(known[name] for name in OUTPUTS)
+
+
+def _find_needed(graph: Any) -> list[Any]:
+    """The nodes that the contract's outputs come from; what else a model tells is left out."""
+    wanted, needed = set(OUTPUTS), []
+    for node in reversed(graph.node):
+        if wanted & set(node.output):
+            wanted |= set(node.input)
+            needed.append(node)
+    return needed[::-1]
+
+
+def _pool_largest(
+    x: Tensor, *, kernel_shape: Any, strides: Any = (1, 1), pads: Any = (0, 0, 0, 0), **_: Any
+) -> Tensor:
+    return functional.max_pool2d(x, tuple(kernel_shape), tuple(strides), tuple(pads[:2]))
 
 
 def _convolve(
@@ -124,8 +140,10 @@ _OPERATIONS: dict[str, Callable[..., Tensor]] = {
     "Conv": _convolve,
     "Div": lambda x, y: x / y,
     "Gemm": _multiply,
+    "Log": torch.log,
     "MatMul": lambda x, y: x @ y,
     "Max": lambda x, y: torch.clamp(x, min=y),
+    "MaxPool": _pool_largest,
     "Mul": lambda x, y: x * y,
     "ReduceLogSumExp": _reduce(torch.logsumexp),
     "ReduceMax": _reduce(torch.amax),
