@@ -68,6 +68,15 @@ def test_folders_named_one_by_one_are_joined(tmp_path, whole):
     assert len(list(apart)) == 2
 
 
+def test_folders_here_are_joined_as_what_lies_here(tmp_path, monkeypatch):
+    spread(write(tmp_path / "made"), tmp_path / "s" / "a", tmp_path / "s" / "b")
+    monkeypatch.chdir(tmp_path / "s")
+    for given in (["."], ["a", "b"]):
+        (source,) = find(*map(Path, given))
+        assert source.path == "."
+        assert {one.info.path for one in read_slices(source)} == {"."}
+
+
 def test_folders_and_an_archive_are_joined(tmp_path, whole):
     parts = [tmp_path / "s" / name for name in ("a", "b", "c", "d")]
     spread(write(tmp_path / "made"), *parts)

@@ -115,7 +115,9 @@ def _name(wheres: Sequence[str]) -> str:
     try:
         common = os.path.commonpath(wheres)
     except ValueError:  # absolute and relative ones, or two drives
-        common = ""
+        return wheres[0]
+    if not common:  # relative ones
+        return os.curdir
     return common if Path(common).name else wheres[0]
 
 
