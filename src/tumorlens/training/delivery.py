@@ -15,9 +15,11 @@ import torch
 from tumorlens.data.catalogue import SETS
 from tumorlens.data.rows import Manifest
 from tumorlens.detector import Detector
+from tumorlens.errors import DataError
 from tumorlens.evaluation.assessment import Evaluation, drop_unfit, evaluate_scores
 from tumorlens.evaluation.calibration import apply_point, choose_thresholds, fit_logit, recalibrate
 from tumorlens.evaluation.familiarity import FamiliarityCheck, FamiliarityFit, find_raise
+from tumorlens.evaluation.heads.study_fitting import fit_study_model, list_fit_series
 from tumorlens.evaluation.memory import recall
 from tumorlens.evaluation.score_files import write_scores
 from tumorlens.evaluation.scores import Scores
@@ -27,6 +29,7 @@ from tumorlens.model.contract import Calibration
 from tumorlens.model.graph import write_model
 from tumorlens.network.assembly import Deployed, Familiarity, TumorNetwork
 from tumorlens.network.onnx_export import export_onnx
+from tumorlens.studies.study_model import StudyModel
 from tumorlens.training.ancestry import Ancestor, join_terms
 from tumorlens.training.job import Job
 from tumorlens.training.phases import count_seconds
@@ -37,6 +40,7 @@ from tumorlens.version import __version__
 __all__ = [
     "complete_card",
     "export_model",
+    "fit_studies",
     "measure_held_out",
     "score_held_out",
     "write_card",
@@ -189,6 +193,20 @@ def measure_held_out(scores: Scores | None) -> Evaluation | None:
     return evaluate_scores(scores, prevalence=float(counted.tumor[counted.labelled].mean()))
 
 
+def fit_studies(validation: Scores) -> tuple[StudyModel | None, str]:
+    """Numbers for series and studies from the validation pictures, and a sentence on them.
+
+    Args:
+        validation: scores by the calibrated model.
+    """
+    middle = float(np.median(validation.thresholds[:, 1]))
+    try:
+        model = fit_study_model(list_fit_series(validation), slice_middle=middle, data="validation")
+    except DataError as error:
+        return None, f"the model judges slices only, and no series and studies: {error}"
+    return model, f"numbers for series and studies: fitted on {model.fitted_on}"
+
+
 def complete_card(
     model: Path,
     card: Card,
@@ -197,8 +215,9 @@ def complete_card(
     *,
     split: str,
     sources: Collection[str],
+    numbers: StudyModel | None = None,
 ) -> None:
-    """Write into a model's card what its held-out pictures showed.
+    """Write into a model's card what its held-out pictures showed, and its numbers for studies.
 
     Args:
         model: its file.
@@ -207,6 +226,7 @@ def complete_card(
         check: of their familiarity.
         split: how they were kept out of training.
         sources: of the held-out pictures.
+        numbers: for series and studies, if any.
     """
     data = ", ".join(sorted(sources)) if len(sources) < 4 else f"{len(sources)} sources"
     figures = [] if evaluation is None else _list_figures(evaluation, data, split)
@@ -214,7 +234,8 @@ def complete_card(
     told = msgspec.structs.replace(
         card, figures=figures, known_failures=[*card.known_failures, *failures]
     )
-    write_model(model, model, card=told, overwrite=True)
+    studies = None if numbers is None else numbers.to_json()
+    write_model(model, model, card=told, studies=studies, overwrite=True)
 
 
 def _list_figures(evaluation: Evaluation, data: str, split: str) -> list[Figure]:

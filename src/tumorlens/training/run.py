@@ -26,6 +26,7 @@ from tumorlens.training.ancestry import Ancestor, find_ancestors
 from tumorlens.training.delivery import (
     complete_card,
     export_model,
+    fit_studies,
     measure_held_out,
     score_held_out,
     write_card,
@@ -153,8 +154,17 @@ def _deliver(job: Job, ready: _Ready) -> Outcome:
     copies = _count_copies(ready.test, prepared, kept)
     known = check_familiarity([*([scores] if scores else []), calibrated], card.training.sources)
     job.notice(known.words)
-    split = _tell_split(job, ready.test, copies)
-    complete_card(model, card, evaluation, known, split=split, sources=_name_sources(sets))
+    numbers, words = fit_studies(calibrated)
+    job.notice(words)
+    complete_card(
+        model,
+        card,
+        evaluation,
+        known,
+        split=_tell_split(job, ready.test, copies),
+        sources=_name_sources(sets),
+        numbers=numbers,
+    )
     return Outcome(model, scores, calibrated, evaluation, known, copies, seconds=0.0)
 
 
