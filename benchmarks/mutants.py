@@ -358,6 +358,7 @@ def show_one(options: argparse.Namespace) -> int:
         if options.show is not None:
             way = choose_way(mutant)
             warnings.simplefilter("error")
+            warnings.simplefilter("ignore", ResourceWarning)  # of this folder, after an error
             print(way, judge(mutant, path, way))
     return 0
 

@@ -27,8 +27,19 @@ __all__ = [
 ]
 
 
+_FIRST, _LAST = 2400, 600  # characters that are kept of a longer message
+
+
 class TumorlensError(Exception):
-    """Base of all errors that tumorlens raises on purpose."""
+    """Base of all errors that tumorlens raises on purpose.
+
+    Its text is for people: where a damaged file brought in a value of thousands of characters, the
+    middle is left out.
+    """
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return text if len(text) <= _FIRST + _LAST else f"{text[:_FIRST]} … {text[-_LAST:]}"
 
 
 class UsageError(TumorlensError):

@@ -93,3 +93,12 @@ def test_equal_thresholds_leave_nothing_uncertain():
 def test_an_unknown_operating_point_lists_the_known():
     with pytest.raises(UsageError, match="no operating point 'strict'; it has balanced"):
         make_card().find_operating_point("strict")
+
+
+def test_a_value_without_end_does_not_fill_the_terminal():
+    text = make_card().to_json().replace('"schema"', f'"{"x" * 100_000}"', 1)
+    with pytest.raises(ModelFileError) as caught:
+        parse_card(text, "m.onnx")
+    said = str(caught.value)
+    assert len(said) < 4000
+    assert said.startswith("m.onnx: its card does not fit") and said.endswith("changed by hand")

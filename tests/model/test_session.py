@@ -81,6 +81,15 @@ def test_what_is_no_model_is_refused(tmp_path, content, words):
     assert str(caught.value).startswith(f"{path}: ")
 
 
+def test_a_damaged_name_says_nothing_on_standard_output(model, capfd):
+    """ONNX Runtime prints there before it tries again, in the midst of records."""
+    data = model.read_bytes()
+    model.write_bytes(data.replace(b"AveragePool", b"\xf2veragePool", 1))
+    with pytest.raises(ModelFileError):
+        Session(model, threads=1)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_folder_is_refused(tmp_path):
     with pytest.raises(ModelFileError, match="cannot be read"):
         Session(tmp_path)

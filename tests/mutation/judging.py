@@ -38,7 +38,7 @@ Way = Callable[[Path, Mutant], bool]
 """Reads what lies at a path; gives whether anything was read."""
 
 
-_LONGEST = 4000  # characters of a message beside the path: tables name many columns
+_LONGEST = 4000  # characters of a message: a table may have many columns to name
 
 
 class Unsound(Exception):
@@ -56,7 +56,7 @@ def judge(mutant: Mutant, path: Path, way: str) -> str:
     try:
         return "read" if _WAYS[mutant.seed.reader][way][1](path, mutant) else "refused"
     except TumorlensError as error:
-        _check_message(str(error), path)
+        _check_message(str(error))
         return "refused"
 
 
@@ -67,16 +67,17 @@ def choose_way(mutant: Mutant) -> str:
     return mutant.chance.choices(list(ways), shares)[0]
 
 
-def _check_message(text: str, path: str | Path) -> None:
-    """Something is said, and no more than can be read; but a path is named as it is."""
-    if not text.strip() or len(text) > len(str(path)) + _LONGEST:
+def _check_message(text: str) -> None:
+    """Something is said, and no more than can be read."""
+    if not text.strip() or len(text) > _LONGEST:
         raise Unsound(f"a message of {len(text)} characters: {text[:300]!r}")
 
 
 def _check_error(error: InputError) -> None:
     if "\n" in error.reason or not error.reason:
         raise Unsound(f"a reason that is no line: {error.reason!r}")
-    _check_message(str(error), error.path)
+    _check_message(f"{error.reason}; {error.advice}")
+    _check_message(str(error))
 
 
 def _check_slice(slice_: Slice) -> None:

@@ -220,7 +220,10 @@ def _open_runtime(path: Path, data: bytes, threads: int | None, providers: Seque
             raise UsageError(f"threads must be at least 1, got {threads}")
         options.intra_op_num_threads = threads
     try:
-        return onnxruntime.InferenceSession(data, options, providers=list(providers))
+        # Its way out is another provider, in silence but for words on standard output.
+        return onnxruntime.InferenceSession(
+            data, options, providers=list(providers), enable_fallback=0
+        )
     except Exception as error:  # its errors share no base class
         raise ModelFileError(
             f"{path}: is no ONNX model that can run here ({_first_line(error)})"
