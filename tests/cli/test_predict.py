@@ -19,6 +19,7 @@ from builders import AXIAL, write_dicom, write_nifti, write_series
 from heads import paint_slice, write_folder
 from models import make_card, write_tiny_model
 from tumorlens import detector
+from tumorlens.cli import pace
 from tumorlens.cli.main import run
 from tumorlens.model.card import OperatingPoint
 from tumorlens.workers import available_cores
@@ -586,6 +587,19 @@ def test_a_left_pipe_ends_the_run(model, folder):
     assert json.loads(done.stdout)["verdict"]
     assert "Traceback" not in done.stderr
     assert "Exception" not in done.stderr
+
+
+# Without a terminal
+
+
+def test_long_work_says_now_and_then_how_far_it_has_come(predict, folder, monkeypatch):
+    write_nifti(folder / "v.nii", volume_of_heads(), np.diag([1.0, 1.0, 3.0, 1.0]))
+    assert "of 7 files" not in predict(folder).err  # short work says nothing of it
+    monkeypatch.setattr(pace, "SECONDS", 0.0)
+    lines = [line for line in predict(folder).err.splitlines() if line.startswith("predict: ")]
+    assert any(line.startswith("predict: 3 of 7 files after ") for line in lines)
+    assert len(lines) >= 26  # slices of one file, too, are a sign of life
+    assert "predict: " not in predict(folder, "--quiet").err
 
 
 # A terminal

@@ -89,7 +89,7 @@ class Job:
         notes += [note for note in series.notes if not note.startswith(told)]
         notices.tell(series, notes, counted=True)
         for line in self.views.settle(series):
-            self.voice.say(line)
+            notices.say(line)
         if self.views.sums_up:
             if series.verdict is None and not self.views.shows_slices:
                 for one in series.findings:  # in place of a verdict

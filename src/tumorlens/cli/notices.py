@@ -17,12 +17,12 @@ _COUNTS = "slices without an answer"
 class Notices:
     """Says each thing once a series; where many series are alike, how many more there are.
 
-    Args:
+    Attributes:
         say: takes a line.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+        self.say = say
         self._said: Counter[str] = Counter()
         self._examples: dict[str, str] = {}
 
@@ -48,13 +48,13 @@ class Notices:
         """Say how many more there were of each kind."""
         for kind, count in self._said.items():
             if count > _MOST:
-                self._say(f"{count - _MOST:,} more: {self._examples[kind]}")
+                self.say(f"{count - _MOST:,} more: {self._examples[kind]}")
 
     def _tell(self, kind: str, line: str, example: str) -> None:
         self._said[kind] += 1
         self._examples.setdefault(kind, example)
         if self._said[kind] <= _MOST:
-            self._say(line)
+            self.say(line)
 
 
 def _sum_up(notes: Iterable[str]) -> Iterator[str]:
