@@ -9,7 +9,9 @@ intervals over patients:
    AUC from that of the largest slice. A sequence with fewer than 20 tumor-free series is set
    against those of all sequences (marked with *);
 2. alarms of "any slice" at the same share of tumors found, beside those of the fitted sum;
-3. studies with two or more sequences against their best single sequence, paired.
+3. studies with two or more sequences against their best single sequence, paired;
+4. the peak of a series with a tumor: whether it lies at the lesion, as in the pointing game, where
+   the scores tell that.
 
     python benchmarks/study_evidence.py y0.csv y1.csv y2.csv y3.csv [--whole-heads]
 """
@@ -36,7 +38,8 @@ from tumorlens.evaluation.intervals import (
 from tumorlens.evaluation.ranking import ranking_family
 from tumorlens.evaluation.score_files import pool_scores
 from tumorlens.evaluation.scores import Scores
-from tumorlens.studies.profile import HEAD_MM
+from tumorlens.studies.profile import HEAD_MM, Profile
+from tumorlens.studies.series_judging import to_logit
 
 FEW = 20
 SHOWN = ("auc", "sensitivity_at_specificity_90")
@@ -142,6 +145,29 @@ def compare_sequences(series: Scores, studies: Scores) -> None:
         )
 
 
+def measure_peaks(scores: Scores) -> None:
+    """The strongest slice of the run that carries the evidence, and the strongest point on it."""
+    level = float(to_logit(np.median(scores.thresholds[:, 1])))
+    keys = [(row.source, row.group_key, row.sequence) for row in scores.rows]
+    judged: dict[tuple[str, str], list[bool]] = defaultdict(list)
+    for key in sorted(set(keys)):
+        rows = np.array([index for index, one in enumerate(keys) if one == key])
+        row = scores.rows[rows[0]]
+        known = np.isfinite(scores.hits[rows, 0])
+        if len(rows) < 5 or not known.any() or row.position is None:
+            continue
+        place = np.array([(scores.rows[index].position or 0) * HEAD_MM for index in rows])
+        run = Profile.of(to_logit(scores.tumor_probability[rows]), place.tolist()).find_run(level)
+        low, high = run or (place.min(), place.max())
+        inside = (place >= low - 0.5) & (place <= high + 0.5)
+        peak = rows[np.where(inside, scores.tumor_probability[rows], -1).argmax()]
+        judged[key[0], key[2]].append(bool(scores.hits[peak, 0] == 1))
+    print("\npeak of the series at the lesion:")
+    for (source, sequence), hits in judged.items():
+        low, high = bound_exactly(sum(hits), len(hits))
+        print(f"  {source} {sequence}: {sum(hits)} of {len(hits)} ({low:.3f} to {high:.3f})")
+
+
 def is_whole(series: LabelledSeries) -> bool:
     """From neck to cap: slices over nearly all of the head."""
     places = [one for one in series.positions if one is not None]
@@ -175,6 +201,7 @@ def main() -> None:
     compare_rules(fitted, {**tables, "fitted sum": fitted})
     compare_alarms(kept, fitted)
     compare_sequences(judged.series, judged.studies)
+    measure_peaks(scores)
 
 
 if __name__ == "__main__":
