@@ -270,3 +270,37 @@ def test_a_lone_slice_of_a_3d_volume_says_that_it_is_one(tmp_path):
     (slice_,) = read_slices(write(tmp_path, MRAcquisitionType="3D")[5])
     assert slice_.info.plane == "sagittal"
     assert "one sagittal slice of a 3-D volume" in notes([slice_])
+
+
+@pytest.mark.parametrize("layout", [SAGITTAL, CORONAL])
+def test_slices_that_are_stored_turned_are_of_the_same_volume(tmp_path, layout):
+    """Every third file has its rows from the foot to the head, and says so."""
+    whole = [one.pixels for one in read_slices(write(tmp_path / "whole", layout)[0].parent)]
+    for file in write(tmp_path / "s", layout)[::3]:
+        dataset = pydicom.dcmread(file)
+        rows = np.array(dataset.ImageOrientationPatient[3:], float)
+        last = np.array(dataset.ImagePositionPatient, float) + 2 * (dataset.Rows - 1) * rows
+        dataset.ImageOrientationPatient = [*dataset.ImageOrientationPatient[:3], *(-rows)]
+        dataset.ImagePositionPatient = list(last)
+        dataset.PixelData = np.ascontiguousarray(dataset.pixel_array[::-1]).tobytes()
+        dataset.save_as(file)
+    slices = list(read_slices(tmp_path / "s"))
+    assert {one.info.plane for one in slices} == {"axial"}
+    np.testing.assert_array_equal(np.stack([one.pixels for one in slices]), np.stack(whole))
+
+
+def test_an_oblique_thin_volume_is_one(tmp_path):
+    """Turned by 20 degrees about two axes, with directions rounded to five decimals."""
+    volume, lps = builders.store_volume(HEAD, (2, 2, 2), *SAGITTAL)
+    a, b = np.radians(20), np.radians(-15)
+    about_x = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
+    about_z = np.array([[np.cos(b), -np.sin(b), 0], [np.sin(b), np.cos(b), 0], [0, 0, 1]])
+    lps[:3] = about_z @ about_x @ lps[:3]
+    random = np.random.default_rng(4)
+    for file in builders.write_series(tmp_path, volume, lps):
+        dataset = pydicom.dcmread(file)
+        cosines = np.array(dataset.ImageOrientationPatient, float) + random.normal(0, 2e-4, 6)
+        dataset.ImageOrientationPatient = cosines.round(5).tolist()
+        dataset.save_as(file)
+    slices = list(read_slices(tmp_path))
+    assert {one.info.plane for one in slices} == {"axial"} and len(cut(slices)) == len(slices)
