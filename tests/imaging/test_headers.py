@@ -10,7 +10,7 @@ from pydicom.uid import EnhancedMRImageStorage
 import builders
 from tumorlens.errors import InputError
 from tumorlens.imaging.readers import iterate_slices, read_slices
-from tumorlens.imaging.sources import Skipped, find_sources
+from tumorlens.imaging.sources import find_sources
 
 PIXELS = np.arange(32 * 40, dtype=np.uint16).reshape(32, 40)
 
@@ -122,8 +122,8 @@ def test_mosaics_are_told_whoever_makes_them(tmp_path, element, words, count):
     (error,) = iterate_slices(path)
     assert isinstance(error, InputError)
     assert f"is a mosaic of {count} in one picture" in error.reason
-    (skipped,) = find_sources([tmp_path])
-    assert isinstance(skipped, Skipped) and "mosaic" in skipped.reason
+    (found,) = find_sources([tmp_path])  # in a folder it is no less an image that was not judged
+    assert isinstance(found, InputError) and found.reason == error.reason
 
 
 def test_a_grid_of_one_is_no_mosaic(tmp_path):

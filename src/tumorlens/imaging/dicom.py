@@ -21,7 +21,12 @@ from tumorlens.imaging.filemeta import check_inflated
 from tumorlens.imaging.geometry import Grid, arrange
 from tumorlens.imaging.headers import FrameHeader, hash_patient, read_places
 from tumorlens.imaging.limits import Limits
-from tumorlens.imaging.objects import count_frames, explain_no_picture, is_cut_short
+from tumorlens.imaging.objects import (
+    count_frames,
+    explain_no_picture,
+    is_cut_short,
+    is_mosaic,
+)
 from tumorlens.imaging.parts import Opener, Part, Source
 from tumorlens.imaging.refusal import refuse
 from tumorlens.imaging.series.cutting import read_stacks
@@ -53,6 +58,7 @@ __all__ = [
 
 _DAMAGED = "is a damaged DICOM file"
 _ADVICE = "export it anew"
+_NO_PICTURE_ADVICE = "give the images of the series"
 _ALONE = "one {} slice of a 3-D volume: name its folder to have axial slices cut"
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _SMALLEST_FRAME = 8  # bytes: the header of a fragment, or 64 pixels of one bit
@@ -113,13 +119,15 @@ def read_header(stream: BinaryIO, path: str, limits: Limits) -> SeriesHeader | s
     """Header of a file, without its pixels; a phrase if it is no picture.
 
     Raises:
-        InputError: it cannot be parsed, or is a picture that is cut short.
+        InputError: it cannot be parsed, or holds pictures that cannot be read.
     """
     dataset = _parse(stream, path, limits, stop_before_pixels=True, specific_tags=_HEADER_TAGS)
     with refuse(path, _DAMAGED, _ADVICE):
         reason = explain_no_picture(dataset)
         if reason and is_cut_short(dataset):
             raise InputError(path, reason, _ADVICE)
+        if reason and is_mosaic(dataset):
+            raise InputError(path, reason, _NO_PICTURE_ADVICE)
         if reason:
             return reason
         count = count_frames(dataset)
@@ -295,7 +303,7 @@ def _check_pixels(dataset: Dataset, path: str, limits: Limits) -> int:
     """Refuse what holds no pixels, or too many; else the number of frames."""
     reason = explain_no_picture(dataset)
     if reason:
-        raise InputError(path, reason, "give the images of the series")
+        raise InputError(path, reason, _NO_PICTURE_ADVICE)
     if not any(key in dataset for key in _PIXELS):
         encrypted = "EncryptedAttributesSequence" in dataset
         raise InputError(path, "has encrypted pixels" if encrypted else "has no pixels", _ADVICE)

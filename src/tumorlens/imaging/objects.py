@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tumorlens.imaging.elements import LONGEST_TEXT, DataSet, read_floats, read_text, read_words
 
-__all__ = ["count_frames", "explain_no_picture", "is_cut_short"]
+__all__ = ["count_frames", "explain_no_picture", "is_cut_short", "is_mosaic"]
 
 _NO_PICTURES = {
     "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation",
@@ -38,7 +38,8 @@ def explain_no_picture(dataset: DataSet) -> str:
     name = _name_class(dataset)
     if uid in _NO_PICTURES:
         return f"is {_NO_PICTURES[uid]}, no picture"
-    if count_frames(dataset) == 1 and (count := _count_tiles(dataset)) != 1:
+    if is_mosaic(dataset):
+        count = _count_tiles(dataset)
         return f"is a mosaic of {f'{count} slices' if count else 'many slices'} in one picture"
     if "Rows" in dataset and "Columns" in dataset:
         return ""
@@ -52,6 +53,11 @@ def is_cut_short(dataset: DataSet) -> bool:
     """Whether the header ends before it says how large its picture is; some have none to say."""
     sized = "Rows" in dataset and "Columns" in dataset
     return not sized and (not len(dataset) or "Image Storage" in _name_class(dataset))
+
+
+def is_mosaic(dataset: DataSet) -> bool:
+    """Whether many slices lie side by side in its one picture."""
+    return count_frames(dataset) == 1 and _count_tiles(dataset) != 1
 
 
 def _name_class(dataset: DataSet) -> str:
