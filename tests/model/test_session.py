@@ -6,6 +6,7 @@ import hashlib
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -90,6 +91,16 @@ def test_a_damaged_name_says_nothing_on_standard_output(model, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_damaged_tensor_says_nothing_on_standard_error(model, capfd):
+    def shorten(network):
+        network.graph.initializer[0].ClearField("float_data")
+        network.graph.initializer[0].raw_data = b"\0"
+
+    with pytest.raises(ModelFileError):
+        Session(change_model(model, shorten), threads=1)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_folder_is_refused(tmp_path):
     with pytest.raises(ModelFileError, match="cannot be read"):
         Session(tmp_path)
@@ -165,6 +176,15 @@ def test_a_foreign_network_is_refused(tmp_path):
 def test_an_unknown_provider_lists_those_that_are_there(model):
     with pytest.raises(UsageError, match=r"no provider DreamExecutionProvider here.*CPU"):
         Session(model, providers=["DreamExecutionProvider"])
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_a_provider_that_cannot_be_loaded_is_named(model, monkeypatch):
+    """ONNX Runtime takes the processor in its place; here it is said to have what it has not."""
+    names = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: names)
+    with pytest.raises(UsageError, match="could not load CUDAExecutionProvider"):
+        Session(model, providers=names[:1])
 
 
 def test_threads_below_one_are_refused(model):

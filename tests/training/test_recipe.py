@@ -205,6 +205,22 @@ def test_what_is_nested_too_deeply_is_refused(tmp_path):
     assert len(str(caught.value)) < 300
 
 
+def test_a_file_too_large_for_a_recipe_is_refused_at_once(tmp_path):
+    """A key of 100,000 parts took half a minute."""
+    file = tmp_path / "mine.toml"
+    file.write_text(f"[{'.'.join(['a'] * 100_000)}]\n")
+    with pytest.raises(RecipeError, match=r"mine\.toml: has more than 64 KiB"):
+        read_recipe(file)
+
+
+@pytest.mark.parametrize(
+    "change", ["published.auc=nan", "weight_decay=inf", "phases.0.rate=nan", "loss.cells=-inf"]
+)
+def test_numbers_that_are_not_finite_are_refused(change):
+    with pytest.raises(RecipeError, match=change.partition("=")[0].replace(".", r"\.")):
+        read_recipe(RECIPES[0], [change])
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes as Unix has them")
 def test_a_pipe_is_no_recipe(tmp_path):
     os.mkfifo(tmp_path / "mine.toml")

@@ -212,7 +212,8 @@ def _open_runtime(path: Path, data: bytes, threads: int | None, providers: Seque
             f"ONNX Runtime has no provider {', '.join(missing)} here, it has {', '.join(available)}"
         )
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # its warnings speak of graph optimisation, not of the model
+    # Its warnings speak of graph optimisation; what is wrong with a model stands in its error, too.
+    options.log_severity_level = 4
     if overflows(read_cpuinfo()):  # then signed 8-bit weights are multiplied as unsigned ones
         options.add_session_config_entry("session.x64quantprecision", "1")
     if threads is not None:
@@ -221,13 +222,20 @@ def _open_runtime(path: Path, data: bytes, threads: int | None, providers: Seque
         options.intra_op_num_threads = threads
     try:
         # Its way out is another provider, in silence but for words on standard output.
-        return onnxruntime.InferenceSession(
+        runtime = onnxruntime.InferenceSession(
             data, options, providers=list(providers), enable_fallback=0
         )
     except Exception as error:  # its errors share no base class
         raise ModelFileError(
             f"{path}: is no ONNX model that can run here ({_first_line(error)})"
         ) from None
+    absent = [name for name in providers if name not in runtime.get_providers()]
+    if absent:  # a library of the device is missing: the processor would stand in
+        raise UsageError(
+            f"ONNX Runtime could not load {', '.join(absent)}; install the libraries of the device "
+            "that its release asks for (CUDA and cuDNN), or compute on the processor"
+        )
+    return runtime
 
 
 def _first_line(error: Exception) -> str:

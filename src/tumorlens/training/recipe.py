@@ -6,6 +6,7 @@ is saved as used, every default filled in.
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -16,7 +17,7 @@ import msgspec
 
 from tumorlens.errors import RecipeError
 from tumorlens.imaging.preprocess import PreprocessSpec
-from tumorlens.opening import read_text
+from tumorlens.opening import open_regular
 from tumorlens.training.choices import (
     AugmentationChoice,
     DataChoice,
@@ -31,6 +32,7 @@ __all__ = ["Recipe", "find_recipes", "override", "read_recipe"]
 
 _TOO_DEEP = "is nested too deeply; no key of a recipe holds more than lists and tables"
 _SHOWN = 60  # characters of a change, in an error
+_LARGEST = 64 * 1024  # bytes; ours have two thousand, and long keys take the square of their length
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -118,7 +120,7 @@ def read_recipe(recipe: str | Path, changes: Iterable[str] = ()) -> Recipe:
     known = find_recipes()
     path = known.get(str(recipe), Path(recipe))
     try:
-        values = tomllib.loads(read_text(path))
+        values = _load(path)
     except FileNotFoundError:
         raise RecipeError(
             f"{recipe}: neither a file nor a recipe of tumorlens; known: {', '.join(known)}"
@@ -134,6 +136,14 @@ def read_recipe(recipe: str | Path, changes: Iterable[str] = ()) -> Recipe:
         override(values, change)
         _check_fields(values, f"{change!r}")
     return _convert(values, str(path))
+
+
+def _load(path: Path) -> dict[str, Any]:
+    with open_regular(path) as stream:
+        data = stream.read(_LARGEST + 1)
+    if len(data) > _LARGEST:
+        raise RecipeError(f"{path}: has more than {_LARGEST // 1024} KiB, which no recipe needs")
+    return tomllib.loads(data.decode("utf-8"))
 
 
 def override(values: dict[str, Any], change: str) -> None:
@@ -236,6 +246,19 @@ def _find_nearest(key: str, fields: Sequence[str]) -> list[str]:
 
 def _convert(values: Mapping[str, Any], where: str) -> Recipe:
     try:
-        return msgspec.convert(values, Recipe)
+        recipe = msgspec.convert(values, Recipe)
     except (msgspec.MsgspecError, ValueError) as error:
         raise RecipeError(f"{where}: {error}") from None
+    for key, number in _list_numbers(recipe.to_record()):
+        if not math.isfinite(number):
+            raise RecipeError(f"{where}: {key} is {number}, a finite number was expected")
+    return recipe
+
+
+def _list_numbers(value: Any, key: str = "") -> Iterator[tuple[str, float]]:
+    """Dotted key and value of each number in a record."""
+    if isinstance(value, float):
+        yield key, value
+    elif isinstance(value, (dict, list)):
+        for name, one in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _list_numbers(one, f"{key}.{name}" if key else str(name))
