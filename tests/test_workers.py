@@ -33,3 +33,15 @@ def test_one_thread_is_the_caller_and_nothing_is_done_ahead():
         results = run_ahead(pool, lambda x: started.append((x, threading.get_ident())), range(9), 5)
         next(results)
     assert started == [(0, threading.get_ident())]
+
+
+def test_look_ahead_is_bounded_in_what_it_holds():
+    """One that holds more than there is room for is worked on alone."""
+    begun = []
+    with ThreadPoolExecutor(4) as pool:
+        sizes = [10, 10, 10, 500, 10, 10]
+        results = run_ahead(
+            pool, lambda x: begun.append(x) or x, iter(sizes), 9, weigh=lambda x: x, room=25
+        )
+        assert next(results) == 10 and len(begun) == 3
+        assert list(results) == sizes[1:]

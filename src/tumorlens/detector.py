@@ -15,7 +15,8 @@ import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import groupby, islice
+from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from threading import Lock
 from time import perf_counter
@@ -26,7 +27,7 @@ import numpy.typing as npt
 
 from tumorlens.errors import InputError, UsageError
 from tumorlens.finding import Appearance, Finding, Findings, SliceInfo
-from tumorlens.imaging.limits import DEFAULT_LIMITS, Limits
+from tumorlens.imaging.limits import DEFAULT_LIMITS, Limits, OverLimit
 from tumorlens.imaging.preprocess import Prepared, prepare
 from tumorlens.imaging.readers import iterate_slices, read_object
 from tumorlens.imaging.slices import Slice
@@ -45,6 +46,7 @@ _SHELF_BYTES = 256 * 2**20  # pixels read ahead of the network
 _BATCH_BYTES = 64 * 2**20  # pixels of one batch, whatever its number of slices
 _READ_AHEAD = 2  # batches read ahead, a thread
 _FIRST = 8  # slices of one file read ahead of their turn
+_LIGHT_PIXELS = 4 * 2**20  # of a slice that may be read ahead of its turn
 
 
 class Detector:
@@ -155,12 +157,26 @@ class Detector:
                 else:
                     raise outcome
 
+    @property
+    def _room(self) -> int:
+        """Bytes of slices that wait for the network, or are with it."""
+        return min(_SHELF_BYTES, self.limits.memory_bytes // 8)
+
     def _read_ahead(self, pool: ThreadPoolExecutor | None, inputs: Iterator[Any]) -> Iterator[Item]:
-        shelf = _Shelf(_SHELF_BYTES)
+        shelf = _Shelf(self._room)
+
+        light = replace(
+            self.limits, pixels_per_slice=min(_LIGHT_PIXELS, self.limits.pixels_per_slice)
+        )
 
         def begin(x: Any) -> tuple[list[Item], Iterator[Item]]:
-            items = _read(x, self.limits)
-            return shelf.fill(items) if _is_light(x) else [], items
+            if _is_light(x):
+                items = _read(x, light)
+                first = shelf.fill(items)
+                if not any(isinstance(item, OverLimit) for item in first):
+                    return first, items
+                shelf.empty(first)  # read it again, in its turn
+            return [], _read(x, self.limits)
 
         ahead = _READ_AHEAD * self.threads * self.batch_size
         for first, rest in run_ahead(pool, begin, inputs, ahead):
@@ -172,7 +188,10 @@ class Detector:
         self, pool: ThreadPoolExecutor | None, items: Iterable[Item]
     ) -> Iterator[tuple[Slice, Finding] | InputError]:
         batches = _gather(items, self.batch_size)
-        for outcomes in run_ahead(pool, self._judge_batch, batches, self.threads):
+        judged = run_ahead(
+            pool, self._judge_batch, batches, self.threads, weigh=_weigh, room=self._room
+        )
+        for outcomes in judged:
             yield from outcomes
 
     def _judge_batch(self, batch: list[Item]) -> list[tuple[Slice, Finding] | InputError]:
@@ -346,13 +365,13 @@ class _Shelf:
     def fill(self, items: Iterator[Item]) -> list[Item]:
         """The first few of ``items`` while there is room; the rest is read in its turn."""
         first: list[Item] = []
-        for item in islice(items, _FIRST if self._room > 0 else 0):
+        while self._room > 0 and len(first) < _FIRST and (item := next(items, None)) is not None:
             first.append(item)
             self._take(_size(item))
         return first
 
     def empty(self, items: list[Item]) -> None:
-        self._take(-sum(map(_size, items)))
+        self._take(-_weigh(items))
 
     def _take(self, taken: int) -> None:
         with self._lock:
@@ -361,6 +380,10 @@ class _Shelf:
 
 def _size(item: Item) -> int:
     return item.pixels.nbytes if isinstance(item, Slice) else 0
+
+
+def _weigh(items: Sequence[Item]) -> int:
+    return sum(map(_size, items))
 
 
 def _at_least_one(name: str, value: int) -> int:

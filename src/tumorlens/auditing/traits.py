@@ -15,6 +15,7 @@ from tumorlens.auditing.appearance import Appearance, look_at
 from tumorlens.data.rows import Row
 from tumorlens.errors import InputError
 from tumorlens.imaging.encoding import FORMATS, Encoding, read_encoding
+from tumorlens.imaging.limits import hold_memory
 from tumorlens.imaging.marks import find_marks, locate_head
 from tumorlens.imaging.preprocess import Head, PreprocessSpec, prepare, scale_values
 from tumorlens.imaging.readers import iterate_slices, read_slice
@@ -36,6 +37,7 @@ Array = npt.NDArray[np.float32]
 _BINS = 16
 _RIM = 0.04  # of each side: what counts as border
 _AHEAD = 64
+_COPIES = 5  # of a slice, that looking at it may make
 
 _HISTOGRAM = tuple(
     f"pixels at {100 * n // _BINS}–{100 * (n + 1) // _BINS} % brightness" for n in range(_BINS)
@@ -126,9 +128,17 @@ def _measure_file(rows: list[Row], spec: PreprocessSpec, session: Session | None
     return [
         Traits(error=str(one))
         if isinstance(one, InputError)
-        else _measure(row, one, encoding, spec, session)
+        else _measure_alone(row, one, encoding, spec, session)
         for row, one in zip(rows, slices, strict=True)
     ]
+
+
+def _measure_alone(
+    row: Row, slice_: Slice, encoding: Encoding, spec: PreprocessSpec, session: Session | None
+) -> Traits:
+    """Large slices one at a time, however many threads look at some."""
+    with hold_memory(_COPIES * slice_.pixels.nbytes):
+        return _measure(row, slice_, encoding, spec, session)
 
 
 def read_frames(rows: Sequence[Row]) -> Iterator[Slice | InputError]:

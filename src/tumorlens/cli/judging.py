@@ -31,6 +31,8 @@ __all__ = ["Job"]
 
 Judged = tuple[Slice | None, Finding]
 
+_ROOM = 256 * 2**20  # bytes of slices whose pictures are drawn ahead
+
 
 @dataclass(slots=True)
 class Job:
@@ -106,7 +108,7 @@ class Job:
             return
         threads = self.detector.threads
         with open_workers(threads) as pool:
-            yield from run_ahead(pool, self._save, judged, 2 * threads)
+            yield from run_ahead(pool, self._save, judged, 2 * threads, weigh=_weigh, room=_ROOM)
 
     def _save(self, judged: Judged) -> Judged:
         slice_, finding = judged
@@ -186,6 +188,10 @@ class _Place:
         uid = self.found.series_uid if isinstance(self.found, Source) else None
         same = uid is None or info.series_instance_uid in (None, uid)
         return same and info.path in self.names
+
+
+def _weigh(judged: Judged) -> int:
+    return 0 if judged[0] is None else judged[0].pixels.nbytes
 
 
 class _Trail:

@@ -53,8 +53,10 @@ class Frames:
         self._count = count_frames(dataset)
         self._most = _MOST
         self._last: int | None = None
-        self._found: Iterator[tuple[int, bytes]] | None = None
+        self._found: Iterator[tuple[int, bytes]] = iter(())
+        self._passed = self._count
         self._waiting: dict[int, bytes] = {}
+        self._kept = 0
         self._decoded: dict[int, Pixels] = {}
 
     def take(self, index: int) -> Pixels:
@@ -71,7 +73,7 @@ class Frames:
         if index not in self._decoded:
             self._decoded = self._decode(index)
         self._last = index
-        self._waiting.pop(index, None)
+        self._kept -= len(self._waiting.pop(index, b""))
         return self._decoded.pop(index)
 
     @property
@@ -127,14 +129,17 @@ class Frames:
         return range(index, self._count if step > 0 else -1, step)[:most]
 
     def _find(self, index: int) -> bytes:
-        """A frame, its fragments joined."""
-        if self._found is None:
-            self._found = enumerate(_generate(self._dataset))
+        """A frame, its fragments joined; frames that are passed on the way wait for their turn."""
+        if index not in self._waiting and index < self._passed:
+            self._found, self._passed = enumerate(_generate(self._dataset)), 0
         while index not in self._waiting:
             place, frame = next(self._found, (-1, b""))
             if place < 0:
                 raise EOFError(f"frame {index} is missing")
-            self._waiting[place] = frame
+            if self._kept > self._limits.memory_bytes // 4:
+                self._waiting, self._kept = {}, 0  # and look for them again
+            self._waiting[place], self._passed = frame, place + 1
+            self._kept += len(frame)
         return self._waiting[index]
 
 

@@ -284,7 +284,9 @@ class _Pixels:
 def _parse(stream: BinaryIO, path: str, limits: Limits, **options: Any) -> Dataset:
     with refuse(path, _DAMAGED, _ADVICE):
         check_inflated(stream, path, limits)
-        return _name_syntax(pydicom.dcmread(stream, force=True, **options))
+        dataset = pydicom.dcmread(stream, force=True, **options)
+        dataset.buffer = None  # pydicom keeps the stream, and with it all that was unpacked
+        return _name_syntax(dataset)
 
 
 def _name_syntax(dataset: Dataset) -> Dataset:

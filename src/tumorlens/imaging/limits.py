@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tumorlens.errors import InputError
 
-__all__ = ["BYTES_PER_PIXEL", "DEFAULT_LIMITS", "Limits"]
+__all__ = ["BYTES_PER_PIXEL", "DEFAULT_LIMITS", "Limits", "OverLimit", "hold_memory"]
 
 BYTES_PER_PIXEL = 16
 """What decoding one pixel may take at its peak: RGBA, its luminance, and two float32 copies."""
+
+
+class OverLimit(InputError):
+    """A file asks for more than it may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class Limits:
                 path, f"only {columns} x {rows} pixels", f"give a slice of at least {side} x {side}"
             )
         if rows * columns > self.pixels_per_slice:
-            raise InputError(
+            raise OverLimit(
                 path,
                 f"{columns} x {rows} pixels are more than the {self.pixels_per_slice:,} allowed",
                 "make the picture smaller, or raise Limits.pixels_per_slice",
@@ -62,7 +66,7 @@ class Limits:
             InputError: names the file, what it asks for and the ceiling.
         """
         if needed > self.memory_bytes:
-            raise InputError(
+            raise OverLimit(
                 path,
                 f"asks for {needed / 1024**2:,.0f} MiB of memory, "
                 f"{self.memory_bytes / 1024**2:,.0f} MiB are allowed",
@@ -85,7 +89,10 @@ class Limits:
 
 
 class _Budget:
-    """Bytes in use by all threads; who asks first is served first."""
+    """Bytes in use by all threads; who asks first is served first.
+
+    A thread that holds some already does not wait for more: it might wait for itself.
+    """
 
     def __init__(self) -> None:
         self.reset()
@@ -96,6 +103,7 @@ class _Budget:
         self._used = 0
         self._waiting: deque[object] = deque()
         self._changed = threading.Condition()
+        self._holders: Counter[int] = Counter()
 
     @contextmanager
     def take(self, needed: int, ceiling: int) -> Iterator[None]:
@@ -105,25 +113,39 @@ class _Budget:
         finally:
             with self._changed:
                 self._used -= needed
+                self._holders[threading.get_ident()] -= 1
+                self._holders += Counter()  # without those that hold nothing any more
                 self._changed.notify_all()
 
     def _wait(self, needed: int, ceiling: int) -> None:
         def fits() -> bool:
-            alone = not self._used
-            return self._waiting[0] is ticket and (alone or self._used + needed <= ceiling)
+            first = self._waiting[0] is ticket
+            return first and (not self._used or self._used + needed <= ceiling)
 
-        ticket = object()
+        ticket, thread = object(), threading.get_ident()
         with self._changed:
-            self._waiting.append(ticket)
-            try:
-                self._changed.wait_for(fits)
-                self._used += needed
-            finally:
-                self._waiting.remove(ticket)
-                self._changed.notify_all()
+            if not self._holders[thread]:
+                self._waiting.append(ticket)
+                try:
+                    self._changed.wait_for(fits)
+                finally:
+                    self._waiting.remove(ticket)
+                    self._changed.notify_all()
+            self._used += needed
+            self._holders[thread] += 1
 
 
 _budget = _Budget()
 
 DEFAULT_LIMITS = Limits()
 """Used wherever a caller names no limits."""
+
+
+@contextmanager
+def hold_memory(needed: int) -> Iterator[None]:
+    """Like `Limits.reserve` of the default limits, for work on a slice that was read already.
+
+    Nothing is refused: what needs more than there is waits until it is alone.
+    """
+    with _budget.take(needed, DEFAULT_LIMITS.memory_bytes):
+        yield

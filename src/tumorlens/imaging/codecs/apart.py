@@ -29,8 +29,8 @@ Values = npt.NDArray[Any]
 sandbox = Sandbox("tumorlens.imaging.codecs.decoders")
 """Serves every reader of this process."""
 
-_SMALL = 64 * 2**20
-"""Bytes that decoding a picture may take before it is asked how many it takes: 4 megapixels."""
+_SMALL = 32 * 2**20
+"""Bytes that decoding a picture may take before it is asked how many it takes: 2 megapixels."""
 _BLOCK = 2**20
 _PATIENCE, _BYTES_A_SECOND = 10.0, 32 * 2**20
 """Seconds for any work, and what slow decoders do in one second more: 2 megapixels."""

@@ -20,6 +20,10 @@ __all__ = ["FORMATS", "Grey", "Picture"]
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 """Picture formats that are read, by Pillow's names."""
 
+# Blocks of Pillow's own size, 16 MiB, stay with the thread that had them: a large picture costs
+# each thread its memory for ever. What is larger than malloc keeps is given back at once.
+Image.core.set_block_size(128 * 2**20)  # type: ignore[attr-defined]
+
 _DEEP = {"I;16": "<u2", "I;16L": "<u2", "I;16B": ">u2", "I;16N": "=u2", "I": "=i4", "F": "=f4"}
 """Pillow's deep grey modes, and NumPy's names for their values."""
 _ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")

@@ -66,7 +66,7 @@ class Gathering:
         with Opener(self.limits) as opener:
             for part in parts:
                 try:
-                    with opener.open(part) as stream:
+                    with opener.open(part, ahead=False) as stream:
                         header = read_header(stream, part.path, self.limits)
                 except InputError as error:
                     yield error
@@ -147,7 +147,7 @@ def _is_copy(member: _Member, alike: Sequence[_Member], limits: Limits) -> bool:
 
 
 def _sum(opener: Opener, part: Part) -> bytes:
-    with opener.open(part) as stream:
+    with opener.open(part, ahead=False) as stream:
         digest = blake2b(digest_size=16)
         while block := stream.read(_STEP):
             digest.update(block)
