@@ -42,7 +42,8 @@ class Notices:
         words = unanswered_words(series.to_record()) if counted else []
         if words:
             total = len(series.findings)
-            self._tell(_COUNTS, f"{where}: of {total:,} slices {', '.join(words)}", _COUNTS)
+            slices = "1 slice" if total == 1 else f"{total:,} slices"
+            self._tell(_COUNTS, f"{where}: of {slices} {', '.join(words)}", _COUNTS)
 
     def close(self) -> None:
         """Say how many more there were of each kind."""
@@ -65,4 +66,4 @@ def _sum_up(notes: Iterable[str]) -> Iterator[str]:
     for kind in alike.values():
         first, *others = kind
         more = sum(kind[other] for other in others)
-        yield f"{first} (and alike {more:,} times more)" if more else first
+        yield f"{first} (and {more:,} alike)" if more else first
