@@ -179,7 +179,7 @@ def _is_small(row: Row) -> bool:
 
 def _find_skull(row: Row) -> str:
     """``skull_on`` or ``skull_off`` where the column or the note tells."""
-    told = getattr(row, "skull", "") or dict(row.extra).get("skull", "")
+    told = row.skull or dict(row.extra).get("skull", "")
     if not told:
         note = SKULL.search(row.note)
         told = "" if note is None else ("on" if note[1] == "on" else "off")

@@ -74,6 +74,14 @@ def test_planes_are_series_of_their_own():
     assert series[0].study == series[1].study
 
 
+def test_a_plane_that_is_unsure_parts_no_series():
+    planes = ["axial", "unsure"] * 10
+    assert [s.slices for s in list_series(relabel(make_heads(ada=(20, 0)), plane=planes))] == [20]
+    planes = ["axial"] * 10 + ["coronal"] * 10
+    series = list_series(relabel(make_heads(ada=(20, 0)), plane=planes))
+    assert [s.slices for s in series] == [10, 10]
+
+
 def test_a_series_without_tumor_of_a_tumor_patient_has_no_label():
     scores = make_heads(ada=(40, 6))
     series = list_series(relabel(scores, sequence=["FLAIR"] * 20 + ["T1"] * 20))

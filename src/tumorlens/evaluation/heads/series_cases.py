@@ -189,9 +189,9 @@ def _name_series(row: Row) -> str:
 
 def _find_plane(row: Row, known: dict[str, str]) -> str:
     """As a column says, or the note; axial where neither does."""
-    told = getattr(row, "plane", "") or known.get("plane", "")
+    told = row.plane or known.get("plane", "")
     note = PLANE.search(row.note)
-    return told or (note[1] if note else "axial")
+    return told if told not in ("", "unsure") else (note[1] if note else "axial")
 
 
 def _build(scores: Scores, index: npt.NDArray[np.intp], ill: set[str]) -> LabelledSeries | None:
