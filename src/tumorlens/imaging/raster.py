@@ -20,21 +20,43 @@ from tumorlens.imaging.codecs.apart import PictureFile, to_values
 from tumorlens.imaging.codecs.pillow import Picture
 from tumorlens.imaging.limits import Limits
 from tumorlens.imaging.slices import Slice
+from tumorlens.imaging.volumes.content import (
+    LABELS,
+    is_label_picture,
+    names_labels,
+    refuse_content,
+)
 from tumorlens.imaging.voxels import BLANK, clean_pixels, is_blank
 
-__all__ = ["RASTER_SUFFIXES", "convert_picture", "read_picture", "read_pictures"]
+__all__ = [
+    "RASTER_SUFFIXES",
+    "convert_picture",
+    "holds_labels",
+    "read_picture",
+    "read_pictures",
+]
 
 RASTER_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".dib", ".webp"}
 )
 
 
-def read_pictures(stream: BinaryIO, path: str, limits: Limits) -> Iterator[Slice]:
+def read_pictures(
+    stream: BinaryIO, path: str, limits: Limits, *, any_content: bool = False
+) -> Iterator[Slice]:
     """The slices of a picture: one, or one a page of a TIFF.
 
+    Args:
+        stream: the file.
+        path: how the caller named it; a picture named after a mask may be one.
+        limits: for each page.
+        any_content: read label maps, too.
+
     Raises:
-        InputError: damaged, too small or too large.
+        InputError: damaged, too small, too large or no scan.
     """
+    if not any_content and holds_labels(stream, path, limits):
+        raise refuse_content(path, LABELS)
     with PictureFile(stream, path, limits, count=True) as picture:
         first = _read(picture, path, 0)
         if picture.pages > 1:
@@ -43,6 +65,20 @@ def read_pictures(stream: BinaryIO, path: str, limits: Limits) -> Iterator[Slice
                 yield _read(picture, path, page)
             return
     yield first
+
+
+def holds_labels(stream: BinaryIO, path: str, limits: Limits) -> bool:
+    """Whether a picture is a label map, by its name and by the values of each of its pages.
+
+    Raises:
+        InputError: damaged, too small or too large.
+    """
+    if not names_labels(path):
+        return False
+    with PictureFile(stream, path, limits, count=True) as picture:
+        found = is_label_picture(picture.read(0)[0])
+        pages = range(1, picture.pages)
+        return found and all(is_label_picture(picture.read(page)[0]) for page in pages)
 
 
 def read_picture(stream: BinaryIO, path: str, frame: int, limits: Limits) -> Slice:

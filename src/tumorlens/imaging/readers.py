@@ -189,7 +189,7 @@ def _read_stream(
 
         yield from read_volume_file(kind, stream, path, limits, file, any_content=any_content)
     elif kind == "raster":
-        yield from read_pictures(stream, path, limits)
+        yield from read_pictures(stream, path, limits, any_content=any_content)
     elif kind == "dicom":
         if read_file_meta(stream).sop_class == DIRECTORY:
             raise InputError(path, "is a DICOMDIR", "name it, or its folder, as a path")

@@ -35,8 +35,9 @@ from tumorlens.imaging.filemeta import DIRECTORY, read_file_meta
 from tumorlens.imaging.grouping import open_archive, open_directory
 from tumorlens.imaging.limits import DEFAULT_LIMITS, Limits
 from tumorlens.imaging.parts import Found, Part, Skipped, Source
-from tumorlens.imaging.raster import RASTER_SUFFIXES
+from tumorlens.imaging.raster import RASTER_SUFFIXES, holds_labels
 from tumorlens.imaging.series.gathering import Gathering
+from tumorlens.imaging.volumes.content import LABELS, names_labels, refuse_content
 
 __all__ = ["Found", "Skipped", "Source", "find_sources", "name_file"]
 
@@ -204,7 +205,7 @@ def _sort_files(folder: Path, names: Sequence[str], gathering: Gathering) -> Ite
         elif _is_drawn(part):
             yield Skipped(part.path, DRAWN)
         elif _is_picture(name):
-            yield Source(part.path, (part,), "raster")
+            yield _tell_picture(part, gathering.limits)
         elif not _is_second_name(name, present):
             try:
                 yield from _classify(part, series, gathering)
@@ -223,14 +224,28 @@ def _classify(part: Part, series: list[Part], gathering: Gathering) -> Iterator[
     elif kind == "directory":
         yield Skipped(part.path, "index of the DICOM files around it")
     elif kind == "raster" or (kind in VOLUMES and kind != "analyze") or _is_image(part.path):
-        known = "volume" if kind in VOLUMES else _guess_kind(part.path)
-        guess = "raster" if kind == "raster" else known
+        guess = "volume" if kind in VOLUMES else _guess_kind(part.path)
+        if kind == "raster" or guess == "raster":
+            yield _tell_picture(part, gathering.limits)
+            return
         content = _tell_content(kind, part, gathering.limits) if guess == "volume" else ""
         yield Skipped(part.path, content) if content else Source(part.path, (part,), guess)
     else:
         with open_file(part.file, part.path) as stream:
             head = stream.read(HEAD_BYTES)
         yield Skipped(part.path, "an encrypted file" if kind == "secure" else describe(head))
+
+
+def _tell_picture(part: Part, limits: Limits) -> Source | Skipped:
+    """A picture as a source, unless it is a label map by its name and by its pixels."""
+    if names_labels(part.path):
+        try:
+            with open_file(part.file, part.path) as stream:
+                if holds_labels(stream, part.path, limits):
+                    return Skipped(part.path, refuse_content(part.path, LABELS).reason)
+        except InputError:
+            pass  # its reader will say what is wrong
+    return Source(part.path, (part,), "raster")
 
 
 def _tell_content(kind: Kind | None, part: Part, limits: Limits) -> str:

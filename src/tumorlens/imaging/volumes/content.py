@@ -1,7 +1,8 @@
-"""Volumes that are no scans: label maps, statistics, vectors.
+"""Volumes and pictures that are no scans: label maps, statistics, vectors.
 
 A header may say so. Else a volume counts as a label map if it holds few small whole numbers, or if
-its name says so and its values lie in patches of equal whole numbers, as no scan's do.
+its name says so and its values lie in patches of equal whole numbers, as no scan's do. Of a picture
+both must say so, name and values: scans of few greys are saved as pictures, too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from tumorlens.errors import InputError
 
-__all__ = ["LABELS", "is_label_map", "refuse_content"]
+__all__ = ["LABELS", "is_label_map", "is_label_picture", "names_labels", "refuse_content"]
 
 LABELS = "a label map"
 """What `is_label_map` finds."""
@@ -24,6 +25,9 @@ _FEW = 8  # different values that no scan has, but masks and segmentations of tu
 _LARGEST = 255  # of those values; -1 stands for unknown
 _MANY = 1024  # different values of a parcellation
 _PATCHES = 0.5  # share of labelled voxels that equal the one before; of scans under 0.2 do
+_FEW_GREYS = 32  # different values of a picture of labels
+_EDGE, _AT_ENDS = 0.06, 0.98  # near to black or white, and the share of a mask's pixels that are:
+# interpolation and JPEG blur the rim of what was drawn
 _SOME = 2048  # values of a part that are looked at first
 _WORDS = re.compile(
     r"(?<![a-z])(?:seg|dseg|probseg|segmentations?|labels?|labelmap|masks?|aseg|aparc|wmparc|parc"
@@ -34,6 +38,9 @@ _WORDS = re.compile(
 
 _SHARES = re.compile(r"(?<![a-z])(?:probseg|masks?|seg|labels?)\.[a-z.]+$", re.IGNORECASE)
 """Endings of names of maps that hold, between 0 and 1, the share of a label in a voxel."""
+
+_FOLDERS = re.compile(r"(?:masks?|labels?|seg|segmentations?|annotations?)$", re.IGNORECASE)
+"""Names of folders that hold pictures of labels beside one of scans."""
 
 Voxels = npt.NDArray[np.number]
 
@@ -62,6 +69,30 @@ def is_label_map(parts: Iterable[Voxels], name: str) -> bool:
         if not (tally.whole or tally.shares):
             return False
     return tally.holds_labels()
+
+
+def names_labels(path: str) -> bool:
+    """Whether the name of a picture, or of the folder that it lies in, speaks of labels."""
+    *_, folder, name = ("", *path.replace("\\", "/").split("/"))
+    return bool(_WORDS.search(name) or _FOLDERS.match(folder))
+
+
+def is_label_picture(values: Voxels) -> bool:
+    """Whether a picture that is named so holds labels: one value, two, or patches of a few.
+
+    Args:
+        values: (rows, columns) grey values as stored.
+    """
+    low, high = float(values.min()), float(values.max())
+    near = _EDGE * (high - low)
+    at_ends = np.count_nonzero((values <= low + near) | (values >= high - near))
+    if low == high or at_ends >= _AT_ENDS * values.size:
+        return True
+    if np.unique(values[::4]).size > _FEW_GREYS or np.unique(values).size > _FEW_GREYS:
+        return False
+    labelled = values[:, 1:] != 0
+    equal = np.count_nonzero(labelled & (values[:, 1:] == values[:, :-1]))
+    return bool(equal > _PATCHES * np.count_nonzero(labelled))
 
 
 @dataclass(slots=True)
