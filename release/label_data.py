@@ -4,7 +4,9 @@
 
 DATA holds the sets, a folder with a manifest.csv each, and hospital_folds.csv. Each row gets the
 hospital fold of its source as its split, and its plane, its skull and its mask of the brain where
-they are known: from the note, from the set, and from brain.csv. Left out: rows without a label,
+they are known: from the note, from the set, and from brain.csv. Slices below the first or above the
+last one that brain_extent.csv names for their series show no brain: their mask is no_brain.png, an
+empty picture that is written beside FILE.csv. Left out: rows without a label,
 CT, what somebody found doubtful, and the tumors of `nickparvar` that are pictures of `cheng`.
 """
 
@@ -15,9 +17,12 @@ import csv
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from string import digits
+
+from PIL import Image
 
 from tumorlens.data.manifest import merge_manifests, read_data
-from tumorlens.data.rows import Manifest, Row
+from tumorlens.data.rows import Manifest, Row, absolute_path
 
 SETS = (
     "navoneel",
@@ -39,6 +44,9 @@ DOUBTFUL = ("CT head", "abdomen", "doubtful", "class contradicts cheng")
 AXIAL = ("tcga_lgg", "ms_iran", "oasis", "healthy", "look_alikes", "tumors_elsewhere")
 SKULL_OFF = ("brain cut out", "skull-stripped", "skull off")
 SKULL_ON = ("tcga_lgg", "cheng", "ms_iran")
+EXTENT = Path(__file__).with_name("brain_extent.csv")
+"""By eye: the lowest and the highest slice of a series (in a sagittal or coronal one the first and
+the last) that shows or may show brain. Spinal cord alone, jaw, neck, skull and scalp are none."""
 
 
 def main() -> None:
@@ -47,8 +55,11 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--output", type=Path, required=True)
     asked = parser.parse_args()
-    folds = read_folds(asked.data / "hospital_folds.csv")
-    sets = [label_set(asked.data / name, folds) for name in SETS]
+    data = absolute_path(asked.data)  # as rows name their files
+    folds = read_folds(data / "hospital_folds.csv")
+    extent = read_extent(EXTENT)
+    no_brain = write_empty(asked.output.with_name("no_brain.png"))
+    sets = [label_set(data / name, folds, extent, no_brain) for name in SETS]
     whole = drop_crossing(merge_manifests(sets, shared_groups=True))
     whole.write(asked.output, overwrite=True)
     print(Counter(row.split for row in whole.rows), len(whole))
@@ -60,7 +71,9 @@ def read_folds(file: Path) -> dict[str, str]:
         return {row["source"]: row["fold"] for row in csv.DictReader(stream)}
 
 
-def label_set(folder: Path, folds: dict[str, str]) -> Manifest:
+def label_set(
+    folder: Path, folds: dict[str, str], extent: dict[str, list[tuple[str, str]]], no_brain: Path
+) -> Manifest:
     """The rows of a set that serve, with all that is known of them."""
     manifest = read_data(folder)
     masks = read_masks(folder / "brain.csv")
@@ -70,7 +83,7 @@ def label_set(folder: Path, folds: dict[str, str]) -> Manifest:
             split=folds[row.source],
             plane=find_plane(row, folder.name),
             skull=find_skull(row, folder.name),
-            brain=masks.get(row.path),
+            brain=masks.get(row.path, no_brain if is_beyond(row, folder, extent) else None),
         )
         for row in manifest.rows
         if row.label and not any(word in row.note for word in DOUBTFUL)
@@ -89,6 +102,32 @@ def read_masks(file: Path) -> dict[Path, Path]:
             for row in csv.DictReader(stream)
             if row["brain_mask"]
         }
+
+
+def read_extent(file: Path) -> dict[str, list[tuple[str, str]]]:
+    """Set and folder of a series -> names of the first and the last slice with brain, a plane."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    with file.open(encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream):
+            ends = (row["first"], row["last"])
+            found.setdefault(f"{row['set']}/{row['series']}", []).append(ends)
+    return found
+
+
+def is_beyond(row: Row, folder: Path, extent: dict[str, list[tuple[str, str]]]) -> bool:
+    """Whether a slice lies outside of the brain of its series, as far as the table knows."""
+    series = f"{folder.name}/{row.path.parent.relative_to(folder).as_posix()}"
+    name = row.path.stem
+    return any(
+        name.rstrip(digits) == first.rstrip(digits) and not first <= name <= last
+        for first, last in extent.get(series, ())
+    )
+
+
+def write_empty(file: Path) -> Path:
+    """The mask of a slice without brain; readers take an empty picture for any size."""
+    Image.new("L", (64, 64)).save(file)
+    return absolute_path(file)
 
 
 def find_plane(row: Row, name: str) -> str:
