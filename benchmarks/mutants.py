@@ -1,6 +1,6 @@
 """Damages sound files of every format, reads them, and counts what became of each.
 
-    python benchmarks/mutants.py [--count 100000] [--output results.json]
+    python benchmarks/mutants.py [--count 100000] [--workers 2] [--output results.json]
     python benchmarks/mutants.py --show 4711          # one again, here, with its traceback
     python benchmarks/mutants.py --write 4711 FOLDER  # its files
 
@@ -10,6 +10,10 @@ where slices, a table or a `TumorlensError` come of it. All else is a failure: a
 ``warning`` or ``words`` of a library that reach the user; what is ``unsound`` (NaN, a file written
 elsewhere); a ``hang``, over 20 s; ``memory``, more than `Limits` allow; a ``crash`` of the process.
 A worker is a process of its own, so that a crash or a hang costs one mutant.
+
+With --output each report is a line of ``results.json.lines`` at once; the same command goes on
+from there after it was broken off. Beside other work a mutant may wait long for its turn: give
+``--patience 300``, and read those that took over 20 s again by themselves.
 """
 
 from __future__ import annotations
@@ -25,12 +29,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import traceback
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -41,7 +45,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 SECONDS = 20.0
 GOOD = ("read", "refused")
 _CEILING = 12 * 2**30  # bytes of address space over what a worker has: spares the machine, no more
-_SERVED = 4000  # mutants of one worker, then another takes its place
+_SERVED = 10_000  # mutants of one worker, then another takes its place
 _FRAMES = 30  # lines of a traceback that are kept
 
 
@@ -112,18 +116,20 @@ class Bench:
 
 def list_children(process: int | str = "self") -> Iterator[str]:
     """Processes that this one has started, and theirs."""
-    for task in Path(f"/proc/{process}/task").glob("*"):
-        with suppress(OSError):
-            for child in (task / "children").read_text().split():
-                yield child
-                yield from list_children(int(child))
+    with suppress(OSError):
+        for task in os.listdir(f"/proc/{process}/task"):  # noqa: PTH208 - twice a mutant
+            with suppress(OSError), open(f"/proc/{process}/task/{task}/children") as stream:  # noqa: PTH123
+                for child in stream.read().split():
+                    yield child
+                    yield from list_children(child)
 
 
 def read_status(process: str, field: str) -> int:
     """A field of ``/proc/PROCESS/status``, in KiB; 0 where there is none."""
-    with suppress(OSError):
-        found = re.search(rf"{field}:\s+(\d+)", Path(f"/proc/{process}/status").read_text())
-        return int(found[1]) if found else 0
+    with suppress(OSError), open(f"/proc/{process}/status") as stream:  # noqa: PTH123
+        text = stream.read()
+        at = text.find(f"{field}:")
+        return int(text[at:].split(maxsplit=2)[1]) if at >= 0 else 0
     return 0
 
 
@@ -131,8 +137,8 @@ def measure_memory() -> int:
     """KiB in use here and in helper processes, from where their peaks are counted anew."""
     processes = ["self", *list_children()]
     for process in processes:
-        with suppress(OSError):
-            Path(f"/proc/{process}/clear_refs").write_text("5")
+        with suppress(OSError), open(f"/proc/{process}/clear_refs", "w") as stream:  # noqa: PTH123
+            stream.write("5")
     return sum(read_status(process, "VmRSS") for process in processes)
 
 
@@ -141,8 +147,9 @@ def measure_peak() -> int:
     return sum(read_status(process, "VmHWM") for process in ["self", *list_children()])
 
 
-def serve(numbers: Sequence[int], start: int, trail: Path) -> None:
+def serve(numbers: Sequence[int], start: int, trail: Path, patience: float) -> None:
     """What a worker does: a line of JSON at the begin and at the end of each mutant."""
+    os.setpgrp()  # with its helpers, so that all are ended at once
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     with tempfile.TemporaryFile() as words, trail.open("w") as trace:
         bench = Bench(words)
@@ -151,7 +158,7 @@ def serve(numbers: Sequence[int], start: int, trail: Path) -> None:
         warm_up(start)
         for number in numbers:
             answers.write(json.dumps({"begin": number}) + "\n")
-            faulthandler.dump_traceback_later(SECONDS, exit=True, file=trace)
+            faulthandler.dump_traceback_later(patience, exit=True, file=trace)
             report = bench.judge(number, start)
             faulthandler.cancel_dump_traceback_later()
             answers.write(json.dumps(report) + "\n")
@@ -171,20 +178,45 @@ def warm_up(start: int) -> None:
     warnings.simplefilter("error")
 
 
+class Ledger:
+    """Reports as they come; what a file of them holds already counts.
+
+    Args:
+        path: of the file; None where nothing is kept.
+        start: of chance, which the reports are of.
+    """
+
+    def __init__(self, path: Path | None, start: int) -> None:
+        self.reports: dict[int, dict[str, Any]] = {}
+        self._path, self._start = path, start
+        for line in path.read_text().splitlines() if path and path.exists() else ():
+            with suppress(ValueError):  # the last one may be cut short
+                report = json.loads(line)
+                if report.pop("start") == start:
+                    self.reports[report["number"]] = report
+
+    def add(self, report: dict[str, Any]) -> None:
+        self.reports[report["number"]] = report
+        if self._path is not None:
+            with self._path.open("a") as stream:
+                stream.write("\n" + json.dumps({"start": self._start, **report}))
+
+
 class Supervisor:
     """Keeps one worker at work over its share of the numbers.
 
     Args:
         numbers: its share.
         start: of chance.
-        results: where reports are added.
+        ledger: where reports are added.
         folder: for its traces.
+        patience: seconds after which a mutant counts as a hang.
     """
 
     def __init__(
-        self, numbers: Sequence[int], start: int, results: list[dict[str, Any]], folder: Path
+        self, numbers: Sequence[int], start: int, ledger: Ledger, folder: Path, patience: float
     ) -> None:
-        self.numbers, self.start, self.results = numbers, start, results
+        self.numbers, self.start, self.ledger, self.patience = numbers, start, ledger, patience
         self.trail = folder / f"trace-{numbers[0]}"
 
     def run(self) -> None:
@@ -198,28 +230,29 @@ class Supervisor:
 
     def _serve(self, numbers: Sequence[int]) -> int | None:
         """One worker; gives the number that it broke on, None if it came to its end."""
-        span = f"{numbers[0]}:{numbers[-1] + 1}:{numbers[1] - numbers[0] if numbers[1:] else 1}"
-        command = [sys.executable, __file__, "--serve", span, str(self.trail)]
+        words = ["--serve", str(self.trail), "--start", str(self.start)]
         process = subprocess.Popen(
-            [*command, "--start", str(self.start)],
+            [sys.executable, __file__, *words, "--patience", str(self.patience)],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            start_new_session=True,
         )
         begun: int | None = None
-        assert process.stdout is not None
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(json.dumps(list(numbers)))
+        process.stdin.close()
         for line in process.stdout:
             report = json.loads(line)
             begun = report.get("begin")
             if begun is None:
-                self.results.append(report)
+                self.ledger.add(report)
         code = process.wait()
         with suppress(ProcessLookupError):  # helpers that hang outlive a worker
             os.killpg(process.pid, signal.SIGKILL)
         if begun is None and code:
             raise SystemExit(f"a worker ended with {code} before its first mutant")
         if begun is not None:
-            self.results.append(self._report_end(begun, code))
+            self.ledger.add(self._report_end(begun, code))
         return begun
 
     def _report_end(self, number: int, code: int) -> dict[str, Any]:
@@ -235,43 +268,39 @@ class Supervisor:
             "edits": mutant.edits,
             "outcome": "hang" if "Timeout (" in trace else "crash",
             "why": f"exit code {code}\n{trace[:3000]}",
-            "seconds": SECONDS if "Timeout (" in trace else 0.0,
+            "seconds": self.patience if "Timeout (" in trace else 0.0,
             "mib": 0,
         }
 
 
-def run_all(numbers: range, start: int, workers: int, quiet: bool) -> list[dict[str, Any]]:
+def run_all(numbers: range, kept: Path | None, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Reports of all numbers, in their order."""
-    results: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        shares = [numbers[place::workers] for place in range(workers)]
-        threads = [
-            threading.Thread(target=Supervisor(share, start, results, Path(folder)).run)
+    ledger, workers = Ledger(kept, options.start), options.workers
+    left = [number for number in numbers if number not in ledger.reports]
+    shares = [share for place in range(workers) if (share := left[place::workers])]
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(workers) as pool:
+        supervisors = [
+            Supervisor(share, options.start, ledger, Path(folder), options.patience)
             for share in shares
-            if share
         ]
-        for thread in threads:
-            thread.start()
-        watch(threads, results, len(numbers), quiet)
-    if len(results) != len(numbers):
-        raise SystemExit(f"{len(results)} of {len(numbers)} mutants were judged")
-    return sorted(results, key=lambda report: report["number"])
+        watch([pool.submit(one.run) for one in supervisors], ledger, len(numbers), options.quiet)
+    return [ledger.reports[number] for number in numbers]
 
 
-def watch(
-    threads: Sequence[threading.Thread], results: list[dict[str, Any]], total: int, quiet: bool
-) -> None:
+def watch(futures: Sequence[Future[None]], ledger: Ledger, total: int, quiet: bool) -> None:
     """A line now and then, until all is done."""
-    begin = last = time.monotonic()
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(1.0)
-            if time.monotonic() - last > 30 and not quiet:
-                last = time.monotonic()
-                counts = Counter(report["outcome"] for report in list(results))
-                rate = len(results) / (last - begin)
-                words = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
-                print(f"{len(results)} of {total}, {rate:.0f}/s: {words}", flush=True)
+    begin, before = time.monotonic(), len(ledger.reports)
+    waiting = set(futures)
+    while waiting:
+        done, waiting = wait(waiting, 30)
+        for future in done:
+            future.result()
+        if not quiet:
+            reports = list(ledger.reports.values())
+            counts = Counter(report["outcome"] for report in reports)
+            rate = (len(reports) - before) / (time.monotonic() - begin)
+            words = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+            print(f"{len(reports)} of {total}, {rate:.0f}/s: {words}", flush=True)
 
 
 def describe(report: dict[str, Any]) -> str:
@@ -319,20 +348,24 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="number of the first mutant")
     parser.add_argument("--start", type=int, default=0, help="of chance")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--output", type=Path, help="reports of all failures, as JSON")
+    parser.add_argument(
+        "--output", type=Path, help="reports of all failures, as JSON, and in lines"
+    )
+    parser.add_argument("--patience", type=float, default=SECONDS, help="seconds a mutant may take")
     parser.add_argument("--quiet", action="store_true", help="no line now and then")
     parser.add_argument("--show", type=int, metavar="NUMBER")
     parser.add_argument("--write", nargs=2, metavar=("NUMBER", "FOLDER"))
-    parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve(range(*map(int, options.serve[0].split(":"))), options.start, Path(options.serve[1]))
+        serve(json.load(sys.stdin), options.start, options.serve, options.patience)
         return 0
     if options.show is not None or options.write:
         return show_one(options)
     begin = time.monotonic()
     numbers = range(options.first, options.first + options.count)
-    results = run_all(numbers, options.start, options.workers, options.quiet)
+    kept = options.output and options.output.with_name(f"{options.output.name}.lines")
+    results = run_all(numbers, kept, options)
     show_results(results, time.monotonic() - begin)
     failures = [report for report in results if report["outcome"] not in GOOD]
     if options.output is not None:

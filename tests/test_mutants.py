@@ -11,6 +11,7 @@ from random import Random
 
 import pytest
 
+from mutation.bombs import detonate
 from mutation.judging import judge
 from mutation.mutants import Mutant, make_mutant
 from mutation.seeds import find_seeds
@@ -44,8 +45,31 @@ def test_mutants_are_read_or_refused(tmp_path) -> None:
     """`benchmarks/mutants.py` runs as many as one likes; ``--show NUMBER`` runs one of these."""
     results = tmp_path / "results.json"
     bench = [sys.executable, str(ROOT / "benchmarks" / "mutants.py")]
-    options = ["--count", str(MANY), "--output", str(results), "--quiet"]
+    options = ["--count", str(MANY), "--workers", "2", "--output", str(results), "--quiet"]
     done = subprocess.run([*bench, *options], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     counts = json.loads(Path(results).read_text())["counts"]
     assert counts["read"] > MANY / 5 and counts["refused"] > MANY / 5
+
+
+def test_a_run_that_was_broken_off_goes_on(tmp_path) -> None:
+    """What was judged already stays as it is, and is not judged again."""
+    results, kept = tmp_path / "results.json", tmp_path / "results.json.lines"
+    old = {"start": 0, "seed": "PNG", "way": "slices", "edits": [], "seconds": 0.1, "mib": 5}
+    lines = [
+        json.dumps({**old, "number": number, "outcome": "crash", "why": f"as it was {number}"})
+        for number in range(3)
+    ]
+    kept.write_text("\n".join([*lines, lines[0].replace(": 0", ": 9", 1), '{"number']))
+    bench = [sys.executable, str(ROOT / "benchmarks" / "mutants.py")]
+    options = ["--count", "3", "--output", str(results), "--quiet"]
+    done = subprocess.run([*bench, *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    found = [one["why"] for one in json.loads(results.read_text())["failures"]]
+    assert found == ["as it was 0", "as it was 1", "as it was 2"]
+
+
+@pytest.mark.parametrize("start", range(40))
+def test_bombs_of_all_sizes_can_be_built(start) -> None:
+    """A size in a zip archive has four bytes; a bomb may be larger than these can say."""
+    assert detonate(b"PK\3\4", Random(start)).startswith(b"PK\3\4")

@@ -57,7 +57,9 @@ def _png(size: int) -> bytes:
 def _zip(size: int, chance: Random) -> bytes:
     """Members that are DICOM files by their first bytes; sizes are stated truly or not."""
     packed = _zeros(size, bytes(128) + b"DICM\2\0\0\0UL\4\0\0\0\0\0")
-    stated = size * 2**20 + 144 if chance.random() < 0.5 else chance.choice((0, 144, 2**32 - 2))
+    stated = min(size * 2**20 + 144, 2**32 - 2)
+    if chance.random() >= 0.5:
+        stated = chance.choice((0, 144, 2**32 - 2))
     places, files = [], b""
     for number in range(chance.choice((1, 1, 3))):
         name = f"IM{number}".encode()
