@@ -1,15 +1,20 @@
 """The overlay: its size, its marks, and that the evidence lies where it was found."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 import tumorlens
 from heads import paint_slice
+from tumorlens.errors import InputError
 from tumorlens.finding import Box, Finding, SliceInfo
+from tumorlens.imaging.readers import read_slices
 from tumorlens.imaging.slices import Slice
+from tumorlens.imaging.sources import Skipped, find_sources
 from tumorlens.report import markings, overlay
 from tumorlens.report.heat import paint_greys
 from tumorlens.report.markings import INK, MARK
@@ -392,3 +397,32 @@ def test_an_error_is_drawn_as_one(monkeypatch):
 
 def test_draw_is_public():
     assert tumorlens.draw is draw
+
+
+# Known again
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif"])
+def test_a_drawing_that_python_saves_is_no_scan(tmp_path, name):
+    slice_ = make_slice(path=str(tmp_path / "scan.png"))
+    drawing = tumorlens.draw(slice_, make_finding(slice_))
+    drawing.save(tmp_path / name)
+    (found,) = find_sources([tmp_path])
+    assert found == Skipped(str(tmp_path / name), "a result of tumorlens")
+    with pytest.raises(InputError, match="is a result of tumorlens"):
+        list(read_slices(tmp_path / name))
+
+
+def test_what_a_caller_says_of_a_drawing_is_kept(tmp_path):
+    slice_ = make_slice()
+    drawing = tumorlens.draw(slice_, make_finding(slice_))
+    text = PngInfo()
+    text.add_text("Author", "a reader")
+    drawing.save(tmp_path / "a.png", pnginfo=text)
+    with Image.open(tmp_path / "a.png") as saved:
+        assert saved.text == {"Software": "tumorlens overlay", "Author": "a reader"}
+    drawing.save(tmp_path / "a.tif", tiffinfo={270: "a scan"})
+    with Image.open(tmp_path / "a.tif") as saved:
+        assert (saved.tag_v2[270], saved.tag_v2[305]) == ("a scan", "tumorlens overlay")
+    drawing.save(tmp_path / "a.webp")  # cannot say so
+    assert pickle.loads(pickle.dumps(drawing)).size == drawing.size

@@ -38,14 +38,16 @@ HEAD_BYTES = 1024
 """Enough to inflate the 348 bytes of a NIfTI header from a gzip stream."""
 
 DRAWN_BY = "tumorlens"
-"""What begins the text ``Software`` (PNG, 11.3.3.2) of pictures that this program draws, and the
-description of NIfTI volumes that it writes."""
+"""What begins the text ``Software`` (PNG, 11.3.3.2; TIFF, tag 305; a JPEG's comment) of pictures
+that this program draws, and the description of NIfTI volumes that it writes."""
 
 DRAWN = "a result of tumorlens"
 """What `describe` calls them: results are no scans, wherever they lie."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _DRAWN_MARK = b"tEXtSoftware\0" + DRAWN_BY.encode()
+_COMMENT = re.compile(rb"\xff\xfe..tumorlens overlay", re.DOTALL)
+_TIFF, _SOFTWARE = (b"II*\0", b"MM\0*"), b"tumorlens overlay\0"
 _DESCRIPTION = slice(148, 228)  # bytes of a NIfTI-1 header
 _RASTER = (_PNG, b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"BM")
 _ENVELOPED = bytes.fromhex("06092a864886f70d010703")  # OID pkcs7-envelopedData, RFC 5652
@@ -118,6 +120,10 @@ def is_drawn(head: bytes) -> bool:
     """Whether a file by its first bytes is a picture or a volume that this program wrote."""
     if head.startswith(_PNG):
         return _DRAWN_MARK in head[:HEAD_BYTES]
+    if head.startswith(b"\xff\xd8\xff"):
+        return _COMMENT.search(head[:HEAD_BYTES]) is not None
+    if head.startswith(_TIFF):
+        return _SOFTWARE in head[:HEAD_BYTES]
     header = _inflate(head)
     is_nifti = header[344:348] == b"n+1\0"
     return is_nifti and header[_DESCRIPTION].startswith(DRAWN_BY.encode())

@@ -46,6 +46,7 @@ _VOLUME_ENDINGS = (
     *(".nrrd", ".nhdr", ".mha", ".mhd", ".mgh", ".mgz"),
 )
 _BESIDE_ENDINGS = (".raw", ".zraw", ".raw.gz", ".raw.bz2")
+_DRAWN_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".nii", ".nii.gz")
 _DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
 _LISTING = "check its rights, and that its path is not too long"
 
@@ -256,7 +257,7 @@ def _tell_content(kind: Kind | None, part: Part, limits: Limits) -> str:
 
 def _is_drawn(part: Part) -> bool:
     """Whether a file in a folder is a result of this program, by its name and its content."""
-    if not part.path.lower().endswith((".png", ".nii", ".nii.gz")):
+    if not part.path.lower().endswith(_DRAWN_ENDINGS):
         return False
     try:
         with open_file(part.file, part.path) as stream:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
@@ -23,7 +24,15 @@ from tumorlens.report.captions import PAPER, draw_caption
 from tumorlens.report.heat import blend_heat, paint_greys
 from tumorlens.report.markings import Marks, choose_marks, draw_box, draw_peak, draw_sides
 
-__all__ = ["LARGEST_SIDE", "LEAST_SIDE", "THUMBNAIL", "draw", "draw_thumbnail", "encode"]
+__all__ = [
+    "LARGEST_SIDE",
+    "LEAST_SIDE",
+    "THUMBNAIL",
+    "Overlay",
+    "draw",
+    "draw_thumbnail",
+    "encode",
+]
 
 LEAST_SIDE = 512
 """The longer side of the drawn slice, at least, in pixels: text must be readable."""
@@ -35,6 +44,9 @@ THUMBNAIL = 256
 """The longer side of a thumbnail, at most."""
 
 _TRUTH = (122, 214, 150)  # what people drew
+
+_MARK = f"{DRAWN_BY} overlay"
+_SOFTWARE = 305  # TIFF 6.0, section 8
 
 Edges = tuple[float, float, float, float]
 
@@ -70,7 +82,31 @@ class _View:
         return x * self.scale[0], y * self.scale[1]
 
 
-def draw(slice_: Slice, finding: Finding) -> Image.Image:
+class Overlay(Image.Image):
+    """A drawing that says who drew it wherever it is saved, so that it is never judged as a scan.
+
+    PNG, JPEG and TIFF can say so; BMP and WebP cannot.
+    """
+
+    @classmethod
+    def of(cls, picture: Image.Image) -> Overlay:
+        """The picture itself, under this class."""
+        overlay = cls()
+        overlay.__dict__.update(picture.__dict__)
+        return overlay
+
+    def save(self, fp: Any, format: str | None = None, **params: Any) -> None:
+        """As Pillow saves it, with the text ``Software`` (a comment in a JPEG)."""
+        own = {
+            "comment": _MARK,
+            **params,
+            "pnginfo": _sign(params.get("pnginfo")),
+            "tiffinfo": {**dict(params.get("tiffinfo") or {}), _SOFTWARE: _MARK},
+        }
+        super().save(fp, format, **own)
+
+
+def draw(slice_: Slice, finding: Finding) -> Overlay:
     """The slice with heat map, boxes, strongest point, verdict and legend, as an RGB image.
 
     Args:
@@ -83,22 +119,29 @@ def draw(slice_: Slice, finding: Finding) -> Image.Image:
 
     Returns:
         The slice in its own pixels: square, enlarged in whole steps to a longer side of at least
-        `LEAST_SIDE`, reduced to at most `LARGEST_SIDE`; a caption below.
+        `LEAST_SIDE`, reduced to at most `LARGEST_SIDE`; a caption below. Saved as PNG, JPEG or
+        TIFF it carries the mark by which no later run takes it for a scan.
     """
     view = _View.of(slice_)
     picture, marks = _show_evidence(slice_, finding, view)
     width = max(view.size[0], LEAST_SIDE, view.unit * 26)
-    return _frame(picture, draw_caption(finding, marks, width, view.unit))
+    return Overlay.of(_frame(picture, draw_caption(finding, marks, width, view.unit)))
 
 
 def encode(picture: Image.Image) -> bytes:
     """A drawing as PNG that says who drew it, so that no later run takes it for a scan."""
-    text = PngInfo()
-    text.add_text("Software", f"{DRAWN_BY} overlay")
     stream = io.BytesIO()
     # Level 1 is three times as fast as Pillow's own and a tenth larger.
-    picture.save(stream, "PNG", compress_level=1, pnginfo=text)
+    picture.save(stream, "PNG", compress_level=1, pnginfo=_sign(None))
     return stream.getvalue()
+
+
+def _sign(texts: PngInfo | None) -> PngInfo:
+    """Who drew a PNG, before all that the caller says of it."""
+    signed = PngInfo()
+    signed.add_text("Software", _MARK)
+    signed.chunks += texts.chunks if texts is not None else []
+    return signed
 
 
 def draw_thumbnail(
