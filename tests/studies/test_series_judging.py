@@ -173,3 +173,13 @@ def test_a_few_slices_are_no_series():
     assert found.tumor_probability is None
     assert "fewer than 5 slices were judged" in found.notes[-1]
     assert found.tumor_slices == 4
+
+
+def test_an_image_alone_is_not_told_to_be_a_short_series():
+    found = judge_series(make_findings([0.9]), make_study_model())
+    assert (found.verdict, found.notes) == (None, ())
+    among_others = make_findings([0.9] * 6, verdicts=["tumor", *["not_judged"] * 5])
+    assert (
+        "fewer than 5 slices were judged"
+        in judge_series(among_others, make_study_model()).notes[-1]
+    )

@@ -61,7 +61,8 @@ def judge_series(
             findings, path, verdict=NOT_JUDGED, notes=(*notes, NO_BRAIN), **shares
         )
     if len(told.judged) < LEAST_SLICES:
-        return SeriesFinding.of(findings, path, notes=(*notes, TOO_SHORT), **shares)
+        short = () if len(findings) == 1 else (TOO_SHORT,)  # a slice alone speaks for itself
+        return SeriesFinding.of(findings, path, notes=(*notes, *short), **shares)
     evidence = _Evidence.of(told.judged)
     point = told.judged[0].operating_point or "balanced"
     features = measure_features(evidence.profile)
