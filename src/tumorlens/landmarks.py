@@ -15,12 +15,14 @@ class KeySlice:
     """A slice to open, and why.
 
     Attributes:
-        path: the file, as the caller named it.
+        path: the file, as the caller named it; of a slice that was cut from a volume, the file
+            in which the strongest point of that slice lies.
         frame: 0-based index inside it.
         instance_number: DICOM (0020,0013), which a viewer shows; None where unknown.
         position_mm: along the normal of the slices; None where unknown.
         tumor_probability: of this slice.
         reason: a sentence.
+        record: (path, frame) of the slice's record, which are others where it was cut.
     """
 
     path: str
@@ -29,6 +31,11 @@ class KeySlice:
     position_mm: float | None
     tumor_probability: float | None
     reason: str
+    record: tuple[str, int] | None = None
+
+    def place(self) -> tuple[str, int]:
+        """(path, frame) of the slice's record."""
+        return self.record or (self.path, self.frame)
 
     def to_record(self) -> dict[str, Any]:
         """As a record holds it."""
@@ -39,6 +46,7 @@ class KeySlice:
             "position_mm": _plain(self.position_mm),
             "tumor_probability": _plain(self.tumor_probability),
             "reason": self.reason,
+            "record": list(self.place()),
         }
 
 

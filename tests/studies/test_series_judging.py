@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from study_tables import draw_chances, make_findings, make_study_model
-from tumorlens.finding import Appearance, Finding, SliceInfo
+from tumorlens.finding import Appearance, Finding, SliceInfo, StoredSlice
 from tumorlens.model.contract import LOOKS
 from tumorlens.studies.series_judging import judge_series
 from tumorlens.study_finding import NO_STUDY_MODEL
@@ -183,3 +183,18 @@ def test_an_image_alone_is_not_told_to_be_a_short_series():
         "fewer than 5 slices were judged"
         in judge_series(among_others, make_study_model()).notes[-1]
     )
+
+
+def test_slices_to_open_that_were_cut_are_named_by_what_lies_on_disk():
+    files = tuple(StoredSlice(f"s/IM{column}", column % 2, column + 1) for column in range(40))
+    cut = make_findings(
+        draw_chances(30, slice(12, 17)), path="s", files=files, files_along="columns"
+    )
+    slices = judge_series(cut, make_study_model()).first_slices
+    assert [(one.path, one.frame, one.instance_number) for one in slices] == [
+        ("s/IM22", 0, 23),
+        ("s/IM24", 0, 25),
+        ("s/IM26", 0, 27),
+    ]
+    assert [one.record for one in slices] == [("s", 12), ("s", 14), ("s", 16)]
+    assert slices[0].to_record()["record"] == ["s", 12]

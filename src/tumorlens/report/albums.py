@@ -120,7 +120,7 @@ def word_series(series: SeriesFinding) -> str:
 
 
 def _first(series: SeriesFinding) -> list[Place]:
-    return [(one.path, one.frame) for one in series.first_slices]
+    return [one.place() for one in series.first_slices]
 
 
 def _name(finding: Finding) -> str:

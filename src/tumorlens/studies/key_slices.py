@@ -67,12 +67,15 @@ def _word_reason(finding: Finding, rank: int, inside: bool, high: float) -> str:
 
 
 def _name(finding: Finding, reason: str) -> KeySlice:
+    """What a person can open: of a slice that was cut, the stored one that shows its peak."""
     info = finding.info
+    stored = info.find_stored(*(finding.peak_xy or (0.0, 0.0)))
     return KeySlice(
-        path=info.path,
-        frame=info.frame,
-        instance_number=info.instance_number,
+        path=stored.path,
+        frame=stored.frame,
+        instance_number=stored.instance_number,
         position_mm=info.position_mm,
         tumor_probability=finding.tumor_probability,
         reason=reason,
+        record=(info.path, info.frame),
     )
