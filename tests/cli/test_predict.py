@@ -125,6 +125,28 @@ def test_a_list_on_standard_input(predict, folder, monkeypatch):
     assert names_of(records) == ["t0.png", "n0.png"]
 
 
+def test_files_of_a_series_named_by_a_shell_are_read_as_their_folder(
+    predict, tmp_path, monkeypatch
+):
+    volume = np.ascontiguousarray(volume_of_heads(40).transpose(0, 2, 1)[:40]).astype(np.uint16)
+    place = np.array([[1.2, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1.0]])
+    files = write_series(tmp_path / "study", volume, place)
+
+    def judged(*paths):
+        shown = predict(*paths, "--summary")
+        assert "one by one" not in shown.err
+        return [
+            {**record, "seconds": None, "first_slices": None} for record in read_jsonl(shown.out)
+        ]
+
+    assert judged(*sorted(files)) == judged(tmp_path / "study") == judged(tmp_path / "study/IM*")
+    assert judged(files[20])[0]["path"] == str(files[20])
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(map(str, files[15:25]))))
+    shown = predict("-")
+    assert len(read_jsonl(shown.out)) == 10
+    assert shown.err.count("10 files of 1 series were read one by one") == 1
+
+
 def test_quiet_and_verbose(predict, folder):
     (folder / "notes.txt").write_text("hello")
     assert predict(folder, "--quiet").err == ""

@@ -48,6 +48,7 @@ class Job:
     own: frozenset[str] = frozenset()
     counts: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
+    singly: dict[str, set[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.counts.update(self.written.counts)
@@ -61,7 +62,7 @@ class Job:
         trail, notices = _Trail(bar.advance), Notices(bar.say)
         gatherer = SeriesGatherer(self.views.numbers, self.views.series_from)
         for _, finding in self._judge(self._find(trail, bar)):
-            trail.follow(finding.info)
+            self._note_single(trail.follow(finding.info), finding.info)
             for series in gatherer.add(finding):
                 self._end(series, writer, notices)
             if finding.error is None and is_loose(finding.info):
@@ -75,12 +76,27 @@ class Job:
         for series in gatherer.close():
             self._end(series, writer, notices)
         notices.close()
+        self._tell_singles(notices)
         for study in self.views.gather():
             if study.verdict is not None:
                 self._put(writer, study)
         if not self.counts:
             skipped = f"; {skipped_words(self.skipped)}" if self.skipped else ""
             raise UsageError(f"{' '.join(self.paths)}: no image found{skipped}")
+
+    def _note_single(self, place: _Place | None, info: SliceInfo) -> None:
+        """Remember files of one series that a pipe named: each is judged as it comes."""
+        uid = info.series_instance_uid
+        if "-" in self.paths and uid and place is not None and place.is_named:
+            self.singly.setdefault(uid, set()).add(info.path)
+
+    def _tell_singles(self, notices: Notices) -> None:
+        files = [len(paths) for paths in self.singly.values() if len(paths) > 1]
+        if files:
+            notices.say(
+                f"{sum(files):,} files of {len(files):,} series were read one by one, as a list on "
+                "standard input is answered line by line; name their folder to have series read"
+            )
 
     def _end(self, series: SeriesFinding, writer: RecordWriter, notices: Notices) -> None:
         """Say of a series what is to be said, and write its record if one is wanted."""
@@ -178,6 +194,11 @@ class _Place:
     def of(cls, found: Source | InputError) -> _Place:
         parts = found.parts if isinstance(found, Source) else ()
         return cls(found, frozenset({found.path, *(part.path for part in parts)}))
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the caller named this very file."""
+        return isinstance(self.found, Source) and self.found.named
 
     @property
     def files(self) -> int:

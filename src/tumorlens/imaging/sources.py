@@ -1,6 +1,7 @@
 """Paths, folders, patterns, archives and lists become sources: units that are read one at a time.
 
-- A file named by the caller is read by itself, whatever its content and its name.
+- A file named by the caller is read by itself, whatever its content and its name; DICOM files of
+  one series that are named one after another, as a shell does, are read as that series.
 - A folder is walked, names in natural order, files before folders. A file that is no image by
   content *and* by name is skipped, and said to be.
 - A DICOMDIR, named, stands for the files that it lists; a zip archive for the DICOM files in it. An
@@ -15,6 +16,7 @@ import glob
 import os
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from itertools import groupby
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Literal
@@ -36,7 +38,7 @@ from tumorlens.imaging.grouping import open_archive, open_directory
 from tumorlens.imaging.limits import DEFAULT_LIMITS, Limits
 from tumorlens.imaging.parts import Found, Part, Skipped, Source
 from tumorlens.imaging.raster import RASTER_SUFFIXES, holds_labels
-from tumorlens.imaging.series.gathering import Gathering
+from tumorlens.imaging.series.gathering import Gathering, join_named
 from tumorlens.imaging.volumes.content import LABELS, names_labels, refuse_content
 
 __all__ = ["Found", "Skipped", "Source", "find_sources", "name_file"]
@@ -63,19 +65,37 @@ def find_sources(
     Args:
         paths: taken one by one, so that they may come from a pipe.
         limits: for headers that are read.
-        together: DICOM series are put together from all ``paths``, and come last; else from what
-            lies below one of them.
+        together: DICOM series are put together from all ``paths``, and come last (those of named
+            files in their place); else from what lies below one of them.
         apart: of a DICOM file; those for which it differs are never of one series.
 
     Yields:
         a `Source`; a `Skipped` file; or an `InputError`, not raised, for what cannot be a source.
     """
-    gathering = Gathering(limits, apart)
+    found = _find_all(paths, Gathering(limits, apart), together=together)
+    if not together:
+        yield from found
+        return
+    for are_files, group in groupby(found, _is_named_dicom):
+        if are_files:
+            files = [one for one in group if isinstance(one, Source)]
+            yield from join_named(files, limits, apart) if len(files) > 1 else files
+        else:
+            yield from group
+
+
+def _find_all(
+    paths: Iterable[str | PathLike[str]], gathering: Gathering, *, together: bool
+) -> Iterator[Found]:
     for given in paths:
         yield from _find(fspath(given), gathering)
         if not together:
             yield from gathering.give_out()
     yield from gathering.give_out()
+
+
+def _is_named_dicom(found: Found) -> bool:
+    return isinstance(found, Source) and found.named and found.kind == "dicom"
 
 
 def natural_key(name: str) -> tuple[tuple[int, str], ...]:

@@ -10,6 +10,7 @@ import pydicom
 import pytest
 
 import builders
+from tumorlens.errors import InputError
 from tumorlens.imaging.parts import Found, Source
 from tumorlens.imaging.readers import iterate_slices, read_slices
 from tumorlens.imaging.sources import find_sources
@@ -37,6 +38,10 @@ def read(*paths: Path) -> np.ndarray:
 
 def find(*paths: Path) -> list[Source]:
     return [one for one in find_sources(paths) if isinstance(one, Source)]
+
+
+def find_all(paths: list[Path], *, together: bool) -> list[Found]:
+    return list(find_sources(paths, together=together))
 
 
 @pytest.fixture
@@ -159,3 +164,43 @@ def test_a_picture_cut_short_in_its_header_is_an_error(tmp_path):
     files[0].write_bytes(data[: data.index(b"\x28\x00\x10\x00")])
     errors = [item for item in iterate_slices(tmp_path) if not hasattr(item, "pixels")]
     assert [error.path for error in errors] == [str(files[0])]
+
+
+def test_files_named_one_by_one_are_read_as_their_folder_is(tmp_path, whole):
+    files = write(tmp_path / "s")
+    shuffled = np.random.default_rng(0).permutation(files).tolist()
+    for named in (files, shuffled, [tmp_path / "s" / "IM*"]):
+        (source,) = find(*named)
+        assert (source.path, source.is_series) == (str(tmp_path / "s"), True)
+        np.testing.assert_array_equal(read(*named), whole)
+    assert len(find_all(files, together=False)) == len(files)  # a pipe is answered line by line
+
+
+def test_named_files_of_several_series_keep_their_places(tmp_path):
+    first, second = write(tmp_path / "a"), write(tmp_path / "b", SeriesInstanceUID="1.2.3.5")
+    alone = builders.write_dicom(tmp_path / "alone", HEAD[:, :, 9], SeriesInstanceUID="1.2.3.6")
+    picture = builders.write_picture(tmp_path / "x.png", HEAD[:, :, 9].astype(np.uint8))
+    mixed = [path for pair in zip(first, second, strict=True) for path in pair]
+    found = find(alone, *mixed, picture, alone)
+    assert [Path(one.path).name for one in found] == ["alone", "a", "b", "x.png", "alone"]
+    assert [one.named for one in found] == [True, False, False, True, True]
+
+
+def test_what_is_named_among_files_of_a_series_and_cannot_be_read_has_its_error(tmp_path, whole):
+    files = write(tmp_path / "s")
+    none = {"PixelData": None, "Rows": None}
+    report = builders.write_dicom(tmp_path / "s" / "report", HEAD[:, :, 9], **none)
+    (tmp_path / "s" / "notes.txt").write_text("no image")
+    found = find(*files[:9], report, tmp_path / "s" / "notes.txt", *files[9:])
+    assert [len(one.parts) for one in found] == [len(files), 1, 1]
+    for one in found[1:]:
+        (error,) = iterate_slices(one)
+        assert isinstance(error, InputError) and error.path == one.path
+
+
+def test_copies_of_one_file_that_are_named_are_both_read(tmp_path):
+    path = builders.write_dicom(tmp_path / "a.dcm", HEAD[:, :, 9])
+    shutil.copy(path, tmp_path / "b.dcm")
+    assert [one.path for one in find(path, tmp_path / "b.dcm", path)] == [
+        *(str(path), str(tmp_path / "b.dcm"), str(path))
+    ]

@@ -13,7 +13,7 @@ from tumorlens.imaging.limits import Limits
 from tumorlens.imaging.parts import Opener, Part, Skipped, Source
 from tumorlens.imaging.series.places import Place
 
-__all__ = ["Gathering"]
+__all__ = ["Gathering", "join_named"]
 
 _STEP = 1024**2
 
@@ -81,15 +81,50 @@ class Gathering:
 
     def give_out(self) -> Iterator[Source]:
         """The series, in the order of their first files; then there are none left."""
+        for _, sources in self.give_out_each():
+            yield from sources
+
+    def give_out_each(self) -> Iterator[tuple[list[Part], Iterator[Source]]]:
+        """The files of each UID, and the sources that they make."""
         while self._series:
             key = next(iter(self._series))
             members = self._series.pop(key)
             uid = key[0] if isinstance(key, tuple) and isinstance(key[0], str) else ""
-            yield from _make_sources(members, uid or None, self.limits)
+            parts = [member.part for member in members]
+            yield parts, _make_sources(members, uid or None, self.limits)
 
     def __len__(self) -> int:
         """Files that were taken in and not given out."""
         return sum(map(len, self._series.values()))
+
+
+def join_named(
+    files: Sequence[Source], limits: Limits, apart: Callable[[Part], Hashable] | None = None
+) -> list[Source]:
+    """Files that a caller named one by one, those of one series as one: as their folder is read.
+
+    Args:
+        files: of DICOM, in the order of the caller. A series lies at the place of its first file;
+            else that order says nothing of it. What was named twice stays by itself.
+        limits: for headers that are read.
+        apart: as `Gathering` takes it.
+    """
+    placed = dict(enumerate(files))
+    numbers = {source.parts[0]: number for number, source in reversed(placed.items())}
+    gathering = Gathering(limits, apart)
+    for part in sorted(numbers, key=numbers.__getitem__):
+        for _ in gathering.add([part], os.path.dirname(part.path) or os.curdir):  # noqa: PTH120
+            pass  # its reader will say what is wrong
+    for parts, sources in gathering.give_out_each():
+        made = list(sources)
+        if not any(source.is_series for source in made):
+            continue  # slices that stand alone
+        alone = {numbers[one.parts[0]]: files[numbers[one.parts[0]]] for one in made}
+        series = {numbers[one.parts[0]]: one for one in made if one.is_series}
+        for part in parts:
+            del placed[numbers[part]]
+        placed |= alone | series
+    return [placed[number] for number in sorted(placed)]
 
 
 def _make_sources(members: Sequence[_Member], uid: str | None, limits: Limits) -> Iterator[Source]:
