@@ -1,60 +1,90 @@
 """What does a verdict of a study cost, against bare reading and bare network?
 
-Takes a volume (NIfTI) and prints the time of the processor for reading its slices, for the network
-on as many pictures, and for the way from the file to the verdict of its study, the least of some
-rounds each; and the ratio of the last to the sum of the first two. Time of the processor and not of
-the clock, so that other work on the machine counts less.
+Takes a volume (NIfTI) and measures reading its slices, the network on as many pictures, and the way
+from the file to the verdict of its study. Each round takes all of them one after the other, so that
+other work on the machine weighs on all alike. Prints the medians, and of each round's ratio of the
+last to the sum of the first two: the median with its 95 % interval (order statistic), by the clock
+and by the time of the processor, all threads together. With --shape the volume is enlarged first.
 
-    python benchmarks/study_cost.py VOLUME.nii.gz [--model M] [--rounds 5]
+    python benchmarks/study_cost.py VOLUME.nii.gz [--shape 240 240 155] [--model M] [--rounds 15]
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
+from scipy.stats import binom
+from study_memory import enlarge
 
 from tumorlens.detector import Detector
 from tumorlens.imaging.readers import read_slices
 from tumorlens.studies.prediction import predict_studies
 
 BATCH = 8
+CLOCKS = {"clock": time.perf_counter, "processor": time.process_time}
 
 
-def measure(work: Callable[[], object], rounds: int) -> float:
-    """Seconds of the processor, all threads together: the least of the rounds."""
-    spent = []
-    for _ in range(rounds):
-        start = time.process_time()
-        work()
-        spent.append(time.process_time() - start)
-    return min(spent)
+def measure(work: Callable[[], object]) -> list[float]:
+    """Seconds of the clock and of the processor."""
+    start = [clock() for clock in CLOCKS.values()]
+    work()
+    return [clock() - since for clock, since in zip(CLOCKS.values(), start, strict=True)]
+
+
+def bound_median(values: np.ndarray) -> tuple[float, float]:
+    """Of the median, 95 %: the n-th lowest and the n-th highest value."""
+    rank = int(binom.ppf(0.025, len(values), 0.5))
+    ordered = np.sort(values)
+    return float(ordered[max(rank - 1, 0)]), float(
+        ordered[min(len(values) - rank, len(values) - 1)]
+    )
+
+
+def run_rounds(volume: Path, detector: Detector, rounds: int) -> tuple[int, np.ndarray]:
+    """Number of slices, and (rounds, 3, 2) seconds: reading, network, study; by both clocks."""
+    size = detector.card.preprocess.size
+    images = np.random.default_rng(0).random((BATCH, 1, size, size), np.float32)
+    count = len(list(read_slices(volume)))
+    batches = -(-count // BATCH)
+    works: list[Callable[[], object]] = [
+        lambda: list(read_slices(volume)),
+        lambda: [detector.session.run(images) for _ in range(batches)],
+        lambda: predict_studies(volume, model=detector),
+    ]
+    for work in works:
+        work()  # libraries are loaded once
+    return count, np.array([[measure(work) for work in works] for _ in range(rounds)])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("volume", type=Path)
+    parser.add_argument("--shape", type=int, nargs=3)
     parser.add_argument("--model", default="default")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
     detector = Detector(options.model, threads=2)
-    size = detector.card.preprocess.size
-    images = np.random.default_rng(0).random((BATCH, 1, size, size), np.float32)
-    count = len(list(read_slices(options.volume)))
-    predict_studies(options.volume, model=detector)  # libraries are loaded once
-    reading = measure(lambda: list(read_slices(options.volume)), options.rounds)
-    network = measure(
-        lambda: [detector.session.run(images) for _ in range(-(-count // BATCH))], options.rounds
-    )
-    slices = measure(lambda: detector.predict(options.volume), options.rounds)
-    study = measure(lambda: predict_studies(options.volume, model=detector), options.rounds)
-    print(
-        f"{count} slices: reading {reading:.2f} s, network {network:.2f} s, slices {slices:.2f} s"
-    )
-    print(f"study {study:.2f} s: {study / (reading + network):.2f} times reading and network")
+    with tempfile.TemporaryDirectory() as folder:
+        volume = options.volume
+        if options.shape:
+            volume = Path(folder) / "volume.nii.gz"
+            nib.save(enlarge(options.volume, tuple(options.shape)), volume)
+        count, seconds = run_rounds(volume, detector, options.rounds)
+    for column, name in enumerate(CLOCKS):
+        reading, network, study = seconds[:, :, column].T
+        ratio = study / (reading + network)
+        low, high = bound_median(ratio)
+        print(
+            f"{count} slices, {name}: reading {np.median(reading):.2f} s, network "
+            f"{np.median(network):.2f} s, study {np.median(study):.2f} s; "
+            f"{np.median(ratio):.2f} times ({low:.2f} to {high:.2f}) over {options.rounds} rounds"
+        )
 
 
 if __name__ == "__main__":

@@ -11,21 +11,30 @@ intervals over patients:
 2. alarms of "any slice" at the same share of tumors found, beside those of the fitted sum;
 3. studies with two or more sequences against their best single sequence, paired;
 4. the peak of a series with a tumor: whether it lies at the lesion, as in the pointing game, where
-   the scores tell that.
+   the scores tell that;
+5. the tumor-free series that are called a tumor, and where their evidence lies.
 
-    python benchmarks/study_evidence.py y0.csv y1.csv y2.csv y3.csv [--whole-heads]
+With --brain, slices whose mask of the brain is empty in a manifest (as release/label_data.py writes
+it) are not judged: what a map of the brain without a fault would gain. With --half, every figure is
+of half of the patients, for a choice that the other half can check.
+
+    python benchmarks/study_evidence.py y0.csv y1.csv y2.csv y3.csv [--whole-heads] [--half 0]
+        [--brain labelled.csv]
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
+from tumorlens.data.manifest import read_data
 from tumorlens.evaluation.cases import Cases
 from tumorlens.evaluation.heads.series_cases import LabelledSeries
 from tumorlens.evaluation.heads.study_fitting import judge_crosswise, list_fit_series
@@ -56,7 +65,17 @@ def rules_of(series: LabelledSeries) -> dict[str, float]:
         "mean in mm": profile.mean,
         "best 10 mm": profile.top(10),
         "best 30 mm": profile.top(30),
+        "best 10 mm, ends less": discount_ends(profile).top(10),
     }
+
+
+def discount_ends(profile: Profile, length_mm: float = 30, most: float = 4) -> Profile:
+    """With less evidence towards both ends of a whole head, where necks and caps lie."""
+    place = profile.at_mm
+    if profile.length_mm < 120:
+        return profile
+    end = np.minimum(place - place[0], place[-1] - place)
+    return replace(profile, logit=profile.logit - most * np.clip(1 - end / length_mm, 0, 1))
 
 
 def rank(scores: Scores, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, int]:
@@ -168,10 +187,52 @@ def measure_peaks(scores: Scores) -> None:
         print(f"  {source} {sequence}: {sum(hits)} of {len(hits)} ({low:.3f} to {high:.3f})")
 
 
+def list_alarms(series: Sequence[LabelledSeries], fitted: Scores) -> None:
+    print("\nalarms:")
+    for index in np.argsort(-fitted.tumor_probability):
+        if fitted.tumor[index] or fitted.verdict[index] != "tumor":
+            continue
+        one = series[index]
+        top = int(one.logits.argmax())
+        place = one.positions[top]
+        where = "unknown" if place is None else f"{place / HEAD_MM:.2f} of the head"
+        print(
+            f"  {one.row.source} {one.row.group_key} {one.row.sequence}: "
+            f"{fitted.tumor_probability[index]:.2f}, largest logit {one.logits[top]:.1f} at {where}"
+        )
+
+
+def leave_out_empty(scores: Scores, manifest: Path) -> Scores:
+    """Scores whose slices without brain, by their masks, are not judged."""
+    empty: dict[Path, bool] = {}
+    beyond = set()
+    for row in read_data(manifest).rows:
+        if row.brain is None:
+            continue
+        if row.brain not in empty:
+            with Image.open(row.brain) as mask:
+                empty[row.brain] = mask.getbbox() is None
+        if empty[row.brain]:
+            beyond.add(name_slice(row.path))
+    verdict = scores.verdict.copy()
+    verdict[[name_slice(row.path) in beyond for row in scores.rows]] = "not_judged"
+    print(f"{(verdict != scores.verdict).sum()} slices show no brain")
+    return replace(scores, verdict=verdict)
+
+
+def name_slice(path: Path) -> tuple[str, ...]:
+    """The end of a path: set, sequence, patient and slice; DATA may have moved."""
+    return path.parts[path.parts.index("data") + 1 :] if "data" in path.parts else path.parts
+
+
 def is_whole(series: LabelledSeries) -> bool:
     """From neck to cap: slices over nearly all of the head."""
     places = [one for one in series.positions if one is not None]
     return bool(places) and max(places) - min(places) >= 0.95 * HEAD_MM
+
+
+def deal_half(group: str) -> int:
+    return int(hashlib.md5(group.encode()).hexdigest(), 16) % 2
 
 
 def tabulate(fitted: Scores, values: Iterable[float]) -> Scores:
@@ -185,21 +246,30 @@ def main() -> None:
     parser.add_argument(
         "--whole-heads", action="store_true", help="tumor-free heads from neck to cap"
     )
+    parser.add_argument("--half", type=int, choices=(0, 1), help="of the patients")
+    parser.add_argument("--brain", type=Path, help="manifest with masks of the brain")
     options = parser.parse_args()
     scores = pool_scores(options.scores)
+    if options.brain:
+        scores = leave_out_empty(scores, options.brain)
     judged = judge_crosswise(scores)
     print(f"{scores.name}: {judged.how}")
     series = {one.row.path: one for one in list_fit_series(scores)}
     fitted = judged.series.take([row.path in series for row in judged.series.rows])
     kept = [series[row.path] for row in fitted.rows]
-    if options.whole_heads:
-        rows = [one.row.label == "tumor" or is_whole(one) for one in kept]
+    if options.whole_heads or options.half is not None:
+        rows = [
+            (one.row.label == "tumor" or is_whole(one) or not options.whole_heads)
+            and options.half in (None, deal_half(one.row.group_key))
+            for one in kept
+        ]
         fitted = fitted.take(rows)
         kept = [one for one, mine in zip(kept, rows, strict=True) if mine]
     rules = [rules_of(one) for one in kept]
     tables = {name: tabulate(fitted, (one[name] for one in rules)) for name in rules[0]}
     compare_rules(fitted, {**tables, "fitted sum": fitted})
     compare_alarms(kept, fitted)
+    list_alarms(kept, fitted)
     compare_sequences(judged.series, judged.studies)
     measure_peaks(scores)
 
