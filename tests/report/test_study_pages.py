@@ -74,7 +74,7 @@ def test_the_curve_marks_the_run_and_counts_what_was_not_judged(judged):
     detector, series, _ = judged
     point = detector.card.find_operating_point("balanced")
     plot = plot_slices(series, point)
-    assert "The band marks the slices that carry the verdict" in plot.caption
+    assert "The band marks the slices that carry the evidence" in plot.caption
     assert "Every slice was judged" in plot.caption
     silent = tuple(replace(one, verdict="not_judged") for one in series.findings[:1])
     less = replace(series, run=None, findings=silent + series.findings[1:])

@@ -117,6 +117,14 @@ def test_notes_stand_once_with_the_number_of_their_slices():
     )
 
 
+def test_a_note_that_counts_slices_itself_is_not_counted_again():
+    findings = make_findings([0.02] * 6)
+    info = replace(findings[-1].info, notes=("2 of 8 slices are blank and left out",))
+    findings[-1] = replace(findings[-1], info=info)
+    notes = judge_series(findings, make_study_model()).notes
+    assert notes == ("2 of 8 slices are blank and left out",)
+
+
 def test_unknown_spacing_is_said():
     found = judge_series(
         make_findings(draw_chances(30, slice(12, 17)), gap=None), make_study_model()

@@ -37,6 +37,17 @@ def test_doubtful_series_add_up():
     assert two.tumor_probability > one.tumor_probability
 
 
+def test_a_study_that_says_otherwise_than_its_only_series_says_why():
+    doubtful = [0.02] * 12 + [0.85] * 5 + [0.02] * 13
+    clear = StudyTerms(offset=-9.0, weights={"other": 1.0}, alike=0.5)
+    study = judge(("T1", doubtful), model=make_study_model(study=clear))
+    assert (study.series[0].verdict, study.verdict) == ("uncertain", "no_tumor")
+    assert any("its only series is 'uncertain' by itself" in note for note in study.notes)
+    same = judge(("T1", doubtful))
+    assert same.verdict == "uncertain"
+    assert not any("by itself" in note for note in same.notes)
+
+
 def test_series_that_tell_the_same_count_as_one():
     terms = StudyTerms(weights={"other": 1.0}, alike=1.0)
     model = make_study_model(study=terms)

@@ -111,7 +111,7 @@ def _list_facts(study: StudyFinding) -> Iterator[Fact]:
 def _show_series(
     series: SeriesFinding, card: Card, album: Album, told: Sequence[str]
 ) -> Iterator[Block]:
-    yield Text((f"{_name(series.path)}: {word_series(series)}.",))
+    yield Text((f"Series {_name(series.path)}: {word_series(series)}.",))
     point = card.find_operating_point(series.operating_point or "balanced")
     if any(one.error is None for one in series.findings):
         yield plot_slices(series, point)

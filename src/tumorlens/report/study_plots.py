@@ -34,16 +34,16 @@ def plot_slices(series: SeriesFinding, point: OperatingPoint) -> Plot:
         field.plot(places, np.where(judged, chance, np.nan), color=HUES[0], marker=".")
         for level, name in ((point.low, "no tumor below"), (point.high, "tumor from here")):
             field.axhline(level, color=FAINT, linewidth=0.8, linestyle="--")
-            at = (places.max(), level)
-            field.annotate(
-                name, at, (0, 2), textcoords="offset points", fontsize=8, color=FAINT, ha="right"
-            )
+            field.annotate(  # beside the curve, which may lie at any height
+                name, (1, level), (4, 0), xycoords=("axes fraction", "data"),
+                textcoords="offset points", fontsize=8, color=FAINT, va="center",
+            )  # fmt: skip
         field.set_ylim(-0.02, 1.02)
         field.set_xlabel(unit)
         field.set_ylabel("tumor probability")
         largest = float(chance[judged].max()) if judged.any() else 0.0
         alt = f"Tumor probability of {len(findings)} slices; the largest is {largest:.3f}."
-        told = "The band marks the slices that carry the verdict. " if inside.any() else ""
+        told = "The band marks the slices that carry the evidence. " if inside.any() else ""
         return sheet.finish(alt, told + _tell_grey(int((~judged).sum())), wide=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ TOO_SHORT = (
     f"fewer than {LEAST_SLICES} slices were judged: the series has no verdict, look at its slices"
 )
 NO_BRAIN = "no slice shows brain: nothing was judged"
+OF_SERIES = re.compile(r"\d+ of \d+ slices? ")
+"""A note that counts slices itself: it speaks of its series, whichever slice carries it."""
 UNKNOWN_SPACING = "the distance of the slices is unknown: they are taken as evenly spaced"
 
 
@@ -141,7 +144,8 @@ class _Told:
         """What readers said, each once, with the number of slices where it is not all of them."""
         counts = Counter(note for one in self.answered for note in one.info.notes)
         for note, count in counts.items():
-            some = "" if count == len(self.answered) else f" ({count} of {len(self.answered)})"
+            whole = count == len(self.answered) or OF_SERIES.match(note)
+            some = "" if whole else f" ({count} of {len(self.answered)})"
             yield f"{note}{some}"
         for question in ("sequence", "plane"):
             yield from self.looks.doubt(question, self._tell(question))

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from tumorlens.finding import Verdict
 from tumorlens.studies.series_judging import NOT_JUDGED, to_logit
 from tumorlens.studies.study_model import StudyModel, to_chance
 from tumorlens.study_finding import NO_STUDY_MODEL, SeriesFinding, StudyFinding
@@ -61,7 +62,9 @@ def judge_study(
         extent_mm=leading.extent_mm if shows_run else None,
         first_slices=leading.first_slices,
         unfamiliar_share=sum(one.unfamiliar_share or 0.0 for one in judged) / len(judged),
-        notes=_join_notes(series, _tell_left_out(series, counted)),
+        notes=_join_notes(
+            series, [*_tell_left_out(series, counted), *_tell_other_verdict(counted, verdict)]
+        ),
         **told,
     )
 
@@ -101,6 +104,16 @@ def _tell_left_out(series: Sequence[SeriesFinding], counted: Sequence[SeriesFind
     return [
         f"{len(series) - len(counted)} of {len(series)} series do not count in the verdict of the "
         "study: unfamiliar, not judged or unreadable"
+    ]
+
+
+def _tell_other_verdict(counted: Sequence[SeriesFinding], verdict: Verdict) -> list[str]:
+    """Why a study says otherwise than the only series that it has."""
+    if len(counted) > 1 or counted[0].verdict == verdict:
+        return []
+    said = str(counted[0].verdict).replace("_", " ")
+    return [
+        f"its only series is {said!r} by itself; the study has thresholds of its own, which count"
     ]
 
 
