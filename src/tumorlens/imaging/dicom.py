@@ -28,7 +28,7 @@ from tumorlens.imaging.objects import (
     is_mosaic,
 )
 from tumorlens.imaging.parts import Opener, Part, Source
-from tumorlens.imaging.refusal import refuse
+from tumorlens.imaging.refusal import listen, refuse
 from tumorlens.imaging.series.cutting import read_stacks
 from tumorlens.imaging.series.places import Place
 from tumorlens.imaging.series.stacks import Stack, plan_stacks
@@ -168,22 +168,32 @@ def read_dicom(stream: BinaryIO, path: str, limits: Limits) -> Iterator[Slice | 
     Raises:
         InputError: it cannot be parsed, or is no picture.
     """
-    return read_dataset(_parse(stream, path, limits), path, limits)
+    with listen() as heard:
+        dataset = _parse(stream, path, limits)
+    return read_dataset(dataset, path, limits, heard)
 
 
-def read_dataset(dataset: Dataset, path: str, limits: Limits) -> Iterator[Slice | InputError]:
+def read_dataset(
+    dataset: Dataset, path: str, limits: Limits, heard: Sequence[str] = ()
+) -> Iterator[Slice | InputError]:
     """Slices of a data set in memory.
+
+    Args:
+        dataset: with its pixels.
+        path: names it.
+        limits: for each frame.
+        heard: notes on how it was parsed.
 
     Raises:
         InputError: it is no picture, or asks for too much.
     """
-    with refuse(path, _DAMAGED, _ADVICE):
+    with listen() as more, refuse(path, _DAMAGED, _ADVICE):
         dataset = _name_syntax(dataset)
         places = list(read_places(dataset, _check_pixels(dataset, path, limits)))
         stacks = plan_stacks(places, limits.smallest_side)
         if read_text(dataset, "MRAcquisitionType") == "3D":
             stacks = [_tell_alone(stack) for stack in stacks]
-    pixels = _Pixels(dataset, path, limits)
+    pixels = _Pixels(dataset, path, limits, [*heard, *more])
     return read_stacks(stacks, pixels.load_until_error, path, limits)
 
 
@@ -239,21 +249,28 @@ class _Files:
         if self._held is None or self._held[0] != number:
             self._held = None  # the one before may go before the next one comes
             part = self._parts[number]
-            with self._opener.open(part) as stream:
-                dataset = _parse(stream, part.path, self._limits)
-            with refuse(part.path, _DAMAGED, _ADVICE):
-                _check_pixels(dataset, part.path, self._limits)
-            self._held = (number, _Pixels(dataset, part.path, self._limits))
+            with listen() as heard:
+                with self._opener.open(part) as stream:
+                    dataset = _parse(stream, part.path, self._limits)
+                with refuse(part.path, _DAMAGED, _ADVICE):
+                    _check_pixels(dataset, part.path, self._limits)
+            self._held = (number, _Pixels(dataset, part.path, self._limits, heard))
         return self._held[1]
 
 
 class _Pixels:
-    """Frames of one data set. The first that cannot be decoded ends it."""
+    """Frames of one data set. The first that cannot be decoded ends it.
 
-    def __init__(self, dataset: Dataset, path: str, limits: Limits) -> None:
+    What is heard of its values is noted with each: pydicom reads a value once, and warns once.
+    """
+
+    def __init__(
+        self, dataset: Dataset, path: str, limits: Limits, heard: Sequence[str] = ()
+    ) -> None:
         self._dataset, self._path = dataset, path
         self._frames = Frames(dataset, path, limits)
         self._failed = False
+        self._heard = list(heard)
 
     def load_until_error(self, index: int, grid: Grid | None) -> Slice | InputError | None:
         """Like `load`, with the error in the place of the frame, and nothing after it."""
@@ -271,6 +288,14 @@ class _Pixels:
         Raises:
             InputError: it cannot be decoded.
         """
+        with listen() as heard:
+            item = self._load(index, grid)
+        self._heard = list(dict.fromkeys((*self._heard, *heard)))
+        if isinstance(item, InputError) or not self._heard:
+            return item
+        return replace(item, info=replace(item.info, notes=(*item.info.notes, *self._heard)))
+
+    def _load(self, index: int, grid: Grid | None) -> Slice | InputError:
         header = FrameHeader(self._dataset, index)
         syntax = header.dataset.file_meta.TransferSyntaxUID.name
         with refuse(self._path, f"has pixels that cannot be decoded as {syntax}", _ADVICE):

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tumorlens.imaging.refusal import tell
+
 __all__ = [
     "LONGEST_TEXT",
     "DataSet",
@@ -23,6 +25,7 @@ __all__ = [
 DataSet = Any
 Key = str | tuple[int, int]
 
+_BROKEN = "a number of its header cannot be read: taken as not stated"
 LONGEST_TEXT = 64  # characters of a UID, and of most other texts: PS3.5, 6.2
 
 
@@ -30,8 +33,11 @@ def read_floats(dataset: DataSet, keyword: Key, count: int) -> tuple[float, ...]
     """``count`` finite numbers, or all of them for 0."""
     try:
         value = _value(dataset, keyword)
+        if value is None or (isinstance(value, str) and not value.strip()):
+            return None
         values = tuple(float(v) for v in np.ravel(value)[: count or None])
     except Exception:  # a broken value may fail in any converter
+        tell(_BROKEN)
         return None
     return values if len(values) == (count or len(values)) and np.isfinite(values).all() else None
 

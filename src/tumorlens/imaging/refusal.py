@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import errno
+import re
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TypeGuard, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from tumorlens.errors import InputError
 
-__all__ = ["comes_from_disk", "read_silently", "refuse", "silence", "unread"]
+__all__ = ["comes_from_disk", "listen", "read_silently", "refuse", "silence", "tell", "unread"]
 
 Item = TypeVar("Item")
 
@@ -19,6 +20,21 @@ Item = TypeVar("Item")
 _LONGEST_REASON = 160
 _BAD_PLACE = (None, errno.EINVAL, errno.EOVERFLOW)
 """Of an `OSError`: a decoder's own words, or its jump to a place that damaged bytes name."""
+_COMPLAINTS = (
+    (r"using (?:implicit|explicit) VR", "encoded in another way than it says: read as it looks"),
+    (r"[Ee]nd of file", "its data end within a value: what follows is missing"),
+    (r"Number of Frames", "an invalid number of frames was read as 1"),
+    (
+        r"character set|Character Set|encoding|byte string",
+        "text in another character set than it names: letters may be wrong",
+    ),
+    (r"setting VR to 'UN'|Setting VR to 'UN'", "values of an unknown type were not read"),
+    (r"excess padding|trailing bytes", "more pixel data than its frames take: the rest left out"),
+    (r"VR(?: of)?:? '?([A-Z]{2})\b", "an invalid value (type {}) was read as it stands"),
+)
+"""What pydicom warns of, and a note on it that names nothing of the file but a type of value."""
+
+_heard = threading.local()
 _lock = threading.Lock()
 _state: list[AbstractContextManager[object]] = []
 _depth = 0
@@ -36,6 +52,41 @@ def silence() -> Iterator[None]:
         yield
     finally:
         _leave_silence()
+
+
+@contextmanager
+def listen() -> Iterator[list[str]]:
+    """Notes on the values that this thread read differently, or as they should not be.
+
+    They come from what pydicom warns of, which names the value itself: a UID, or a patient's name.
+    """
+    before, notes = getattr(_heard, "notes", None), list[str]()
+    _heard.notes = notes
+    try:
+        with silence():
+            yield notes
+    finally:
+        _heard.notes = before
+
+
+def _hear(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Take a warning in the place of ``warnings.showwarning``: nothing is printed."""
+    if getattr(_heard, "notes", None) is not None and (note := _word_complaint(str(message))):
+        tell(note)
+
+
+def tell(note: str) -> None:
+    """Note something of what this thread reads, once, if anything listens."""
+    notes: list[str] | None = getattr(_heard, "notes", None)
+    if notes is not None and note not in notes:
+        notes.append(note)
+
+
+def _word_complaint(message: str) -> str | None:
+    for pattern, note in _COMPLAINTS:
+        if found := re.search(pattern, message):
+            return note.format(*found.groups())
+    return None
 
 
 def read_silently(items: Iterator[Item]) -> Iterator[Item]:
@@ -94,7 +145,8 @@ def _enter_silence() -> None:
         if _depth == 1:
             caught = warnings.catch_warnings()
             caught.__enter__()
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("always")
+            warnings.showwarning = _hear
             _state.append(caught)
 
 
