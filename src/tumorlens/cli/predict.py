@@ -25,7 +25,7 @@ from tumorlens.cli.outputs import (
 )
 from tumorlens.errors import UsageError
 from tumorlens.report.records import Written, list_columns
-from tumorlens.report.tables import count_words
+from tumorlens.report.tables import count_studies, count_words
 from tumorlens.writing import check_results, partial_path
 
 if TYPE_CHECKING:
@@ -142,7 +142,9 @@ def command(
         if output is not None and job.counts and partial_path(output).exists():
             voice.say(f"{partial_path(output)} holds what was done; go on with --resume")
         raise
-    voice.say(count_words(job.counts, skipped=job.skipped))
+    # A table on the terminal has just said it.
+    said = "" if form == "table" and output is None else _count_studies(views)
+    voice.say(said + count_words(job.counts, skipped=job.skipped))
     if report is not None:
         _write_page(ctx, report, detector, views, overwrite=overwrite)
     if run_log is not None:
@@ -203,6 +205,11 @@ def _write_page(
         command=words.repeat_command(ctx), versions=words.list_versions(),
     )  # fmt: skip
     write_page(report, page, overwrite=overwrite)
+
+
+def _count_studies(views: Views) -> str:
+    told = count_studies(study.verdict for study in views.studies)
+    return f"{told}; " if told else ""
 
 
 def _conclude(counts: Counter[str]) -> int:

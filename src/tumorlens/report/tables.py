@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
 
@@ -15,6 +16,7 @@ from tumorlens.report.digits import show_apart
 
 __all__ = [
     "RecordTable",
+    "count_studies",
     "count_words",
     "kind_of_note",
     "make_table",
@@ -131,6 +133,20 @@ def count_words(counts: Mapping[str, int], *, skipped: Mapping[str, int] | None 
     if counts.get("error"):
         words += f"; {counts['error']:,} unreadable"
     return f"{words}; {skipped_words(skipped)}" if skipped else words
+
+
+def count_studies(verdicts: Iterable[str | None]) -> str:
+    """What a run found in its studies, ``2 studies: 1 tumor, 1 no tumor``; empty without any.
+
+    Args:
+        verdicts: of each study; those without one are not counted.
+    """
+    counts = Counter(verdict for verdict in verdicts if verdict)
+    if not counts:
+        return ""
+    total = counts.total()
+    shares = (f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items())
+    return f"{total:,} {'study' if total == 1 else 'studies'}: {', '.join(shares)}"
 
 
 def skipped_words(skipped: Mapping[str, int]) -> str:
