@@ -70,6 +70,21 @@ def test_a_montage_of_nothing_is_refused(judged):
         paint_montage(judged[1], Album())
 
 
+def test_slices_of_two_series_are_told_apart_by_their_folders(judged):
+    detector, series, album = judged
+    first = KeySlice("scans/T1c/0006.dcm", 0, 7, 36.0, 0.97, "the strongest evidence")
+    pair = [replace(series, path=f"scans/{name}", sequence=name) for name in ("FLAIR", "T1c")]
+    study = StudyFinding(
+        path="scans", series=tuple(pair), leading=1, verdict="tumor", tumor_probability=0.9,
+        run=series.run, first_slices=(first,),
+    )  # fmt: skip
+    page = PageReader(render_html(build_study_page([study], detector.card, album)))
+    text = " ".join(page.words)
+    assert "T1c/0006.dcm, instance 7: the strongest evidence" in text
+    assert text.count("T1c/0006.dcm, instance 7") == 2
+    assert "of the T1c" in text
+
+
 def test_the_curve_marks_the_run_and_counts_what_was_not_judged(judged):
     detector, series, _ = judged
     point = detector.card.find_operating_point("balanced")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 
 from tumorlens.finding import Finding
+from tumorlens.landmarks import KeySlice
 from tumorlens.model.card import Card
 from tumorlens.report.albums import Album, Pair, choose_shown, word_series
 from tumorlens.report.pages import (
@@ -74,7 +75,7 @@ def _row(study: StudyFinding) -> tuple[str, ...]:
         _chance(study),
         str(len(study.series)),
         str(study.slices),
-        "–" if first is None else _name_slice(first.path, first.frame, first.instance_number),
+        "–" if first is None else _name_slice(study, first),
     )
 
 
@@ -86,10 +87,7 @@ def _show_study(study: StudyFinding, card: Card, album: Album) -> Iterator[Block
         asks = study.verdict in ("tumor", "uncertain")
         yield Text(("Open first:" if asks else "Slices with the strongest evidence:",))
         yield Text(
-            tuple(
-                f"{_name_slice(one.path, one.frame, one.instance_number)}: {one.reason}"
-                for one in study.first_slices
-            ),
+            tuple(f"{_name_slice(study, one)}: {one.reason}" for one in study.first_slices),
             listed=True,
         )
     for series in study.series:
@@ -103,7 +101,11 @@ def _list_facts(study: StudyFinding) -> Iterator[Fact]:
     if study.run is not None:
         length = study.run.length_mm
         told = f"{study.run.slices} slices" if length is None else f"{length:.0f} mm"
-        yield Fact("evidence along the slices", told)
+        leading = study.series[study.leading or 0]
+        several = len(study.series) > 1 and leading.sequence
+        yield Fact(
+            "evidence along the slices", told, (f"of the {leading.sequence}",) if several else ()
+        )
     if study.not_judged_share:
         yield Fact("not judged", f"{study.not_judged_share:.0%}", ("of the slices",))
 
@@ -171,9 +173,14 @@ def _name(path: str) -> str:
     return PurePath(path).name or path
 
 
-def _name_slice(path: str, frame: int, instance: int | None) -> str:
-    number = f"slice {frame}" if instance is None else f"instance {instance}"
-    return f"{_name(path)}, {number}"
+def _name_slice(study: StudyFinding, one: KeySlice) -> str:
+    """From the folder of the study on: files of two series often have one name."""
+    path, folder = PurePath(one.path), PurePath(study.path)
+    file = path.relative_to(folder) if folder in path.parents else PurePath(_name(one.path))
+    number = (
+        f"slice {one.frame}" if one.instance_number is None else f"instance {one.instance_number}"
+    )
+    return f"{file}, {number}"
 
 
 def _word(verdict: str | None) -> str:
