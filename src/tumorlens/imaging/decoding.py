@@ -21,6 +21,7 @@ from tumorlens.imaging.codecs.sandbox import Lost
 from tumorlens.imaging.headers import FrameHeader
 from tumorlens.imaging.limits import BYTES_PER_PIXEL, Limits
 from tumorlens.imaging.objects import count_frames
+from tumorlens.imaging.refusal import tell
 from tumorlens.imaging.shadows import hide_shadows
 from tumorlens.imaging.voxels import to_luminance
 
@@ -205,6 +206,8 @@ def _rescale(values: Pixels, header: FrameHeader) -> Pixels:
         values = apply_modality_lut(values, dataset)
         slope, intercept = 1.0, 0.0
     elif (slope, intercept) != (1.0, 0.0):
+        if slope < 0:
+            tell("a negative Rescale Slope turns dark and bright round")
         values = values.astype(np.float32) * np.float32(slope) + np.float32(intercept)
     if dataset.PhotometricInterpretation != "MONOCHROME1":
         return values

@@ -90,6 +90,7 @@ _HEADER_TAGS = [
     "NumberOfFrames",
     "Rows",
     "Columns",
+    "BitsAllocated",
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
     *((0x0019, element) for element in (0x0010, 0x100A)),

@@ -15,6 +15,7 @@ __all__ = ["open_archive", "open_directory"]
 Found = Skipped | InputError
 
 _OUTSIDE = "points outside of its folder"
+_NESTED = "no DICOM file, but what is read outside of an archive: unpack it"
 
 
 def open_directory(path: Path, name: str, gathering: Gathering) -> Iterator[Found]:
@@ -69,14 +70,14 @@ def _find_members(archive: Part, gathering: Gathering) -> Iterator[Found]:
                 yield InputError(part.path, _OUTSIDE, "do not trust this archive")
                 continue
             try:
-                is_dicom = sniff(opener.read_head(part, HEAD_BYTES)) == "dicom"
+                kind = sniff(opener.read_head(part, HEAD_BYTES))
             except InputError as error:
                 yield error
                 continue
-            if is_dicom:
+            if kind == "dicom":
                 parts.append(part)
             else:
-                yield Skipped(part.path, "no DICOM file")
+                yield Skipped(part.path, "no DICOM file" if kind is None else _NESTED)
     yield from gathering.add(parts, archive.path)
 
 

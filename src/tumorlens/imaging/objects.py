@@ -36,8 +36,10 @@ def explain_no_picture(dataset: DataSet) -> str:
         return "is a DICOM file that is cut short"
     uid = read_text(dataset, "SOPClassUID")
     name = _name_class(dataset)
-    if uid in _NO_PICTURES:
-        return f"is {_NO_PICTURES[uid]}, no picture"
+    bits = read_floats(dataset, "BitsAllocated", 1)
+    content = "a mask of one bit a pixel" if bits == (1.0,) else _NO_PICTURES.get(uid)
+    if content:
+        return f"is {content}, no picture"
     if is_mosaic(dataset):
         count = _count_tiles(dataset)
         return f"is a mosaic of {f'{count} slices' if count else 'many slices'} in one picture"

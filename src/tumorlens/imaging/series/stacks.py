@@ -33,6 +33,8 @@ _MANY = 8  # if the others are so many
 _UNEVENLY = "slices are missing or lie unevenly"
 _TILTED = "its slices are shifted against each other, as by a tilted gantry"
 _AT_ONE_PLACE = "{} slices at the same place, in the order of their numbers"
+_SCOUT = "one of {} planes in its series, as of a localizer"
+_UNTURNED = "the files state no orientation: plane and sides are unknown"
 _UNPLACED = "the files state no positions: read in the order of their numbers"
 
 
@@ -84,7 +86,7 @@ def plan_stacks(places: Sequence[Place], smallest_side: int) -> list[Stack]:
     most = max((len(layout.members) for layout in layouts), default=0)
     stacks: list[Stack] = []
     for layout in layouts:
-        odd = _tell_localizer(len(layout.members), most)
+        odd = _tell_odd(layout, layouts, most)
         for stack in _plan_layout(layout, contents, smallest_side):
             stacks.append(replace(stack, notes=(*stack.notes, *odd)))
     return stacks
@@ -128,9 +130,15 @@ def _find_gaps(slots: Sequence[int]) -> list[tuple[int, int]]:
     return [(low, high) for low, high in pairwise(slots) if high > low + 1]
 
 
-def _tell_localizer(count: int, most: int) -> tuple[str, ...]:
-    if count > _FEW * most or most < _MANY:
+def _tell_odd(layout: Layout, layouts: Sequence[Layout], most: int) -> tuple[str, ...]:
+    """How slices lie beside the others of their series, if that is odd."""
+    if most < _MANY:
+        planes = {one.shown.plane for one in layouts if one.shown is not None}
+        return (_SCOUT.format(len(planes)),) if len(planes) > 1 else ()
+    if len(layout.members) > _FEW * most:
         return ()
+    if layout.shown is None or layout.positions is None:
+        return (f"tells less of its place than the {most} slices of its series: read by itself",)
     return (f"taken for a localizer: lies otherwise than the {most} slices of its series",)
 
 
@@ -152,10 +160,10 @@ def _stack(layout: Layout, chosen: Indices) -> Stack:
 
 def _plan(layout: Layout, chosen: Indices, smallest_side: int) -> Stack:
     stack = _stack(layout, chosen)
-    if layout.shown is None or len(chosen) < 2:
+    if len(chosen) < 2:
         return stack
-    if not layout.measured:
-        return stack if layout.positions is not None else replace(stack, notes=(_UNPLACED,))
+    if layout.shown is None or not layout.measured:
+        return replace(stack, notes=_tell_unknown(layout))
     volume, doubt = _fit(layout, chosen, smallest_side)
     own = f"read in its own plane, {stack.plane}, not as axial slices"
     if doubt:
@@ -166,6 +174,13 @@ def _plan(layout: Layout, chosen: Indices, smallest_side: int) -> Stack:
     if not may_be_filled(volume.slots):
         return replace(stack, notes=(f"{missing}: {own}",))
     return replace(stack, volume=volume)
+
+
+def _tell_unknown(layout: Layout) -> tuple[str, ...]:
+    """What the files do not say of how their slices lie."""
+    if layout.shown is None:
+        return (_UNTURNED,)
+    return (_UNPLACED,) if layout.positions is None else ()
 
 
 def _fit(layout: Layout, chosen: Indices, smallest_side: int) -> tuple[Volume, str]:

@@ -46,6 +46,7 @@ _BROKEN = "has a broken NIfTI header"
 _ORDER = np.diag([1.0, -1.0, 1.0])
 """Directions that Analyze takes: x to the patient's left, y to the front, z to the head."""
 _NEGATIVE = "negative voxel sizes, of which the sign is left out: left and right are not sure"
+_UPSIDE_DOWN = "a negative scl_slope turns dark and bright round"
 _ADVICE = "check the file with nib-ls, or export it anew"
 _INTENTS = (
     ((1002, 1003), LABELS),
@@ -227,7 +228,7 @@ def _read_scale(header: Any) -> tuple[tuple[float, float], tuple[str, ...]]:
         return (1.0, 0.0), notes
     if not np.isfinite(intercept):
         return (slope, 0.0), (f"scl_inter is {intercept}: not applied",)
-    return (slope, intercept), ()
+    return (slope, intercept), (_UPSIDE_DOWN,) if slope < 0 else ()
 
 
 def _pick_volume(data: Any, index: int, dimensions: int) -> npt.NDArray[Any]:
