@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
 import warnings
 from pathlib import Path
 
 from shared_data import ROOT, SHARED, needs_shared
 from tumorlens.errors import InputError
+from tumorlens.imaging.parts import Skipped
 from tumorlens.imaging.readers import iterate_slices
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.sources import Source, find_sources
@@ -65,3 +67,13 @@ def test_every_web_picture_is_read() -> None:
     for picture in pictures:
         (item,) = iterate_slices(picture)
         assert isinstance(item, Slice)
+
+
+def test_objects_without_a_class_are_no_cut_files(tmp_path) -> None:
+    """They hold none of the elements that a series is told by, but others."""
+    names = ("UN_sequence.dcm", "priv_SQ.dcm", "nested_priv_SQ.dcm", "meta_missing_tsyntax.dcm")
+    for path in (path for path in reading.find_pydicom_files() if path.name in names):
+        shutil.copy(path, tmp_path)
+    found = list(find_sources([tmp_path]))
+    skipped = [one.reason for one in found if isinstance(one, Skipped)]
+    assert len(skipped) == len(names) and "cut short" not in " ".join(map(str, found))

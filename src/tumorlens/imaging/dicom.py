@@ -123,6 +123,9 @@ def read_header(stream: BinaryIO, path: str, limits: Limits) -> SeriesHeader | s
         InputError: it cannot be parsed, or holds pictures that cannot be read.
     """
     dataset = _parse(stream, path, limits, stop_before_pixels=True, specific_tags=_HEADER_TAGS)
+    if not len(dataset):  # nothing of what was asked for, or nothing at all
+        stream.seek(0)
+        dataset = _parse(stream, path, limits, stop_before_pixels=True)
     with refuse(path, _DAMAGED, _ADVICE):
         reason = explain_no_picture(dataset)
         if reason and is_cut_short(dataset):
