@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -10,14 +11,16 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydicom.data import get_testdata_file
 
+import builders
 from tumorlens.errors import InputError
-from tumorlens.imaging.codecs import interpreter
+from tumorlens.imaging.codecs import apart, interpreter
 from tumorlens.imaging.codecs.interpreter import find_python
 from tumorlens.imaging.codecs.sandbox import Lost, Sandbox, Unavailable
-from tumorlens.imaging.readers import read_object
+from tumorlens.imaging.readers import read_object, read_slices
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits as Linux has them")
 
@@ -188,6 +191,34 @@ def test_a_program_that_is_no_python_is_not_asked_twice(monkeypatch, tmp_path) -
         with pytest.raises(Unavailable, match="starts no helper process"):
             ask(sandbox)
     assert trail.read_text() == "again\n"
+
+
+def test_processes_may_be_left_alone_for_a_while(sandbox) -> None:
+    ask(sandbox)
+    with sandbox.without_processes("just so"), pytest.raises(Unavailable, match="just so"):
+        ask(sandbox)
+    assert ask(sandbox, b"ab")[1] == b"ba"
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="settings of glibc's malloc")
+def test_small_buffers_stay_for_the_next_picture(tmp_path) -> None:
+    """Pages that are mapped anew for each picture cost half of what decoding it takes."""
+    pixels = np.add.outer(np.arange(512), np.arange(512)).astype(np.uint8)
+    path = builders.write_picture(tmp_path / "a.jpg", pixels)
+
+    def count_faults() -> int:
+        with apart.sandbox.hold() as helper:
+            status = Path(f"/proc/{helper._process.pid}/stat").read_text()
+        return int(status.rpartition(")")[2].split()[7])
+
+    def read(times: int) -> int:
+        before = count_faults()
+        for _ in range(times):
+            assert len(list(read_slices(path))) == 1
+        return count_faults() - before
+
+    read(5)
+    assert read(20) < 20 * 20
 
 
 def test_without_processes_pictures_are_decoded_here_and_the_log_says_so(tmp_path) -> None:

@@ -35,6 +35,11 @@ _START = (
 _LONGEST_START = 120.0  # seconds: Python and its libraries may lie on a slow share
 _TICK = 0.25  # seconds
 _PIPE_BYTES = 256 * 1024
+_ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20),
+}
+"""For glibc: what small pictures take stays for the next one; mapped anew, it costs half a JPEG."""
 
 
 class Unavailable(RuntimeError):
@@ -92,16 +97,22 @@ class Sandbox:
             Unavailable: no process can be started here.
             Lost: one could be, but not now.
         """
+        if self._reason:
+            raise Unavailable(self._reason)
         helper = self._take() or self._start()
         try:
             yield helper
         finally:
             self._put_back(helper)
 
-    def disable(self, reason: str) -> None:
-        """Start no more processes: `hold` is `Unavailable` for this reason."""
-        self._reason = reason
-        self.close()
+    @contextmanager
+    def without_processes(self, reason: str) -> Iterator[None]:
+        """Inside, `hold` is `Unavailable` for this reason."""
+        before, self._reason = self._reason, reason
+        try:
+            yield
+        finally:
+            self._reason = before
 
     def close(self) -> None:
         """End the processes that wait for questions."""
@@ -125,8 +136,6 @@ class Sandbox:
         return None
 
     def _start(self) -> Helper:
-        if self._reason:
-            raise Unavailable(self._reason)
         python = find_python()
         try:
             if python is None:
@@ -142,7 +151,7 @@ class Sandbox:
 
     def _put_back(self, helper: Helper) -> None:
         with self._lock:
-            if helper.is_alive() and len(self._idle) < available_cores() and not self._reason:
+            if helper.is_alive() and len(self._idle) < available_cores():
                 self._idle.append(helper)
                 return
         helper.end()
@@ -171,6 +180,7 @@ class Helper:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            env={**_ALLOCATOR, **os.environ},
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
         self._requests = cast(BinaryIO, self._process.stdin)
