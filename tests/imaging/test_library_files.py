@@ -26,7 +26,8 @@ SLOW = ("RG", "color3d", "examples_ybr")
 REFUSED = re.compile(
     "PAR/REC|text file|XML file|TrackVis|HDF5|netCDF|ECAT|no image that is known|gzip|mosaic|"
     "without a picture|has no pixels|radiotherapy dose|segmentation|only .* pixels|constant image|"
-    "file is missing|label map|lists no image|12-bit JPEG|are stated|cannot be decoded|cut short"
+    "file is missing|label map|mask of one bit|lists no image|12-bit JPEG|are stated|"
+    "cannot be decoded|cut short"
 )
 
 
