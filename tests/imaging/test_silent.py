@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 
 import builders
 from tumorlens.errors import InputError
@@ -48,7 +49,7 @@ def test_frames_without_an_orientation_say_so(tmp_path):
     dataset = builders.make_enhanced(AXIAL, PLACE, [1] * len(AXIAL))
     del dataset.SharedFunctionalGroupsSequence
     path = builders.save_dataset(tmp_path / "enhanced.dcm", dataset)
-    note = "the files state no orientation: plane and sides are unknown"
+    note = "no sound orientation in the files: plane and sides are unknown"
     assert all(note in notes for notes in notes_of(path))
 
 
@@ -91,3 +92,43 @@ def test_what_an_archive_holds_besides_dicom_is_told(tmp_path):
         f"{path}/a.txt": "no DICOM file",
         str(path): "holds no DICOM image",
     }
+
+
+def test_sizes_of_pixels_that_are_mixed_in_a_series_are_told(tmp_path):
+    for file in builders.write_series(tmp_path, AXIAL, PLACE)[::2]:
+        dataset = pydicom.dcmread(file)
+        dataset.PixelSpacing = [2, 2]
+        dataset.save_as(file)
+    note = "one of 2 parts of its series, which differ in size, spacing or direction"
+    assert all(note in notes for notes in notes_of(tmp_path))
+
+
+def test_a_size_of_pixels_that_makes_no_sense_is_told(tmp_path):
+    path = builders.write_dicom(tmp_path / "a.dcm", AXIAL[20], PixelSpacing=[-1, -1])
+    assert notes_of(path) == [("a size of pixels that makes no sense: taken as not stated",)]
+
+
+def test_moving_pictures_say_that_one_of_them_is_read(tmp_path):
+    first = Image.fromarray((AXIAL[20] // 12).astype(np.uint8))
+    for name in ("a.png", "a.webp"):
+        first.save(
+            tmp_path / name, save_all=True, append_images=[first.rotate(90), first.rotate(180)]
+        )
+        assert notes_of(tmp_path / name) == [
+            ("the first of 3 moving pictures: the others are left out",)
+        ]
+
+
+@pytest.mark.parametrize(
+    "unit, size, converted",
+    [("meter", 1e-3, 1), ("micron", 1e3, 1), ("meter", 1, None), ("micron", 1, None)],
+)
+def test_voxels_in_metres_are_read_in_millimetres(tmp_path, unit, size, converted):
+    image = nib.Nifti1Image(HEAD, np.diag([size, size, 4 * size, 1]))
+    image.header.set_xyzt_units(unit)
+    nib.save(image, tmp_path / "a.nii")
+    slices = list(read_slices(tmp_path / "a.nii"))
+    assert slices[0].info.spacing_mm == pytest.approx((1, 1))
+    gap = slices[1].info.position_mm - slices[0].info.position_mm
+    assert gap == pytest.approx(4)
+    assert any("converted to mm" in note for note in slices[0].info.notes) == bool(converted)

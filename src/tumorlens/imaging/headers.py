@@ -29,6 +29,7 @@ from tumorlens.imaging.modality import (
     doubt_extent,
     doubt_modality,
 )
+from tumorlens.imaging.refusal import tell
 from tumorlens.imaging.sequences import guess_sequence
 from tumorlens.imaging.series.places import Contents, Place
 
@@ -106,6 +107,8 @@ class FrameHeader:
             values = self.floats(keyword, 2, _MEASURES)
             if values is not None and _is_sound(values):
                 return (values[0], values[1]), note
+            if values is not None:
+                tell("a size of pixels that makes no sense: taken as not stated")
         ratio = self.floats("PixelAspectRatio", 2)
         if ratio is not None and _is_sound(ratio) and ratio[0] != ratio[1]:
             return (ratio[0] / ratio[1], 1.0), _RATIO

@@ -100,6 +100,9 @@ class Picture:
             if orientation is not None:
                 image = ImageOps.exif_transpose(image)
                 notes = [f"turned as its EXIF orientation {orientation} says"]
+            frames = 1 if self._is_tiff() else getattr(self._image, "n_frames", 1)
+            if frames > 1:
+                notes = [*notes, f"the first of {frames} moving pictures: the others are left out"]
             upside_down = image.mode.startswith("I;16") and self._tags().get(_PHOTOMETRIC) == 0
             grey = _to_grey(image)
             dtype = _DEEP.get(grey.mode, "|u1")

@@ -34,7 +34,8 @@ _UNEVENLY = "slices are missing or lie unevenly"
 _TILTED = "its slices are shifted against each other, as by a tilted gantry"
 _AT_ONE_PLACE = "{} slices at the same place, in the order of their numbers"
 _SCOUT = "one of {} planes in its series, as of a localizer"
-_UNTURNED = "the files state no orientation: plane and sides are unknown"
+_PARTED = "one of {} parts of its series, which differ in size, spacing or direction"
+_UNTURNED = "no sound orientation in the files: plane and sides are unknown"
 _UNPLACED = "the files state no positions: read in the order of their numbers"
 
 
@@ -136,7 +137,8 @@ def _tell_odd(layout: Layout, layouts: Sequence[Layout], most: int) -> tuple[str
         planes = {one.shown.plane for one in layouts if one.shown is not None}
         return (_SCOUT.format(len(planes)),) if len(planes) > 1 else ()
     if len(layout.members) > _FEW * most:
-        return ()
+        parts = [one for one in layouts if len(one.members) > _FEW * most]
+        return (_PARTED.format(len(parts)),) if len(parts) > 1 else ()
     if layout.shown is None or layout.positions is None:
         return (f"tells less of its place than the {most} slices of its series: read by itself",)
     return (f"taken for a localizer: lies otherwise than the {most} slices of its series",)

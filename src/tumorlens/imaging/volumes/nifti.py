@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from tumorlens.errors import InputError
 from tumorlens.imaging.contents import is_file, open_file
+from tumorlens.imaging.geometry import Grid
 from tumorlens.imaging.limits import Limits
 from tumorlens.imaging.refusal import refuse
 from tumorlens.imaging.sequences import guess_sequence
@@ -46,6 +47,10 @@ _BROKEN = "has a broken NIfTI header"
 _ORDER = np.diag([1.0, -1.0, 1.0])
 """Directions that Analyze takes: x to the patient's left, y to the front, z to the head."""
 _NEGATIVE = "negative voxel sizes, of which the sign is left out: left and right are not sure"
+_UNITS = {1: (1000.0, "metres"), 3: (0.001, "micrometres")}
+"""Codes of ``xyzt_units``: by how much a length becomes one in mm. Programs often get it wrong."""
+
+_VOXELS = (0.05, 30.0)  # mm
 _UPSIDE_DOWN = "a negative scl_slope turns dark and bright round"
 _ADVICE = "check the file with nib-ls, or export it anew"
 _INTENTS = (
@@ -150,7 +155,7 @@ def _parse_header(stream: Bytes, path: str) -> tuple[Any, Any, bool]:
 
 def _lay_out(header: Any, raw: Any, path: str, *, single: bool) -> Layout:
     shape, volumes = _split_shape(header.get_data_shape(), path)
-    space = _find_space(raw, shape)
+    space = _to_millimetres(_find_space(raw, shape), int(raw.get("xyzt_units", 0)) & 7)
     dtype, offset = header.get_data_dtype(), header.get_data_offset()
     if dtype.kind not in "iufV":
         raise InputError(path, f"has {dtype.name} voxels", "store magnitudes as float32")
@@ -195,6 +200,22 @@ def _find_space(raw: Any, shape: tuple[int, ...]) -> Space:
         return replace(space, notes=space.notes + notes)
     # Older programs said so that a picture is mirrored; NIfTI knows no negative sizes.
     return replace(space, sure=False, notes=(*space.notes, *notes, _NEGATIVE))
+
+
+def _to_millimetres(space: Space, unit: int) -> Space:
+    """Lengths that are stated in another unit; not where they make sense in mm alone."""
+    factor, name = _UNITS.get(unit, (1.0, ""))
+    sizes = space.grid.spacing
+    if factor == 1 or not _are_sizes(sizes * factor) or _are_sizes(sizes):
+        return space
+    grid = Grid(space.grid.origin * factor, space.grid.steps * factor)
+    note = f"voxel sizes are stated in {name}: converted to mm"
+    return replace(space, grid=grid, notes=(*space.notes, note))
+
+
+def _are_sizes(sizes: Floats) -> bool:
+    """Whether lengths may be those of a voxel of a head, in mm."""
+    return bool(_VOXELS[0] <= sizes.min() and sizes.max() <= _VOXELS[1])
 
 
 def _find_space_of_image(image: Any, shape: tuple[int, ...]) -> Space:
