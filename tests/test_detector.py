@@ -1,6 +1,7 @@
 """The detector on real files and objects: order, batches, errors, where the evidence lies."""
 
 import threading
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -298,6 +299,23 @@ def test_a_slice_without_brain_is_not_judged(looking):
     assert finding.brain_share == 0
     assert finding.boxes == ()
     assert finding.to_record()["verdict"] == "not_judged"
+
+
+@pytest.mark.parametrize(("share", "judged"), [(0.03, False), (0.05, True)])
+def test_a_spinal_cord_alone_is_too_little_brain(looking, monkeypatch, share, judged):
+    detector = looking(5.0)
+    run = detector.session.run
+
+    def show_little(images):
+        outputs = run(images)
+        brain = np.zeros_like(outputs.brain)
+        brain.reshape(len(brain), -1)[:, : round(share * brain[0].size)] = 1
+        return replace(outputs, brain=brain)
+
+    monkeypatch.setattr(detector.session, "run", show_little)
+    finding = detector.predict(paint_slice((30, 30)))[0]
+    assert finding.brain_share == pytest.approx(share, abs=0.005)
+    assert (finding.verdict != "not_judged") == judged
 
 
 def test_a_slice_says_what_it_shows(looking):

@@ -8,7 +8,7 @@ ort.env.wasm.numThreads = 1;
 
 const WARM_UP = 3; // runs before the first picture, which would otherwise wait for the compiler
 const PREPROCESS = [1, 2];
-const LEAST_BRAIN = 0.02; // share of cells that must show brain for a slice to be judged
+const LEAST_BRAIN = 0.04; // share of cells that must show brain for a slice to be judged
 const SMALLEST = 16, MOST_PIXELS = 100_000_000; // sides and pixels, as in Python
 
 /** A model of the contract, loaded once. */

@@ -48,7 +48,7 @@ LOOKS: dict[str, tuple[str, ...]] = {
 BRAIN = "brain"
 """Optional output: the probability that a cell of `activation` shows brain."""
 
-LEAST_BRAIN = 0.02
+LEAST_BRAIN = 0.04
 """Share of cells that must show brain for a slice to be judged."""
 
 SCALE = "calibration.scale"
