@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tumorlens.imaging.preprocess import PreprocessSpec
 from tumorlens.model.card import Card, OperatingPoint
-from tumorlens.model.contract import CARD_KEY, SEEN_KEY
+from tumorlens.model.contract import BRAIN, CARD_KEY, LOOKS, SEEN_KEY
 
 
 def make_card(**changes: object) -> Card:
@@ -30,10 +30,25 @@ def make_card(**changes: object) -> Card:
     return Card(**{**fields, **changes})  # type: ignore[arg-type]
 
 
-def write_tiny_model(path: Path, card: Card | None = None, seen: str | None = None) -> Path:
+def write_tiny_model(
+    path: Path,
+    card: Card | None = None,
+    seen: str | None = None,
+    *,
+    brain: float | None = None,
+    lean: float = 0.0,
+) -> Path:
     """A network without training: a cell is as suspicious as its brightness over 0.5.
 
     tumor logit = 20 * (largest 8 x 8 mean - 0.75); unfamiliarity = 2 * mean of the picture.
+
+    Args:
+        path: of the file.
+        card: another one than `make_card` gives.
+        seen: fingerprints of training pictures.
+        brain: logit of every cell to show brain; with it come plane, sequence and skull.
+        lean: added to the logit of the cells at the right border, and taken from that of those at
+            the left border, so that a mirrored picture is judged otherwise.
     """
     card = card or make_card()
     size, classes = card.preprocess.size, len(card.classes)
@@ -45,10 +60,11 @@ def write_tiny_model(path: Path, card: Card | None = None, seen: str | None = No
     nodes = [
         helper.make_node("AveragePool", ["image"], ["mean"], kernel_shape=[8, 8], strides=[8, 8]),
         helper.make_node("Sub", ["mean", "level"], ["above"]),
-        helper.make_node("Mul", ["above", "gain"], ["cells4"]),
+        helper.make_node("Mul", ["above", "gain"], ["even"]),
+        helper.make_node("Add", ["even", "ramp"], ["cells4"]),
         helper.make_node("Squeeze", ["cells4", "channel"], ["cells"]),
         helper.make_node("Sigmoid", ["cells"], ["activation"]),
-        helper.make_node("ReduceMax", ["cells", "plane"], ["z"], keepdims=0),
+        helper.make_node("ReduceMax", ["cells", "rows_and_columns"], ["z"], keepdims=0),
         helper.make_node("Mul", ["z", "calibration.scale"], ["scaled"]),
         helper.make_node("Add", ["scaled", "calibration.offset"], ["calibrated"]),
         helper.make_node("Sigmoid", ["calibrated"], ["p"]),
@@ -62,8 +78,9 @@ def write_tiny_model(path: Path, card: Card | None = None, seen: str | None = No
     initializers = [
         constant("level", 0.75),
         constant("gain", 20.0),
+        constant("ramp", np.linspace(-lean, lean, size // 8)),
         constant("channel", [1], np.int64),
-        constant("plane", [1, 2], np.int64),
+        constant("rows_and_columns", [1, 2], np.int64),
         constant("last", [1], np.int64),
         constant("all", [1, 2, 3], np.int64),
         constant("one", 1.0),
@@ -72,6 +89,7 @@ def write_tiny_model(path: Path, card: Card | None = None, seen: str | None = No
         constant("calibration.offset", 0.0),
         constant("calibration.unfamiliarity", 2.0),
     ]
+    outputs = [] if brain is None else _add_looks(nodes, initializers, brain, size)
     graph = helper.make_graph(
         nodes,
         "tiny",
@@ -82,6 +100,7 @@ def write_tiny_model(path: Path, card: Card | None = None, seen: str | None = No
                 "activation", TensorProto.FLOAT, ["N", size // 8, size // 8]
             ),
             helper.make_tensor_value_info("unfamiliarity", TensorProto.FLOAT, ["N"]),
+            *outputs,
         ],
         initializers,
     )
@@ -91,3 +110,27 @@ def write_tiny_model(path: Path, card: Card | None = None, seen: str | None = No
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString())
     return path
+
+
+def _add_looks(
+    nodes: list[onnx.NodeProto], initializers: list[onnx.TensorProto], brain: float, size: int
+) -> list[onnx.ValueInfoProto]:
+    """Add brain, plane, sequence and skull, the same for every picture; returns the outputs."""
+    nodes += [
+        helper.make_node("Mul", ["cells", "nothing"], ["no_cells"]),
+        helper.make_node("Add", ["no_cells", "brain_logit"], ["brain_cells"]),
+        helper.make_node("Sigmoid", ["brain_cells"], [BRAIN]),
+        helper.make_node("Mul", ["p2", "nothing"], ["no_words"]),
+    ]
+    initializers += [
+        numpy_helper.from_array(np.asarray(value, np.float32), name)
+        for name, value in (("nothing", 0.0), ("brain_logit", brain))
+    ]
+    cells = helper.make_tensor_value_info(BRAIN, TensorProto.FLOAT, ["N", size // 8, size // 8])
+    outputs = [cells]
+    for name, words in LOOKS.items():
+        chances = np.arange(1, len(words) + 1, dtype=np.float32)
+        initializers.append(numpy_helper.from_array(chances / chances.sum(), f"{name}_chances"))
+        nodes.append(helper.make_node("Add", ["no_words", f"{name}_chances"], [name]))
+        outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", len(words)]))
+    return outputs

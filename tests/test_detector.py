@@ -20,7 +20,6 @@ from tumorlens.imaging.preprocess import PreprocessSpec
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.sources import find_sources
 from tumorlens.model.card import OperatingPoint
-from tumorlens.model.contract import Calibration
 
 
 @pytest.fixture(scope="module")
@@ -273,21 +272,12 @@ def test_one_provider_may_be_named_alone(model):
 # What a slice shows
 
 
-@pytest.fixture(scope="module")
-def looking(tmp_path_factory):
-    """A model that tells brain and looks; its bias for brain is set by the test."""
-    torch = pytest.importorskip("torch")
-    from tumorlens.network.assembly import Deployed, Familiarity, TumorNetwork
-    from tumorlens.network.onnx_export import export_onnx
+@pytest.fixture
+def looking(tmp_path):
+    """A model that tells brain and looks; how sure it is of brain is set by the test."""
 
-    def make(bias):
-        torch.manual_seed(0)
-        network = TumorNetwork(types=1, head="cells", width=0.35, hidden=16, brain=True, looks=True)
-        torch.nn.init.zeros_(network.head.brain.weight)
-        torch.nn.init.constant_(network.head.brain.bias, bias)
-        deployed = Deployed(network, Familiarity.empty(network.embedding), Calibration())
-        path = tmp_path_factory.mktemp("looking") / "model.onnx"
-        export_onnx(deployed, make_card(), path)
+    def make(brain, lean=0.0):
+        path = write_tiny_model(tmp_path / "looking.onnx", brain=brain, lean=lean)
         return Detector(path, threads=1)
 
     return make
@@ -330,11 +320,12 @@ def test_a_slice_says_what_it_shows(looking):
 
 
 def test_the_mirror_image_is_averaged_in(looking):
-    plain = looking(5.0)
+    plain = looking(5.0, lean=2.0)
     both = Detector(plain.session, threads=1, mirror=True)
-    slice_ = paint_slice((30, 30))
+    slice_ = paint_slice((20, 40))
     turned = plain.predict(np.ascontiguousarray(slice_[:, ::-1]))[0]
     one, mean = plain.predict(slice_)[0], both.predict(slice_)[0]
+    assert abs(one.tumor_probability - turned.tumor_probability) > 0.2  # one alone would not do
     expected = (one.tumor_probability + turned.tumor_probability) / 2
     assert mean.tumor_probability == pytest.approx(expected, abs=0.02)
     np.testing.assert_allclose(
