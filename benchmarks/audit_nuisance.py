@@ -23,8 +23,8 @@ from tumorlens.auditing.shortcuts import measure_label_shortcut, tell_label
 from tumorlens.auditing.traits import measure_rows
 from tumorlens.data.manifest import read_data
 from tumorlens.data.rows import Row
-from tumorlens.evaluation.cases import Cases, Ratio, ratio_family
-from tumorlens.evaluation.intervals import Estimate, measure
+from tumorlens.evaluation.figures.cases import Cases, Ratio, ratio_family
+from tumorlens.evaluation.figures.intervals import Estimate, measure
 from tumorlens.evaluation.score_files import read_scores
 from tumorlens.evaluation.scores import Scores
 

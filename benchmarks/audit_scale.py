@@ -25,10 +25,10 @@ from copying import CHANGES, load_picture
 from tumorlens.auditing.checks import audit_manifest
 from tumorlens.data.manifest import merge_manifests, read_data, read_manifest
 from tumorlens.data.rows import Manifest
-from tumorlens.exporting.timing import read_peak_memory
+from tumorlens.exporting.benchmarking.timing import read_peak_memory
 from tumorlens.model.registry import find_model
 from tumorlens.model.session import Session
-from tumorlens.report.audit_pages import build_audit_page
+from tumorlens.report.audits.audit_pages import build_audit_page
 from tumorlens.report.pages import render_html
 
 USUAL = [name for name in CHANGES if name not in ("equalised", "gamma 0.6", "cut 0-12 % a side")]

@@ -26,9 +26,9 @@ import numpy as np
 from tumorlens.auditing.checks import audit_manifest
 from tumorlens.auditing.evidence import ENDS
 from tumorlens.auditing.traits import hash_pixels
+from tumorlens.data.duplicates.twins import find_twins
 from tumorlens.data.manifest import merge_manifests, read_data
 from tumorlens.data.rows import Manifest, Row
-from tumorlens.data.twins import find_twins
 from tumorlens.errors import InputError
 from tumorlens.finding import SliceInfo
 from tumorlens.imaging.readers import read_slice

@@ -28,7 +28,7 @@ from tumorlens.auditing.appearance import CERTAIN, CONFIDENT, CT_TRAITS, VIEWS, 
 from tumorlens.data.manifest import read_data
 from tumorlens.data.rows import Row
 from tumorlens.errors import InputError
-from tumorlens.imaging.fingerprint import describe_head, turn_descriptors
+from tumorlens.imaging.pixels.fingerprint import describe_head, turn_descriptors
 from tumorlens.imaging.preprocess import PreprocessSpec, prepare
 from tumorlens.imaging.readers import read_slice
 

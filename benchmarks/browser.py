@@ -23,7 +23,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
-from tumorlens.exporting.benchmarking import paint_picture
+from tumorlens.exporting.benchmarking.speed import paint_picture
 from tumorlens.model.registry import find_model
 
 WEB = Path(__file__).resolve().parents[1] / "examples/web"

@@ -22,7 +22,7 @@ from tumorlens.cli.measuring import read_whole
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.data.splits import leave_out
 from tumorlens.evaluation.assessment import Evaluation, Part, evaluate_scores
-from tumorlens.evaluation.intervals import FEW_GROUPS
+from tumorlens.evaluation.figures.intervals import FEW_GROUPS
 from tumorlens.evaluation.score_files import read_scores
 from tumorlens.evaluation.scores import Scores
 

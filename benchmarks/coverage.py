@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from tumorlens.data.rows import Row
-from tumorlens.evaluation.cases import Cases
-from tumorlens.evaluation.families import build_families
-from tumorlens.evaluation.intervals import measure
+from tumorlens.evaluation.figures.cases import Cases
+from tumorlens.evaluation.figures.families import build_families
+from tumorlens.evaluation.figures.intervals import measure
 from tumorlens.evaluation.scores import Scores, as_text
 
 FIGURES = ("auc", "average_precision", "balanced_accuracy", "sensitivity", "specificity", "mcc",

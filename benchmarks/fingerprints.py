@@ -16,7 +16,7 @@ import numpy as np
 from copying import CHANGES, as_slice, load_picture
 
 from tumorlens.data.manifest import merge_manifests, read_data
-from tumorlens.imaging.fingerprint import SEEN_LIMIT, compare_fingerprint, fingerprint_slice
+from tumorlens.imaging.pixels.fingerprint import SEEN_LIMIT, compare_fingerprint, fingerprint_slice
 
 LIMITS = (40, 44, SEEN_LIMIT, 52, 56)
 

@@ -24,13 +24,13 @@ import numpy as np
 from tumorlens.cli.measuring import read_whole
 from tumorlens.data.rows import Manifest
 from tumorlens.detector import Detector
-from tumorlens.evaluation.cases import Cases
-from tumorlens.evaluation.intervals import FEW_GROUPS, draw_weights, replicate_family
-from tumorlens.evaluation.ranking import ranking_family
+from tumorlens.evaluation.figures.cases import Cases
+from tumorlens.evaluation.figures.intervals import FEW_GROUPS, draw_weights, replicate_family
+from tumorlens.evaluation.figures.ranking import ranking_family
 from tumorlens.evaluation.score_files import read_scores, write_scores
 from tumorlens.evaluation.scores import Scores, join_scores
 from tumorlens.evaluation.scoring import score_manifest
-from tumorlens.exporting.integers import convert
+from tumorlens.exporting.int8.integers import convert
 from tumorlens.exporting.samples import draw_slices, prepare_images
 
 CALIBRATION = 256

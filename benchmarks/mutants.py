@@ -94,7 +94,7 @@ class Bench:
 
     def _check(self, report: dict[str, Any], said: str) -> dict[str, Any]:
         """What a good outcome may hide: words to the user's terminal, or too much memory."""
-        from tumorlens.imaging.limits import DEFAULT_LIMITS
+        from tumorlens.imaging.files.limits import DEFAULT_LIMITS
 
         if said:
             return {"outcome": "words", "why": said}

@@ -20,19 +20,19 @@ from pathlib import Path
 import numpy as np
 from site_calibration import measure_error, part_groups
 
-from tumorlens.data.catalogue import SETS
+from tumorlens.data.public_sets.catalogue import SETS
 from tumorlens.evaluation.assessment import drop_unfit
 from tumorlens.evaluation.calibration import fit_logit, recalibrate
-from tumorlens.evaluation.cases import Cases
-from tumorlens.evaluation.families import build_families
-from tumorlens.evaluation.intervals import (
+from tumorlens.evaluation.figures.cases import Cases
+from tumorlens.evaluation.figures.families import build_families
+from tumorlens.evaluation.figures.intervals import (
     Estimate,
     bound_replicates,
     draw_weights,
     measure,
     replicate_family,
 )
-from tumorlens.evaluation.reliability import calibration_family
+from tumorlens.evaluation.figures.reliability import calibration_family
 from tumorlens.evaluation.score_files import read_scores
 from tumorlens.evaluation.scores import Scores, as_text, join_scores
 

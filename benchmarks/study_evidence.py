@@ -35,16 +35,16 @@ import numpy as np
 from PIL import Image
 
 from tumorlens.data.manifest import read_data
-from tumorlens.evaluation.cases import Cases
-from tumorlens.evaluation.heads.series_cases import LabelledSeries
-from tumorlens.evaluation.heads.study_fitting import judge_crosswise, list_fit_series
-from tumorlens.evaluation.intervals import (
+from tumorlens.evaluation.figures.cases import Cases
+from tumorlens.evaluation.figures.intervals import (
     bound_exactly,
     bound_replicates,
     draw_weights,
     replicate_family,
 )
-from tumorlens.evaluation.ranking import ranking_family
+from tumorlens.evaluation.figures.ranking import ranking_family
+from tumorlens.evaluation.heads.series_cases import LabelledSeries
+from tumorlens.evaluation.heads.study_fitting import judge_crosswise, list_fit_series
 from tumorlens.evaluation.score_files import pool_scores
 from tumorlens.evaluation.scores import Scores
 from tumorlens.studies.profile import HEAD_MM, Profile

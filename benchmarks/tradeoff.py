@@ -26,7 +26,7 @@ from int8_folds import compare
 from tumorlens.evaluation.assessment import Part, evaluate_scores
 from tumorlens.evaluation.score_files import read_scores
 from tumorlens.evaluation.scores import Scores
-from tumorlens.exporting.timing import Timing, time_calls
+from tumorlens.exporting.benchmarking.timing import Timing, time_calls
 from tumorlens.model.session import Session
 from tumorlens.report.drawing import TRAINING, VALIDATION, open_picture, save_picture
 

@@ -25,12 +25,12 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 from tumorlens.data.manifest import read_data  # noqa: E402
-from tumorlens.exporting.timing import read_peak_memory  # noqa: E402
-from tumorlens.training.dataset import Batch, Draws  # noqa: E402
-from tumorlens.training.module import TumorModule, build_network  # noqa: E402
-from tumorlens.training.phases import Hardware, run_phases  # noqa: E402
-from tumorlens.training.preparing import PreparedRows, prepare_rows  # noqa: E402
+from tumorlens.exporting.benchmarking.timing import read_peak_memory  # noqa: E402
+from tumorlens.training.learning.dataset import Batch, Draws  # noqa: E402
+from tumorlens.training.learning.module import TumorModule, build_network  # noqa: E402
+from tumorlens.training.learning.phases import Hardware, run_phases  # noqa: E402
 from tumorlens.training.recipe import Recipe, read_recipe  # noqa: E402
+from tumorlens.training.rows.preparing import PreparedRows, prepare_rows  # noqa: E402
 
 
 def main() -> None:

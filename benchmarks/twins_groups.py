@@ -18,9 +18,9 @@ import numpy as np
 from copying import load_picture
 from PIL import Image
 
+from tumorlens.data.duplicates.twins import find_twins
 from tumorlens.data.manifest import merge_manifests, read_data
 from tumorlens.data.rows import Manifest
-from tumorlens.data.twins import find_twins
 
 TILE, COLUMNS, ROWS = 150, 8, 40
 

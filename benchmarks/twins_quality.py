@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from copying import CHANGES, as_slice, find_neighbours, load_picture
 
+from tumorlens.data.duplicates.twins import TWIN_CORRELATION, Picture, find_twins
 from tumorlens.data.manifest import merge_manifests, read_data
 from tumorlens.data.rows import Manifest
-from tumorlens.data.twins import TWIN_CORRELATION, Picture, find_twins
 
 LIMITS = (0.85, TWIN_CORRELATION, 0.93, 0.95)
 

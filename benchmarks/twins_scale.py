@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 from copying import CHANGES, as_slice, load_picture
 
+from tumorlens.data.duplicates.twins import find_twins
 from tumorlens.data.manifest import merge_manifests, read_data
-from tumorlens.data.twins import find_twins
-from tumorlens.exporting.timing import read_peak_memory
+from tumorlens.exporting.benchmarking.timing import read_peak_memory
 from tumorlens.imaging.slices import Slice
 
 USUAL = [name for name in CHANGES if name not in ("equalised", "gamma 0.6", "cut 0-12 % a side")]

@@ -15,10 +15,10 @@ from models import make_card, write_tiny_model
 from tumorlens.detector import Detector
 from tumorlens.errors import InputError, ModelFileError, UsageError
 from tumorlens.finding import Finding, SliceInfo
-from tumorlens.imaging.limits import Limits
+from tumorlens.imaging.files.limits import Limits
+from tumorlens.imaging.files.sources import find_sources
 from tumorlens.imaging.preprocess import PreprocessSpec
 from tumorlens.imaging.slices import Slice
-from tumorlens.imaging.sources import find_sources
 from tumorlens.model.card import OperatingPoint
 
 

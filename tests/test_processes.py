@@ -16,7 +16,7 @@ from models import make_card, write_tiny_model
 from tumorlens.detector import Detector
 from tumorlens.errors import InputError, ModelFileError
 from tumorlens.exporting.beside import BesideSession
-from tumorlens.imaging.limits import Limits
+from tumorlens.imaging.files.limits import Limits
 from tumorlens.model.card import OperatingPoint
 from tumorlens.model.registry import find_model
 from tumorlens.model.session import Session

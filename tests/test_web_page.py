@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tumorlens.detector import Detector
-from tumorlens.exporting.benchmarking import paint_picture
+from tumorlens.exporting.benchmarking.speed import paint_picture
 
 ROOT = Path(__file__).resolve().parents[1]
 _spec = importlib.util.spec_from_file_location("browser", ROOT / "benchmarks" / "browser.py")

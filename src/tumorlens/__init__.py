@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tumorlens.errors import InputError, TumorlensError
     from tumorlens.finding import Finding, SliceInfo
     from tumorlens.imaging.slices import Slice
-    from tumorlens.report.overlay import draw
+    from tumorlens.report.pictures.overlay import draw
     from tumorlens.studies.prediction import predict_studies
     from tumorlens.study_finding import SeriesFinding, StudyFinding
 
@@ -44,7 +44,7 @@ _HOMES = {
     "SliceInfo": "tumorlens.finding",
     "StudyFinding": "tumorlens.study_finding",
     "TumorlensError": "tumorlens.errors",
-    "draw": "tumorlens.report.overlay",
+    "draw": "tumorlens.report.pictures.overlay",
     "predict": "tumorlens.detector",
     "predict_studies": "tumorlens.studies.prediction",
 }

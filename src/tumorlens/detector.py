@@ -27,11 +27,11 @@ import numpy.typing as npt
 
 from tumorlens.errors import InputError, UsageError
 from tumorlens.finding import Appearance, Finding, Findings, SliceInfo
-from tumorlens.imaging.limits import DEFAULT_LIMITS, Limits, OverLimit
+from tumorlens.imaging.files.limits import DEFAULT_LIMITS, Limits, OverLimit
+from tumorlens.imaging.files.sources import Skipped, Source, find_sources
 from tumorlens.imaging.preprocess import Prepared, prepare
 from tumorlens.imaging.readers import iterate_slices, read_object
 from tumorlens.imaging.slices import Slice
-from tumorlens.imaging.sources import Skipped, Source, find_sources
 from tumorlens.model.contract import LEAST_BRAIN, LOOKS
 from tumorlens.model.regions import find_boxes, find_peak
 from tumorlens.model.registry import find_entry, find_model

@@ -11,12 +11,12 @@ from sites import write_site
 from study_tables import make_study_model
 from tumorlens.cli.main import run
 from tumorlens.detector import Detector
-from tumorlens.evaluation.memory import encode_memory
 from tumorlens.evaluation.score_files import write_scores
-from tumorlens.imaging.fingerprint import fingerprint_slice
+from tumorlens.imaging.pixels.fingerprint import fingerprint_slice
 from tumorlens.imaging.readers import read_slice
 from tumorlens.model.card import Figure, OperatingPoint
 from tumorlens.model.graph import read_calibration, write_model
+from tumorlens.model.memory import encode_memory
 from tumorlens.studies.prediction import find_study_model
 
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from brains import paint_brain
 from tumorlens.cli.main import run
-from tumorlens.data.catalogue import SETS
+from tumorlens.data.public_sets.catalogue import SETS
 
 
 def test_list_says_all_of_every_set(capsys):

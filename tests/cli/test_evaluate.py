@@ -11,10 +11,10 @@ from models import write_tiny_model
 from score_tables import draw_heads
 from sites import write_site
 from tumorlens.cli.main import run
-from tumorlens.evaluation.memory import encode_memory
 from tumorlens.evaluation.score_files import write_scores
-from tumorlens.imaging.fingerprint import fingerprint_slice
+from tumorlens.imaging.pixels.fingerprint import fingerprint_slice
 from tumorlens.imaging.readers import read_slice
+from tumorlens.model.memory import encode_memory
 
 
 @pytest.fixture

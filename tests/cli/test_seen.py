@@ -8,9 +8,9 @@ from PIL import Image
 from brains import paint_brain
 from models import write_tiny_model
 from tumorlens.cli.main import run
-from tumorlens.evaluation.memory import encode_memory
-from tumorlens.imaging.fingerprint import fingerprint_slice
+from tumorlens.imaging.pixels.fingerprint import fingerprint_slice
 from tumorlens.imaging.readers import read_slice
+from tumorlens.model.memory import encode_memory
 
 
 @pytest.fixture

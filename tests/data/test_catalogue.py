@@ -5,8 +5,8 @@ import re
 import pytest
 
 from shared_data import SHARED, needs_shared
-from tumorlens.data.catalogue import SETS
 from tumorlens.data.manifest import read_data
+from tumorlens.data.public_sets.catalogue import SETS
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from builders import write_picture
-from tumorlens.data.catalogue import Archive
-from tumorlens.data.downloads import fetch_set, find_set, read_download
+from tumorlens.data.public_sets.catalogue import Archive
+from tumorlens.data.public_sets.downloads import fetch_set, find_set, read_download
 from tumorlens.errors import DataError, UsageError
 
 PIXELS = np.arange(64, dtype=np.uint8).reshape(8, 8)

@@ -14,7 +14,7 @@ from tumorlens.data.manifest import read_data, read_manifest
 from tumorlens.data.pictures import read_row
 from tumorlens.errors import DataError, InputError, UsageError
 from tumorlens.finding import SliceInfo
-from tumorlens.imaging.parts import Part, Source
+from tumorlens.imaging.files.parts import Part, Source
 from tumorlens.imaging.slices import Slice
 
 PIXELS = np.arange(64, dtype=np.uint8).reshape(8, 8)

@@ -11,12 +11,12 @@ from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from brains import as_slice, paint_brain
 from builders import write_nifti
 from shared_data import SHARED, needs_shared
-from tumorlens.data.alignment import correlate_aligned
+from tumorlens.data.duplicates.alignment import correlate_aligned
+from tumorlens.data.duplicates.twins import find_twins, group_manifest
 from tumorlens.data.manifest import merge_manifests, read_data
 from tumorlens.data.rows import Manifest, Row
-from tumorlens.data.twins import find_twins, group_manifest
 from tumorlens.errors import DataError, InputError
-from tumorlens.imaging.fingerprint import ORIENTATIONS, describe_head
+from tumorlens.imaging.pixels.fingerprint import ORIENTATIONS, describe_head
 
 Turn = Image.Transpose
 

@@ -19,7 +19,7 @@ from tumorlens.evaluation.calibration import (
     fit_logit,
     recalibrate,
 )
-from tumorlens.evaluation.reliability import assign_bins, calibration_error, to_logit
+from tumorlens.evaluation.figures.reliability import assign_bins, calibration_error, to_logit
 from tumorlens.evaluation.scores import as_text
 from tumorlens.model.card import OperatingPoint
 from tumorlens.model.contract import Calibration

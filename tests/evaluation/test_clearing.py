@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from score_tables import draw_scores, make_rows, make_scores
-from tumorlens.evaluation.cases import Cases
-from tumorlens.evaluation.clearing import clearing_family
-from tumorlens.evaluation.intervals import measure
+from tumorlens.evaluation.figures.cases import Cases
+from tumorlens.evaluation.figures.clearing import clearing_family
+from tumorlens.evaluation.figures.intervals import measure
 from tumorlens.evaluation.scores import as_text
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from score_tables import draw_scores, make_rows, make_scores
-from tumorlens.evaluation.curves import MOST_POINTS, trace_precision_recall, trace_roc
+from tumorlens.evaluation.figures.curves import MOST_POINTS, trace_precision_recall, trace_roc
 
 
 @pytest.mark.parametrize("slices", [2, 200])

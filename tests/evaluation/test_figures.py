@@ -5,16 +5,16 @@ import pytest
 from sklearn import metrics
 
 from score_tables import CLASSES, draw_scores, make_rows, make_scores
-from tumorlens.evaluation.cases import Cases
-from tumorlens.evaluation.families import build_families
-from tumorlens.evaluation.figures import (
+from tumorlens.evaluation.figures.cases import Cases
+from tumorlens.evaluation.figures.families import build_families
+from tumorlens.evaluation.figures.intervals import draw_weights, replicate_family
+from tumorlens.evaluation.figures.verdict_figures import (
     class_families,
     count_classes,
     predict_classes,
     predictive_values,
     verdict_family,
 )
-from tumorlens.evaluation.intervals import draw_weights, replicate_family
 
 
 def everything(scores, weights=None):

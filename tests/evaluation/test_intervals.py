@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 
 from score_tables import draw_scores, make_rows, make_scores
-from tumorlens.evaluation.cases import Cases, Ratio, ratio_family
-from tumorlens.evaluation.families import build_families
-from tumorlens.evaluation.intervals import bound_exactly, bound_replicates, draw_weights, measure
+from tumorlens.evaluation.figures.cases import Cases, Ratio, ratio_family
+from tumorlens.evaluation.figures.families import build_families
+from tumorlens.evaluation.figures.intervals import (
+    bound_exactly,
+    bound_replicates,
+    draw_weights,
+    measure,
+)
 
 
 def sensitivity_of(scores):

@@ -7,9 +7,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from score_tables import draw_scores, make_rows, make_scores
-from tumorlens.evaluation import levels
-from tumorlens.evaluation.cases import Cases
-from tumorlens.evaluation.intervals import draw_weights, replicate_family
+from tumorlens.evaluation.figures import levels
+from tumorlens.evaluation.figures.cases import Cases
+from tumorlens.evaluation.figures.intervals import draw_weights, replicate_family
 
 
 def by_loops(scores, score, weight):

@@ -9,8 +9,8 @@ from PIL import Image
 
 from score_tables import make_rows, make_scores
 from tumorlens.errors import DataError
-from tumorlens.evaluation.cases import Cases
-from tumorlens.evaluation.localization import (
+from tumorlens.evaluation.figures.cases import Cases
+from tumorlens.evaluation.figures.localization import (
     Lesion,
     fill_hits,
     judge_pointing,

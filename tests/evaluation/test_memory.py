@@ -13,11 +13,11 @@ from sites import write_site
 from tumorlens.data.manifest import read_manifest
 from tumorlens.detector import Detector
 from tumorlens.errors import ModelFileError
-from tumorlens.evaluation import memory as entries
-from tumorlens.evaluation.memory import decode_memory, encode_memory, recall
 from tumorlens.evaluation.scoring import score_manifest
-from tumorlens.imaging.fingerprint import FINGERPRINT_BYTES, fingerprint_slice
+from tumorlens.imaging.pixels.fingerprint import FINGERPRINT_BYTES, fingerprint_slice
 from tumorlens.imaging.readers import read_slice
+from tumorlens.model import memory as entries
+from tumorlens.model.memory import decode_memory, encode_memory, recall
 from tumorlens.model.session import Session
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from score_tables import make_rows, make_scores
-from tumorlens.evaluation.cases import Cases
-from tumorlens.evaluation.patients import know_patients, patient_family
+from tumorlens.evaluation.figures.cases import Cases
+from tumorlens.evaluation.figures.patients import know_patients, patient_family
 
 
 @pytest.mark.parametrize(

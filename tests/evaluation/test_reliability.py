@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from score_tables import draw_scores, make_rows, make_scores
-from tumorlens.evaluation.cases import Cases
-from tumorlens.evaluation.reliability import (
+from tumorlens.evaluation.figures.cases import Cases
+from tumorlens.evaluation.figures.reliability import (
     assign_bins,
     calibration_error,
     calibration_family,

@@ -10,12 +10,12 @@ import pytest
 from convolved import CHANNELS, PASSING, write_convolved_model
 from models import make_card
 from tumorlens.errors import UsageError
-from tumorlens.exporting.arithmetic import count_multiply_adds
-from tumorlens.exporting.benchmarking import benchmark_models, paint_picture, plan_trials
-from tumorlens.exporting.processors import Machine, describe_machine, measure_peak
-from tumorlens.exporting.runtimes import find_runtimes
-from tumorlens.exporting.timing import read_peak_memory, time_calls
-from tumorlens.imaging.encoding import decode_bare
+from tumorlens.exporting.benchmarking.arithmetic import count_multiply_adds
+from tumorlens.exporting.benchmarking.processors import Machine, describe_machine, measure_peak
+from tumorlens.exporting.benchmarking.runtimes import find_runtimes
+from tumorlens.exporting.benchmarking.speed import benchmark_models, paint_picture, plan_trials
+from tumorlens.exporting.benchmarking.timing import read_peak_memory, time_calls
+from tumorlens.imaging.files.encoding import decode_bare
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +123,9 @@ def test_the_painted_picture_is_a_jpeg_of_its_size():
 def test_memory_is_that_of_the_process_alone():
     """One that a large process starts is small itself."""
     held = np.ones(60_000_000)  # 480 MB
-    code = "from tumorlens.exporting.timing import read_peak_memory; print(read_peak_memory())"
+    code = (
+        "from tumorlens.exporting.benchmarking.timing import read_peak_memory; "
+        "print(read_peak_memory())"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 200_000_000 < held.nbytes

@@ -4,8 +4,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from tumorlens.exporting.equalization import equalize
 from tumorlens.exporting.graphs import load_graph, open_at
+from tumorlens.exporting.int8.equalization import equalize
 
 SPREAD = np.array([1.0, 0.2, 5.0, 0.5], np.float32)
 

@@ -10,10 +10,10 @@ from sites import write_site
 from tumorlens.data.manifest import read_manifest
 from tumorlens.detector import Detector
 from tumorlens.errors import MissingExtra, ModelFileError, UsageError
+from tumorlens.exporting.benchmarking.runtimes import find_runtimes
 from tumorlens.exporting.beside import write_card
 from tumorlens.exporting.conversion import export_model
-from tumorlens.exporting.openvino_format import open_session
-from tumorlens.exporting.runtimes import find_runtimes
+from tumorlens.exporting.formats.openvino_format import open_session
 from tumorlens.exporting.samples import draw_samples
 from tumorlens.exporting.targets import TARGETS
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from convolved import write_convolved_model
 from tumorlens.exporting.graphs import load_graph
-from tumorlens.exporting.ranges import choose_ranges, shrink_range
+from tumorlens.exporting.int8.ranges import choose_ranges, shrink_range
 
 
 def test_one_outlier_does_not_make_all_steps_coarse():

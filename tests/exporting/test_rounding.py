@@ -6,9 +6,9 @@ import pytest
 from onnx import numpy_helper
 
 from convolved import write_convolved_model
-from tumorlens.exporting import integers
 from tumorlens.exporting.graphs import load_graph
-from tumorlens.exporting.rounding import compensate, round_weights, take_over
+from tumorlens.exporting.int8 import integers
+from tumorlens.exporting.int8.rounding import compensate, round_weights, take_over
 from tumorlens.model.session import Session
 
 

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason='needs pip install "tumorlens[train]
 
 
 def judge(path, images):
-    from tumorlens.exporting.torch_module import GraphModule
+    from tumorlens.exporting.formats.torch_module import GraphModule
 
     module = GraphModule(path).eval()
     with torch.no_grad():
@@ -36,7 +36,7 @@ def test_it_says_what_the_file_says(kind, tmp_path):
 
 
 def test_a_node_that_is_unknown_is_refused(tmp_path):
-    from tumorlens.exporting.torch_module import GraphModule
+    from tumorlens.exporting.formats.torch_module import GraphModule
 
     path = write_convolved_model(tmp_path / "model.onnx")
     model = onnx.load(path)

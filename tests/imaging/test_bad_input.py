@@ -21,9 +21,9 @@ from pydicom.uid import JPEG2000Lossless, RLELossless
 
 import builders
 from tumorlens.errors import InputError
-from tumorlens.imaging.limits import Limits
+from tumorlens.imaging.files.limits import Limits
+from tumorlens.imaging.files.sources import find_sources
 from tumorlens.imaging.readers import read_object, read_slice, read_slices
-from tumorlens.imaging.sources import find_sources
 
 GREY = (np.arange(64 * 64).reshape(64, 64) % 251).astype(np.uint8)
 DEEP = GREY.astype(np.uint16)
@@ -182,7 +182,7 @@ def test_bombs_go_off_in_bounded_memory(tmp_path) -> None:
     code = (
         "import sys\n"
         "from tumorlens.errors import InputError\n"
-        "from tumorlens.imaging.limits import Limits\n"
+        "from tumorlens.imaging.files.limits import Limits\n"
         "from tumorlens.imaging.readers import iterate_slices\n"
         "for path in sys.argv[1:]:\n"
         "    (item,) = iterate_slices(path, limits=Limits(memory_bytes=2**28))\n"

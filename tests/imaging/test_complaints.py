@@ -11,8 +11,8 @@ import pytest
 from pydicom.dataelem import DataElement
 
 import builders
+from tumorlens.imaging.files.refusal import listen, silence
 from tumorlens.imaging.readers import read_slices
-from tumorlens.imaging.refusal import listen, silence
 
 HEAD = builders.paint_head((30, 26, 24))
 INVALID = {

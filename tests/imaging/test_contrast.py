@@ -10,7 +10,7 @@ import pytest
 
 from tumorlens.errors import InputError
 from tumorlens.finding import SliceInfo
-from tumorlens.imaging.contrast import (
+from tumorlens.imaging.pixels.contrast import (
     choose_evenly,
     measure_contrast,
     share_contrast,

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from brains import as_slice, paint_brain
-from tumorlens.imaging.fingerprint import (
+from tumorlens.imaging.pixels.fingerprint import (
     FINGERPRINT_BYTES,
     SEEN_LIMIT,
     compare_fingerprint,

@@ -9,8 +9,8 @@ from pydicom.uid import EnhancedMRImageStorage
 
 import builders
 from tumorlens.errors import InputError
+from tumorlens.imaging.files.sources import find_sources
 from tumorlens.imaging.readers import iterate_slices, read_slices
-from tumorlens.imaging.sources import find_sources
 
 PIXELS = np.arange(32 * 40, dtype=np.uint16).reshape(32, 40)
 

@@ -8,8 +8,8 @@ from PIL import Image
 
 import builders
 from tumorlens.errors import InputError
+from tumorlens.imaging.files.sources import Skipped, Source, find_sources
 from tumorlens.imaging.readers import read_slice, read_slices
-from tumorlens.imaging.sources import Skipped, Source, find_sources
 
 LABEL_MAP = "looks like a label map, not a scan"
 RNG = np.random.default_rng(3)

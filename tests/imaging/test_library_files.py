@@ -10,10 +10,10 @@ from pathlib import Path
 
 from shared_data import ROOT, SHARED, needs_shared
 from tumorlens.errors import InputError
-from tumorlens.imaging.parts import Skipped
+from tumorlens.imaging.files.parts import Skipped
+from tumorlens.imaging.files.sources import Source, find_sources
 from tumorlens.imaging.readers import iterate_slices
 from tumorlens.imaging.slices import Slice
-from tumorlens.imaging.sources import Source, find_sources
 
 _spec = importlib.util.spec_from_file_location("reading", ROOT / "benchmarks" / "reading.py")
 assert _spec is not None and _spec.loader is not None

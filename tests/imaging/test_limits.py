@@ -13,9 +13,9 @@ import pytest
 
 import builders
 from tumorlens.errors import InputError
-from tumorlens.imaging.limits import Limits, OverLimit, hold_memory
+from tumorlens.imaging.files.limits import Limits, OverLimit, hold_memory
+from tumorlens.imaging.files.sources import find_sources
 from tumorlens.imaging.readers import read_slices
-from tumorlens.imaging.sources import find_sources
 
 LIMITS = Limits(memory_bytes=1000)
 GREY = (np.arange(64 * 64).reshape(64, 64) % 251).astype(np.uint8)
@@ -112,8 +112,8 @@ def test_headers_are_read_from_an_archive_without_unpacking_it(tmp_path) -> None
     builders.write_zip(path, {"a.dcm": file, "b.dcm": file})
     code = (
         "import sys\n"
-        "import tumorlens.imaging.dicom\n"
-        "from tumorlens.imaging.sources import find_sources\n"
+        "import tumorlens.imaging.dicom.datasets\n"
+        "from tumorlens.imaging.files.sources import find_sources\n"
         "before = peak()\n"
         "assert len(list(find_sources(sys.argv[1:]))) == 1\n"
         "print(peak() - before)\n"
@@ -132,7 +132,7 @@ def test_large_pictures_are_judged_one_at_a_time(tmp_path) -> None:
     code = (
         "import sys\n"
         "from tumorlens import Detector\n"
-        "from tumorlens.imaging.limits import Limits\n"
+        "from tumorlens.imaging.files.limits import Limits\n"
         "detector = Detector(threads=6, limits=Limits(memory_bytes=160 * 2**20))\n"
         "detector.predict(sys.argv[1])\n"
         "one = peak()\n"

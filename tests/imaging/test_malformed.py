@@ -21,7 +21,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, RLELos
 import builders
 import strategies
 from tumorlens.errors import InputError
-from tumorlens.imaging.limits import Limits
+from tumorlens.imaging.files.limits import Limits
 from tumorlens.imaging.readers import read_object, read_slices
 from tumorlens.imaging.slices import Slice
 

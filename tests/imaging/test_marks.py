@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw
 
 from brains import paint_brain
 from tumorlens.finding import SliceInfo
-from tumorlens.imaging.marks import find_marks, locate_head
+from tumorlens.imaging.pixels.marks import find_marks, locate_head
 from tumorlens.imaging.slices import Slice
 
 SIDE = 256

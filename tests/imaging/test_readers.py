@@ -17,9 +17,9 @@ from PIL import Image
 
 import builders
 from tumorlens.errors import InputError, UsageError
-from tumorlens.imaging.limits import Limits
+from tumorlens.imaging.files.limits import Limits
+from tumorlens.imaging.files.refusal import silence
 from tumorlens.imaging.readers import read_object, read_slice, read_slices
-from tumorlens.imaging.refusal import silence
 from tumorlens.imaging.slices import Slice
 
 GREY = (np.arange(32 * 40).reshape(32, 40) % 251).astype(np.uint8)

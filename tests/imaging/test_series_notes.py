@@ -6,9 +6,9 @@ import pytest
 import builders
 from tumorlens.errors import InputError
 from tumorlens.finding import SliceInfo
+from tumorlens.imaging.pixels.visibility import keep_visible
 from tumorlens.imaging.readers import read_slices
 from tumorlens.imaging.slices import Slice
-from tumorlens.imaging.visibility import keep_visible
 
 SAGITTAL = ((0, 2, 1), (1, 1, -1))  # stored slices run from right to left, rows from head to foot
 

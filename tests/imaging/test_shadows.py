@@ -12,7 +12,7 @@ import pytest
 from pydicom.data import get_testdata_file
 
 import builders
-from tumorlens.imaging.shadows import find_libraries, hide_shadows
+from tumorlens.imaging.files.shadows import find_libraries, hide_shadows
 
 FOLDERS = ("dl", "DLFCN", "gdcm", "indexed_gzip", "libjpeg", "jpeg_ls", "pydicom", "nibabel")
 SCRIPT = (

@@ -10,8 +10,8 @@ from PIL import Image
 
 import builders
 from tumorlens.errors import InputError
+from tumorlens.imaging.files.sources import Skipped, find_sources
 from tumorlens.imaging.readers import read_slices
-from tumorlens.imaging.sources import Skipped, find_sources
 
 HEAD = builders.paint_head((60, 72, 40)) + np.arange(72, dtype=np.uint16)[:, np.newaxis]
 AXIAL, PLACE = builders.store_volume(HEAD, (1, 1, 4), (2, 1, 0), (1, 1, 1))

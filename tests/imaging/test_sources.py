@@ -11,8 +11,8 @@ from pydicom.data import get_testdata_file
 
 import builders
 from tumorlens.errors import InputError
+from tumorlens.imaging.files.sources import Skipped, Source, find_sources
 from tumorlens.imaging.readers import read_slice, read_slices
-from tumorlens.imaging.sources import Skipped, Source, find_sources
 
 GREY = (np.arange(32 * 40).reshape(32, 40) % 251).astype(np.uint8)
 DEEP = np.arange(32 * 40, dtype=np.uint16).reshape(32, 40)

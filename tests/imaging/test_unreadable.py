@@ -16,10 +16,10 @@ import pytest
 
 import builders
 from tumorlens.errors import InputError
-from tumorlens.imaging.encoding import read_encoding
+from tumorlens.imaging.files.encoding import read_encoding
+from tumorlens.imaging.files.refusal import refuse
+from tumorlens.imaging.files.sources import Skipped, Source, find_sources
 from tumorlens.imaging.readers import iterate_slices, read_slice, read_slices
-from tumorlens.imaging.refusal import refuse
-from tumorlens.imaging.sources import Skipped, Source, find_sources
 
 GREY = (np.arange(32 * 40).reshape(32, 40) % 251).astype(np.uint8)
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="files of /proc")

@@ -22,13 +22,13 @@ from tumorlens.cli.main import run
 from tumorlens.data.manifest import read_data, read_manifest
 from tumorlens.detector import Detector
 from tumorlens.errors import InputError, TumorlensError
-from tumorlens.evaluation.memory import recall
 from tumorlens.evaluation.score_files import read_scores
 from tumorlens.finding import SliceInfo
 from tumorlens.imaging.readers import iterate_slices, read_object
 from tumorlens.imaging.slices import Slice
 from tumorlens.model.card import parse_card
 from tumorlens.model.graph import read_calibration
+from tumorlens.model.memory import recall
 from tumorlens.model.session import Session
 from tumorlens.training.recipe import read_recipe
 

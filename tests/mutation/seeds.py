@@ -38,8 +38,8 @@ from pydicom.uid import (
 
 import builders
 import models
-from tumorlens.evaluation.memory import encode_memory
 from tumorlens.model.card import Training
+from tumorlens.model.memory import encode_memory
 
 Array = npt.NDArray[Any]
 

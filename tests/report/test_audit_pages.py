@@ -11,7 +11,7 @@ from page_reader import PageReader
 from tumorlens.auditing.checks import audit_manifest
 from tumorlens.auditing.findings import Audit, AuditFinding, Example
 from tumorlens.data.manifest import read_manifest
-from tumorlens.report.audit_pages import MOST_TILES, build_audit_page
+from tumorlens.report.audits.audit_pages import MOST_TILES, build_audit_page
 from tumorlens.report.pages import Gallery, Notices, render_html, render_markdown
 
 

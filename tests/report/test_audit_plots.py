@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tumorlens.auditing.findings import Clue
 from tumorlens.data.rows import Row
-from tumorlens.report.audit_plots import MOST_BARS, plot_clues, plot_composition
+from tumorlens.report.audits.audit_plots import MOST_BARS, plot_clues, plot_composition
 
 
 def make_rows(counts):

@@ -10,8 +10,8 @@ from page_reader import PageReader
 from score_tables import draw_scores, make_rows, make_scores
 from tumorlens.data.rows import Row
 from tumorlens.evaluation.assessment import evaluate_scores
-from tumorlens.report.evaluation_pages import build_evaluation_page
-from tumorlens.report.galleries import find_mistakes, show_mistakes
+from tumorlens.report.evaluations.evaluation_pages import build_evaluation_page
+from tumorlens.report.evaluations.galleries import find_mistakes, show_mistakes
 from tumorlens.report.pages import Gallery, render_html
 
 HOSTILE = '<b onclick="x">$\\frac$ & "source"'

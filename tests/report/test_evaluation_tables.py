@@ -9,8 +9,8 @@ from rich.console import Console
 
 from score_tables import draw_scores, make_rows, make_scores
 from tumorlens.evaluation.assessment import evaluate_scores
-from tumorlens.report.evaluation_pages import build_evaluation_page
-from tumorlens.report.evaluation_tables import name_figure, print_evaluation
+from tumorlens.report.evaluations.evaluation_pages import build_evaluation_page
+from tumorlens.report.evaluations.evaluation_tables import name_figure, print_evaluation
 from tumorlens.report.pages import render_html
 
 

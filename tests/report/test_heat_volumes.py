@@ -13,9 +13,9 @@ from heads import paint_slice
 from models import write_tiny_model
 from tumorlens.detector import Detector
 from tumorlens.errors import InputError
+from tumorlens.imaging.files.sources import Skipped, Source, find_sources
 from tumorlens.imaging.readers import read_slices
-from tumorlens.imaging.sources import Skipped, Source, find_sources
-from tumorlens.report.heat_volumes import EvidenceVolumes
+from tumorlens.report.pictures.heat_volumes import EvidenceVolumes
 from tumorlens.studies.assembling import SeriesGatherer
 
 LESION = (30, 40)

@@ -9,10 +9,10 @@ from PIL import Image
 
 from tumorlens.errors import InputError, UsageError
 from tumorlens.finding import Finding, SliceInfo
+from tumorlens.imaging.files.sources import Skipped, find_sources
 from tumorlens.imaging.readers import read_slice, read_slices
 from tumorlens.imaging.slices import Slice
-from tumorlens.imaging.sources import Skipped, find_sources
-from tumorlens.report.heatmaps import HeatmapFolder, common_folder
+from tumorlens.report.pictures.heatmaps import HeatmapFolder, common_folder
 
 
 def place(folder, path, **info):

@@ -12,13 +12,13 @@ import tumorlens
 from heads import paint_slice
 from tumorlens.errors import InputError
 from tumorlens.finding import Box, Finding, SliceInfo
+from tumorlens.imaging.files.sources import Skipped, find_sources
 from tumorlens.imaging.readers import read_slices
 from tumorlens.imaging.slices import Slice
-from tumorlens.imaging.sources import Skipped, find_sources
-from tumorlens.report import markings, overlay
-from tumorlens.report.heat import paint_greys
-from tumorlens.report.markings import INK, MARK
-from tumorlens.report.overlay import LARGEST_SIDE, LEAST_SIDE, draw
+from tumorlens.report.pictures import markings, overlay
+from tumorlens.report.pictures.heat import paint_greys
+from tumorlens.report.pictures.markings import INK, MARK
+from tumorlens.report.pictures.overlay import LARGEST_SIDE, LEAST_SIDE, draw
 
 
 def make_slice(pixels=None, **info):

@@ -10,8 +10,8 @@ from PIL import Image
 
 from score_tables import make_rows, make_scores
 from tumorlens.report.drawing import TRAINING, VALIDATION
-from tumorlens.report.learning_plots import plot_curves, plot_learning
-from tumorlens.report.plots import MOST_LINES, Interval, plot_forest, plot_histogram
+from tumorlens.report.evaluations.plots import MOST_LINES, Interval, plot_forest, plot_histogram
+from tumorlens.report.trainings.learning_plots import plot_curves, plot_learning
 
 HEAD = "phase,epoch,learning_rate,train_total,validation_total,seconds\n"
 

@@ -15,10 +15,10 @@ from models import write_tiny_model
 from page_reader import PageReader
 from tumorlens.detector import Detector
 from tumorlens.landmarks import KeySlice, Run
-from tumorlens.report.albums import SHOWN, Album, choose_shown, paint_montage
 from tumorlens.report.pages import render_html
-from tumorlens.report.study_pages import build_study_page
-from tumorlens.report.study_plots import plot_slices
+from tumorlens.report.pictures.albums import SHOWN, Album, choose_shown, paint_montage
+from tumorlens.report.predictions.study_pages import build_study_page
+from tumorlens.report.predictions.study_plots import plot_slices
 from tumorlens.studies.assembling import SeriesGatherer
 from tumorlens.study_finding import StudyFinding
 

@@ -7,9 +7,9 @@ import pytest
 from page_reader import PageReader
 from score_tables import draw_scores
 from tumorlens.evaluation.assessment import evaluate_scores
-from tumorlens.report.evaluation_pages import build_evaluation_sections
+from tumorlens.report.evaluations.evaluation_pages import build_evaluation_sections
 from tumorlens.report.pages import Plot, render_html
-from tumorlens.report.training_pages import build_training_page
+from tumorlens.report.trainings.training_pages import build_training_page
 
 HEAD = "phase,epoch,learning_rate,train_total,validation_total,seconds\n"
 DESCRIBED = {

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from score_tables import CLASSES, make_rows, make_scores
 from tumorlens.evaluation.assessment import evaluate_scores
-from tumorlens.report.training_tables import print_run
+from tumorlens.report.trainings.training_tables import print_run
 
 
 def show_run(scores, published=(), copies=0, prevalence=0.5):

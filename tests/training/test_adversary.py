@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from tumorlens.network.mobilenet import channels_at
-from tumorlens.training.adversary import SourceAdversary
+from tumorlens.training.learning.adversary import SourceAdversary
 
 
 def test_what_helps_the_adversary_is_turned_against_the_features():

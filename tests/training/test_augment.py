@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from tumorlens.training.augment import apply_changes, draw_change
 from tumorlens.training.choices import AugmentationChoice
+from tumorlens.training.learning.augment import apply_changes, draw_change
 
 EVERYTHING = AugmentationChoice(
     rotation=20, scale=0.15, stretch=0.1, shift=0.06, mirror=0.5, upside_down=0.3, gamma=0.6,

@@ -9,17 +9,17 @@ import pytest
 import torch
 
 from tumorlens.network.heads import Raw
-from tumorlens.training.brains import BRAIN_NONE, BRAIN_SHOWN
 from tumorlens.training.choices import LossChoice
-from tumorlens.training.dataset import Batch
-from tumorlens.training.losses import (
+from tumorlens.training.learning.dataset import Batch
+from tumorlens.training.learning.losses import (
     CellTargets,
     blend_losses,
     find_cell_targets,
     sum_losses,
 )
-from tumorlens.training.pairs import MARK_BOX, MARK_MASK, MARK_UNKNOWN
-from tumorlens.training.teaching import Lesson
+from tumorlens.training.learning.pairs import MARK_BOX, MARK_MASK, MARK_UNKNOWN
+from tumorlens.training.learning.teaching import Lesson
+from tumorlens.training.rows.brains import BRAIN_NONE, BRAIN_SHOWN
 
 
 def make_batch(tumor, kinds, weights=None):

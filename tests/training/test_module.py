@@ -8,9 +8,9 @@ import torch
 from painter import write_manifest
 from tiny_training import make_recipe
 from tumorlens.data.manifest import read_data
-from tumorlens.training.module import build_network
-from tumorlens.training.phases import Hardware, run_phases
-from tumorlens.training.preparing import prepare_rows
+from tumorlens.training.learning.module import build_network
+from tumorlens.training.learning.phases import Hardware, run_phases
+from tumorlens.training.rows.preparing import prepare_rows
 
 
 def test_a_break_behind_the_last_checkpoint_still_leaves_the_average(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from painter import paint_slice
-from tumorlens.training.pairs import (
+from tumorlens.training.learning.pairs import (
     MARK_BOX,
     MARK_MASK,
     MARK_NONE,
@@ -15,7 +15,7 @@ from tumorlens.training.pairs import (
     leave_decoy,
     paste,
 )
-from tumorlens.training.pairs import paint as paint_lesion
+from tumorlens.training.learning.pairs import paint as paint_lesion
 
 
 def paint(seed, *, tumor=True, place=0.45):

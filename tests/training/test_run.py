@@ -27,7 +27,7 @@ from tumorlens.training import delivery
 from tumorlens.training.folds import train_folds
 from tumorlens.training.job import Job
 from tumorlens.training.journal import read_run
-from tumorlens.training.phases import Hardware
+from tumorlens.training.learning.phases import Hardware
 from tumorlens.training.run import open_run, train_model
 
 CLASSES = ["no_tumor", "glioma", "meningioma", "pituitary"]

@@ -11,8 +11,8 @@ import pytest
 from tiny_training import make_recipe
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.errors import DataError
-from tumorlens.training.preparing import PreparedRows
-from tumorlens.training.selection import (
+from tumorlens.training.rows.preparing import PreparedRows
+from tumorlens.training.rows.selection import (
     check_groups,
     count_label_groups,
     drop_conflicts,

@@ -10,7 +10,7 @@ from tumorlens.errors import DataError
 from tumorlens.model.registry import find_model
 from tumorlens.model.session import Session
 from tumorlens.network.heads import Raw
-from tumorlens.training.teaching import Teachers, learn_from
+from tumorlens.training.learning.teaching import Teachers, learn_from
 
 CLASSES = ["no_tumor", "glioma", "meningioma", "pituitary"]
 

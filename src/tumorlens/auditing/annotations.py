@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from tumorlens.data.rows import Edges, Row
 from tumorlens.errors import InputError
+from tumorlens.imaging.pixels.voxels import BLANK
 from tumorlens.imaging.preprocess import Head
 from tumorlens.imaging.readers import read_slice
 from tumorlens.imaging.slices import Slice
-from tumorlens.imaging.voxels import BLANK
 
 __all__ = ["MISFITS", "check_annotations"]
 

@@ -37,7 +37,7 @@ from tumorlens.auditing.shortcuts import (
 )
 from tumorlens.auditing.traits import FILE_FEATURES, PREPARED_FEATURES
 from tumorlens.data.rows import Manifest, Row
-from tumorlens.evaluation.intervals import FEW_GROUPS, Estimate
+from tumorlens.evaluation.figures.intervals import FEW_GROUPS, Estimate
 from tumorlens.model.session import Session
 
 __all__ = ["CHECKS", "PASSES", "audit_manifest"]

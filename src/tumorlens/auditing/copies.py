@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from tumorlens.auditing.evidence import Evidence
 from tumorlens.auditing.findings import AuditFinding, Example, say_count
 from tumorlens.data.class_names import find_split
+from tumorlens.data.duplicates.twins import Twin
 from tumorlens.data.rows import Row
-from tumorlens.data.twins import Twin
 
 __all__ = ["find_conflicts", "find_copies", "find_divided_groups", "find_leaks", "find_shared"]
 

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.auditing.traits import Traits, measure_rows, read_frames
+from tumorlens.data.duplicates.twins import Picture, Twin, find_twins
 from tumorlens.data.rows import Manifest, Row
-from tumorlens.data.twins import Picture, Twin, find_twins
 from tumorlens.errors import InputError
 from tumorlens.imaging.slices import Slice
 from tumorlens.model.session import Session

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from tumorlens.data.rows import Manifest, Row
-from tumorlens.evaluation.intervals import Estimate
+from tumorlens.evaluation.figures.intervals import Estimate
 
 __all__ = [
     "KINDS",

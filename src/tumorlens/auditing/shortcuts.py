@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from tumorlens.auditing.findings import Clue
 from tumorlens.data.rows import Row
-from tumorlens.evaluation.cases import Cases, Ratio, ratio_family
-from tumorlens.evaluation.intervals import Estimate, measure
-from tumorlens.evaluation.ranking import ranking_family
+from tumorlens.evaluation.figures.cases import Cases, Ratio, ratio_family
+from tumorlens.evaluation.figures.intervals import Estimate, measure
+from tumorlens.evaluation.figures.ranking import ranking_family
 from tumorlens.evaluation.scores import UNKNOWN, Scores, as_text
 from tumorlens.optional import load
 

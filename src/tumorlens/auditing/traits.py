@@ -14,9 +14,9 @@ from tumorlens.auditing.annotations import check_annotations
 from tumorlens.auditing.appearance import Appearance, look_at
 from tumorlens.data.rows import Row
 from tumorlens.errors import InputError
-from tumorlens.imaging.encoding import FORMATS, Encoding, read_encoding
-from tumorlens.imaging.limits import hold_memory
-from tumorlens.imaging.marks import find_marks, locate_head
+from tumorlens.imaging.files.encoding import FORMATS, Encoding, read_encoding
+from tumorlens.imaging.files.limits import hold_memory
+from tumorlens.imaging.pixels.marks import find_marks, locate_head
 from tumorlens.imaging.preprocess import Head, PreprocessSpec, prepare, scale_values
 from tumorlens.imaging.readers import iterate_slices, read_slice
 from tumorlens.imaging.slices import Slice

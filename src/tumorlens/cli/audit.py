@@ -154,14 +154,14 @@ def _audit(
 
 
 def _show(audit: Audit) -> None:
-    from tumorlens.report.audit_tables import print_audit
+    from tumorlens.report.audits.audit_tables import print_audit
     from tumorlens.report.tables import open_console
 
     print_audit(open_console(), audit)
 
 
 def _write_page(path: Path, audit: Audit, ctx: click.Context, overwrite: bool) -> None:
-    from tumorlens.report.audit_pages import build_audit_page
+    from tumorlens.report.audits.audit_pages import build_audit_page
     from tumorlens.report.pages import write_page
 
     command, versions = words.repeat_command(ctx), words.list_versions()

@@ -9,11 +9,11 @@ import click
 
 from tumorlens.cli import words
 from tumorlens.cli.outputs import check_inputs_survive
-from tumorlens.exporting.runtimes import RUNTIMES, find_runtimes
+from tumorlens.exporting.benchmarking.runtimes import RUNTIMES, find_runtimes
 from tumorlens.writing import check_results, write_text
 
 if TYPE_CHECKING:
-    from tumorlens.exporting.benchmarking import Benchmark
+    from tumorlens.exporting.benchmarking.speed import Benchmark
 
 __all__ = ["command"]
 
@@ -74,7 +74,7 @@ def command(
     the network's multiply-adds would take at this machine's measured peak. For LiteRT and
     ExecuTorch the model is exported first; ExecuTorch always takes all cores.
     """
-    from tumorlens.exporting.benchmarking import (
+    from tumorlens.exporting.benchmarking.speed import (
         benchmark_models,
         paint_picture,
         plan_trials,
@@ -108,13 +108,13 @@ def command(
 
 
 def _draw(benchmark: Benchmark, plot: Path, overwrite: bool) -> None:
-    from tumorlens.report.speed_plots import plot_benchmark
+    from tumorlens.report.exports.speed_plots import plot_benchmark
 
     plot_benchmark(benchmark, plot, overwrite=overwrite)
 
 
 def _show(benchmark: Benchmark) -> None:
-    from tumorlens.report.export_tables import print_benchmark
+    from tumorlens.report.exports.export_tables import print_benchmark
     from tumorlens.report.tables import open_console
 
     print_benchmark(open_console(), benchmark)

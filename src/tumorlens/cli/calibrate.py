@@ -182,7 +182,7 @@ def _adopt(
 
 def _show(adoption: Adoption | StudyAdoption, point: str) -> None:
     from tumorlens.evaluation.adoption import Adoption
-    from tumorlens.report.adoption_tables import print_adoption, print_study_adoption
+    from tumorlens.report.evaluations.adoption_tables import print_adoption, print_study_adoption
     from tumorlens.report.tables import open_console
 
     if isinstance(adoption, Adoption):

@@ -16,7 +16,7 @@ from tumorlens.cli.outputs import check_inputs_survive
 from tumorlens.writing import check_writable
 
 if TYPE_CHECKING:
-    from tumorlens.data.catalogue import PublicSet
+    from tumorlens.data.public_sets.catalogue import PublicSet
 
 __all__ = ["command"]
 
@@ -32,8 +32,8 @@ def command() -> None:
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 def list_sets(names: tuple[str, ...]) -> None:
     """Say of each public set what it is, where it lies, its terms, how to cite it, its faults."""
-    from tumorlens.data.catalogue import SETS
-    from tumorlens.data.downloads import find_set
+    from tumorlens.data.public_sets.catalogue import SETS
+    from tumorlens.data.public_sets.downloads import find_set
 
     for name in names or SETS:
         click.echo("\n".join(_describe(name, find_set(name))) + "\n")
@@ -69,7 +69,7 @@ def add(
     With it, PATH is DATA for split, train and evaluate. Patients are not known in these sets, so
     copies of one picture are joined into groups.
     """
-    from tumorlens.data.downloads import read_download
+    from tumorlens.data.public_sets.downloads import read_download
 
     voice = words.Voice(quiet, verbose)
     target = path / "manifest.csv" if output is None else output
@@ -90,7 +90,7 @@ def get(*, name: str, folder: Path, quiet: bool, verbose: bool) -> None:
 
     Each file is checked against its hash, and is whole or not there.
     """
-    from tumorlens.data.downloads import fetch_set, find_set
+    from tumorlens.data.public_sets.downloads import fetch_set, find_set
 
     voice = words.Voice(quiet, verbose)
     known = find_set(name)

@@ -227,8 +227,8 @@ def _build_page(
     ctx: click.Context, evaluation: Evaluation, scores: Scores, detector: Detector | None
 ) -> Page:
     from tumorlens.evaluation.assessment import drop_unfit
-    from tumorlens.report.evaluation_pages import build_evaluation_page
-    from tumorlens.report.galleries import show_mistakes
+    from tumorlens.report.evaluations.evaluation_pages import build_evaluation_page
+    from tumorlens.report.evaluations.galleries import show_mistakes
 
     keep_all = ctx.params["keep_all"]
     counted = scores if keep_all else drop_unfit(scores)[0]
@@ -248,7 +248,7 @@ def _write_page(path: Path, page: Page, overwrite: bool) -> None:
 
 
 def _show(evaluation: Any) -> None:
-    from tumorlens.report.evaluation_tables import print_evaluation
+    from tumorlens.report.evaluations.evaluation_tables import print_evaluation
     from tumorlens.report.tables import open_console
 
     print_evaluation(open_console(), evaluation)

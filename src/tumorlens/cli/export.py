@@ -131,7 +131,7 @@ def _count(samples: Samples | None) -> int:
 
 
 def _show(report: ParityReport) -> None:
-    from tumorlens.report.export_tables import print_parity
+    from tumorlens.report.exports.export_tables import print_parity
     from tumorlens.report.tables import open_console
 
     print_parity(open_console(), report)

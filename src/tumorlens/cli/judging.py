@@ -14,9 +14,9 @@ from tumorlens.cli import words
 from tumorlens.cli.notices import Notices
 from tumorlens.errors import InputError, UsageError
 from tumorlens.finding import Finding, SliceInfo
-from tumorlens.imaging.contents import DRAWN
+from tumorlens.imaging.files.contents import DRAWN
+from tumorlens.imaging.files.sources import Skipped, Source, find_sources
 from tumorlens.imaging.slices import Slice
-from tumorlens.imaging.sources import Skipped, Source, find_sources
 from tumorlens.report.records import RecordWriter, Written, key_of, name_place
 from tumorlens.report.tables import skipped_words
 from tumorlens.studies.assembling import SeriesGatherer, is_loose
@@ -25,7 +25,7 @@ from tumorlens.study_finding import NO_STUDY_MODEL, SeriesFinding, StudyFinding
 if TYPE_CHECKING:
     from tumorlens.cli.views import Views
     from tumorlens.detector import Detector
-    from tumorlens.report.heatmaps import HeatmapFolder
+    from tumorlens.report.pictures.heatmaps import HeatmapFolder
 
 __all__ = ["Job"]
 

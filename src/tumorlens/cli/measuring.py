@@ -181,7 +181,7 @@ def group_by_twins(
     missing = sum(not row.group for row in manifest.rows)
     if wanted is False or (wanted is None and not missing):
         return manifest
-    from tumorlens.data.twins import group_manifest
+    from tumorlens.data.duplicates.twins import group_manifest
     from tumorlens.workers import available_cores
 
     total = 2 * len(manifest)  # each picture is described, then compared
@@ -232,8 +232,8 @@ def score(
         twins: groups that stand on the training side; their rows are marked as seen.
     """
     from tumorlens.evaluation.assessment import mark_twins
-    from tumorlens.evaluation.memory import recall
     from tumorlens.evaluation.scoring import score_manifest
+    from tumorlens.model.memory import recall
 
     with words.open_bar(voice, "scoring", lambda: len(manifest), unit="slices") as bar:
         scored = score_manifest(
@@ -248,7 +248,7 @@ def score(
 
 def fill_pointing(scores: Scores, voice: words.Voice) -> Scoring:
     """Scores of a file with the pointing game judged, where boxes and masks can be read."""
-    from tumorlens.evaluation.localization import fill_hits
+    from tumorlens.evaluation.figures.localization import fill_hits
 
     with words.open_bar(voice, "pointing", lambda: len(scores), unit="slices") as bar:
         hits, failures = fill_hits(scores.rows, scores.peak_xy, scores.hits, progress=bar.advance)

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Literal, cast
 
 from tumorlens.cli import words
 from tumorlens.errors import InputError, UsageError
-from tumorlens.imaging.contents import HEAD_BYTES, open_file, sniff
+from tumorlens.imaging.files.contents import HEAD_BYTES, open_file, sniff
 from tumorlens.report.records import (
     ERROR_HANDLER,
     CsvWriter,

@@ -31,7 +31,7 @@ from tumorlens.writing import check_results, partial_path
 if TYPE_CHECKING:
     from tumorlens.cli.views import Views
     from tumorlens.detector import Detector
-    from tumorlens.report.heatmaps import HeatmapFolder
+    from tumorlens.report.pictures.heatmaps import HeatmapFolder
 
 __all__ = ["command"]
 
@@ -170,11 +170,11 @@ def _open_views(
 
     album = volumes = None
     if report is not None or options["montage"]:
-        from tumorlens.report.albums import Album
+        from tumorlens.report.pictures.albums import Album
 
         album = Album()
     if options["activation_volume"] is not None:
-        from tumorlens.report.heat_volumes import EvidenceVolumes
+        from tumorlens.report.pictures.heat_volumes import EvidenceVolumes
 
         volumes = EvidenceVolumes(options["activation_volume"])
     if options["montage"] and heatmaps is not None:
@@ -197,7 +197,7 @@ def _write_page(
     ctx: click.Context, report: Path, detector: Detector, views: Views, *, overwrite: bool
 ) -> None:
     from tumorlens.report.pages import write_page
-    from tumorlens.report.study_pages import build_study_page
+    from tumorlens.report.predictions.study_pages import build_study_page
 
     assert views.album is not None
     page = build_study_page(
@@ -234,7 +234,7 @@ def _count_files(paths: tuple[str, ...]) -> int | None:
 def _open_pictures(folder: Path | None, paths: tuple[str, ...]) -> HeatmapFolder | None:
     if folder is None:
         return None
-    from tumorlens.report.heatmaps import HeatmapFolder, common_folder
+    from tumorlens.report.pictures.heatmaps import HeatmapFolder, common_folder
 
     return HeatmapFolder(folder, common_folder(path for path in paths if path != "-"))
 

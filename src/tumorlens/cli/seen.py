@@ -46,7 +46,7 @@ def command(
     of each training picture, so about 2 in 1,000 pictures that it never saw are called seen. One
     line a slice goes to standard output, all answers to --output (JSON).
     """
-    from tumorlens.evaluation.memory import recall
+    from tumorlens.model.memory import recall
 
     voice = words.Voice(quiet, verbose)
     check_inputs_survive(paths, output)

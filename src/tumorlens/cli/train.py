@@ -126,7 +126,7 @@ def command(
 
 def _make_job(data: tuple[Path, ...], output: Path, pulse: Pulse, options: dict[str, Any]) -> Job:
     from tumorlens.training.job import Job
-    from tumorlens.training.phases import Hardware
+    from tumorlens.training.learning.phases import Hardware
     from tumorlens.training.recipe import read_recipe
 
     recipe = read_recipe(options["recipe"], options["changes"])
@@ -202,8 +202,8 @@ def _train_folds(job: Job, folds: int, by: By) -> _Ended:
 
 
 def _train_once(job: Job) -> _Ended:
-    from tumorlens.report.learning_plots import plot_curves
-    from tumorlens.training.phases import CURVES
+    from tumorlens.report.trainings.learning_plots import plot_curves
+    from tumorlens.training.learning.phases import CURVES
     from tumorlens.training.run import train_model
 
     outcome = train_model(job)
@@ -244,8 +244,8 @@ def _name_next_steps(
 
 def _tell_calibration(ended: _Ended, model: Path, data: tuple[Path, ...]) -> str:
     """Thresholds for one's own pictures, where the test part has as many groups as it takes."""
-    from tumorlens.evaluation.intervals import FEW_GROUPS
-    from tumorlens.training.selection import count_label_groups
+    from tumorlens.evaluation.figures.intervals import FEW_GROUPS
+    from tumorlens.training.rows.selection import count_label_groups
 
     counts = count_label_groups(ended.scores.rows if ended.scores else ())
     command = f"tumorlens calibrate {quote(str(model))}"
@@ -263,12 +263,12 @@ def _tell_calibration(ended: _Ended, model: Path, data: tuple[Path, ...]) -> str
 def _write_page(path: Path, ctx: click.Context, job: Job, ended: _Ended) -> None:
     from tumorlens.detector import Detector
     from tumorlens.evaluation.assessment import drop_unfit
-    from tumorlens.report.evaluation_pages import build_evaluation_sections
-    from tumorlens.report.galleries import show_mistakes
+    from tumorlens.report.evaluations.evaluation_pages import build_evaluation_sections
+    from tumorlens.report.evaluations.galleries import show_mistakes
     from tumorlens.report.pages import Section, write_page
-    from tumorlens.report.training_pages import build_training_page
+    from tumorlens.report.trainings.training_pages import build_training_page
     from tumorlens.training.journal import read_run
-    from tumorlens.training.phases import CURVES
+    from tumorlens.training.learning.phases import CURVES
 
     held_out: list[Section] = []
     if ended.scores is not None and ended.evaluation is not None:
@@ -293,7 +293,7 @@ def _write_page(path: Path, ctx: click.Context, job: Job, ended: _Ended) -> None
 def _show(job: Job, scores: Scores, evaluation: Evaluation | None, copies: int = 0) -> None:
     """Figures of the held-out rows: on the terminal, and in the run's folder."""
     from tumorlens.report.tables import open_console
-    from tumorlens.report.training_tables import print_run
+    from tumorlens.report.trainings.training_tables import print_run
 
     if evaluation is None:
         shown = quote(str(job.folder / "scores.csv"))

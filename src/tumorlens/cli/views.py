@@ -15,8 +15,8 @@ from tumorlens.studies.study_model import StudyModel
 from tumorlens.study_finding import SeriesFinding, StudyFinding
 
 if TYPE_CHECKING:
-    from tumorlens.report.albums import Album
-    from tumorlens.report.heat_volumes import EvidenceVolumes
+    from tumorlens.report.pictures.albums import Album
+    from tumorlens.report.pictures.heat_volumes import EvidenceVolumes
 
 __all__ = ["Views"]
 
@@ -95,7 +95,7 @@ class Views:
         return replace(series, findings=tuple(bare))
 
     def _save_montage(self, album: Album, series: SeriesFinding) -> None:
-        from tumorlens.report.albums import name_montage, paint_montage
+        from tumorlens.report.pictures.albums import name_montage, paint_montage
         from tumorlens.writing import replace_when_done
 
         assert self.montages is not None

@@ -11,9 +11,9 @@ from tumorlens.data.class_names import SKIP, ClassNames, find_split
 from tumorlens.data.rows import Manifest, Row, absolute_path
 from tumorlens.data.volumes import describe_broken, describe_volume, is_mask
 from tumorlens.errors import DataError, InputError
-from tumorlens.imaging.parts import Part
+from tumorlens.imaging.files.parts import Part
+from tumorlens.imaging.files.sources import Skipped, Source, find_sources
 from tumorlens.imaging.sequences import guess_sequence
-from tumorlens.imaging.sources import Skipped, Source, find_sources
 
 __all__ = ["read_folder"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tumorlens.data.rows import Row
 from tumorlens.errors import InputError
-from tumorlens.imaging.limits import DEFAULT_LIMITS, Limits
+from tumorlens.imaging.files.limits import DEFAULT_LIMITS, Limits
 from tumorlens.imaging.readers import read_slice
 from tumorlens.imaging.slices import Slice
 

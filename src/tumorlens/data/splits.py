@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.data.balance import deal_groups
-from tumorlens.data.catalogue import SETS
+from tumorlens.data.public_sets.catalogue import SETS
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.errors import DataError, UsageError
 from tumorlens.optional import load

@@ -27,16 +27,16 @@ from tumorlens.evaluation.calibration import (
     fit_logit,
     recalibrate,
 )
-from tumorlens.evaluation.cases import Cases
-from tumorlens.evaluation.comparison import Difference, compare_cases
-from tumorlens.evaluation.families import build_families
+from tumorlens.evaluation.figures.cases import Cases
+from tumorlens.evaluation.figures.comparison import Difference, compare_cases
+from tumorlens.evaluation.figures.families import build_families
+from tumorlens.evaluation.figures.intervals import Estimate, measure
 from tumorlens.evaluation.heads.study_adoption import (
     carry_numbers,
     compare_heads,
     refit_numbers,
 )
 from tumorlens.evaluation.heads.study_fitting import list_fit_series
-from tumorlens.evaluation.intervals import Estimate, measure
 from tumorlens.evaluation.scores import Judged, Scores, join_scores
 from tumorlens.model.card import Card, Figure, HistoryEntry, OperatingPoint
 from tumorlens.model.contract import Calibration

@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.errors import DataError
-from tumorlens.evaluation.cases import Cases
-from tumorlens.evaluation.comparison import Difference, compare_cases
-from tumorlens.evaluation.families import build_families
-from tumorlens.evaluation.figures import count_classes, true_classes
+from tumorlens.evaluation.figures.cases import Cases
+from tumorlens.evaluation.figures.comparison import Difference, compare_cases
+from tumorlens.evaluation.figures.families import build_families
+from tumorlens.evaluation.figures.intervals import REPLICATES, Estimate, measure
+from tumorlens.evaluation.figures.reliability import ReliabilityBin, tabulate_reliability
+from tumorlens.evaluation.figures.verdict_figures import count_classes, true_classes
 from tumorlens.evaluation.heads.series_figures import measure_heads
-from tumorlens.evaluation.intervals import REPLICATES, Estimate, measure
-from tumorlens.evaluation.reliability import ReliabilityBin, tabulate_reliability
 from tumorlens.evaluation.scores import Judged, Scores
 from tumorlens.finding import RESEARCH_USE
 from tumorlens.version import __version__

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.errors import DataError, UsageError
-from tumorlens.evaluation.cases import Cases
-from tumorlens.evaluation.intervals import FEW_GROUPS
-from tumorlens.evaluation.reliability import to_logit
+from tumorlens.evaluation.figures.cases import Cases
+from tumorlens.evaluation.figures.intervals import FEW_GROUPS
+from tumorlens.evaluation.figures.reliability import to_logit
 from tumorlens.evaluation.scores import Scores, as_text
 from tumorlens.model.card import OperatingPoint
 from tumorlens.model.contract import Calibration

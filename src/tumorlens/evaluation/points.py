@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.errors import DataError
-from tumorlens.evaluation.cases import Cases
-from tumorlens.evaluation.clearing import SMALLEST, largest_of_series, part_people
+from tumorlens.evaluation.figures.cases import Cases
+from tumorlens.evaluation.figures.clearing import SMALLEST, largest_of_series, part_people
 from tumorlens.evaluation.scores import Scores
 from tumorlens.model.card import OperatingPoint
 

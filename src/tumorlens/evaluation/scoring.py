@@ -13,10 +13,10 @@ from tumorlens.data.rows import Manifest, Row
 from tumorlens.data.scans import SeriesKey, group_series, series_key
 from tumorlens.detector import Detector
 from tumorlens.errors import DataError, InputError
-from tumorlens.evaluation.localization import judge_pointing
+from tumorlens.evaluation.figures.localization import judge_pointing
 from tumorlens.evaluation.scores import Scores
 from tumorlens.finding import Finding
-from tumorlens.imaging.contrast import choose_evenly, measure_contrast
+from tumorlens.imaging.pixels.contrast import choose_evenly, measure_contrast
 from tumorlens.imaging.slices import Slice
 
 __all__ = ["Progress", "Scored", "score_manifest"]

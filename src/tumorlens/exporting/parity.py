@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from tumorlens.evaluation.cases import Cases
-from tumorlens.evaluation.comparison import Difference, compare_cases
-from tumorlens.evaluation.ranking import ranking_family
+from tumorlens.evaluation.figures.cases import Cases
+from tumorlens.evaluation.figures.comparison import Difference, compare_cases
+from tumorlens.evaluation.figures.ranking import ranking_family
 from tumorlens.evaluation.scores import Scores
 from tumorlens.exporting.targets import Kind
 from tumorlens.model.card import Parity

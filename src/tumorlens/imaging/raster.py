@@ -18,7 +18,8 @@ from tumorlens.errors import InputError
 from tumorlens.finding import SliceInfo
 from tumorlens.imaging.codecs.apart import PictureFile, to_values
 from tumorlens.imaging.codecs.pillow import Picture
-from tumorlens.imaging.limits import Limits
+from tumorlens.imaging.files.limits import Limits
+from tumorlens.imaging.pixels.voxels import BLANK, clean_pixels, is_blank
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.volumes.content import (
     LABELS,
@@ -26,7 +27,6 @@ from tumorlens.imaging.volumes.content import (
     names_labels,
     refuse_content,
 )
-from tumorlens.imaging.voxels import BLANK, clean_pixels, is_blank
 
 __all__ = [
     "RASTER_SUFFIXES",

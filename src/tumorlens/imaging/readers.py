@@ -18,8 +18,8 @@ import numpy as np
 from PIL import Image
 
 from tumorlens.errors import InputError, UsageError
-from tumorlens.imaging.arrays import read_array
-from tumorlens.imaging.contents import (
+from tumorlens.imaging.dicom.filemeta import DIRECTORY, read_file_meta
+from tumorlens.imaging.files.contents import (
     DRAWN,
     HEAD_BYTES,
     VOLUMES,
@@ -29,14 +29,14 @@ from tumorlens.imaging.contents import (
     open_file,
     sniff,
 )
-from tumorlens.imaging.filemeta import DIRECTORY, read_file_meta
-from tumorlens.imaging.limits import DEFAULT_LIMITS, Limits
-from tumorlens.imaging.parts import Found, Opener, Skipped, Source
+from tumorlens.imaging.files.limits import DEFAULT_LIMITS, Limits
+from tumorlens.imaging.files.parts import Found, Opener, Skipped, Source
+from tumorlens.imaging.files.refusal import read_silently
+from tumorlens.imaging.files.sources import find_sources, name_file
+from tumorlens.imaging.pixels.arrays import read_array
+from tumorlens.imaging.pixels.visibility import keep_visible
 from tumorlens.imaging.raster import convert_picture, read_picture, read_pictures
-from tumorlens.imaging.refusal import read_silently
 from tumorlens.imaging.slices import Slice
-from tumorlens.imaging.sources import find_sources, name_file
-from tumorlens.imaging.visibility import keep_visible
 
 __all__ = ["iterate_slices", "read_object", "read_slice", "read_slices"]
 
@@ -164,7 +164,7 @@ def _guard(items: Iterator[Item], path: str) -> Iterator[Item]:
 
 def _read_source(source: Source, limits: Limits) -> Iterator[Item]:
     if source.places:
-        from tumorlens.imaging.dicom import read_series
+        from tumorlens.imaging.dicom.datasets import read_series
 
         yield from read_series(source, limits)
         return
@@ -193,7 +193,7 @@ def _read_stream(
     elif kind == "dicom":
         if read_file_meta(stream).sop_class == DIRECTORY:
             raise InputError(path, "is a DICOMDIR", "name it, or its folder, as a path")
-        from tumorlens.imaging.dicom import read_dicom
+        from tumorlens.imaging.dicom.datasets import read_dicom
 
         yield from read_dicom(stream, path, limits)
     else:
@@ -231,7 +231,7 @@ def _read_any(x: Any, limits: Limits) -> Iterator[Item]:
     elif isinstance(x, Image.Image):
         yield convert_picture(x, getattr(x, "filename", "") or "<picture>", limits)
     elif _comes_from(x, "pydicom"):
-        from tumorlens.imaging.dicom import read_dataset
+        from tumorlens.imaging.dicom.datasets import read_dataset
 
         yield from read_dataset(x, str(getattr(x, "filename", None) or "<dataset>"), limits)
     elif _comes_from(x, "nibabel"):

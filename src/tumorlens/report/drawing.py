@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tumorlens.finding import RESEARCH_USE
-from tumorlens.imaging.contents import DRAWN_BY
+from tumorlens.imaging.files.contents import DRAWN_BY
 from tumorlens.optional import load
 from tumorlens.report.pages import Plot
 from tumorlens.writing import replace_when_done

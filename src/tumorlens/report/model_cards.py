@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from tumorlens.model.card import Card, Figure, HistoryEntry
 from tumorlens.report.checklists import CLAIM, NOT_ANSWERED, TRIPOD_AI, Item, answer
-from tumorlens.report.evaluation_tables import name_figure, write_span
+from tumorlens.report.evaluations.evaluation_tables import name_figure, write_span
+from tumorlens.report.evaluations.plots import Interval, plot_forest
 from tumorlens.report.pages import Block, Page, Plot, Section, Table, Text, limit_rows
-from tumorlens.report.plots import Interval, plot_forest
 
 __all__ = ["build_card_page"]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tumorlens.evaluation.memory import decode_memory
 from tumorlens.model.card import DataTerms
+from tumorlens.model.memory import decode_memory
 from tumorlens.model.registry import find_model
 from tumorlens.model.session import Session
 

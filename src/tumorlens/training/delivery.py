@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tumorlens.data.catalogue import SETS
+from tumorlens.data.public_sets.catalogue import SETS
 from tumorlens.data.rows import Manifest
 from tumorlens.detector import Detector
 from tumorlens.errors import DataError
@@ -20,21 +20,21 @@ from tumorlens.evaluation.assessment import Evaluation, drop_unfit, evaluate_sco
 from tumorlens.evaluation.calibration import apply_point, choose_thresholds, fit_logit, recalibrate
 from tumorlens.evaluation.familiarity import FamiliarityCheck, FamiliarityFit, find_raise
 from tumorlens.evaluation.heads.study_fitting import fit_study_model, list_fit_series
-from tumorlens.evaluation.memory import recall
 from tumorlens.evaluation.score_files import write_scores
 from tumorlens.evaluation.scores import Scores
 from tumorlens.evaluation.scoring import score_manifest
 from tumorlens.model.card import Card, DataTerms, Figure, OperatingPoint, Training
 from tumorlens.model.contract import Calibration
 from tumorlens.model.graph import write_model
+from tumorlens.model.memory import recall
 from tumorlens.network.assembly import Deployed, Familiarity, TumorNetwork
 from tumorlens.network.onnx_export import export_onnx
 from tumorlens.studies.study_model import StudyModel
 from tumorlens.training.ancestry import Ancestor, join_terms
 from tumorlens.training.job import Job
-from tumorlens.training.phases import count_seconds
-from tumorlens.training.preparing import PreparedRows
-from tumorlens.training.selection import Selection, fingerprint_rows
+from tumorlens.training.learning.phases import count_seconds
+from tumorlens.training.rows.preparing import PreparedRows
+from tumorlens.training.rows.selection import Selection, fingerprint_rows
 from tumorlens.version import __version__
 
 __all__ = [

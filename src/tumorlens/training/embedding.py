@@ -10,7 +10,7 @@ import torch
 
 from tumorlens.evaluation.familiarity import FamiliarityFit, fit_projection
 from tumorlens.network.assembly import TumorNetwork
-from tumorlens.training.preparing import PreparedRows
+from tumorlens.training.rows.preparing import PreparedRows
 
 __all__ = ["fit_familiarity"]
 

@@ -11,9 +11,9 @@ from tumorlens.data.rows import Manifest
 from tumorlens.evaluation.assessment import Evaluation
 from tumorlens.evaluation.familiarity import FamiliarityCheck
 from tumorlens.evaluation.scores import Scores
-from tumorlens.training.phases import Hardware
+from tumorlens.training.learning.phases import Hardware
+from tumorlens.training.learning.telling import Notice, Progress
 from tumorlens.training.recipe import Recipe
-from tumorlens.training.telling import Notice, Progress
 
 __all__ = ["Job", "Outcome"]
 

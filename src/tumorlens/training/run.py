@@ -18,7 +18,7 @@ from tumorlens.data.rows import Manifest
 from tumorlens.data.splits import hold_out_groups
 from tumorlens.errors import DataError, RecipeError
 from tumorlens.evaluation.familiarity import check_familiarity
-from tumorlens.evaluation.memory import encode_memory
+from tumorlens.model.memory import encode_memory
 from tumorlens.network.assembly import TumorNetwork
 from tumorlens.network.inheritance import load_model
 from tumorlens.network.weights import find_weights, load_backbone
@@ -34,10 +34,11 @@ from tumorlens.training.delivery import (
 from tumorlens.training.embedding import fit_familiarity
 from tumorlens.training.job import Job, Outcome
 from tumorlens.training.journal import LENIENCY, open_folder, undo_refusal
-from tumorlens.training.module import build_network
-from tumorlens.training.phases import run_phases
-from tumorlens.training.preparing import PreparedRows, Unreadable, prepare_rows
-from tumorlens.training.selection import (
+from tumorlens.training.learning.module import build_network
+from tumorlens.training.learning.phases import run_phases
+from tumorlens.training.learning.teaching import Teachers
+from tumorlens.training.rows.preparing import PreparedRows, Unreadable, prepare_rows
+from tumorlens.training.rows.selection import (
     Selection,
     check_groups,
     drop_conflicts,
@@ -46,8 +47,7 @@ from tumorlens.training.selection import (
     hold_out_test,
     select_rows,
 )
-from tumorlens.training.store import Store
-from tumorlens.training.teaching import Teachers
+from tumorlens.training.rows.store import Store
 
 __all__ = ["open_run", "train_model"]
 

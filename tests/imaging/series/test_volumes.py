@@ -10,7 +10,7 @@ import pytest
 
 import builders
 from tumorlens.errors import InputError
-from tumorlens.imaging.limits import Limits
+from tumorlens.imaging.files.limits import Limits
 from tumorlens.imaging.readers import iterate_slices, read_slices
 from tumorlens.imaging.slices import Slice
 

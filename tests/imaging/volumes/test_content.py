@@ -8,8 +8,8 @@ import pytest
 
 import builders
 from tumorlens.errors import InputError
+from tumorlens.imaging.files.sources import Skipped, Source, find_sources
 from tumorlens.imaging.readers import read_object, read_slice, read_slices
-from tumorlens.imaging.sources import Skipped, Source, find_sources
 from tumorlens.imaging.volumes.content import is_label_map
 
 SHAPE = (40, 48, 32)

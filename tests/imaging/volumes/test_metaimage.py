@@ -8,9 +8,9 @@ import pytest
 
 import builders
 from tumorlens.errors import InputError
-from tumorlens.imaging.limits import Limits
+from tumorlens.imaging.files.limits import Limits
+from tumorlens.imaging.files.sources import Skipped, find_sources
 from tumorlens.imaging.readers import read_object, read_slices
-from tumorlens.imaging.sources import Skipped, find_sources
 
 VOLUME = np.random.default_rng(0).integers(0, 900, (20, 24, 18)).astype(np.int16)
 SHOWN = VOLUME.transpose(2, 1, 0).astype(

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.errors import DataError, UsageError
-from tumorlens.evaluation.intervals import bound_exactly
+from tumorlens.evaluation.figures.intervals import bound_exactly
 from tumorlens.evaluation.scores import Scores
 from tumorlens.model.card import OperatingPoint
 from tumorlens.optional import load

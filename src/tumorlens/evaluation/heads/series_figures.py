@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import msgspec
 
-from tumorlens.evaluation.cases import Cases
-from tumorlens.evaluation.figures import two_way_families, verdict_family
-from tumorlens.evaluation.intervals import REPLICATES, Estimate, measure
-from tumorlens.evaluation.ranking import ranking_family
+from tumorlens.evaluation.figures.cases import Cases
+from tumorlens.evaluation.figures.intervals import REPLICATES, Estimate, measure
+from tumorlens.evaluation.figures.ranking import ranking_family
+from tumorlens.evaluation.figures.verdict_figures import two_way_families, verdict_family
 from tumorlens.evaluation.scores import Scores
 
 __all__ = ["ALARMS", "measure_heads"]

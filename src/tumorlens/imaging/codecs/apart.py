@@ -19,8 +19,8 @@ from tumorlens.errors import InputError
 from tumorlens.imaging.codecs.decoders import ADVICE, NEEDS, REASON, make_handler
 from tumorlens.imaging.codecs.sandbox import Sandbox, Unavailable
 from tumorlens.imaging.codecs.serving import FAILED, handle
-from tumorlens.imaging.limits import Limits
-from tumorlens.imaging.refusal import refuse
+from tumorlens.imaging.files.limits import Limits
+from tumorlens.imaging.files.refusal import refuse
 
 __all__ = ["PictureFile", "decode_frames", "describe_picture", "sandbox", "to_values"]
 

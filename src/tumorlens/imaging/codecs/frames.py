@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tumorlens.imaging.shadows import hide_shadows
+from tumorlens.imaging.files.shadows import hide_shadows
 
 with hide_shadows():
     from pydicom.encaps import encapsulate

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from PIL import Image, ImageChops, ImageOps
 
 from tumorlens.errors import InputError
-from tumorlens.imaging.limits import BYTES_PER_PIXEL
-from tumorlens.imaging.refusal import refuse
+from tumorlens.imaging.files.limits import BYTES_PER_PIXEL
+from tumorlens.imaging.files.refusal import refuse
 
 __all__ = ["FORMATS", "Grey", "Picture"]
 

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, cast
 
 from tumorlens.imaging.codecs.interpreter import find_python, why_none
 from tumorlens.imaging.codecs.serving import FAILED, MEMORY, SECONDS, receive, send
-from tumorlens.imaging.shadows import find_libraries
+from tumorlens.imaging.files.shadows import find_libraries
 from tumorlens.workers import available_cores
 
 __all__ = ["Helper", "Lost", "Sandbox", "Unavailable"]

@@ -11,12 +11,12 @@ import numpy.typing as npt
 
 from tumorlens.errors import InputError
 from tumorlens.finding import SliceInfo, StoredSlice
-from tumorlens.imaging.contrast import choose_evenly, measure_contrast, share_contrast
+from tumorlens.imaging.files.limits import Limits
 from tumorlens.imaging.geometry import Arranged, Grid, arrange
-from tumorlens.imaging.limits import Limits
+from tumorlens.imaging.pixels.contrast import choose_evenly, measure_contrast, share_contrast
+from tumorlens.imaging.pixels.voxels import choose_window
 from tumorlens.imaging.series.stacks import Stack, Volume, may_be_filled, tell_gaps
 from tumorlens.imaging.slices import Slice
-from tumorlens.imaging.voxels import choose_window
 
 __all__ = ["Load", "read_stacks"]
 

@@ -9,8 +9,8 @@ from hashlib import blake2b
 from pathlib import Path
 
 from tumorlens.errors import InputError
-from tumorlens.imaging.limits import Limits
-from tumorlens.imaging.parts import Opener, Part, Skipped, Source
+from tumorlens.imaging.files.limits import Limits
+from tumorlens.imaging.files.parts import Opener, Part, Skipped, Source
 from tumorlens.imaging.series.places import Place
 
 __all__ = ["Gathering", "join_named"]
@@ -61,7 +61,7 @@ class Gathering:
         """
         if not parts:
             return
-        from tumorlens.imaging.dicom import read_header
+        from tumorlens.imaging.dicom.datasets import read_header
 
         with Opener(self.limits) as opener:
             for part in parts:

@@ -16,15 +16,15 @@ import numpy.typing as npt
 
 from tumorlens.errors import InputError
 from tumorlens.finding import SliceInfo
-from tumorlens.imaging.contrast import choose_evenly, measure_contrast
+from tumorlens.imaging.files.limits import Limits
+from tumorlens.imaging.files.refusal import refuse
 from tumorlens.imaging.geometry import Arranged, arrange, choose_axis
-from tumorlens.imaging.limits import Limits
-from tumorlens.imaging.refusal import refuse
+from tumorlens.imaging.pixels.contrast import choose_evenly, measure_contrast
+from tumorlens.imaging.pixels.voxels import choose_window, clean_pixels, to_luminance
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.volumes.content import LABELS, is_label_map, refuse_content
 from tumorlens.imaging.volumes.spaces import Space
 from tumorlens.imaging.volumes.streams import Bytes, check_end, is_plain, seek_voxels
-from tumorlens.imaging.voxels import choose_window, clean_pixels, to_luminance
 
 __all__ = [
     "DAMAGED",

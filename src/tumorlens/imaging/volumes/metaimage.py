@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.errors import InputError
-from tumorlens.imaging.modality import doubt_modality
-from tumorlens.imaging.refusal import refuse
+from tumorlens.imaging.dicom.modality import doubt_modality
+from tumorlens.imaging.files.refusal import refuse
 from tumorlens.imaging.sequences import guess_sequence
 from tumorlens.imaging.volumes.layout import LARGEST_OFFSET, Layout, base_name, color_type
 from tumorlens.imaging.volumes.spaces import Space, find_space, tell_missing

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from tumorlens.errors import InputError
-from tumorlens.imaging.refusal import refuse
+from tumorlens.imaging.files.refusal import refuse
 from tumorlens.imaging.sequences import guess_sequence
 from tumorlens.imaging.volumes.layout import Layout, base_name
 from tumorlens.imaging.volumes.spaces import RAS_TO_LPS, Space, find_space

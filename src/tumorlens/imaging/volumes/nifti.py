@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.errors import InputError
-from tumorlens.imaging.contents import is_file, open_file
+from tumorlens.imaging.files.contents import is_file, open_file
+from tumorlens.imaging.files.limits import Limits
+from tumorlens.imaging.files.refusal import refuse
+from tumorlens.imaging.files.shadows import hide_shadows
 from tumorlens.imaging.geometry import Grid
-from tumorlens.imaging.limits import Limits
-from tumorlens.imaging.refusal import refuse
 from tumorlens.imaging.sequences import guess_sequence
-from tumorlens.imaging.shadows import hide_shadows
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.volumes.content import LABELS
 from tumorlens.imaging.volumes.layout import (

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.finding import Millimetres
-from tumorlens.imaging.contents import DRAWN_BY
-from tumorlens.imaging.shadows import hide_shadows
+from tumorlens.imaging.files.contents import DRAWN_BY
+from tumorlens.imaging.files.shadows import hide_shadows
 from tumorlens.writing import replace_when_done
 
 with hide_shadows():

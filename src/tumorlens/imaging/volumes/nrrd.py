@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tumorlens.errors import InputError
-from tumorlens.imaging.refusal import refuse
+from tumorlens.imaging.files.refusal import refuse
 from tumorlens.imaging.sequences import guess_sequence
 from tumorlens.imaging.volumes.content import LABELS
 from tumorlens.imaging.volumes.layout import LARGEST_OFFSET, Layout, base_name, color_type

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tumorlens.errors import InputError
-from tumorlens.imaging.contents import Kind, open_file
-from tumorlens.imaging.limits import Limits
-from tumorlens.imaging.refusal import refuse
+from tumorlens.imaging.files.contents import Kind, open_file
+from tumorlens.imaging.files.limits import Limits
+from tumorlens.imaging.files.refusal import refuse
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.volumes.content import refuse_content
 from tumorlens.imaging.volumes.layout import DAMAGED, Layout, find_content, read_volumes

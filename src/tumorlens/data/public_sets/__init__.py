@@ -1,0 +1,1 @@
+"""Public sets: what they are, and how they are read."""

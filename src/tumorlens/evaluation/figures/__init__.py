@@ -1,0 +1,1 @@
+"""Figures of scores, each with its interval."""

@@ -1,0 +1,121 @@
+"""`Cases`: scores with their groups numbered, and the figures that are ratios of sums."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorlens.evaluation.figures.intervals import Family, Statistic
+from tumorlens.evaluation.scores import Scores
+
+__all__ = ["Cases", "Ratio", "ratio_family"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Cases:
+    """Scores, and which group each row belongs to.
+
+    Attributes:
+        scores: n rows.
+        names: the G groups, sorted.
+        codes: (n,) index into ``names``.
+    """
+
+    scores: Scores
+    names: tuple[str, ...]
+    codes: npt.NDArray[np.intp]
+
+    @classmethod
+    def of(cls, scores: Scores) -> Cases:
+        """Number the groups of ``scores``."""
+        names, codes = np.unique(scores.group, return_inverse=True)
+        return cls(scores, tuple(str(name) for name in names), codes)
+
+    def total(self, values: npt.ArrayLike) -> FloatArray:
+        """(G,) sums of (n,) values over the rows of each group."""
+        weights = np.asarray(values, np.float64)
+        sums = np.bincount(self.codes, weights=weights, minlength=len(self.names))
+        return np.asarray(sums, np.float64)
+
+    def count_groups(self, rows: npt.ArrayLike) -> int:
+        """How many groups have one of the rows (mask)."""
+        return int(np.count_nonzero(self.total(rows)))
+
+    @cached_property
+    def of_each(self) -> FloatArray:
+        """(G, 2) tumor and no-tumor slices of each group."""
+        s = self.scores
+        return np.stack([self.total(s.tumor), self.total(s.labelled & ~s.tumor)], axis=1)
+
+    @property
+    def groups_of_both(self) -> int:
+        """Groups with the rarer label: what a figure of both labels rests on."""
+        return int(np.count_nonzero(self.of_each, axis=0).min(initial=len(self.names)))
+
+
+@dataclass(frozen=True, eq=False)
+class Ratio:
+    """A figure that is sum(part) / sum(whole), both added up over groups.
+
+    Attributes:
+        name: of the figure.
+        part: (n,) or, where ``by_group``, (G,).
+        whole: like ``part``.
+        share: the part never exceeds the whole; else it is any number from 0 up.
+        by_group: part and whole are given group by group.
+        both: needs both labels; its groups are those of the rarer one.
+        value: what scikit-learn says, where it has the figure; else part over whole.
+        note: what to know about it.
+    """
+
+    name: str
+    part: npt.NDArray[np.generic]
+    whole: npt.NDArray[np.generic]
+    share: bool = True
+    by_group: bool = False
+    both: bool = False
+    value: float | None = None
+    note: str = ""
+
+
+def ratio_family(cases: Cases, ratios: Sequence[Ratio]) -> Family:
+    """All ratios at once: two matrix products a replicate."""
+    sums = [_sum_groups(cases, ratio) for ratio in ratios]
+    parts = np.stack([part for part, _ in sums], axis=1)
+    wholes = np.stack([whole for _, whole in sums], axis=1)
+
+    def replicate(weights: FloatArray) -> FloatArray:
+        return np.asarray((weights @ parts) / (weights @ wholes))
+
+    statistics = tuple(
+        _describe(cases, ratio, part, whole)
+        for ratio, (part, whole) in zip(ratios, sums, strict=True)
+    )
+    return Family(statistics, replicate, width=2 * len(ratios))
+
+
+def _sum_groups(cases: Cases, ratio: Ratio) -> tuple[FloatArray, FloatArray]:
+    if ratio.by_group:
+        return np.asarray(ratio.part, np.float64), np.asarray(ratio.whole, np.float64)
+    return cases.total(ratio.part), cases.total(ratio.whole)
+
+
+def _describe(cases: Cases, ratio: Ratio, part: FloatArray, whole: FloatArray) -> Statistic:
+    size = float(whole.sum())
+    value = ratio.value if ratio.value is not None else part.sum() / size if size else np.nan
+    return Statistic(
+        ratio.name,
+        float(value),
+        n=round(size),
+        groups=cases.groups_of_both if ratio.both else int(np.count_nonzero(whole)),
+        parts=np.stack([part, whole], axis=1),
+        share=ratio.share,
+        positive=not ratio.share,
+        note=ratio.note if size else "nothing to count",
+    )

@@ -1,0 +1,186 @@
+"""Found at 99 % cleared: how many tumors are left to find if healthy people are left in peace.
+
+The threshold is the one at which 99 (95) % of the slices of tumor-free people are cleared, over all
+scores pooled; found is the share of tumor slices at or over it. A bootstrap draws people, and sets
+the threshold anew in each draw.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorlens.data.rows import Row
+from tumorlens.evaluation.figures.cases import Cases
+from tumorlens.evaluation.figures.intervals import Family, Statistic
+from tumorlens.evaluation.figures.patients import know_patients
+
+__all__ = ["CLEARED", "SMALLEST", "clearing_family", "largest_of_series", "part_people"]
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+CLEARED = (99, 95)
+"""Percent of the slices of tumor-free people that are cleared."""
+PIXELS = re.compile(r"(?<!\d)(\d+) tumor pixels")
+SMALLEST = 150
+"""Tumor slices with so few pixels of mask, or fewer, count nowhere here."""
+SKULL = re.compile(r"skull (on|off|stripped)")
+
+
+def clearing_family(cases: Cases) -> Family | None:
+    """Found at 99 and 95 % cleared; by sequence, class and skull; series with an alarm there.
+
+    Returns:
+        None without tumor slices, or without people who have none.
+    """
+    s = cases.scores
+    free, ill = part_people(cases)
+    if not (free.any() and ill.any()):
+        return None
+    wanted = _list_parts(cases, ill)
+    series = _list_series(cases, free)
+    ladder = _Clearing(cases, free, wanted, series)
+    whole = np.ones((1, len(cases.names)))
+    values = ladder.replicate(whole)[0]
+    few = int(np.count_nonzero(cases.total(free)))
+    statistics = []
+    for place, percent in enumerate(CLEARED):
+        for column, (name, rows) in enumerate(wanted):
+            value = values[place * ladder.width + column]
+            statistics.append(
+                _describe(cases, f"found_at_{percent}_cleared{name}", value, rows, few)
+            )
+        if series is not None:
+            value = float(values[place * ladder.width + len(wanted)])
+            name, groups = f"series_with_alarm_at_{percent}_cleared", set(series.group.tolist())
+            statistics.append(Statistic(name, value, len(series.group), len(groups), share=True))
+    return Family(tuple(statistics), ladder.replicate, width=2 * len(s))
+
+
+def part_people(cases: Cases) -> tuple[BoolArray, BoolArray]:
+    """Masks of the slices of tumor-free people, and of the slices whose tumor is large enough."""
+    s = cases.scores
+    free = (cases.of_each[:, 0] == 0)[cases.codes] & s.labelled & ~s.tumor
+    return free, s.tumor & ~np.array([_is_small(row) for row in s.rows], bool)
+
+
+def largest_of_series(cases: Cases, free: BoolArray) -> FloatArray:
+    """The largest probability in each series of tumor-free people; empty where none is known."""
+    series = _list_series(cases, free)
+    return np.empty(0) if series is None else series.largest
+
+
+def _describe(cases: Cases, name: str, value: float, rows: BoolArray, free: int) -> Statistic:
+    groups = min(free, cases.count_groups(rows))
+    return Statistic(name, float(value), n=int(rows.sum()), groups=groups, share=True)
+
+
+class _Series(NamedTuple):
+    """Series of tumor-free people: the largest probability of each, and its group."""
+
+    largest: FloatArray
+    group: npt.NDArray[np.intp]
+
+
+class _Clearing:
+    """Thresholds and shares under weights of groups."""
+
+    def __init__(
+        self,
+        cases: Cases,
+        free: BoolArray,
+        wanted: Sequence[tuple[str, BoolArray]],
+        series: _Series | None,
+    ) -> None:
+        s = cases.scores
+        # A slice that is not judged alarms nobody, and finds nothing.
+        p = np.where(s.verdict == "not_judged", 0.0, s.tumor_probability)
+        rows = np.flatnonzero(free)
+        rows = rows[np.argsort(p[rows], kind="stable")]
+        self._free, self._codes = p[rows], cases.codes[rows]
+        self._wanted = [_sort_part(p, cases.codes, part) for _, part in wanted]
+        self._series = series
+        self.width = len(wanted) + (series is not None)
+
+    def replicate(self, weights: FloatArray) -> FloatArray:
+        """(b, G) weights -> (b, 2 * width) shares."""
+        return np.stack([self._measure(one) for one in weights])
+
+    def _measure(self, weight: FloatArray) -> FloatArray:
+        below = np.cumsum(weight[self._codes])
+        values = []
+        for percent in CLEARED:
+            level = _find_level(self._free, below, percent / 100)
+            values += [_share_over(part, weight, level) for part in self._wanted]
+            if self._series is not None:
+                values.append(
+                    _share_over((self._series.largest, self._series.group), weight, level)
+                )
+        return np.array(values)
+
+
+Part = tuple[FloatArray, npt.NDArray[np.intp]]
+
+
+def _sort_part(p: FloatArray, codes: npt.NDArray[np.intp], part: BoolArray) -> Part:
+    rows = np.flatnonzero(part)
+    return p[rows], codes[rows]
+
+
+def _find_level(chance: FloatArray, below: FloatArray, share: float) -> float:
+    """The largest probability among the share of slices that is cleared; found lies above it."""
+    if not below[-1] > 0:
+        return np.nan
+    place = int(np.searchsorted(below, share * below[-1] - 1e-9))
+    return float(chance[min(place, len(chance) - 1)])
+
+
+def _share_over(part: Part, weight: FloatArray, level: float) -> float:
+    chance, code = part
+    mine = weight[code]
+    total = mine.sum()
+    return float(mine[chance > level].sum() / total) if total > 0 and np.isfinite(level) else np.nan
+
+
+def _list_parts(cases: Cases, ill: BoolArray) -> list[tuple[str, BoolArray]]:
+    """All tumor slices, then those of each sequence, class and skull where there are several."""
+    s = cases.scores
+    parts: list[tuple[str, BoolArray]] = [("", ill)]
+    skulls = np.array([_find_skull(row) for row in s.rows], object)
+    for column in (s.column("sequence"), s.column("tumor_class"), skulls):
+        words = sorted(set(column[ill]) - {""})
+        if len(words) > 1 or column is skulls:
+            parts += [(f"_{word}", ill & (column == word)) for word in words]
+    return parts
+
+
+def _list_series(cases: Cases, free: BoolArray) -> _Series | None:
+    s = cases.scores
+    rows = free & know_patients(s) & (s.column("sequence") != "")
+    if not rows.any():
+        return None
+    _, stratum = np.unique(s.stratum, return_inverse=True)
+    key = cases.codes * (stratum.max() + 1) + stratum
+    names, code = np.unique(key[rows], return_inverse=True)
+    largest = np.full(len(names), -np.inf)
+    np.maximum.at(largest, code, s.tumor_probability[rows])
+    return _Series(largest, np.asarray(names // (stratum.max() + 1), np.intp))
+
+
+def _is_small(row: Row) -> bool:
+    pixels = PIXELS.search(row.note)
+    return pixels is not None and 1 <= int(pixels[1]) <= SMALLEST
+
+
+def _find_skull(row: Row) -> str:
+    """``skull_on`` or ``skull_off`` where the column or the note tells."""
+    told = row.skull or dict(row.extra).get("skull", "")
+    if not told:
+        note = SKULL.search(row.note)
+        told = "" if note is None else ("on" if note[1] == "on" else "off")
+    return f"skull_{told}" if told else ""

@@ -1,0 +1,72 @@
+"""Figures of patients and series: what a study would have met."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorlens.evaluation.figures.cases import Cases, Ratio, ratio_family
+from tumorlens.evaluation.figures.intervals import Family
+from tumorlens.evaluation.scores import Scores
+
+__all__ = ["know_patients", "patient_family"]
+
+BoolArray = npt.NDArray[np.bool_]
+
+CLUSTER = re.compile(r"(.*/)?(file:.*|[go]\d{3,}|twins?[-_]?\d+|cluster[-_]?\d+)", re.DOTALL)
+"""Groups that are clusters of copies or single files, by the names that tumorlens and the public
+manifests give them. Any other group is taken for a patient."""
+
+
+def know_patients(scores: Scores) -> BoolArray:
+    """(n,) True where the group is a patient, by its name or because the note names the patient."""
+    known = {name: not CLUSTER.fullmatch(name) for name in set(scores.group)}
+    return np.array(
+        [known[row.group_key] or "patient " in row.note for row in scores.rows], dtype=bool
+    )
+
+
+def patient_family(cases: Cases) -> Family | None:
+    """Patients found, patients and series without alarm, where patients are known.
+
+    A patient has a tumor if one of the slices has, and is found if one of those slices gets the
+    verdict ``tumor``. Alarms are counted on patients and series without any tumor slice.
+    """
+    s = cases.scores
+    rows = know_patients(s) & s.labelled
+    if not rows.any():
+        return None
+    says = np.asarray(s.verdict == "tumor", bool)
+    ill = cases.total(rows & s.tumor) > 0
+    well = (cases.total(rows) > 0) & ~ill
+    quiet, series = _quiet_series(cases, rows, says)
+    ratios = [
+        Ratio("patients_found", (cases.total(rows & s.tumor & says) > 0) & ill, ill, by_group=True),
+        Ratio(
+            "patients_without_alarm", (cases.total(rows & says) == 0) & well, well, by_group=True
+        ),
+        Ratio("series_without_alarm", quiet, series, by_group=True),
+    ]
+    return ratio_family(cases, [ratio for ratio in ratios if ratio.whole.any()])
+
+
+def _quiet_series(
+    cases: Cases, rows: BoolArray, says: BoolArray
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """(G,) series without alarm and series, among those without a tumor slice."""
+    s = cases.scores
+    rows = rows & (s.column("sequence") != "")
+    _, stratum = np.unique(s.stratum, return_inverse=True)
+    names, code = np.unique(
+        cases.codes[rows] * (stratum.max(initial=0) + 1) + stratum[rows], return_inverse=True
+    )
+    group = names // (stratum.max(initial=0) + 1)
+    well = np.bincount(code, weights=s.tumor[rows], minlength=len(names)) == 0
+    quiet = well & (np.bincount(code, weights=says[rows], minlength=len(names)) == 0)
+    size = len(cases.names)
+    return (
+        np.bincount(group, weights=quiet, minlength=size).astype(np.float64),
+        np.bincount(group, weights=well, minlength=size).astype(np.float64),
+    )

@@ -1,0 +1,1 @@
+"""Files of other toolchains, one module a format."""

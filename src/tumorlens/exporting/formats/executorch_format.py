@@ -1,0 +1,80 @@
+"""``executorch``: a .pte file for XNNPACK, and the session that runs it; door of executorch.
+
+executorch pins its own torch, so it wants an environment of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorlens.errors import ModelFileError
+from tumorlens.exporting.beside import BesideSession, open_beside, run_singly, write_card
+from tumorlens.model.session import Session
+from tumorlens.optional import load
+
+__all__ = ["convert", "open_session"]
+
+Array = npt.NDArray[np.float32]
+
+PURPOSE = "an export to executorch (in an environment of its own, since it pins its torch)"
+
+_PARTITIONER = "executorch.backends.xnnpack.partition.xnnpack_partitioner"
+
+
+def convert(source: Path, output: Path, images: Iterable[Array] = ()) -> None:
+    """Write ``NAME.pte`` in float32, batch 1, for XNNPACK, and the card beside it.
+
+    Args:
+        source: the model file.
+        output: ``NAME.pte``.
+        images: not needed.
+    """
+    exir, torch = load("executorch.exir", PURPOSE), load("torch")
+    from tumorlens.exporting.formats.torch_module import GraphModule
+
+    size = Session(source, threads=1).card.preprocess.size
+    traced = torch.export.export(GraphModule(source).eval(), (torch.zeros(1, 1, size, size),))
+    partitioner = load(_PARTITIONER).XnnpackPartitioner()
+    lowered = exir.to_edge_transform_and_lower(traced, partitioner=[partitioner])
+    output.write_bytes(lowered.to_executorch().buffer)
+    write_card(source, output)
+
+
+class _Method:
+    """One loaded method, used by one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        runtime = load("executorch.runtime", "the runtime executorch").Runtime.get()
+        try:
+            self._program = runtime.load_program(path)
+            self._method = self._program.load_method("forward")
+        except RuntimeError as error:
+            raise ModelFileError(f"{path}: ExecuTorch cannot read it ({error})") from None
+        self._tensor = load("torch").from_numpy
+        self._lock = Lock()
+
+    def get_providers(self) -> list[str]:
+        return ["ExecuTorch XNNPACK"]
+
+    def run(self, names: Sequence[str], given: Mapping[str, Array]) -> list[Array]:
+        return run_singly(self._run, given)
+
+    def _run(self, image: Array) -> list[Array]:
+        with self._lock:
+            results = self._method.execute([self._tensor(np.ascontiguousarray(image))])
+            return [one.numpy().copy() for one in results]
+
+
+def open_session(path: Path, threads: int | None = None) -> BesideSession:
+    """The session of ``NAME.pte``, with the card that lies beside it; it chooses its threads.
+
+    Raises:
+        ModelFileError: a file is missing or damaged.
+        MissingExtra: executorch is not installed.
+    """
+    return open_beside(path, _Method)

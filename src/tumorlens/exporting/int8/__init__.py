@@ -1,0 +1,1 @@
+"""Eight-bit integers: ranges, equalisation, rounding."""

@@ -1,0 +1,214 @@
+"""``onnx-int8``: convolutions in 8-bit integers, decisions in single precision.
+
+Static quantisation, QDQ, a scale for each channel of a weight (Krishnamoorthi 2018,
+arXiv:1806.08342): never dynamic, which destroys depthwise layers.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorlens.exporting.graphs import (
+    convolutions,
+    copy_graph,
+    find_float_nodes,
+    load_graph,
+    save_graph,
+)
+from tumorlens.exporting.int8.equalization import equalize
+from tumorlens.exporting.int8.ranges import choose_ranges
+from tumorlens.exporting.int8.rounding import round_weights
+from tumorlens.model.contract import INPUT
+from tumorlens.optional import load
+
+__all__ = ["convert", "fit_integers"]
+
+Images = Iterable[npt.NDArray[np.float32]]
+
+FIRST_FLOAT = 0.25
+"""Share of the convolutions, from the input on, that stay in single precision: of MobileNetV2 its
+first one and five blocks. The rounding of values up to stride 8 gave most of the error, every later
+layer inherits it, and they hold 2 % of the weights."""
+
+RANGED, ROUNDED = 64, 128
+"""Images that ranges are chosen on, and weights rounded on, of those given."""
+
+_FAINTEST = 1e-6
+"""Of a layer's largest weight: what the largest of a channel must be."""
+
+_OPERATIONS = ("Conv", "Clip", "Add", "Resize")
+
+
+def convert(source: Path, output: Path, images: Images) -> None:
+    """Write the 8-bit twin of a model; inputs and outputs stay float32.
+
+    Weights are signed, which VNNI wants. x86 without it multiplies them into 16 bits that
+    overflow; there a `Session` has them made unsigned, which is as slow as float32.
+
+    Args:
+        source: the model file.
+        output: the file to write.
+        images: (1, 1, S, S) float32 each, on which ranges of values are seen.
+    """
+
+    model, integers = fit_integers(source, images)
+    _sign_weights(integers.graph)
+    _share_equal(integers.graph)
+    save_graph(integers, model, output)
+
+
+def fit_integers(source: Path, images: Images) -> tuple[Any, Any]:
+    """The graph in float32, its channels evened out, and its twin in 8 bits.
+
+    Args:
+        source: the model file.
+        images: (1, 1, S, S) float32 each.
+    """
+    model, seen = load_graph(source), list(images)
+    few, many = _thin(seen, RANGED), _thin(seen, ROUNDED)
+    equalize(model, few)
+    kept = find_float_nodes(model) + _find_first(model)
+    ranges = {
+        name: [{"rmin": np.float32(low), "rmax": np.float32(high)}]
+        for name, (low, high) in choose_ranges(model, _find_tensors(model, kept), few).items()
+    }
+    _wake_silent(model, kept, ranges)
+    integers = _quantize(model, kept, ranges, seen[:1])
+    round_weights(integers, model, many)
+    return model, integers
+
+
+def _find_first(model: Any) -> list[str]:
+    """All nodes before the first convolution in integers, the sums between float ones too."""
+    names, layers = [node.name for node in model.graph.node], convolutions(model)
+    return names[: names.index(layers[int(FIRST_FLOAT * len(layers))])]
+
+
+def _wake_silent(model: Any, kept: list[str], ranges: dict[str, Any]) -> None:
+    """Give channels whose weights are nearly nothing one weight that is just large enough.
+
+    A channel's scale follows its largest weight, and its bias is counted in steps of that scale:
+    32 bits would not hold it. What the weight adds is a ten-thousandth of the bias at most, or a
+    millionth of what the layer's largest weight adds. A channel of zeros
+    would get another zero point than all others.
+
+    Args:
+        model: in float32; changed in place.
+        kept: names of nodes that stay in float32.
+        ranges: of tensors that become integers.
+    """
+    arrays = load("onnx.numpy_helper")
+    values = {one.name: one for one in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type != "Conv" or node.name in kept:
+            continue
+        (span,) = ranges[node.input[0]]
+        step = (max(float(span["rmax"]), 0.0) - min(float(span["rmin"]), 0.0)) / 255
+        weight = arrays.to_array(values[node.input[1]]).copy()
+        bias = arrays.to_array(values[node.input[2]])
+        rows = weight.reshape(len(weight), -1)
+        loudest = np.abs(rows).max(axis=1)
+        least = 127 * np.abs(bias) / (2.0**30 * max(step, 1e-12))
+        least = np.maximum(least, _FAINTEST * max(float(loudest.max()), 1e-6))
+        silent = loudest < least
+        rows[silent, 0] = least[silent]
+        values[node.input[1]].CopyFrom(arrays.from_array(weight, node.input[1]))
+
+
+def _thin(images: list[npt.NDArray[np.float32]], count: int) -> list[npt.NDArray[np.float32]]:
+    """Evenly over all: they come source by source."""
+    places = np.linspace(0, len(images) - 1, min(count, len(images)))
+    return [images[place] for place in places.round().astype(int)]
+
+
+def _quantize(model: Any, kept: list[str], ranges: dict[str, Any], images: Images) -> Any:
+    """The QDQ graph; ``images`` are run for form's sake, since all ranges are given."""
+    from onnxruntime import quantization as q
+
+    root = logging.getLogger()
+    level, root.level = root.level, logging.ERROR  # it advises a step that is not needed here
+    try:
+        with TemporaryDirectory(prefix="tumorlens-") as folder:
+            output = Path(folder) / "integers.onnx"
+            q.quantize_static(
+                copy_graph(model),
+                str(output),
+                _Reader(images),
+                quant_format=q.QuantFormat.QDQ,
+                calibrate_method=q.CalibrationMethod.MinMax,
+                per_channel=True,
+                activation_type=q.QuantType.QUInt8,
+                weight_type=q.QuantType.QUInt8,
+                op_types_to_quantize=list(_OPERATIONS),
+                nodes_to_exclude=kept,
+                extra_options={"WeightSymmetric": True, "TensorQuantOverrides": ranges},
+            )
+            return load_graph(output)
+    finally:
+        root.level = level
+
+
+def _share_equal(graph: Any) -> None:
+    """Keep one of the initializers that hold the same: each layer brings its zeros along."""
+    arrays, signed = load("onnx.numpy_helper"), load("onnx").TensorProto.INT8
+    first: dict[object, str] = {}
+    name_of: dict[str, str] = {}
+    for one in list(graph.initializer):
+        content = (one.data_type, tuple(one.dims), arrays.to_array(one).tobytes())
+        if one.name.startswith("calibration.") or one.data_type == signed:
+            continue  # the ones are rewritten, of signed weights each layer wants its own
+        name_of[one.name] = first.setdefault(content, one.name)
+        if name_of[one.name] != one.name:
+            graph.initializer.remove(one)
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            node.input[place] = name_of.get(name, name)
+
+
+def _sign_weights(graph: Any) -> None:
+    """Weights around 128 become weights around 0, the same numbers."""
+    arrays = load("onnx.numpy_helper")
+    initializers = {one.name: one for one in graph.initializer}
+    for node in graph.node:
+        weight = initializers.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
+        if weight is None or len(weight.dims) < 2:
+            continue
+        values = arrays.to_array(weight)
+        if values.dtype == np.uint8:
+            signed = (values.astype(np.int16) - 128).astype(np.int8)
+            weight.CopyFrom(arrays.from_array(signed, weight.name))
+        del node.input[2:]  # no zero point: 0
+    used = {name for node in graph.node for name in node.input}
+    for one in [one for one in graph.initializer if one.name not in used]:
+        graph.initializer.remove(one)
+
+
+def _find_tensors(model: Any, kept: list[str]) -> list[str]:
+    """Tensors that become integers: what quantised nodes read and give, weights apart."""
+    weights = {one.name for one in model.graph.initializer}
+    names = [
+        name
+        for node in model.graph.node
+        if node.op_type in _OPERATIONS and node.name not in kept
+        for name in (*node.input, *node.output)
+        if name and name not in weights
+    ]
+    return list(dict.fromkeys(names))
+
+
+class _Reader:
+    """Hands calibration images over, one after the other."""
+
+    def __init__(self, images: Images) -> None:
+        self._images: Iterator[npt.NDArray[np.float32]] = iter(images)
+
+    def get_next(self) -> dict[str, Any] | None:
+        image = next(self._images, None)
+        return None if image is None else {INPUT: image}

@@ -1,0 +1,1 @@
+"""DICOM: headers, objects and frames become slices."""

@@ -1,0 +1,1 @@
+"""Arrays of one slice: values, head outline, contrast of a series, fingerprint."""

@@ -1,0 +1,151 @@
+"""An audit as a page: what to act on first, copies side by side, what gives the label away."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from tumorlens.auditing.findings import SEVERITIES, Audit, say_count
+from tumorlens.evaluation.figures.intervals import Estimate
+from tumorlens.report.audits.audit_galleries import MOST_TILES, show_examples
+from tumorlens.report.audits.audit_plots import plot_clues, plot_composition
+from tumorlens.report.evaluations.evaluation_tables import write_span
+from tumorlens.report.evaluations.plots import Interval, plot_forest
+from tumorlens.report.pages import (
+    Block,
+    Fact,
+    Facts,
+    Notice,
+    Notices,
+    Page,
+    Section,
+    Table,
+    Text,
+)
+
+__all__ = ["MOST_TILES", "build_audit_page"]
+
+_GALLERIES = {
+    "Pictures side by side": ("leakage", "conflicts", "groups", "twins"),
+    "Odd pictures": ("suspicious", "unreadable"),
+    "Masks and boxes": ("annotations",),
+}
+_PLACES = {"file": "the files", "prepared": "what prepare makes of them"}
+_TOLD = {"label": "tumor from none, AUC", "source": "source, share told"}
+
+
+def build_audit_page(
+    audit: Audit, *, command: str = "", versions: Mapping[str, str] | None = None
+) -> Page:
+    """The page of ``tumorlens audit``.
+
+    Pictures are read anew by path, at most `MOST_TILES` examples a finding, so that the page stays
+    small however large the set.
+
+    Args:
+        audit: what is shown.
+        command, versions: for the end of the page.
+    """
+    counts = ", ".join(
+        f"{count:,} {label.replace('_', ' ')}" for label, count in sorted(audit.counts.items())
+    )
+    against = f" Held against {audit.against}." if audit.against else ""
+    lead = (
+        f"{say_count(audit.own, 'slice')} ({counts or 'none'}), "
+        f"{say_count(audit.distinct, 'different picture')}."
+        f"{against} Findings are ranked by how much they may change a result."
+    )
+    pictures = [
+        Section(heading, tuple(show_examples(audit, kinds)))
+        for heading, kinds in _GALLERIES.items()
+    ]
+    sections = (
+        Section("At a glance", tuple(_show_first(audit))),
+        Section("What to do, the worst first", tuple(_list_findings(audit))),
+        *pictures,
+        Section("What gives the label away", tuple(_show_shortcuts(audit))),
+        Section("What the set is made of", tuple(_show_composition(audit))),
+        Section("Not looked at", (Text(audit.notes, listed=True),) if audit.notes else ()),
+    )
+    return Page(f"Audit of {audit.name}", lead, sections, command, dict(versions or {}))
+
+
+def _show_first(audit: Audit) -> Iterator[Block]:
+    severities = Counter(one.severity for one in audit.findings)
+    worst = tuple(f"{severities[name]} {name}" for name in SEVERITIES if severities[name])
+    copies = audit.own - audit.distinct
+    facts = [
+        Fact("findings", f"{len(audit.findings)}", worst or ("none",)),
+        Fact(
+            "different pictures",
+            f"{audit.distinct:,}",
+            (f"of {say_count(audit.own, 'slice')}", f"{copies:,} copied or not readable"),
+        ),
+    ]
+    out = {row for one in audit.findings for row in one.leave_out if row < audit.own}
+    facts.append(Fact("rows to leave out", f"{len(out):,}", ("--marked FILE.csv marks them",)))
+    facts += [
+        Fact(
+            f"tumor told from {'files' if place == 'file' else 'prepared pictures'}",
+            f"{one.value:.2f}",
+            ("AUC of nuisance alone", write_span(one.low, one.high, digits=2) or "no interval"),
+        )
+        for place in _PLACES
+        if (one := _find(audit, f"label_from_{place}")) is not None and one.value is not None
+    ]
+    yield Facts(tuple(facts))
+
+
+def _list_findings(audit: Audit) -> Iterator[Block]:
+    if not audit.findings:
+        yield Text(("Nothing was found.",))
+        return
+    yield Notices(
+        tuple(
+            Notice(one.severity, one.check, one.kind, one.title, one.advice, one.impact)
+            for one in audit.findings
+        )
+    )
+
+
+def _show_shortcuts(audit: Audit) -> Iterator[Block]:
+    if not audit.estimates:
+        return
+    yield Text(
+        (
+            "A classifier that sees border, histogram and sharpness of each picture, and of files "
+            "also size, margins and compression, but nothing of the brain. Its figures are "
+            "cross-validated over groups. What it can tell, a network may learn in place of the "
+            "tumor; part of it is the disease, since a large bright tumor changes the histogram.",
+        )
+    )
+    panels: dict[str, list[Interval]] = {}
+    for what, title in _TOLD.items():
+        for place, name in _PLACES.items():
+            one = _find(audit, f"{what}_from_{place}")
+            if one is not None and one.value is not None:
+                line = Interval(name, one.value, one.low, one.high)
+                panels.setdefault(title, []).append(line)
+    forest = plot_forest(panels)
+    if forest is not None:
+        yield forest
+    for place in _PLACES:
+        drawn = plot_clues(audit.clues, place)
+        if drawn is not None:
+            yield drawn
+
+
+def _show_composition(audit: Audit) -> Iterator[Block]:
+    rows = audit.rows[: audit.own]
+    for column in ("source", "sequence", "split"):
+        drawn = plot_composition(rows, column)
+        if drawn is not None:
+            yield drawn
+    counts = Counter((row.source or "(none)", row.class_name or "unlabelled") for row in rows)
+    table = tuple((source, kind, f"{n:,}") for (source, kind), n in sorted(counts.items()))
+    if table:
+        yield Table("Slices by source and class", ("source", "class", "slices"), table[:200])
+
+
+def _find(audit: Audit, name: str) -> Estimate | None:
+    return next((one for one in audit.estimates if one.name == name), None)

@@ -1,0 +1,291 @@
+"""Plots of what was measured, as people look at them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tumorlens.evaluation.figures.curves import trace_precision_recall, trace_roc
+from tumorlens.evaluation.figures.reliability import ReliabilityBin
+from tumorlens.evaluation.scores import Scores
+from tumorlens.report.drawing import FAINT, HUES, INK, SHEET, Drawing, shorten_label
+from tumorlens.report.pages import Plot
+
+__all__ = [
+    "Interval",
+    "plot_confusion",
+    "plot_forest",
+    "plot_histogram",
+    "plot_precision_recall",
+    "plot_reliability",
+    "plot_roc",
+]
+
+MOST_SOURCES = 5
+"""Sources that get a line of their own; more would be a knot."""
+MOST_LINES = 40
+"""Lines of one forest plot."""
+_MARKS = ("o", "s", "D", "^")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """One line of a forest plot: a value in [0, 1] and, where there is one, its interval.
+
+    Attributes:
+        label: of its line; several may share one, and then lie below each other.
+        series: what tells those apart, e.g. how the slices were kept out of training.
+    """
+
+    label: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    series: str = ""
+
+
+def plot_roc(scores: Scores) -> Plot | None:
+    """Sensitivity against false alarms, of all slices and of each source with both labels."""
+    whole = trace_roc(scores)
+    if whole is None:
+        return None
+    with Drawing(4.6, 4.4) as sheet:
+        axes = sheet.axes()
+        axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=":")
+        for hue, (name, part) in zip(HUES[1:], _split_sources(scores), strict=False):
+            curve = trace_roc(part)
+            if curve is not None:
+                axes.plot(
+                    curve.x, curve.y, color=hue, linewidth=1.1,
+                    label=f"{shorten_label(name)} {curve.area:.3f}",
+                )  # fmt: skip
+        axes.plot(whole.x, whole.y, color=HUES[0], label=f"all slices {whole.area:.3f}")
+        called, known, tumor = scores.called, scores.labelled, scores.tumor
+        alarm, found = (
+            float((called & known & ~tumor).sum() / (known & ~tumor).sum()),
+            float((called & tumor).sum() / tumor.sum()),
+        )
+        axes.plot([alarm], [found], "o", color=INK, markersize=6, label="middle threshold")
+        _frame_square(axes, "share of no-tumor slices called tumor", "share of tumors called tumor")
+        axes.legend(loc="lower right", title="AUC", alignment="left")
+        alt = (
+            f"ROC curve: AUC {whole.area:.3f}; at the middle threshold {found:.0%} of the tumor "
+            f"slices and {alarm:.0%} of the others are called tumor."
+        )
+        return sheet.finish(alt, "ROC")
+
+
+def plot_precision_recall(scores: Scores) -> Plot | None:
+    """Precision against sensitivity, beside what guessing would get."""
+    whole = trace_precision_recall(scores)
+    if whole is None:
+        return None
+    share = float(scores.tumor.sum() / scores.labelled.sum())
+    with Drawing(4.6, 4.4) as sheet:
+        axes = sheet.axes()
+        axes.axhline(share, color=FAINT, linewidth=1, linestyle=":", label=f"guessing {share:.3f}")
+        axes.plot(whole.x, whole.y, color=HUES[0], label=f"all slices {whole.area:.3f}")
+        _frame_square(axes, "recall (sensitivity)", "precision (PPV) at this share of tumors")
+        axes.legend(loc="lower left", title="average precision", alignment="left")
+        alt = (
+            f"Precision-recall curve: average precision {whole.area:.3f}, where {share:.0%} of the "
+            "slices are tumors."
+        )
+        return sheet.finish(alt, "Precision and recall")
+
+
+def plot_reliability(bins: Sequence[ReliabilityBin]) -> Plot | None:
+    """Observed share of tumors against the predicted probability, bin by bin, source by source."""
+    if not bins:
+        return None
+    names = list(dict.fromkeys(one.source for one in bins))
+    with Drawing(4.6, 4.4) as sheet:
+        axes = sheet.axes()
+        axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=":", label="perfect")
+        for hue, name in zip(HUES, names[: len(HUES)], strict=False):
+            mine = [one for one in bins if one.source == name]
+            for one in mine:
+                if one.low is not None and one.high is not None:
+                    axes.plot([one.predicted] * 2, [one.low, one.high], color=hue, linewidth=1.2)
+            across, up = [one.predicted for one in mine], [one.observed for one in mine]
+            axes.plot(
+                across, up, "o-", color=hue, markersize=5, linewidth=1, label=shorten_label(name)
+            )
+        _frame_square(axes, "predicted tumor probability", "observed share of tumors")
+        axes.legend(loc="upper left")
+        gap = max(abs(one.predicted - one.observed) for one in bins)
+        alt = (
+            f"Reliability: observed share of tumors against predicted probability in {len(bins)} "
+            f"bins; the largest gap is {gap:.2f}."
+        )
+        caption = "Reliability; bars are 95 % intervals of bins with 20 groups or more"
+        if len(names) > len(HUES):
+            caption += f"; {len(HUES)} of {len(names)} sources are drawn"
+        return sheet.finish(alt, caption)
+
+
+def plot_confusion(confusion: Mapping[str, Mapping[str, int]]) -> Plot | None:
+    """True classes down, called classes across; the deeper the field, the larger its share."""
+    if not confusion:
+        return None
+    names = list(confusion)
+    counts = np.array([[confusion[row][column] for column in names] for row in names], float)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    with Drawing(4.6, 4.4) as sheet:
+        axes = sheet.axes()
+        axes.grid(visible=False)
+        for (down, across), share in np.ndenumerate(shares):
+            hue = HUES[0] if down == across else HUES[1]
+            alpha = 0.08 + 0.5 * float(share)
+            axes.bar(across + 0.5, 0.94, 0.94, down + 0.03, color=hue, alpha=alpha)
+            axes.text(
+                across + 0.5, down + 0.5, f"{counts[down, across]:,.0f}\n{share:.0%}",
+                ha="center", va="center",
+            )  # fmt: skip
+        axes.set(xlim=(0, len(names)), ylim=(len(names), 0), xlabel="called", ylabel="true")
+        shown = [shorten_label(name.replace("_", " "), 14) for name in names]
+        middles = np.arange(len(names)) + 0.5
+        axes.set_xticks(middles, shown)
+        axes.set_yticks(middles, shown, rotation=90, va="center")
+        axes.tick_params(length=0)
+        axes.spines[["left", "bottom"]].set_visible(False)
+        right = float(np.trace(counts) / max(counts.sum(), 1))
+        alt = f"Confusion of {', '.join(names)}: {right:.0%} of the slices lie on the diagonal."
+        return sheet.finish(alt, "True and called class at the middle threshold; shares of a row")
+
+
+def plot_histogram(scores: Scores) -> Plot | None:
+    """How the tumor probabilities of tumor and other slices lie, with the thresholds."""
+    kinds = [
+        ("no tumor", HUES[0], scores.labelled & ~scores.tumor),
+        ("tumor", HUES[1], scores.tumor),
+        ("no label", FAINT, ~scores.labelled),
+    ]
+    kinds = [kind for kind in kinds if kind[2].any()]
+    with Drawing(9.6, 3.2) as sheet:
+        axes = sheet.axes()
+        edges = np.linspace(0, 1, 41)
+        for name, hue, rows in kinds:
+            values, _ = np.histogram(scores.tumor_probability[rows], edges)
+            shares = values / rows.sum()
+            axes.stairs(shares, edges, fill=True, color=hue, alpha=0.35)
+            axes.stairs(shares, edges, color=hue, linewidth=1.4, label=f"{name} ({rows.sum():,})")
+        axes.set_yscale("function", functions=(np.sqrt, np.square))
+        for value, names in _common_thresholds(scores).items():
+            axes.axvline(
+                value, color=INK, linewidth=1, linestyle="--" if "middle" in names else ":"
+            )
+            axes.annotate(
+                ", ".join(names), (value, 1), (0, 3), xycoords=("data", "axes fraction"),
+                textcoords="offset points", ha="center", fontsize=9, color=FAINT,
+            )  # fmt: skip
+        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="tumor probability", ylabel="share of slices")
+        axes.set_yticks([0, 0.01, 0.05, 0.2, 0.5, 1], ["0", "1 %", "5 %", "20 %", "50 %", "100 %"])
+        axes.legend(loc="upper center")
+        alt = "Histogram of tumor probabilities: " + ", ".join(
+            f"median {np.median(scores.tumor_probability[rows]):.2f} of {name} slices"
+            for name, _, rows in kinds
+        )
+        return sheet.finish(
+            alt + ".",
+            "Tumor probabilities and thresholds; heights on a square-root scale",
+            wide=True,
+        )
+
+
+def plot_forest(panels: Mapping[str, Sequence[Interval]]) -> Plot | None:
+    """Intervals line by line, one panel a figure; several series have a hue and a mark each.
+
+    Args:
+        panels: figure -> its lines; labels are taken together, in the order of their first use.
+    """
+    series = list(dict.fromkeys(one.series for lines in panels.values() for one in lines))
+    labels = list(dict.fromkeys(one.label for lines in panels.values() for one in lines))
+    shown = labels[:MOST_LINES]
+    if not shown:
+        return None
+    crowd = max(_count_alike(lines) for lines in panels.values())
+    with Drawing(9.6, 0.95 + (0.17 + 0.14 * crowd) * len(shown)) as sheet:
+        many = sheet.axes(len(panels))
+        sheet.figure.get_layout_engine().set(wspace=0.06)
+        for axes, (name, lines) in zip(many, panels.items(), strict=True):
+            placed: Counter[str] = Counter()
+            for one in lines:
+                if one.label in shown:
+                    beside = sum(other.label == one.label for other in lines)
+                    shift = (placed[one.label] - (beside - 1) / 2) * 0.5 / crowd
+                    placed[one.label] += 1
+                    place = shown.index(one.label) + shift
+                    _draw_interval(axes, place, one, series.index(one.series))
+            axes.set(xlim=(-0.02, 1.02), ylim=(len(shown) - 0.4, -0.6), title=name)
+            axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
+            axes.spines["left"].set_visible(False)
+            axes.tick_params(axis="y", length=0)
+            axes.grid(visible=False, axis="y")
+        many[0].set_yticks(
+            range(len(shown)), [shorten_label(label, 34) for label in shown], color=INK
+        )
+        if len(series) > 1:
+            _name_series(sheet, many[0], series)
+        caption = "95 % intervals; a hollow mark has none (under 20 groups)"
+        if len(labels) > len(shown):
+            caption += f"; {len(shown)} of {len(labels)} parts are drawn"
+        alt = (
+            f"Forest plot of {', '.join(panels)} for {len(shown)} parts; the table has the values."
+        )
+        return sheet.finish(alt, caption, wide=True)
+
+
+def _frame_square(axes: Any, across: str, up: str) -> None:
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel=across, ylabel=up)
+
+
+def _name_series(sheet: Drawing, axes: Any, series: Sequence[str]) -> None:
+    for number, name in enumerate(series):
+        hue, mark = _pick_mark(number)
+        axes.plot([], [], mark, color=hue, markersize=5.5, label=shorten_label(name, 40))
+    sheet.figure.legend(loc="outside lower center", ncols=min(3, len(series)))
+
+
+def _count_alike(lines: Sequence[Interval]) -> int:
+    """How many lines of a panel share a label at most."""
+    return max(Counter(one.label for one in lines).values(), default=1)
+
+
+def _pick_mark(series: int) -> tuple[str, str]:
+    """Hue and mark of a series; no two of the first 24 have both alike."""
+    return HUES[series % len(HUES)], _MARKS[(series // len(HUES) + series) % len(_MARKS)]
+
+
+def _draw_interval(axes: Any, line: float, one: Interval, series: int) -> None:
+    hue, mark = _pick_mark(series)
+    if one.low is None or one.high is None:
+        axes.plot([one.value], [line], mark, markersize=5.5, markerfacecolor=SHEET, color=hue)
+        return
+    axes.plot([one.low, one.high], [line, line], color=hue, linewidth=2)
+    axes.plot([one.value], [line], mark, markersize=5.5, color=hue)
+
+
+def _split_sources(scores: Scores) -> list[tuple[str, Scores]]:
+    """The largest sources, if there are several."""
+    source = scores.column("source")
+    names, counts = np.unique(source.astype(str), return_counts=True)
+    if len(names) < 2:
+        return []
+    largest = names[np.argsort(-counts, kind="stable")][:MOST_SOURCES]
+    return [(str(name), scores.take(source == name)) for name in largest]
+
+
+def _common_thresholds(scores: Scores) -> dict[float, list[str]]:
+    """Threshold -> its names, if all slices share them; folds have their own."""
+    first = scores.thresholds[0]
+    if not bool((scores.thresholds == first).all()):
+        return {}
+    names: dict[float, list[str]] = {}
+    for name, value in zip(("low", "middle", "high"), first.tolist(), strict=True):
+        names.setdefault(value, []).append(name)
+    return names

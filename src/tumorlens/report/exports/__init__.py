@@ -1,0 +1,1 @@
+"""An export or a benchmark, for people."""

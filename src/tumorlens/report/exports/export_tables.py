@@ -1,0 +1,119 @@
+"""What an export says beside its original, and how fast models run, on a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.text import Text
+
+from tumorlens.evaluation.figures.comparison import Difference
+from tumorlens.exporting.benchmarking.speed import Benchmark, Result
+from tumorlens.exporting.parity import ParityReport, SourceParity
+from tumorlens.report.tables import make_table
+
+__all__ = ["print_benchmark", "print_parity"]
+
+
+def print_parity(console: Console, report: ParityReport) -> None:
+    """Print a parity report: the whole, then source by source, then what is missed."""
+    one = report.parity
+    rows = [
+        ("verdicts equal", f"{one.verdicts_equal:.2%}"),
+        ("largest difference of a probability", f"{one.largest_difference:.2g}"),
+        ("mean difference of a probability", f"{one.mean_difference:.2g}"),
+        ("AUC", _show(report.auc)),
+        ("pointing game", _show(report.pointing)),
+        ("ECE of the export", "no labels" if one.ece is None else f"{one.ece:.3f}"),
+    ]
+    title = f"Parity on {one.slices} slices of {one.groups} groups"
+    console.print(make_table(title, ("", ""), rows, header=False))
+    columns = ("source", "slices", "verdicts equal", "largest difference", "AUC change")
+    console.print(make_table("By source", columns, map(_show_source, report.sources)))
+    for miss in report.misses:
+        console.print(Text(f"Missed: {miss}.", style="bold red"))
+
+
+_BUSY = 1.5
+"""Median over best from which other programs must have disturbed a measurement."""
+
+
+def print_benchmark(console: Console, benchmark: Benchmark) -> None:
+    """Print the machine, what each model costs there, and how far the network is from the roof."""
+    machine = benchmark.machine
+    sets = ", ".join(machine.instructions) or "unknown instruction sets"
+    cores = f"{machine.cores} core{'' if machine.cores == 1 else 's'}"
+    console.print(Text(f"{machine.processor}, {cores}, {machine.system}: {sets}."))
+    console.print(Text(machine.integers))
+    for numbers, peaks in benchmark.peaks.items():
+        told = ", ".join(f"{peak / 1e9:.0f} on {number}" for number, peak in peaks.items())
+        console.print(Text(f"Peak of {numbers}: {told} thread(s), in 10⁹ multiply-adds a second."))
+    results = benchmark.results
+    network = (
+        "MB",
+        "load ms",
+        "network ms",
+        "best",
+        "p95",
+        "roofline ms",
+        "of roofline",
+        "slices/s",
+        "MB RAM",
+    )
+    title = "The network: one prepared slice; slices/s in batches of 8"
+    console.print(make_table(title, ("", *network), map(_show_network, results)))
+    if any(one.measured.network.median > _BUSY * one.measured.network.best for one in results):
+        console.print(
+            Text(
+                "Medians lie far above the best: this machine is busy with something else. Compare "
+                "the best, or measure again when it is quiet.",
+                style="yellow",
+            )
+        )
+    title = "A slice in ONNX Runtime on one thread: from the bytes of a picture to a verdict"
+    models = {one.file: one for one in reversed(results)}
+    whole = ("prepare ms", "decode + network ms", "whole ms", "whole / (decode + network)", "mJ")
+    console.print(make_table(title, ("", *whole), map(_show_whole, reversed(models.values()))))
+
+
+def _show_network(one: Result) -> tuple[str, ...]:
+    measured, network = one.measured, one.measured.network
+    memory = "" if measured.memory is None else f"{measured.memory / 1e6:.0f}"
+    return (
+        _name(one),
+        f"{one.measured.bytes / 1e6:.2f}",
+        f"{1e3 * measured.load:.0f}",
+        f"{1e3 * network.median:.2f}",
+        f"{1e3 * network.best:.2f}",
+        f"{1e3 * network.p95:.2f}",
+        f"{1e3 * one.roofline:.2f}",
+        f"{one.roofline / network.median:.0%}",
+        f"{measured.throughput:.0f}",
+        memory,
+    )
+
+
+def _show_whole(one: Result) -> tuple[str, ...]:
+    measured = one.measured
+    seconds = (measured.prepare, measured.bare, measured.whole)
+    energy = "" if measured.joules is None else f"{1e3 * measured.joules:.1f}"
+    return one.model, *(f"{1e3 * s.median:.2f}" for s in seconds), f"{one.overhead:.2f}", energy
+
+
+def _name(one: Result) -> str:
+    return f"{one.model}\n{one.runtime}, {one.threads} thread{'' if one.threads == 1 else 's'}"
+
+
+def _show(difference: Difference | None) -> str:
+    if difference is None:
+        return "nothing to measure it by"
+    words = f"{difference.difference:+.4f}  ({difference.other:.4f} → {difference.value:.4f})"
+    if difference.low is None:
+        return words
+    return (
+        f"{words}, 95 % interval of the difference {difference.low:+.4f} to {difference.high:+.4f}"
+    )
+
+
+def _show_source(one: SourceParity) -> tuple[str, ...]:
+    change = "" if one.auc_difference is None else f"{one.auc_difference:+.4f}"
+    equal, largest = f"{one.verdicts_equal:.1%}", f"{one.largest_difference:.2g}"
+    return one.source, str(one.slices), equal, largest, change

@@ -1,0 +1,1 @@
+"""Pictures of slices and series: heat, boxes, captions, montages."""

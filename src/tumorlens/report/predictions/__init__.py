@@ -1,0 +1,1 @@
+"""A run of predict, for people: a study a section."""

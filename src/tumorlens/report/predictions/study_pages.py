@@ -1,0 +1,193 @@
+"""A run of predict as a page: a study a section, with why, where, and what to open first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
+
+from tumorlens.finding import Finding
+from tumorlens.landmarks import KeySlice
+from tumorlens.model.card import Card
+from tumorlens.report.pages import (
+    Block,
+    Fact,
+    Facts,
+    Gallery,
+    Page,
+    Picture,
+    Section,
+    Table,
+    Text,
+    Tile,
+)
+from tumorlens.report.pictures.albums import Album, Pair, choose_shown, word_series
+from tumorlens.report.predictions.study_plots import plot_slices
+from tumorlens.study_finding import SeriesFinding, StudyFinding
+
+__all__ = ["build_study_page"]
+
+_LEAD = (
+    "What the model says of each study, why, and which slice to open first. Heat shows where the "
+    "model sees evidence; a verdict says nothing of other disease."
+)
+
+
+def build_study_page(
+    studies: Sequence[StudyFinding],
+    card: Card,
+    album: Album,
+    *,
+    command: str = "",
+    versions: Mapping[str, str] | None = None,
+) -> Page:
+    """The page of ``tumorlens predict --report``.
+
+    Args:
+        studies: with their series, and these with the findings of their slices.
+        card: of the model.
+        album: pictures of the slices that are shown.
+        command, versions: for the end of the page.
+    """
+    overview = Table(
+        "Studies",
+        ("study", "verdict", "tumor probability", "series", "slices", "open first"),
+        tuple(_row(study) for study in studies),
+    )
+    sections = [
+        Section(_name(study.path), tuple(_show_study(study, card, album))) for study in studies
+    ]
+    return Page(
+        "Studies judged by tumorlens",
+        f"{_LEAD} Model: {card.full_name}.",
+        (Section("Overview", (overview,)), *sections),
+        command,
+        dict(versions or {}),
+    )
+
+
+def _row(study: StudyFinding) -> tuple[str, ...]:
+    asks = study.verdict in ("tumor", "uncertain")
+    first = study.first_slices[0] if study.first_slices and asks else None
+    return (
+        _name(study.path),
+        _word(study.verdict),
+        _chance(study),
+        str(len(study.series)),
+        str(study.slices),
+        "–" if first is None else _name_slice(study, first),
+    )
+
+
+def _show_study(study: StudyFinding, card: Card, album: Album) -> Iterator[Block]:
+    yield Facts(tuple(_list_facts(study)))
+    if study.notes:
+        yield Text(study.notes, listed=True)
+    if study.first_slices:
+        asks = study.verdict in ("tumor", "uncertain")
+        yield Text(("Open first:" if asks else "Slices with the strongest evidence:",))
+        yield Text(
+            tuple(f"{_name_slice(study, one)}: {one.reason}" for one in study.first_slices),
+            listed=True,
+        )
+    for series in study.series:
+        yield from _show_series(series, card, album, told=study.notes)
+
+
+def _list_facts(study: StudyFinding) -> Iterator[Fact]:
+    sequences = ", ".join(one.sequence or "unknown" for one in study.series)
+    yield Fact("verdict", _word(study.verdict), (f"from {sequences}",))
+    yield Fact("tumor probability", _chance(study), (f"operating point {study.operating_point}",))
+    if study.run is not None:
+        length = study.run.length_mm
+        told = f"{study.run.slices} slices" if length is None else f"{length:.0f} mm"
+        leading = study.series[study.leading or 0]
+        several = len(study.series) > 1 and leading.sequence
+        yield Fact(
+            "evidence along the slices", told, (f"of the {leading.sequence}",) if several else ()
+        )
+    if study.not_judged_share:
+        yield Fact("not judged", f"{study.not_judged_share:.0%}", ("of the slices",))
+
+
+def _show_series(
+    series: SeriesFinding, card: Card, album: Album, told: Sequence[str]
+) -> Iterator[Block]:
+    yield Text((f"Series {_name(series.path)}: {word_series(series)}.",))
+    point = card.find_operating_point(series.operating_point or "balanced")
+    if any(one.error is None for one in series.findings):
+        yield plot_slices(series, point)
+    notes = tuple(note for note in series.notes if not _is_told(note, told))
+    if notes:
+        yield Text(notes, listed=True)
+    seen = _compare_looks(series)
+    if seen is not None:
+        yield seen
+    tiles = tuple(_tile(pair) for pair in album.find(choose_shown(series)))
+    if tiles:
+        yield Gallery("Each slice plain and with heat, in the order of the series", tiles)
+
+
+def _is_told(note: str, told: Sequence[str]) -> bool:
+    """A study repeats the notes of its series, and counts them."""
+    return any(one.startswith(note) for one in told)
+
+
+def _compare_looks(series: SeriesFinding) -> Table | None:
+    """What the file says beside what the model sees in most slices."""
+    looks = [
+        one.appearance.most_likely()
+        for one in series.findings
+        if one.appearance is not None and one.verdict != "not_judged"
+    ]
+    if not looks:
+        return None
+    told = {"plane": series.findings[0].info.plane, "sequence": series.findings[0].info.sequence}
+    rows = []
+    for question in ("plane", "sequence", "skull"):
+        word, count = Counter(one[question][0] for one in looks).most_common(1)[0]
+        said = told.get(question) or "not told"
+        differs = question in told and told[question] not in (None, word)
+        rows.append(
+            (
+                question,
+                said,
+                f"{word} ({count} of {len(looks)} slices)",
+                "differs" if differs else "",
+            )
+        )
+    return Table(
+        "What it thinks it saw", ("question", "the file says", "the model sees", ""), tuple(rows)
+    )
+
+
+def _tile(pair: Pair) -> Tile:
+    pictures = (
+        Picture(pair.plain, f"{pair.words}, plain", pair.size),
+        Picture(pair.heat, f"{pair.words}, with heat", pair.size),
+    )
+    return Tile(pair.words, pictures)
+
+
+def _name(path: str) -> str:
+    return PurePath(path).name or path
+
+
+def _name_slice(study: StudyFinding, one: KeySlice) -> str:
+    """From the folder of the study on: files of two series often have one name."""
+    path, folder = PurePath(one.path), PurePath(study.path)
+    file = path.relative_to(folder) if folder in path.parents else PurePath(_name(one.path))
+    number = (
+        f"slice {one.frame}" if one.instance_number is None else f"instance {one.instance_number}"
+    )
+    return f"{file}, {number}"
+
+
+def _word(verdict: str | None) -> str:
+    return (verdict or "no verdict").replace("_", " ")
+
+
+def _chance(found: StudyFinding | Finding) -> str:
+    if found.tumor_probability is None or found.verdict in ("unfamiliar", "not_judged"):
+        return "–"
+    return f"{found.tumor_probability:.3f}"

@@ -1,0 +1,85 @@
+"""A run on a terminal: its figures on held-out pictures, beside what its recipe's authors found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from rich.console import Console
+from rich.text import Text
+
+from tumorlens.evaluation.assessment import Evaluation, Part
+from tumorlens.evaluation.figures.intervals import Estimate
+from tumorlens.finding import RESEARCH_USE
+from tumorlens.report.evaluations.evaluation_tables import tabulate_confusion
+from tumorlens.report.tables import make_table
+
+__all__ = ["print_run"]
+
+_FIGURES = {
+    "accuracy": "accuracy",
+    "AUC": "auc",
+    "loss": "loss",
+    "precision tumor": "ppv",
+    "recall tumor": "sensitivity",
+    "F1 tumor": "f1_tumor",
+    "precision no_tumor": "npv",
+    "recall no_tumor": "specificity",
+    "F1 no_tumor": "f1_no_tumor",
+    "accuracy over classes": "class_accuracy",
+}
+"""As papers name a figure -> as an evaluation does, its predictive values stated at the
+prevalence of the held-out pictures; after these come F1 of each type of tumor."""
+_VERDICTS = {
+    "found (verdict)": "found",
+    "alarm (verdict)": "alarm",
+    "unfamiliar": "unfamiliar",
+}
+"""Shares of the tumors and of the others that get the verdict tumor, and of all that get none for
+being unfamiliar: the figures above count every picture at the middle threshold."""
+
+
+def print_run(
+    console: Console, evaluation: Evaluation, published: Mapping[str, float], copies: int
+) -> None:
+    """Print the figures of a run's held-out pictures.
+
+    Args:
+        console: to print on.
+        evaluation: of the held-out scores, at their own prevalence.
+        published: figure -> value of the recipe's authors; may be empty.
+        copies: held-out pictures that had a copy in training.
+    """
+    whole = evaluation.parts[0]
+    columns = ["figure", "value", "95 % interval", "n", "groups"]
+    rows = []
+    for shown, one in _pick_figures(whole):
+        row = [shown, *_show(one)]
+        if published:
+            row.append(f"{published[shown]:.4f}" if shown in published else "")
+        rows.append(row)
+    if published:
+        columns.append("published")
+    console.print(make_table("Held-out pictures", columns, rows))
+    confusion = tabulate_confusion(whole)
+    if confusion is not None:
+        console.print(confusion)
+    if copies:
+        console.print(
+            Text(f"{copies} of the held-out pictures had a copy or a patient in training.")
+        )
+    console.print(Text(RESEARCH_USE))
+
+
+def _pick_figures(part: Part) -> Iterator[tuple[str, Estimate]]:
+    """The figures of a training's table, in its order, under the names that papers use."""
+    measured = {one.name: one for one in part.estimates}
+    types = {f"F1 {name.removeprefix('f1_')}": name for name in measured if name.startswith("f1_")}
+    for shown, name in {**_FIGURES, **types, **_VERDICTS}.items():
+        if name in measured:
+            yield shown, measured[name]
+
+
+def _show(one: Estimate) -> tuple[str, str, str, str]:
+    between = "" if one.low is None else f"{one.low:.4f} to {one.high:.4f}"
+    value = "" if one.value is None else f"{one.value:.4f}"
+    return value, between, f"{one.n}", f"{one.groups}"

@@ -1,0 +1,1 @@
+"""The network in training: batches, edits, losses, phases."""

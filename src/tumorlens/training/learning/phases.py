@@ -1,0 +1,378 @@
+"""Runs the phases of a recipe with Lightning: checkpoints, resuming, learning curves."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import numpy.typing as npt
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+
+from tumorlens.errors import DataError, UsageError
+from tumorlens.network.assembly import TumorNetwork
+from tumorlens.training.learning.dataset import Batch, Draws
+from tumorlens.training.learning.module import MovingAverage, TumorModule
+from tumorlens.training.learning.teaching import Teachers
+from tumorlens.training.learning.telling import EpochTeller, Notice, Progress
+from tumorlens.training.recipe import Recipe
+from tumorlens.training.rows.preparing import PreparedRows
+from tumorlens.writing import open_when_done, replace_when_done
+
+__all__ = ["CURVES", "Hardware", "count_seconds", "load_checkpoint", "run_phases"]
+
+CURVES = "curves.csv"
+WATCHED = 512
+"""Validation rows judged after each epoch; calibration takes all of them at the end."""
+
+_COLUMNS = (
+    "phase",
+    "epoch",
+    "learning_rate",
+    "train_total",
+    "train_picture",
+    "train_cells",
+    "train_rest",
+    "train_types",
+    "train_brain",
+    "train_looks",
+    "train_sources",
+    "train_teacher",
+    "validation_total",
+    "validation_picture",
+    "validation_auc",
+    "seconds",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """Where a training runs.
+
+    Attributes:
+        device: ``cpu``, ``cuda`` or ``mps``.
+        devices: how many of them.
+        threads: on the CPU; None leaves the choice to torch and to the detector: all cores.
+
+    Raises:
+        UsageError: this machine has no such device, or not as many.
+    """
+
+    device: str = "cpu"
+    devices: int = 1
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        there = _count_devices(self.device)
+        if there is not None and self.devices > there:
+            found = f"finds {there} on this machine, not {self.devices}" if there else "finds none"
+            raise UsageError(
+                f"device {self.device}: PyTorch {torch.__version__} {found}; train on the "
+                "processor (device cpu), or install a PyTorch and a driver that reach the device"
+            )
+
+    @property
+    def precision(self) -> str:
+        """bfloat16 where the processor computes in it, else float32."""
+        if self.device == "cuda":
+            return "bf16-mixed"
+        fast = self.device == "cpu" and torch.cpu._is_avx512_bf16_supported()
+        return "bf16-mixed" if fast else "32-true"
+
+    @property
+    def strategy(self) -> str:
+        """Several devices have a process each, begun for a phase alone.
+
+        Not by calling the program once more, which would prepare the pictures under the feet of
+        the first. A batch without known types leaves weights without a gradient.
+        """
+        return "auto" if self.devices == 1 else "ddp_spawn_find_unused_parameters_true"
+
+
+def _count_devices(device: str) -> int | None:
+    """How many there are; None: as many processes as are asked for."""
+    if device == "cuda":
+        return torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return int(torch.backends.mps.is_available()) if device == "mps" else None
+
+
+def run_phases(
+    network: TumorNetwork,
+    recipe: Recipe,
+    *,
+    prepared: PreparedRows,
+    training: npt.NDArray[np.intp],
+    validation: npt.NDArray[np.intp],
+    folder: Path,
+    hardware: Hardware,
+    teachers: Teachers | None = None,
+    notice: Notice | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Train ``network`` in place, one phase after the other; a broken run resumes.
+
+    Each phase leaves ``<phase>.pt`` when it ends and ``<phase>.ckpt`` after each epoch.
+
+    Args:
+        training, validation: indices into ``prepared``.
+        folder: of the run.
+        teachers: that the network learns from beside the labels, if there are any.
+        notice: told of each phase and each epoch, in a line.
+        progress: told (what, done, all) after each batch.
+
+    Raises:
+        DataError: the disk is full, or a checkpoint of the folder is not what it should be.
+    """
+    if hardware.threads:
+        torch.set_num_threads(hardware.threads)
+    # Nearly twice as fast on a CPU.
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    checkpoints = folder / "checkpoints"
+    checkpoints.mkdir(exist_ok=True)
+    chooser = np.random.default_rng(recipe.seed)
+    watched = np.sort(chooser.permutation(validation)[:WATCHED])
+    held_out = _HeldOut(prepared, watched, recipe.batch)
+    for number, phase in enumerate(recipe.phases):
+        done = checkpoints / f"{number}.pt"
+        if done.exists():
+            _fill(network, load_checkpoint(done), done)
+            if notice is not None:
+                notice(f"phase {number + 1} of {len(recipe.phases)}, {phase.name}: done before")
+            continue
+        draws = Draws(prepared, training, recipe, number)
+        module = TumorModule(network, recipe, phase, draws, teachers)
+        resume = checkpoints / f"{number}.ckpt"
+        if resume.exists():
+            load_checkpoint(resume)  # Lightning loads it again, and would not say what is wrong
+        with _quiet(), _explain_full_disk(checkpoints), _pass_interrupts_on():
+            trainer = _make_trainer(recipe, number, folder, hardware, (notice, progress))
+            trainer.fit(
+                module,
+                train_dataloaders=module.train_dataloader(),
+                val_dataloaders=held_out,
+                ckpt_path=str(resume) if resume.exists() else None,
+                weights_only=True,  # a folder from a stranger runs no code
+            )
+            if phase.patience:
+                _load_best(network, checkpoints / f"best-{number}.ckpt")
+            with replace_when_done(done) as partial:
+                torch.save(network.state_dict(), partial)
+
+
+def load_checkpoint(path: Path) -> Any:
+    """What a checkpoint holds: tensors, numbers, texts and their lists, and no code.
+
+    Raises:
+        DataError: it is damaged, or holds something else.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged archives raise whatever their parts do
+        raise DataError(
+            f"{path}: is damaged, or no checkpoint of tumorlens: nothing of it was run "
+            f"({type(error).__name__}); remove it, or the whole folder, and train again"
+        ) from None
+
+
+def _fill(network: TumorNetwork, state: Any, path: Path) -> None:
+    try:
+        network.load_state_dict(state)
+    except (AttributeError, RuntimeError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(
+            f"{path}: does not hold the weights of this run ({reason}); remove it, or the whole "
+            "folder, and train again"
+        ) from None
+
+
+def count_seconds(folder: Path) -> float:
+    """Seconds of all epochs of a run, those before a break too."""
+    with (folder / CURVES).open(encoding="utf-8", newline="") as stream:
+        return sum(float(row["seconds"]) for row in csv.DictReader(stream))
+
+
+def _make_trainer(
+    recipe: Recipe,
+    number: int,
+    folder: Path,
+    hardware: Hardware,
+    told: tuple[Notice | None, Progress | None],
+) -> lightning.Trainer:
+    phase = recipe.phases[number]
+    checkpoints = folder / "checkpoints"
+    callbacks: list[Callback] = [  # in this order: one writes what the other measures
+        EpochTeller(*told, (number + 1, len(recipe.phases))),
+        _CurveWriter(folder / CURVES),
+        ModelCheckpoint(
+            dirpath=checkpoints, filename=f"{number}", save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        ),
+    ]  # fmt: skip
+    if phase.patience:
+        callbacks += [
+            EarlyStopping("validation_total", patience=phase.patience),
+            ModelCheckpoint(
+                dirpath=checkpoints, filename=f"best-{number}", monitor="validation_total",
+                save_weights_only=True, enable_version_counter=False,
+            ),
+        ]  # fmt: skip
+    if recipe.average:
+        callbacks.append(MovingAverage(recipe.average))
+    return lightning.Trainer(
+        default_root_dir=checkpoints,  # on a cluster it looks for checkpoints there, too
+        accelerator=hardware.device,
+        devices=hardware.devices,
+        strategy=hardware.strategy,
+        precision=hardware.precision,
+        max_epochs=phase.epochs,
+        callbacks=callbacks,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        gradient_clip_val=5.0,
+        deterministic="warn" if hardware.device != "cpu" else False,  # a CPU repeats itself
+    )
+
+
+def _load_best(network: TumorNetwork, checkpoint: Path) -> None:
+    """After a phase with patience, the weights of its best epoch."""
+    state = load_checkpoint(checkpoint)["state_dict"]
+    prefix = "network."
+    own = {key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)}
+    _fill(network, own, checkpoint)
+
+
+class _HeldOut:
+    """Unchanged pictures of held-out rows, batch by batch."""
+
+    def __init__(self, prepared: PreparedRows, indices: npt.NDArray[np.intp], size: int) -> None:
+        self.prepared, self.indices, self.size = prepared, indices, size
+
+    def __len__(self) -> int:
+        return ceil(len(self.indices) / self.size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for start in range(0, len(self.indices), self.size):
+            chosen = self.indices[start : start + self.size]
+            images, marks = self.prepared.take(chosen)
+            yield Batch(
+                images=images,
+                marks=marks,
+                tumor=torch.from_numpy(self.prepared.tumor[chosen]),
+                kinds=torch.from_numpy(self.prepared.kinds[chosen]),
+                weights=torch.ones(len(chosen)),
+                sources=torch.from_numpy(self.prepared.sources[chosen]),
+                brain=torch.from_numpy(self.prepared.brain[chosen]).unsqueeze(1).float(),
+                looks=torch.from_numpy(self.prepared.looks[chosen]),
+            )
+
+
+class _CurveWriter(Callback):  # type: ignore[misc]
+    """One line an epoch, counted from 1."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.started = time.perf_counter()
+
+    def on_train_start(self, trainer: lightning.Trainer, module: Any) -> None:
+        """A run that broke after the line of an epoch and before its checkpoint repeats it."""
+        if not (trainer.is_global_zero and self.path.exists()):
+            return
+        with self.path.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        kept = [
+            row
+            for row in rows
+            if row["phase"] != module.phase.name or int(row["epoch"]) <= trainer.current_epoch
+        ]
+        if len(kept) < len(rows):
+            with open_when_done(self.path, overwrite=True) as stream:
+                table = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+                table.writeheader()
+                table.writerows(kept)
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, _: Any) -> None:
+        self.started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        if not trainer.is_global_zero:
+            return
+        values: dict[str, Any] = {
+            name: f"{float(value):.6g}" for name, value in trainer.callback_metrics.items()
+        }
+        values |= {
+            "phase": module.phase.name,
+            "epoch": trainer.current_epoch + 1,
+            "learning_rate": f"{trainer.optimizers[0].param_groups[0]['lr']:.3g}",
+            "seconds": f"{time.perf_counter() - self.started:.1f}",
+        }
+        new = not self.path.exists()
+        columns = _COLUMNS if new else self._read_columns()
+        with self.path.open("a", encoding="utf-8", newline="") as stream:
+            table = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
+            if new:
+                table.writeheader()
+            table.writerow(values)
+
+    def _read_columns(self) -> list[str]:
+        """Of a run that an older tumorlens began; they may be fewer."""
+        with self.path.open(encoding="utf-8", newline="") as stream:
+            return next(csv.reader(stream))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning greets, advises and warns about settings that are ours on purpose."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def _pass_interrupts_on() -> Iterator[None]:
+    """Lightning answers Ctrl-C by leaving Python, and ignores it from then on."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _explain_full_disk(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        full = isinstance(error, OSError) or "file write failed" in str(error)
+        if not full:
+            raise
+        raise DataError(
+            f"{folder}: checkpoints cannot be written ({error}); free space, then run the same "
+            "command again: it resumes"
+        ) from error

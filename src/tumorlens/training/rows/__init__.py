@@ -1,0 +1,1 @@
+"""Rows for a training: chosen, held out, prepared."""

@@ -1,0 +1,225 @@
+"""Rows become prepared pictures on disk.
+
+Each row goes once through the same `prepare` that `predict` uses; the result lies in memory-mapped
+files, so that memory does not grow with the number of pictures.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from tumorlens.data.pictures import read_row
+from tumorlens.data.rows import Manifest, Row
+from tumorlens.data.scans import group_series
+from tumorlens.errors import DataError, InputError
+from tumorlens.imaging.pixels.contrast import choose_evenly, typical_contrast
+from tumorlens.imaging.pixels.fingerprint import fingerprint_slice
+from tumorlens.imaging.preprocess import PreprocessSpec, find_gain, place, prepare
+from tumorlens.imaging.readers import read_slice
+from tumorlens.model.contract import LOOKS
+from tumorlens.training.learning.pairs import MARK_BOX, MARK_MASK, MARK_NONE, MARK_UNKNOWN
+from tumorlens.training.rows.brains import find_brain
+from tumorlens.training.rows.store import PreparedRow, Store
+
+__all__ = ["PreparedRows", "Unreadable", "prepare_rows"]
+
+_PLANES = ("images", "marks", "brain")
+
+Progress = Callable[[int, int], None]
+Picture = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A row whose picture or mask could not be read."""
+
+    row: Row
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedRows:
+    """Rows as the network takes them.
+
+    Attributes:
+        rows: N rows, in the order of the arrays.
+        images: (N, S, S) uint8, memory-mapped: `prepare` times 255.
+        marks: (N, S, S) uint8, memory-mapped: codes of the annotation a pixel.
+        brain: (N, S, S) uint8, memory-mapped: codes of the brain a pixel.
+        gains: (N,) float32, by how much each slice is dimmed beside its series.
+        looks: (N, 3) int64, numbers of plane, sequence and skull in `LOOKS`; -1 where unknown.
+        tumor: (N,) float32, 0 or 1.
+        kinds: (N,) int64, index of the type of tumor; -1 where unknown or none.
+        sources: (N,) int64, number of the source, in the order of their names.
+        fingerprints: one a row, for the model's memory of its training pictures.
+    """
+
+    rows: tuple[Row, ...]
+    images: Picture
+    marks: Picture
+    brain: Picture
+    gains: npt.NDArray[np.float32]
+    looks: npt.NDArray[np.int64]
+    tumor: npt.NDArray[np.float32]
+    kinds: npt.NDArray[np.int64]
+    sources: npt.NDArray[np.int64]
+    fingerprints: tuple[bytes, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the same files: pictures are not sent."""
+        planes = tuple(getattr(self, name).filename for name in _PLANES)
+        others = (self.gains, self.looks, self.tumor, self.kinds, self.sources, self.fingerprints)
+        return _reopen, (self.rows, planes, *others)
+
+    def take(self, indices: npt.NDArray[np.intp]) -> tuple[Tensor, Tensor]:
+        """Unchanged images (n, 1, S, S) float32 and marks of these rows."""
+        images = torch.from_numpy(self.images[indices]).unsqueeze(1).float() / 255
+        return images, torch.from_numpy(self.marks[indices]).unsqueeze(1).float()
+
+
+def prepare_rows(
+    manifest: Manifest,
+    spec: PreprocessSpec,
+    folder: Path,
+    *,
+    types: Sequence[str],
+    store: Store | None = None,
+    progress: Progress | None = None,
+) -> tuple[PreparedRows, list[Unreadable]]:
+    """Prepare every row of a manifest into ``folder``; rows that cannot be read are listed.
+
+    Args:
+        manifest: labelled rows.
+        spec: how to prepare.
+        folder: for the memory-mapped files.
+        types: of tumor, in the order of the network's classes.
+        store: of rows prepared before, and for those prepared now.
+        progress: called with (done, all).
+
+    Raises:
+        DataError: the disk is full.
+    """
+    rows: list[Row] = []
+    unreadable: list[Unreadable] = []
+    fingerprints: list[bytes] = []
+    contrasts: list[float] = []
+    shape = (len(manifest), spec.size, spec.size)
+    try:
+        planes = {name: _open_plane(folder / f"{name}.npy", shape) for name in _PLANES}
+        for done, row in enumerate(manifest.rows, 1):
+            try:
+                one = _prepare_row(row, spec, store)
+            except InputError as error:
+                unreadable.append(Unreadable(row, str(error)))
+            else:
+                for name, plane in zip(planes, (one.image, one.marks, one.brain), strict=True):
+                    planes[name][len(rows)] = plane
+                contrasts.append(one.contrast)
+                rows.append(row)
+                fingerprints.append(one.fingerprint)
+            if progress is not None:
+                progress(done, len(manifest))
+    except OSError as error:
+        raise DataError(
+            f"{folder}: prepared pictures cannot be written ({error.strerror}); "
+            f"{len(_PLANES) * np.prod(shape) / 2**20:.0f} MiB are needed: free space or "
+            "choose another --output"
+        ) from None
+    index = {name: number for number, name in enumerate(types)}
+    prepared = PreparedRows(
+        rows=tuple(rows),
+        **{name: plane[: len(rows)] for name, plane in planes.items()},
+        gains=_find_gains(rows, contrasts),
+        looks=np.array([_tell_looks(row) for row in rows], np.int64).reshape(-1, len(LOOKS)),
+        tumor=np.array([row.label == "tumor" for row in rows], np.float32),
+        kinds=np.array([index.get(row.tumor_class, -1) for row in rows], np.int64),
+        sources=np.unique([row.source for row in rows], return_inverse=True)[1].astype(np.int64),
+        fingerprints=tuple(fingerprints),
+    )
+    return prepared, unreadable
+
+
+def _reopen(rows: tuple[Row, ...], files: tuple[str, ...], *others: Any) -> PreparedRows:
+    planes = (np.load(file, "r", allow_pickle=False)[: len(rows)] for file in files)
+    return PreparedRows(rows, *planes, *others)
+
+
+def _find_gains(rows: list[Row], contrasts: list[float]) -> npt.NDArray[np.float32]:
+    """As `prepare` dims the slices of a series that it is told about."""
+    gains = np.ones(len(rows), np.float32)
+    for series in group_series(rows):
+        typical = typical_contrast(contrasts[series[place]] for place in choose_evenly(len(series)))
+        for index in series:
+            gains[index] = find_gain(contrasts[index], typical)
+    return gains
+
+
+def _tell_looks(row: Row) -> list[int]:
+    told = (row.plane, row.sequence, row.skull)
+    return [
+        words.index(word) if word in words else -1
+        for word, words in zip(told, LOOKS.values(), strict=True)
+    ]
+
+
+def _open_plane(path: Path, shape: tuple[int, ...]) -> Picture:
+    """A memory-mapped file of that shape, its space taken at once.
+
+    A write into a map for which the disk has no room would end the program without a word.
+    """
+    plane = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("rb+") as stream:
+            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+    return plane
+
+
+def _prepare_row(row: Row, spec: PreprocessSpec, store: Store | None) -> PreparedRow:
+    if store is not None and (known := store.get(row)) is not None:
+        return known
+    slice_ = read_row(row)
+    prepared = prepare(slice_, spec)
+    image = np.rint(prepared.image[0] * 255).astype(np.uint8)
+    shape = slice_.pixels.shape
+    marks = place(_read_marks(row, shape), prepared)
+    brain = find_brain(row, prepared, image, marks, shape)
+    made = PreparedRow(image, marks, brain, prepared.contrast, fingerprint_slice(slice_))
+    if store is not None:
+        store.put(row, made)
+    return made
+
+
+def _read_marks(row: Row, shape: tuple[int, ...]) -> Picture:
+    """Codes of the annotation in pixels of the slice."""
+    if row.label != "tumor":
+        return np.full(shape, MARK_NONE, np.uint8)
+    if row.mask is not None:
+        mask = read_slice(row.mask, row.mask_frame, any_content=True).pixels
+        if mask.shape != shape:
+            raise InputError(
+                str(row.mask),
+                f"mask of {mask.shape[1]} x {mask.shape[0]} pixels on a slice of "
+                f"{shape[1]} x {shape[0]}",
+                "give masks the size of their slices",
+            )
+        return np.where(mask > 0, MARK_MASK, MARK_NONE).astype(np.uint8)
+    if not row.boxes:
+        return np.full(shape, MARK_UNKNOWN, np.uint8)
+    picture = Image.new("L", (shape[1], shape[0]), MARK_NONE)
+    draw = ImageDraw.Draw(picture)
+    for x0, y0, x1, y1 in row.boxes:
+        draw.rectangle((x0, y0, x1 - 1, y1 - 1), fill=MARK_BOX)
+    return np.asarray(picture)

@@ -1,0 +1,231 @@
+"""Which rows a training takes, and which groups it holds out, with every refusal in words."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorlens.data.rows import Manifest, Row
+from tumorlens.data.splits import hold_out_groups, hold_out_pictures
+from tumorlens.errors import DataError
+from tumorlens.opening import open_regular
+from tumorlens.training.choices import DataChoice
+from tumorlens.training.learning.pairs import MARK_MASK
+from tumorlens.training.recipe import Recipe
+from tumorlens.training.rows.preparing import PreparedRows
+
+__all__ = [
+    "Selection",
+    "check_groups",
+    "count_label_groups",
+    "drop_conflicts",
+    "fingerprint_rows",
+    "hold_out_test",
+    "select_rows",
+]
+
+SMALLEST_SETS = 10
+"""Fewer slices of a class than this are refused: nothing can be learned or measured."""
+LARGEST_TEST = 1 / 3
+"""Share of the pictures that a test part grows to at most."""
+_STEP = 1.02
+"""By which a test part grows that holds too few groups."""
+
+Indices = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Rows that may be trained on.
+
+    Attributes:
+        manifest: those rows.
+        removed: reason -> number of rows removed for it.
+    """
+
+    manifest: Manifest
+    removed: dict[str, int]
+
+
+def select_rows(manifest: Manifest, recipe: Recipe) -> Selection:
+    """Drop rows without a label and rows that the recipe excludes; check what is left.
+
+    Raises:
+        DataError: one label is missing or nearly so.
+    """
+    removed: Counter[str] = Counter()
+    kept = []
+    for row in manifest.rows:
+        reason = _find_reason(row, recipe.data)
+        if reason:
+            removed[reason] += 1
+        else:
+            kept.append(row)
+    selected = manifest.with_rows(kept)
+    check_classes(selected)
+    return Selection(selected, dict(removed))
+
+
+def check_classes(manifest: Manifest) -> None:
+    """Both labels must be there, often enough to learn from.
+
+    Raises:
+        DataError: says which label, how many slices there are and how many would do.
+    """
+    counts = Counter(row.label for row in manifest.rows)
+    for label in ("tumor", "no_tumor"):
+        if counts[label] < SMALLEST_SETS:
+            found = f"{counts[label]} slices" if counts[label] else "no slice"
+            raise DataError(
+                f"{manifest.name}: {found} labelled {label}, at least {SMALLEST_SETS} are needed; "
+                "training needs both labels: add pictures of that class, or check the names of "
+                "the class folders"
+            )
+
+
+def check_groups(manifest: Manifest) -> None:
+    """No group may stand on two sides of the splits that a manifest names.
+
+    Rows of no split, or of a word that has no meaning here, are trained on.
+
+    Raises:
+        DataError: names a group and its splits.
+    """
+    sides: dict[str, set[str]] = defaultdict(set)
+    for row in manifest.rows:
+        sides[row.group_key].add(row.split if row.split in ("validation", "test") else "train")
+    crossing = [(group, splits) for group, splits in sides.items() if len(splits) > 1]
+    if crossing:
+        group, splits = crossing[0]
+        raise DataError(
+            f"{manifest.name}: {len(crossing)} groups stand on two sides of its splits, "
+            f"{group!r} in {' and '.join(sorted(splits))}; split it anew with tumorlens split"
+        )
+
+
+def hold_out_test(manifest: Manifest, recipe: Recipe) -> tuple[Manifest, Manifest]:
+    """Part a manifest into what may be trained on and what is only scored at the end.
+
+    The rows of the split ``test``, if there are any; else what ``data.test`` of the recipe asks.
+
+    Raises:
+        DataError: there are not as many pictures as ``data.test`` asks for.
+    """
+    if any(row.split == "test" for row in manifest.rows) or not recipe.data.test:
+        return (
+            manifest.where(lambda row: row.split != "test"),
+            manifest.where(lambda row: row.split == "test"),
+        )
+    labelled = select_rows(manifest, recipe).manifest
+    test, rows = recipe.data.test, labelled.rows
+    if test >= len(rows):
+        raise DataError(
+            f"{manifest.name}: data.test asks for {test:g} of {len(rows)} pictures, "
+            "and some must be left to train on; lower it in the recipe or with --set data.test=…"
+        )
+    share = test / len(rows) if test >= 1 else test
+    if recipe.data.test_by == "picture":
+        _, held = hold_out_pictures(rows, share, recipe.seed)
+    else:
+        held = _hold_out_enough(rows, share, recipe)
+    test_rows = {rows[index] for index in held}
+    return (
+        manifest.where(lambda row: row not in test_rows),
+        labelled.with_rows(rows[index] for index in held),
+    )
+
+
+def count_label_groups(rows: Iterable[Row]) -> dict[str, int]:
+    """How many groups hold a slice of each label."""
+    held = {(row.label, row.group_key) for row in rows}
+    counts = Counter(label for label, _ in held)
+    return {label: counts[label] for label in ("tumor", "no_tumor")}
+
+
+def _hold_out_enough(rows: tuple[Row, ...], share: float, recipe: Recipe) -> Indices:
+    """Indices of a test part by groups that is as large as ``data.test_groups`` asks, if it can."""
+    wanted = recipe.data.test_groups
+    share = max(share, min(LARGEST_TEST, 2 / len({row.group_key for row in rows})))
+    grown = max(share, wanted / max(1, min(count_label_groups(rows).values())))
+    while wanted and grown <= LARGEST_TEST:
+        _, held = hold_out_groups(rows, grown, recipe.seed)
+        if min(count_label_groups(rows[one] for one in held).values()) >= wanted:
+            return held
+        grown *= _STEP
+    return hold_out_groups(rows, share, recipe.seed)[1]
+
+
+def drop_conflicts(prepared: PreparedRows, *, drop: bool) -> npt.NDArray[np.intp]:
+    """Indices of pictures that carry one label; the same picture with two labels is a conflict.
+
+    Raises:
+        DataError: there are conflicts and ``drop`` is not set; lists them.
+    """
+    places: dict[bytes, list[int]] = defaultdict(list)
+    for index in range(len(prepared)):
+        digest = hashlib.blake2b(prepared.images[index].tobytes(), digest_size=16).digest()
+        places[digest].append(index)
+    conflicts = [
+        same for same in places.values() if len({float(prepared.tumor[one]) for one in same}) > 1
+    ]
+    if conflicts and not drop:
+        shown = "\n".join(
+            "  "
+            + ", ".join(f"{prepared.rows[one].path} ({prepared.rows[one].label})" for one in same)
+            for same in conflicts[:10]
+        )
+        raise DataError(
+            f"{len(conflicts)} pictures carry two labels:\n{shown}\n"
+            "correct them, or leave all of them out with --drop-conflicts"
+        )
+    dropped = {one for same in conflicts for one in same}
+    return np.array([index for index in range(len(prepared)) if index not in dropped], np.intp)
+
+
+def find_large_enough(prepared: PreparedRows, least: int) -> npt.NDArray[np.bool_]:
+    """Which rows are all but tumors with a mask of fewer than ``least`` pixels (at 256²)."""
+    size = prepared.images.shape[-1]
+    wanted = least * (size / 256) ** 2
+    large = np.ones(len(prepared), np.bool_)
+    if least:
+        for index, row in enumerate(prepared.rows):
+            if row.label == "tumor" and row.mask is not None:
+                large[index] = np.count_nonzero(prepared.marks[index] == MARK_MASK) >= wanted
+    return large
+
+
+def fingerprint_rows(rows: tuple[Row, ...]) -> str:
+    """SHA-256 over what was trained on: content, frames, groups, labels and marks, in order."""
+    digest = hashlib.sha256()
+    contents: dict[Path, str] = {}
+    for row in rows:
+        files = [_digest_file(file, contents) for file in (row.path, row.mask) if file]
+        facts = (row.source, files, row.frame, row.group_key, row.class_name, row.boxes)
+        digest.update(repr(facts).encode())
+    return digest.hexdigest()
+
+
+def _digest_file(file: Path, known: dict[Path, str]) -> str:
+    """Of a file's content, read once; of its name alone where it cannot be read."""
+    if file not in known:
+        try:
+            with open_regular(file) as stream:
+                known[file] = hashlib.blake2b(stream.read(), digest_size=16).hexdigest()
+        except OSError:
+            known[file] = file.name
+    return known[file]
+
+
+def _find_reason(row: Row, choice: DataChoice) -> str:
+    if not row.label:
+        return "no label"
+    for word in choice.exclude_notes:
+        if word in row.note:
+            return word
+    return ""
