@@ -11,6 +11,9 @@
     └── MissingExtra     an optional library that is not installed (names the pip line)
 
 A message says what happened, where, what was expected, what was found, and what to do next.
+It names a parameter in backquotes, as a call would have it: `` `overwrite=True` ``,
+`` `operating_point=` ``. The command line shows such a parameter as its flag
+(``tumorlens.cli.flags``), so that no message below it names one.
 Only ``tumorlens.cli.main`` turns an error into an exit code.
 """
 

@@ -42,7 +42,7 @@ def check_writable(path: Path, *, overwrite: bool = False) -> None:
                 f"{place}: is no regular file; name a file, or send standard output there"
             )
     if path.exists() and not overwrite:
-        raise UsageError(f"{path}: exists already; choose another name or give --overwrite")
+        raise UsageError(f"{path}: exists already; choose another name or give `overwrite=True`")
     if not path.absolute().parent.is_dir():
         raise UsageError(f"{path}: its folder does not exist; create {path.parent} first")
 

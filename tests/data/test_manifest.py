@@ -216,7 +216,7 @@ def test_what_is_written_is_read_again(tmp_path):
 
 def test_nothing_is_overwritten_unasked(tmp_path):
     path = write(tmp_path, "path\nx.png\n")
-    with pytest.raises(UsageError, match="--overwrite"):
+    with pytest.raises(UsageError, match="`overwrite=True`"):
         read_manifest(path).write(path)
     assert path.read_text() == "path\nx.png\n"
     assert list(tmp_path.iterdir()) == [path]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 
+from tumorlens.cli.flags import spell_flags
 from tumorlens.errors import TumorlensError
 from tumorlens.version import __version__
 
@@ -136,4 +137,4 @@ def _leave_output() -> None:
 def _complain(message: str) -> None:
     from tumorlens.cli.words import make_printable
 
-    click.secho(f"tumorlens: {make_printable(message)}", fg="red", err=True)
+    click.secho(f"tumorlens: {make_printable(spell_flags(message))}", fg="red", err=True)

@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from tumorlens.cli.flags import spell_flags
 from tumorlens.cli.pace import Pace
 from tumorlens.errors import UsageError
 from tumorlens.version import __version__
@@ -176,7 +177,7 @@ class Voice:
 
     def say(self, words: str) -> None:
         if not self.quiet:
-            click.echo(make_printable(words), err=True)
+            click.echo(make_printable(spell_flags(words)), err=True)
 
     def detail(self, words: str) -> None:
         if self.verbose:
@@ -283,7 +284,8 @@ def open_bar(
             progress.update(task, advance=count, rate=rate)
 
         def say(words: str) -> None:
-            console.print(make_printable(words), soft_wrap=True, markup=False, highlight=False)
+            told = make_printable(spell_flags(words))
+            console.print(told, soft_wrap=True, markup=False, highlight=False)
 
         yield Bar(advance, say, console if on_output else None)
 
