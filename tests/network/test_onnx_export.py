@@ -26,25 +26,6 @@ CALIBRATION = Calibration(1.5, -0.25, 0.75)
 CLASSES = ["no_tumor", "glioma", "meningioma", "pituitary"]
 
 
-def make_deployed(head, classes, padding="same", calibration=CALIBRATION):
-    torch.manual_seed(0)
-    network = TumorNetwork(
-        types=len(classes) - 1, head=head, width=0.35, hidden=16, dropout=0.3, padding=padding
-    )
-    familiarity = Familiarity(torch.rand(network.embedding), torch.randn(network.embedding, 4))
-    return Deployed(network, familiarity, calibration)
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """The four-class network with cells, and its file."""
-    deployed = make_deployed("cells", CLASSES)
-    path = tmp_path_factory.mktemp("export") / "model.onnx"
-    card = make_card(classes=CLASSES, tumor_classes=CLASSES[1:])
-    export_onnx(deployed, card, path, seen="fingerprints")
-    return deployed, path
-
-
 def compare(deployed, path, count):
     images = torch.rand(count, 1, 64, 64)
     with torch.no_grad():
@@ -67,7 +48,12 @@ def test_cells_compute_as_in_torch(exported, count):
 
 def test_picture_head_computes_as_in_torch(tmp_path):
     """The calibration does nothing, and is there all the same."""
-    deployed = make_deployed("picture", ["no_tumor", "tumor"], "symmetric", Calibration())
+    torch.manual_seed(0)
+    network = TumorNetwork(
+        types=1, head="picture", width=0.35, hidden=16, dropout=0.3, padding="symmetric"
+    )
+    familiarity = Familiarity(torch.rand(network.embedding), torch.randn(network.embedding, 4))
+    deployed = Deployed(network, familiarity, Calibration())
     export_onnx(deployed, make_card(), tmp_path / "m.onnx")
     found = compare(deployed, tmp_path / "m.onnx", 3)
     assert found.activation.shape == (3, 2, 2)
@@ -75,10 +61,10 @@ def test_picture_head_computes_as_in_torch(tmp_path):
 
 
 def test_calibration_survives_under_its_names_and_can_be_rewritten(exported, tmp_path):
-    _, path = exported
+    deployed, path = exported
     assert read_calibration(path) == CALIBRATION
     write_model(path, tmp_path / "new.onnx", calibration=Calibration(3.0, 0.5, 0.1))
-    changed = make_deployed("cells", CLASSES, calibration=Calibration(3.0, 0.5, 0.1))
+    changed = Deployed(deployed.network, deployed.familiarity, Calibration(3.0, 0.5, 0.1))
     compare(changed, tmp_path / "new.onnx", 2)
 
 
