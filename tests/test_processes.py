@@ -69,7 +69,7 @@ def test_a_forked_process_uses_the_detector_that_it_inherits(pictures, session_t
     _SHARED["detector"] = detector
     with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
         waiting = [pool.submit(judge_with_inherited, path) for path in pictures]
-        assert tell(one for each in waiting for one in each.result(timeout=60)) == expected
+        assert tell(one for each in waiting for one in each.result(timeout=300)) == expected
 
 
 def test_everything_that_was_chosen_comes_along(tmp_path, monkeypatch):
@@ -125,7 +125,7 @@ def test_an_error_comes_back_as_it_was():
         ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool,
         pytest.raises(InputError, match=r"^a\.png: is damaged; export it anew$") as caught,
     ):
-        pool.submit(refuse, 0).result(timeout=60)
+        pool.submit(refuse, 0).result(timeout=300)
     assert caught.value.path == "a.png"
 
 

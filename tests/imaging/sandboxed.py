@@ -10,7 +10,7 @@ from typing import Any
 
 from tumorlens.imaging.codecs.serving import Answer, Handler
 
-_NAPS = {"wait": 0.5, "hang": 60.0}
+_NAPS = {"wait": 0.5, "hang": 300.0}
 
 
 class PanicException(BaseException):

@@ -200,10 +200,10 @@ def test_metadata_without_measure_is_refused(model, entries, words):
 
 def test_a_file_of_many_small_fields_is_refused_soon(model):
     model.write_bytes(model.read_bytes() + b"\x28\x01" * (MOST_FIELDS * 4))
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ModelFileError, match="more than 500,000 fields"):
         Session(model)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
