@@ -177,7 +177,7 @@ def test_validation_pictures_are_familiar(ended):
 
 def test_a_model_that_calls_its_own_sources_unfamiliar_says_so(tmp_path, weights, monkeypatch):
     """The limit is put where hardly a picture lies below it."""
-    monkeypatch.setattr("tumorlens.evaluation.familiarity.OWN_QUANTILE", 0.0)
+    monkeypatch.setattr("tumorlens.training.familiarity.OWN_QUANTILE", 0.0)
     monkeypatch.setattr(delivery, "find_raise", lambda values: 1.0)
     data = read_data(write_manifest(tmp_path / "data", 40))
     recipe = make_recipe(phases=ONE_PHASE, data={"test": 0.3})

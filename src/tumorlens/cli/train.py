@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from tumorlens.data.rows import Manifest
     from tumorlens.data.splits import By
     from tumorlens.evaluation.assessment import Evaluation
-    from tumorlens.evaluation.familiarity import FamiliarityCheck
     from tumorlens.evaluation.scores import Scores
+    from tumorlens.training.familiarity import FamiliarityCheck
     from tumorlens.training.job import Job
 
 __all__ = ["command"]
@@ -188,8 +188,8 @@ class _Ended:
 
 
 def _train_folds(job: Job, folds: int, by: By) -> _Ended:
-    from tumorlens.evaluation.familiarity import check_familiarity
     from tumorlens.training.delivery import measure_held_out
+    from tumorlens.training.familiarity import check_familiarity
     from tumorlens.training.folds import train_folds
 
     scores = train_folds(job, folds, by)

@@ -18,7 +18,6 @@ from tumorlens.detector import Detector
 from tumorlens.errors import DataError
 from tumorlens.evaluation.assessment import Evaluation, drop_unfit, evaluate_scores
 from tumorlens.evaluation.calibration import apply_point, choose_thresholds, fit_logit, recalibrate
-from tumorlens.evaluation.familiarity import FamiliarityCheck, FamiliarityFit, find_raise
 from tumorlens.evaluation.heads.study_fitting import fit_study_model, list_fit_series
 from tumorlens.evaluation.score_files import write_scores
 from tumorlens.evaluation.scores import Scores
@@ -31,6 +30,7 @@ from tumorlens.network.assembly import Deployed, Familiarity, TumorNetwork
 from tumorlens.network.onnx_export import export_onnx
 from tumorlens.studies.study_model import StudyModel
 from tumorlens.training.ancestry import Ancestor, join_terms
+from tumorlens.training.familiarity import FamiliarityCheck, FamiliarityFit, find_raise
 from tumorlens.training.job import Job
 from tumorlens.training.learning.phases import count_seconds
 from tumorlens.training.rows.preparing import PreparedRows

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from tumorlens.evaluation.familiarity import FamiliarityFit, fit_projection
 from tumorlens.network.assembly import TumorNetwork
+from tumorlens.training.familiarity import FamiliarityFit, fit_projection
 from tumorlens.training.rows.preparing import PreparedRows
 
 __all__ = ["fit_familiarity"]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tumorlens.data.rows import Manifest
 from tumorlens.evaluation.assessment import Evaluation
-from tumorlens.evaluation.familiarity import FamiliarityCheck
 from tumorlens.evaluation.scores import Scores
+from tumorlens.training.familiarity import FamiliarityCheck
 from tumorlens.training.learning.phases import Hardware
 from tumorlens.training.learning.telling import Notice, Progress
 from tumorlens.training.recipe import Recipe

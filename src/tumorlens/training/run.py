@@ -17,7 +17,6 @@ import torch
 from tumorlens.data.rows import Manifest
 from tumorlens.data.splits import hold_out_groups
 from tumorlens.errors import DataError, RecipeError
-from tumorlens.evaluation.familiarity import check_familiarity
 from tumorlens.model.memory import encode_memory
 from tumorlens.network.assembly import TumorNetwork
 from tumorlens.network.inheritance import load_model
@@ -32,6 +31,7 @@ from tumorlens.training.delivery import (
     write_card,
 )
 from tumorlens.training.embedding import fit_familiarity
+from tumorlens.training.familiarity import check_familiarity
 from tumorlens.training.job import Job, Outcome
 from tumorlens.training.journal import LENIENCY, open_folder, undo_refusal
 from tumorlens.training.learning.module import build_network

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from tumorlens.evaluation.assessment import Evaluation, Part
-from tumorlens.evaluation.familiarity import MOST_UNFAMILIAR
 from tumorlens.evaluation.figures.intervals import Estimate
 from tumorlens.evaluation.scores import Scores
 from tumorlens.report.evaluations.evaluation_tables import (
@@ -37,6 +36,7 @@ from tumorlens.report.evaluations.plots import (
     plot_roc,
 )
 from tumorlens.report.pages import Block, Fact, Facts, Page, Section, Table, Text, limit_rows
+from tumorlens.training.familiarity import MOST_UNFAMILIAR
 
 __all__ = ["build_evaluation_page", "build_evaluation_sections"]
 

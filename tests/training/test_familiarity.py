@@ -7,14 +7,14 @@ import pytest
 
 from score_tables import make_scores
 from tumorlens.data.rows import Row
-from tumorlens.evaluation import familiarity
-from tumorlens.evaluation.familiarity import (
+from tumorlens.evaluation.scores import join_scores
+from tumorlens.training import familiarity
+from tumorlens.training.familiarity import (
     check_familiarity,
     find_raise,
     fit_projection,
     measure_distances,
 )
-from tumorlens.evaluation.scores import join_scores
 
 
 def make_embeddings(count=600, sources=4, apart=0.5):
