@@ -26,11 +26,14 @@ import torch  # noqa: E402
 
 from tumorlens.data.manifest import read_data  # noqa: E402
 from tumorlens.exporting.benchmarking.timing import read_peak_memory  # noqa: E402
-from tumorlens.training.learning.dataset import Batch, Draws  # noqa: E402
+from tumorlens.training.hardware import Hardware  # noqa: E402
+from tumorlens.training.learning.batch import Batch  # noqa: E402
+from tumorlens.training.learning.dataset import Draws  # noqa: E402
 from tumorlens.training.learning.module import TumorModule, build_network  # noqa: E402
-from tumorlens.training.learning.phases import Hardware, run_phases  # noqa: E402
+from tumorlens.training.learning.phases import run_phases  # noqa: E402
 from tumorlens.training.recipe import Recipe, read_recipe  # noqa: E402
-from tumorlens.training.rows.preparing import PreparedRows, prepare_rows  # noqa: E402
+from tumorlens.training.rows.prepared_rows import PreparedRows  # noqa: E402
+from tumorlens.training.rows.preparing import prepare_rows  # noqa: E402
 
 
 def main() -> None:

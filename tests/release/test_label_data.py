@@ -15,7 +15,8 @@ from tumorlens.data.manifest import read_data
 from tumorlens.data.rows import Row
 from tumorlens.imaging.preprocess import PreprocessSpec, prepare
 from tumorlens.imaging.readers import read_slice
-from tumorlens.training.rows.brains import BRAIN_NONE, find_brain
+from tumorlens.training.rows.brains import find_brain
+from tumorlens.training.rows.codes import BRAIN_NONE
 
 EXTENT = ROOT / "release" / "brain_extent.csv"
 

@@ -13,8 +13,8 @@ from tumorlens.errors import InputError
 from tumorlens.finding import SliceInfo
 from tumorlens.imaging.preprocess import PreprocessSpec, prepare
 from tumorlens.imaging.slices import Slice
-from tumorlens.training.learning.pairs import MARK_MASK
-from tumorlens.training.rows.brains import BRAIN_NONE, BRAIN_SHOWN, BRAIN_UNKNOWN, find_brain
+from tumorlens.training.rows.brains import find_brain
+from tumorlens.training.rows.codes import BRAIN_NONE, BRAIN_SHOWN, BRAIN_UNKNOWN, MARK_MASK
 
 SIZE = 64
 

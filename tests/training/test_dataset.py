@@ -18,7 +18,7 @@ from tumorlens.errors import DataError
 from tumorlens.imaging.preprocess import PreprocessSpec, prepare
 from tumorlens.imaging.readers import read_slice
 from tumorlens.training.learning.dataset import Draws
-from tumorlens.training.learning.pairs import MARK_BOX, MARK_MASK, MARK_NONE, MARK_UNKNOWN
+from tumorlens.training.rows.codes import MARK_BOX, MARK_MASK, MARK_NONE, MARK_UNKNOWN
 from tumorlens.training.rows.preparing import _open_plane, prepare_rows
 from tumorlens.training.rows.store import PreparedRow, Store
 

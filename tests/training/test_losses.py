@@ -10,16 +10,15 @@ import torch
 
 from tumorlens.network.heads import Raw
 from tumorlens.training.choices import LossChoice
-from tumorlens.training.learning.dataset import Batch
+from tumorlens.training.learning.batch import Batch
 from tumorlens.training.learning.losses import (
     CellTargets,
     blend_losses,
     find_cell_targets,
     sum_losses,
 )
-from tumorlens.training.learning.pairs import MARK_BOX, MARK_MASK, MARK_UNKNOWN
 from tumorlens.training.learning.teaching import Lesson
-from tumorlens.training.rows.brains import BRAIN_NONE, BRAIN_SHOWN
+from tumorlens.training.rows.codes import BRAIN_NONE, BRAIN_SHOWN, MARK_BOX, MARK_MASK, MARK_UNKNOWN
 
 
 def make_batch(tumor, kinds, weights=None):

@@ -8,8 +8,9 @@ import torch
 from painter import write_manifest
 from tiny_training import make_recipe
 from tumorlens.data.manifest import read_data
+from tumorlens.training.hardware import Hardware
 from tumorlens.training.learning.module import build_network
-from tumorlens.training.learning.phases import Hardware, run_phases
+from tumorlens.training.learning.phases import run_phases
 from tumorlens.training.rows.preparing import prepare_rows
 
 

@@ -6,16 +6,9 @@ import numpy as np
 import pytest
 
 from painter import paint_slice
-from tumorlens.training.learning.pairs import (
-    MARK_BOX,
-    MARK_MASK,
-    MARK_NONE,
-    MARK_UNKNOWN,
-    heal,
-    leave_decoy,
-    paste,
-)
+from tumorlens.training.learning.pairs import heal, leave_decoy, paste
 from tumorlens.training.learning.pairs import paint as paint_lesion
+from tumorlens.training.rows.codes import MARK_BOX, MARK_MASK, MARK_NONE, MARK_UNKNOWN
 
 
 def paint(seed, *, tumor=True, place=0.45):

@@ -17,10 +17,11 @@ from painter import write_manifest
 from tiny_training import make_recipe
 from tumorlens.data.manifest import merge_manifests, read_data
 from tumorlens.errors import DataError, UsageError
+from tumorlens.training.hardware import Hardware
 from tumorlens.training.learning import phases
 from tumorlens.training.learning.dataset import Draws
 from tumorlens.training.learning.module import build_network
-from tumorlens.training.learning.phases import CURVES, Hardware, run_phases
+from tumorlens.training.learning.phases import CURVES, run_phases
 from tumorlens.training.learning.telling import measure_auc
 from tumorlens.training.rows.preparing import prepare_rows
 

@@ -25,9 +25,9 @@ from tumorlens.network import weights as network_weights
 from tumorlens.network.weights import ENVIRONMENT
 from tumorlens.training import delivery
 from tumorlens.training.folds import train_folds
+from tumorlens.training.hardware import Hardware
 from tumorlens.training.job import Job
 from tumorlens.training.journal import read_run
-from tumorlens.training.learning.phases import Hardware
 from tumorlens.training.run import open_run, train_model
 
 CLASSES = ["no_tumor", "glioma", "meningioma", "pituitary"]

@@ -11,7 +11,7 @@ import pytest
 from tiny_training import make_recipe
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.errors import DataError
-from tumorlens.training.rows.preparing import PreparedRows
+from tumorlens.training.rows.prepared_rows import PreparedRows
 from tumorlens.training.rows.selection import (
     check_groups,
     count_label_groups,

@@ -125,8 +125,8 @@ def command(
 
 
 def _make_job(data: tuple[Path, ...], output: Path, pulse: Pulse, options: dict[str, Any]) -> Job:
+    from tumorlens.training.hardware import Hardware
     from tumorlens.training.job import Job
-    from tumorlens.training.learning.phases import Hardware
     from tumorlens.training.recipe import read_recipe
 
     recipe = read_recipe(options["recipe"], options["changes"])

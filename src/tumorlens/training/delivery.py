@@ -33,7 +33,7 @@ from tumorlens.training.ancestry import Ancestor, join_terms
 from tumorlens.training.familiarity import FamiliarityCheck, FamiliarityFit, find_raise
 from tumorlens.training.job import Job
 from tumorlens.training.learning.phases import count_seconds
-from tumorlens.training.rows.preparing import PreparedRows
+from tumorlens.training.rows.prepared_rows import PreparedRows
 from tumorlens.training.rows.selection import Selection, fingerprint_rows
 from tumorlens.version import __version__
 

@@ -10,7 +10,7 @@ import torch
 
 from tumorlens.network.assembly import TumorNetwork
 from tumorlens.training.familiarity import FamiliarityFit, fit_projection
-from tumorlens.training.rows.preparing import PreparedRows
+from tumorlens.training.rows.prepared_rows import PreparedRows
 
 __all__ = ["fit_familiarity"]
 

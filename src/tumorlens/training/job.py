@@ -11,7 +11,7 @@ from tumorlens.data.rows import Manifest
 from tumorlens.evaluation.assessment import Evaluation
 from tumorlens.evaluation.scores import Scores
 from tumorlens.training.familiarity import FamiliarityCheck
-from tumorlens.training.learning.phases import Hardware
+from tumorlens.training.hardware import Hardware
 from tumorlens.training.learning.telling import Notice, Progress
 from tumorlens.training.recipe import Recipe
 

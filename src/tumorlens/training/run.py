@@ -37,7 +37,8 @@ from tumorlens.training.journal import LENIENCY, open_folder, undo_refusal
 from tumorlens.training.learning.module import build_network
 from tumorlens.training.learning.phases import run_phases
 from tumorlens.training.learning.teaching import Teachers
-from tumorlens.training.rows.preparing import PreparedRows, Unreadable, prepare_rows
+from tumorlens.training.rows.prepared_rows import PreparedRows
+from tumorlens.training.rows.preparing import Unreadable, prepare_rows
 from tumorlens.training.rows.selection import (
     Selection,
     check_groups,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
@@ -20,47 +19,15 @@ from torch.utils.data import IterableDataset
 
 from tumorlens.data.rows import Row
 from tumorlens.training.learning.augment import apply_changes, draw_change
+from tumorlens.training.learning.batch import Batch
 from tumorlens.training.learning.edits import Editor
 from tumorlens.training.recipe import Recipe
-from tumorlens.training.rows.brains import BRAIN_UNKNOWN
-from tumorlens.training.rows.preparing import PreparedRows
+from tumorlens.training.rows.codes import BRAIN_UNKNOWN
+from tumorlens.training.rows.prepared_rows import PreparedRows
 
-__all__ = ["Batch", "Draws"]
+__all__ = ["Draws"]
 
 _BRAINS_TOLD = 0.2  # share of the draws without a mask of the brain that tell what is known of it
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What a training step takes.
-
-    Attributes:
-        images: (N, 1, S, S) float32 in [0, 1].
-        marks: (N, 1, S, S) float32, codes of the annotation.
-        tumor: (N,) float32.
-        kinds: (N,) int64; -1 where unknown or none.
-        weights: (N,) float32.
-        sources: (N,) int64, number of the source.
-        brain: (N, 1, S, S) float32, codes of the brain.
-        looks: (N, 3) int64, numbers of plane, sequence and skull; -1 where unknown.
-    """
-
-    images: Tensor
-    marks: Tensor
-    tumor: Tensor
-    kinds: Tensor
-    weights: Tensor
-    sources: Tensor
-    brain: Tensor
-    looks: Tensor
-
-    def take(self, order: Tensor) -> Batch:
-        """The pictures at those places, in that order."""
-        return Batch(*(getattr(self, name)[order] for name in self.__slots__))
-
-    def to(self, device: torch.device | str, **options: Any) -> Batch:
-        """On another device; Lightning asks for it by this name."""
-        return Batch(*(getattr(self, name).to(device, **options) for name in self.__slots__))
 
 
 class Draws(IterableDataset[Batch]):

@@ -10,15 +10,9 @@ import numpy.typing as npt
 
 from tumorlens.data.rows import Row
 from tumorlens.training.choices import EditChoice
-from tumorlens.training.learning.pairs import (
-    MARK_MASK,
-    MARK_UNKNOWN,
-    heal,
-    leave_decoy,
-    paint,
-    paste,
-)
-from tumorlens.training.rows.preparing import PreparedRows
+from tumorlens.training.learning.pairs import heal, leave_decoy, paint, paste
+from tumorlens.training.rows.codes import MARK_MASK, MARK_UNKNOWN
+from tumorlens.training.rows.prepared_rows import PreparedRows
 
 __all__ = ["Edited", "Editor"]
 

@@ -11,10 +11,16 @@ from torch.nn import functional
 from tumorlens.model.contract import LOOKS
 from tumorlens.network.heads import Raw, pool_evidence
 from tumorlens.training.choices import LossChoice
-from tumorlens.training.learning.dataset import Batch
-from tumorlens.training.learning.pairs import MARK_BOX, MARK_MASK, MARK_NONE, MARK_UNKNOWN
+from tumorlens.training.learning.batch import Batch
 from tumorlens.training.learning.teaching import Lesson, learn_from
-from tumorlens.training.rows.brains import BRAIN_NONE, BRAIN_SHOWN
+from tumorlens.training.rows.codes import (
+    BRAIN_NONE,
+    BRAIN_SHOWN,
+    MARK_BOX,
+    MARK_MASK,
+    MARK_NONE,
+    MARK_UNKNOWN,
+)
 
 __all__ = ["CellTargets", "Losses", "blend_losses", "find_cell_targets", "sum_losses"]
 

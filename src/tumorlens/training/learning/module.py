@@ -16,7 +16,8 @@ from tumorlens.network.assembly import TumorNetwork
 from tumorlens.network.heads import Raw
 from tumorlens.training.choices import Phase
 from tumorlens.training.learning.adversary import SourceAdversary
-from tumorlens.training.learning.dataset import Batch, Draws
+from tumorlens.training.learning.batch import Batch
+from tumorlens.training.learning.dataset import Draws
 from tumorlens.training.learning.losses import Losses, blend_losses, find_cell_targets, sum_losses
 from tumorlens.training.learning.teaching import Lesson, Teachers
 from tumorlens.training.recipe import Recipe

@@ -12,19 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
-__all__ = [
-    "MARK_BOX",
-    "MARK_MASK",
-    "MARK_NONE",
-    "MARK_UNKNOWN",
-    "heal",
-    "leave_decoy",
-    "paint",
-    "paste",
-]
+from tumorlens.training.rows.codes import MARK_MASK, MARK_NONE, MARK_UNKNOWN
 
-MARK_NONE, MARK_MASK, MARK_BOX, MARK_UNKNOWN = 0, 1, 2, 3
-"""Codes of the annotation of a pixel: no tumor, tumor by mask, inside a box, not known."""
+__all__ = ["heal", "leave_decoy", "paint", "paste"]
 
 Picture = npt.NDArray[np.uint8]
 Weights = npt.NDArray[np.float32]

@@ -10,7 +10,6 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -21,17 +20,19 @@ import numpy.typing as npt
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
-from tumorlens.errors import DataError, UsageError
+from tumorlens.errors import DataError
 from tumorlens.network.assembly import TumorNetwork
-from tumorlens.training.learning.dataset import Batch, Draws
+from tumorlens.training.hardware import Hardware
+from tumorlens.training.learning.batch import Batch
+from tumorlens.training.learning.dataset import Draws
 from tumorlens.training.learning.module import MovingAverage, TumorModule
 from tumorlens.training.learning.teaching import Teachers
 from tumorlens.training.learning.telling import EpochTeller, Notice, Progress
 from tumorlens.training.recipe import Recipe
-from tumorlens.training.rows.preparing import PreparedRows
+from tumorlens.training.rows.prepared_rows import PreparedRows
 from tumorlens.writing import open_when_done, replace_when_done
 
-__all__ = ["CURVES", "Hardware", "count_seconds", "load_checkpoint", "run_phases"]
+__all__ = ["CURVES", "count_seconds", "load_checkpoint", "run_phases"]
 
 CURVES = "curves.csv"
 WATCHED = 512
@@ -55,57 +56,6 @@ _COLUMNS = (
     "validation_auc",
     "seconds",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Hardware:
-    """Where a training runs.
-
-    Attributes:
-        device: ``cpu``, ``cuda`` or ``mps``.
-        devices: how many of them.
-        threads: on the CPU; None leaves the choice to torch and to the detector: all cores.
-
-    Raises:
-        UsageError: this machine has no such device, or not as many.
-    """
-
-    device: str = "cpu"
-    devices: int = 1
-    threads: int | None = None
-
-    def __post_init__(self) -> None:
-        there = _count_devices(self.device)
-        if there is not None and self.devices > there:
-            found = f"finds {there} on this machine, not {self.devices}" if there else "finds none"
-            raise UsageError(
-                f"device {self.device}: PyTorch {torch.__version__} {found}; train on the "
-                "processor (device cpu), or install a PyTorch and a driver that reach the device"
-            )
-
-    @property
-    def precision(self) -> str:
-        """bfloat16 where the processor computes in it, else float32."""
-        if self.device == "cuda":
-            return "bf16-mixed"
-        fast = self.device == "cpu" and torch.cpu._is_avx512_bf16_supported()
-        return "bf16-mixed" if fast else "32-true"
-
-    @property
-    def strategy(self) -> str:
-        """Several devices have a process each, begun for a phase alone.
-
-        Not by calling the program once more, which would prepare the pictures under the feet of
-        the first. A batch without known types leaves weights without a gradient.
-        """
-        return "auto" if self.devices == 1 else "ddp_spawn_find_unused_parameters_true"
-
-
-def _count_devices(device: str) -> int | None:
-    """How many there are; None: as many processes as are asked for."""
-    if device == "cuda":
-        return torch.cuda.device_count() if torch.cuda.is_available() else 0
-    return int(torch.backends.mps.is_available()) if device == "mps" else None
 
 
 def run_phases(

@@ -13,12 +13,9 @@ from tumorlens.errors import InputError
 from tumorlens.imaging.pixels.voxels import BLANK
 from tumorlens.imaging.preprocess import Prepared, place
 from tumorlens.imaging.readers import read_slice
-from tumorlens.training.learning.pairs import MARK_MASK
+from tumorlens.training.rows.codes import BRAIN_NONE, BRAIN_SHOWN, BRAIN_UNKNOWN, MARK_MASK
 
-__all__ = ["BRAIN_NONE", "BRAIN_SHOWN", "BRAIN_UNKNOWN", "find_brain"]
-
-BRAIN_UNKNOWN, BRAIN_SHOWN, BRAIN_NONE = 0, 1, 2
-"""Codes of a pixel: not known, brain, none."""
+__all__ = ["find_brain"]
 
 Picture = npt.NDArray[np.uint8]
 

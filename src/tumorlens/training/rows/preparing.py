@@ -10,13 +10,10 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image, ImageDraw
-from torch import Tensor
 
 from tumorlens.data.pictures import read_row
 from tumorlens.data.rows import Manifest, Row
@@ -27,13 +24,12 @@ from tumorlens.imaging.pixels.fingerprint import fingerprint_slice
 from tumorlens.imaging.preprocess import PreprocessSpec, find_gain, place, prepare
 from tumorlens.imaging.readers import read_slice
 from tumorlens.model.contract import LOOKS
-from tumorlens.training.learning.pairs import MARK_BOX, MARK_MASK, MARK_NONE, MARK_UNKNOWN
 from tumorlens.training.rows.brains import find_brain
+from tumorlens.training.rows.codes import MARK_BOX, MARK_MASK, MARK_NONE, MARK_UNKNOWN
+from tumorlens.training.rows.prepared_rows import PLANES, PreparedRows
 from tumorlens.training.rows.store import PreparedRow, Store
 
-__all__ = ["PreparedRows", "Unreadable", "prepare_rows"]
-
-_PLANES = ("images", "marks", "brain")
+__all__ = ["Unreadable", "prepare_rows"]
 
 Progress = Callable[[int, int], None]
 Picture = npt.NDArray[np.uint8]
@@ -45,49 +41,6 @@ class Unreadable:
 
     row: Row
     reason: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PreparedRows:
-    """Rows as the network takes them.
-
-    Attributes:
-        rows: N rows, in the order of the arrays.
-        images: (N, S, S) uint8, memory-mapped: `prepare` times 255.
-        marks: (N, S, S) uint8, memory-mapped: codes of the annotation a pixel.
-        brain: (N, S, S) uint8, memory-mapped: codes of the brain a pixel.
-        gains: (N,) float32, by how much each slice is dimmed beside its series.
-        looks: (N, 3) int64, numbers of plane, sequence and skull in `LOOKS`; -1 where unknown.
-        tumor: (N,) float32, 0 or 1.
-        kinds: (N,) int64, index of the type of tumor; -1 where unknown or none.
-        sources: (N,) int64, number of the source, in the order of their names.
-        fingerprints: one a row, for the model's memory of its training pictures.
-    """
-
-    rows: tuple[Row, ...]
-    images: Picture
-    marks: Picture
-    brain: Picture
-    gains: npt.NDArray[np.float32]
-    looks: npt.NDArray[np.int64]
-    tumor: npt.NDArray[np.float32]
-    kinds: npt.NDArray[np.int64]
-    sources: npt.NDArray[np.int64]
-    fingerprints: tuple[bytes, ...]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Another process opens the same files: pictures are not sent."""
-        planes = tuple(getattr(self, name).filename for name in _PLANES)
-        others = (self.gains, self.looks, self.tumor, self.kinds, self.sources, self.fingerprints)
-        return _reopen, (self.rows, planes, *others)
-
-    def take(self, indices: npt.NDArray[np.intp]) -> tuple[Tensor, Tensor]:
-        """Unchanged images (n, 1, S, S) float32 and marks of these rows."""
-        images = torch.from_numpy(self.images[indices]).unsqueeze(1).float() / 255
-        return images, torch.from_numpy(self.marks[indices]).unsqueeze(1).float()
 
 
 def prepare_rows(
@@ -118,7 +71,7 @@ def prepare_rows(
     contrasts: list[float] = []
     shape = (len(manifest), spec.size, spec.size)
     try:
-        planes = {name: _open_plane(folder / f"{name}.npy", shape) for name in _PLANES}
+        planes = {name: _open_plane(folder / f"{name}.npy", shape) for name in PLANES}
         for done, row in enumerate(manifest.rows, 1):
             try:
                 one = _prepare_row(row, spec, store)
@@ -135,7 +88,7 @@ def prepare_rows(
     except OSError as error:
         raise DataError(
             f"{folder}: prepared pictures cannot be written ({error.strerror}); "
-            f"{len(_PLANES) * np.prod(shape) / 2**20:.0f} MiB are needed: free space or "
+            f"{len(PLANES) * np.prod(shape) / 2**20:.0f} MiB are needed: free space or "
             "choose another --output"
         ) from None
     index = {name: number for number, name in enumerate(types)}
@@ -150,11 +103,6 @@ def prepare_rows(
         fingerprints=tuple(fingerprints),
     )
     return prepared, unreadable
-
-
-def _reopen(rows: tuple[Row, ...], files: tuple[str, ...], *others: Any) -> PreparedRows:
-    planes = (np.load(file, "r", allow_pickle=False)[: len(rows)] for file in files)
-    return PreparedRows(rows, *planes, *others)
 
 
 def _find_gains(rows: list[Row], contrasts: list[float]) -> npt.NDArray[np.float32]:

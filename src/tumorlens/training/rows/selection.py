@@ -16,9 +16,9 @@ from tumorlens.data.splits import hold_out_groups, hold_out_pictures
 from tumorlens.errors import DataError
 from tumorlens.opening import open_regular
 from tumorlens.training.choices import DataChoice
-from tumorlens.training.learning.pairs import MARK_MASK
 from tumorlens.training.recipe import Recipe
-from tumorlens.training.rows.preparing import PreparedRows
+from tumorlens.training.rows.codes import MARK_MASK
+from tumorlens.training.rows.prepared_rows import PreparedRows
 
 __all__ = [
     "Selection",

@@ -1,0 +1,44 @@
+"""`Batch`: the pictures of one training step, and what is known of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["Batch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a training step takes.
+
+    Attributes:
+        images: (N, 1, S, S) float32 in [0, 1].
+        marks: (N, 1, S, S) float32, codes of the annotation.
+        tumor: (N,) float32.
+        kinds: (N,) int64; -1 where unknown or none.
+        weights: (N,) float32.
+        sources: (N,) int64, number of the source.
+        brain: (N, 1, S, S) float32, codes of the brain.
+        looks: (N, 3) int64, numbers of plane, sequence and skull; -1 where unknown.
+    """
+
+    images: Tensor
+    marks: Tensor
+    tumor: Tensor
+    kinds: Tensor
+    weights: Tensor
+    sources: Tensor
+    brain: Tensor
+    looks: Tensor
+
+    def take(self, order: Tensor) -> Batch:
+        """The pictures at those places, in that order."""
+        return Batch(*(getattr(self, name)[order] for name in self.__slots__))
+
+    def to(self, device: torch.device | str, **options: Any) -> Batch:
+        """On another device; Lightning asks for it by this name."""
+        return Batch(*(getattr(self, name).to(device, **options) for name in self.__slots__))

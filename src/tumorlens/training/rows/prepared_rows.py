@@ -1,0 +1,68 @@
+"""`PreparedRows`: labelled rows as the network takes them, their pictures in files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from tumorlens.data.rows import Row
+
+__all__ = ["PLANES", "PreparedRows"]
+
+PLANES = ("images", "marks", "brain")
+"""The arrays that lie in files."""
+
+Picture = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedRows:
+    """Rows as the network takes them.
+
+    Attributes:
+        rows: N rows, in the order of the arrays.
+        images: (N, S, S) uint8, memory-mapped: `prepare` times 255.
+        marks: (N, S, S) uint8, memory-mapped: codes of the annotation a pixel.
+        brain: (N, S, S) uint8, memory-mapped: codes of the brain a pixel.
+        gains: (N,) float32, by how much each slice is dimmed beside its series.
+        looks: (N, 3) int64, numbers of plane, sequence and skull in `LOOKS`; -1 where unknown.
+        tumor: (N,) float32, 0 or 1.
+        kinds: (N,) int64, index of the type of tumor; -1 where unknown or none.
+        sources: (N,) int64, number of the source, in the order of their names.
+        fingerprints: one a row, for the model's memory of its training pictures.
+    """
+
+    rows: tuple[Row, ...]
+    images: Picture
+    marks: Picture
+    brain: Picture
+    gains: npt.NDArray[np.float32]
+    looks: npt.NDArray[np.int64]
+    tumor: npt.NDArray[np.float32]
+    kinds: npt.NDArray[np.int64]
+    sources: npt.NDArray[np.int64]
+    fingerprints: tuple[bytes, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the same files: pictures are not sent."""
+        planes = tuple(getattr(self, name).filename for name in PLANES)
+        others = (self.gains, self.looks, self.tumor, self.kinds, self.sources, self.fingerprints)
+        return _reopen, (self.rows, planes, *others)
+
+    def take(self, indices: npt.NDArray[np.intp]) -> tuple[Tensor, Tensor]:
+        """Unchanged images (n, 1, S, S) float32 and marks of these rows."""
+        images = torch.from_numpy(self.images[indices]).unsqueeze(1).float() / 255
+        return images, torch.from_numpy(self.marks[indices]).unsqueeze(1).float()
+
+
+def _reopen(rows: tuple[Row, ...], files: tuple[str, ...], *others: Any) -> PreparedRows:
+    planes = (np.load(file, "r", allow_pickle=False)[: len(rows)] for file in files)
+    return PreparedRows(rows, *planes, *others)
