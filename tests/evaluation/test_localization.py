@@ -14,9 +14,9 @@ from tumorlens.evaluation.figures.localization import (
     Lesion,
     fill_hits,
     judge_pointing,
-    pointing_family,
     read_lesion,
 )
+from tumorlens.evaluation.figures.pointing import pointing_family
 from tumorlens.finding import Finding, SliceInfo
 
 

@@ -6,8 +6,8 @@ from tumorlens.evaluation.figures.cases import Cases
 from tumorlens.evaluation.figures.clearing import clearing_family
 from tumorlens.evaluation.figures.intervals import Family
 from tumorlens.evaluation.figures.levels import level_families
-from tumorlens.evaluation.figures.localization import pointing_family
 from tumorlens.evaluation.figures.patients import patient_family
+from tumorlens.evaluation.figures.pointing import pointing_family
 from tumorlens.evaluation.figures.ranking import ranking_family
 from tumorlens.evaluation.figures.reliability import abstention_family, calibration_family
 from tumorlens.evaluation.figures.verdict_figures import (

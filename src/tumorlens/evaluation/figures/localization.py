@@ -14,13 +14,11 @@ import numpy.typing as npt
 
 from tumorlens.data.rows import Edges, Row
 from tumorlens.errors import DataError, InputError
-from tumorlens.evaluation.figures.cases import Cases, Ratio, ratio_family
-from tumorlens.evaluation.figures.intervals import Family
 from tumorlens.finding import Finding
 from tumorlens.imaging.readers import read_slice
 from tumorlens.optional import load
 
-__all__ = ["Lesion", "fill_hits", "judge_pointing", "pointing_family", "read_lesion"]
+__all__ = ["Lesion", "fill_hits", "judge_pointing", "read_lesion"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -110,15 +108,6 @@ def judge_pointing(
     return float(hits[0]), float(hits[1]), float(hits[2:].any() or hits[0])
 
 
-def pointing_family(cases: Cases) -> Family | None:
-    """Pointing at lesions, beside the center of the head and the best that the grid allows."""
-    hits = cases.scores.hits
-    if not np.isfinite(hits[:, 0]).any():
-        return None
-    names = ("pointing", "pointing_of_center", "pointing_best_of_grid")
-    return ratio_family(cases, [_hit_ratio(name, hits[:, k]) for k, name in enumerate(names)])
-
-
 def fill_hits(
     rows: Sequence[Row],
     peaks: FloatArray,
@@ -151,8 +140,3 @@ def fill_hits(
         if lesion is not None:
             filled[index, 0] = float(lesion.contains(peaks[index : index + 1])[0])
     return filled, failures
-
-
-def _hit_ratio(name: str, hit: FloatArray) -> Ratio:
-    known = np.isfinite(hit)
-    return Ratio(name, np.where(known, hit, 0), known)
