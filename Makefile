@@ -10,14 +10,16 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PACKAGE := pyproject.toml src/tumorlens/version.py
 
-.PHONY: help demo test check format docs examples clean
+.PHONY: help demo test check format docs tutorial gallery examples clean
 
 help:
 	@echo "make demo      run the detector on examples/ (installs the light core)"
 	@echo "make test      run all tests (installs torch's CPU build and the test tools)"
 	@echo "make check     formatting, lint, types and the floor plan"
 	@echo "make format    format the code and mend what ruff can mend"
-	@echo "make docs      build the pages into site/"
+	@echo "make docs      build the pages into site/ and check their links"
+	@echo "make tutorial  execute the notebook of the tutorials and write its page (needs what make test needs)"
+	@echo "make gallery   draw the pictures of the gallery anew"
 	@echo "make examples  paint examples/ anew"
 	@echo "make clean     remove .venv and everything that was built"
 
@@ -36,7 +38,8 @@ help:
 	$(PIP) --editable ".[train]" --group dev
 	@touch .venv/core.stamp $@
 
-.venv/docs.stamp: $(PACKAGE) | .venv/pyvenv.cfg
+# The pages list the options of the command, so they need the light core.
+.venv/docs.stamp: .venv/core.stamp
 	$(PIP) --upgrade "pip>=25.1"
 	$(PIP) --group docs
 	@touch $@
@@ -65,6 +68,12 @@ format: .venv/dev.stamp
 
 docs: .venv/docs.stamp
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+tutorial: .venv/dev.stamp
+	$(BIN)/python docs/hooks/notebooks.py
+
+gallery: .venv/core.stamp
+	$(BIN)/python docs/hooks/gallery.py
 
 examples: .venv/examples.stamp
 	$(BIN)/python examples/paint_lesions.py

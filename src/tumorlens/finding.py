@@ -110,7 +110,8 @@ class SliceInfo:
         """Where pixel coordinates lie in the patient, in mm of DICOM's LPS.
 
         Args:
-            x, y: column and row; pixel i covers [i, i + 1).
+            x: the column; pixel i covers [i, i + 1).
+            y: the row, likewise.
 
         Returns:
             None where the file does not tell how the slice lies.
