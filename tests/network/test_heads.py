@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from tumorlens.network.assembly import TumorNetwork
-from tumorlens.network.heads import CellHead, PictureHead
+from tumorlens.network.heads import DeepCellHead, FineCellHead, PictureHead
 
 
 def make_pyramid(batch=2, seed=0):
@@ -20,7 +20,7 @@ def make_pyramid(batch=2, seed=0):
 
 
 def test_cells_are_pooled_by_log_sum_exp():
-    head = CellHead(0.35, 16, 3, 0.0).eval()
+    head = FineCellHead(0.35, 16, 3, 0.0).eval()
     raw = head(make_pyramid())
     assert raw.cells.shape == (2, 8, 8)
     assert raw.types.shape == (2, 3)
@@ -30,15 +30,34 @@ def test_cells_are_pooled_by_log_sum_exp():
         assert picture.item() == pytest.approx(math.log(mean) / sharpness, abs=1e-5)
 
 
-def test_the_picture_lies_between_mean_and_largest_cell():
-    raw = CellHead(0.35, 16, 1, 0.0).eval()(make_pyramid())
+CELL_HEADS = pytest.mark.parametrize("head", [FineCellHead, DeepCellHead])
+
+
+@CELL_HEADS
+def test_the_picture_lies_between_mean_and_largest_cell(head):
+    raw = head(0.35, 16, 1, 0.0).eval()(make_pyramid())
     assert (raw.picture <= raw.cells.amax(dim=(1, 2))).all()
     assert (raw.picture >= raw.cells.mean(dim=(1, 2)) - 1e-6).all()
 
 
-def test_an_untrained_cell_head_finds_no_tumor():
-    raw = CellHead(0.35, 16, 1, 0.0).eval()(make_pyramid())
+@CELL_HEADS
+def test_an_untrained_cell_head_finds_no_tumor(head):
+    raw = head(0.35, 16, 1, 0.0).eval()(make_pyramid())
     assert (raw.picture < 0).all()
+
+
+def test_a_deep_cell_hears_the_features_of_its_place_at_two_strides():
+    head = DeepCellHead(0.35, 16, 3, 0.0, brain=True, looks=10).eval()
+    fine, middle, coarse = make_pyramid(batch=1)
+    raw = head((fine, middle, coarse))
+    assert raw.cells.shape == raw.brain.shape == (1, 4, 4)
+    assert raw.looks.shape == (1, 10) and raw.types.shape == (1, 3)
+    torch.testing.assert_close(head((fine + 1, middle, coarse)).cells, raw.cells)
+    changed = middle.clone()
+    changed[0, :, 0, 3] += 1
+    moved = (head((fine, changed, coarse)).cells - raw.cells)[0] != 0
+    assert moved.nonzero().tolist() == [[0, 3]]
+    assert (head((fine, middle, coarse + 1)).cells != raw.cells).all()
 
 
 def test_picture_head_decides_on_the_mean_and_its_cells_on_each_place():

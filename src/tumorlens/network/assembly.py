@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tumorlens.model.contract import LOOKS, OUTPUTS, Calibration
-from tumorlens.network.heads import CellHead, PictureHead, Raw
+from tumorlens.network.heads import HEADS, CellHead, PictureHead, Raw
 from tumorlens.network.mobilenet import MobileNetV2, Padding, channels_at
 
 __all__ = ["Deployed", "Familiarity", "TumorNetwork"]
@@ -25,12 +25,12 @@ class TumorNetwork(nn.Module):
 
     Args:
         types: number of types of tumor; 1 where tumor is one class.
-        head: ``picture`` or ``cells``.
+        head: ``picture``, ``cells`` or ``deep``.
         width: multiplier of the backbone.
         hidden: channels of the head.
         dropout: in the head.
-        brain: whether cells tell if they show brain; ``cells`` only.
-        looks: whether plane, sequence and skull are told; ``cells`` only.
+        brain: whether cells tell if they show brain; not with ``picture``.
+        looks: whether plane, sequence and skull are told; not with ``picture``.
         normalization: what the backbone's weights expect of their input.
         padding: how the backbone's weights pad at stride 2.
     """
@@ -39,7 +39,7 @@ class TumorNetwork(nn.Module):
         self,
         *,
         types: int,
-        head: Literal["picture", "cells"],
+        head: Literal["picture", "cells", "deep"],
         width: float = 1.0,
         hidden: int = 96,
         dropout: float = 0.0,
@@ -52,9 +52,9 @@ class TumorNetwork(nn.Module):
         self.backbone = MobileNetV2(width, padding)
         count = sum(map(len, LOOKS.values())) if looks else 0
         self.head: CellHead | PictureHead = (
-            CellHead(width, hidden, types, dropout, brain=brain, looks=count)
-            if head == "cells"
-            else PictureHead(width, hidden, types, dropout)
+            PictureHead(width, hidden, types, dropout)
+            if head == "picture"
+            else HEADS[head](width, hidden, types, dropout, brain=brain, looks=count)
         )
         mean, deviation = (
             (_IMAGENET_MEAN, _IMAGENET_DEVIATION)

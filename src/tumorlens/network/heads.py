@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -10,9 +11,24 @@ from torch.nn import functional
 
 from tumorlens.network.mobilenet import channels_at
 
-__all__ = ["CellHead", "PictureHead", "Raw", "pool_evidence"]
+__all__ = [
+    "HEADS",
+    "CellHead",
+    "DeepCellHead",
+    "FineCellHead",
+    "PictureHead",
+    "Raw",
+    "pool_evidence",
+]
 
 Pyramid = tuple[Tensor, Tensor, Tensor]
+
+
+class Outputs(TypedDict, total=False):
+    """What a `CellHead` tells beside the tumor."""
+
+    brain: bool
+    looks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +106,19 @@ class PictureHead(nn.Module):
 
 
 class CellHead(nn.Module):
-    """Evidence per cell at stride 8, pooled by log-sum-exp with a learned temperature.
+    """Evidence per cell, pooled by log-sum-exp with a learned temperature.
 
-    A feature pyramid (Lin et al. 2017, arXiv:1612.03144) brings what the coarse layers know to
-    the fine cells. The picture's logit is `pool_evidence` of its cells, so a picture is called a
-    tumor only because of a place. The types are decided on the features of the cells that hold
-    the evidence.
+    The picture's logit is `pool_evidence` of its cells, so a picture is called a tumor only
+    because of a place. The types are decided on the features of the cells that hold the evidence.
 
     Args:
+        width: of the backbone.
+        hidden: channels of the features of a cell.
+        types: number of types of tumor.
+        dropout: share of these channels dropped in training.
         brain: whether it tells which cells show brain.
         looks: number of logits for plane, sequence and skull; 0: none.
+        wide: channels of a cell in ``hidden``.
     """
 
     def __init__(
@@ -111,35 +130,34 @@ class CellHead(nn.Module):
         *,
         brain: bool = False,
         looks: int = 0,
+        wide: int = 1,
     ) -> None:
         super().__init__()
-        fine, middle, coarse = channels_at(width)
-        self.fine = nn.Conv2d(fine, hidden, 1)
-        self.middle = nn.Conv2d(middle, hidden, 1)
-        self.coarse = nn.Conv2d(coarse, hidden, 1)
-        self.mix_middle = _mix(hidden)
-        self.mix_fine = _mix(hidden)
+        _, middle, coarse = channels_at(width)
         self.dropout = nn.Dropout2d(dropout)
-        self.tumor = nn.Conv2d(hidden, 1, 1)
+        self.tumor = nn.Conv2d(wide * hidden, 1, 1)
         self.sharpness = nn.Parameter(torch.tensor(1.0))
-        self.types = nn.Linear(2 * hidden, types)
+        self.types = nn.Linear((wide + 1) * hidden, types)
         nn.init.constant_(self.tumor.bias, -2.0)  # type: ignore[arg-type]
-        self.brain = nn.Conv2d(hidden, 1, 1) if brain else None
+        self.brain = nn.Conv2d(wide * hidden, 1, 1) if brain else None
         self.looks = nn.Linear(middle + coarse, looks) if looks else None
 
     def forward(self, pyramid: Pyramid) -> Raw:
-        """Features at strides 8, 16, 32 -> logits; cells at stride 8."""
-        coarse = self.coarse(pyramid[2])
-        middle = self.mix_middle(self.middle(pyramid[1]) + _double(coarse))
-        fine = self.dropout(self.mix_fine(self.fine(pyramid[0]) + _double(middle)))
-        cells = self.tumor(fine).squeeze(1)
+        """Features at strides 8, 16, 32 -> logits."""
+        features, coarse = self._gather(pyramid)
+        features = self.dropout(features)
+        cells = self.tumor(features).squeeze(1)
         sharpness = functional.softplus(self.sharpness) + 0.5
         picture = pool_evidence(cells, sharpness)
         attention = torch.softmax(cells.flatten(1), 1).unsqueeze(2)
-        where = torch.bmm(fine.flatten(2), attention).squeeze(2)
+        where = torch.bmm(features.flatten(2), attention).squeeze(2)
         types = self.types(torch.cat([where, coarse.mean(dim=(2, 3))], 1))
-        brain = None if self.brain is None else self.brain(fine).squeeze(1)
+        brain = None if self.brain is None else self.brain(features).squeeze(1)
         return Raw(cells, picture, types, sharpness, brain, self._look(pyramid))
+
+    def _gather(self, pyramid: Pyramid) -> tuple[Tensor, Tensor]:
+        """The features of the cells, and those at stride 32 that tell of the whole picture."""
+        raise NotImplementedError
 
     def _look(self, pyramid: Pyramid) -> Tensor | None:
         if self.looks is None:
@@ -147,6 +165,59 @@ class CellHead(nn.Module):
         pooled = [features.mean(dim=(2, 3)) for features in pyramid[1:]]
         looks: Tensor = self.looks(torch.cat(pooled, 1))
         return looks
+
+
+class FineCellHead(CellHead):
+    """Cells at stride 8.
+
+    A feature pyramid (Lin et al. 2017, arXiv:1612.03144) brings what the coarse layers know to
+    the fine cells.
+    """
+
+    def __init__(
+        self, width: float, hidden: int, types: int, dropout: float, **outputs: Unpack[Outputs]
+    ) -> None:
+        super().__init__(width, hidden, types, dropout, **outputs)
+        fine, middle, coarse = channels_at(width)
+        self.fine = nn.Conv2d(fine, hidden, 1)
+        self.middle = nn.Conv2d(middle, hidden, 1)
+        self.coarse = nn.Conv2d(coarse, hidden, 1)
+        self.mix_middle = _mix(hidden)
+        self.mix_fine = _mix(hidden)
+
+    def _gather(self, pyramid: Pyramid) -> tuple[Tensor, Tensor]:
+        coarse = self.coarse(pyramid[2])
+        middle = self.mix_middle(self.middle(pyramid[1]) + _double(coarse))
+        return self.mix_fine(self.fine(pyramid[0]) + _double(middle)), coarse
+
+
+class DeepCellHead(CellHead):
+    """Cells at stride 16: a quarter as many, each with the features of strides 16 and 32.
+
+    The two lie side by side, as in a fully convolutional network (Long et al. 2015,
+    arXiv:1411.4038), so that no narrow pyramid stands between a cell and the deepest features.
+    """
+
+    def __init__(
+        self, width: float, hidden: int, types: int, dropout: float, **outputs: Unpack[Outputs]
+    ) -> None:
+        super().__init__(width, hidden, types, dropout, wide=2, **outputs)
+        _, middle, coarse = channels_at(width)
+        self.middle = _narrow(middle, hidden)
+        self.coarse = _narrow(coarse, hidden)
+
+    def _gather(self, pyramid: Pyramid) -> tuple[Tensor, Tensor]:
+        coarse = self.coarse(pyramid[2])
+        wide = functional.interpolate(
+            coarse, scale_factor=2.0, mode="bilinear", align_corners=False
+        )
+        return torch.cat([self.middle(pyramid[1]), wide], 1), coarse
+
+
+def _narrow(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU6()
+    )
 
 
 def _mix(channels: int) -> nn.Sequential:
@@ -167,3 +238,7 @@ def _double(x: Tensor) -> Tensor:
 
 def _log_of(count: int) -> float:
     return float(torch.tensor(float(count)).log())
+
+
+HEADS: dict[str, type[CellHead]] = {"cells": FineCellHead, "deep": DeepCellHead}
+"""What a recipe calls a head that decides cell by cell."""

@@ -25,13 +25,14 @@ class NetworkChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     Attributes:
         classes: ``no_tumor`` first; ``tumor``, or the types of tumor, after it.
         head: ``picture`` pools the features and then decides (the paper); ``cells`` decides in
-            every cell at stride 8 and pools the evidence by log-sum-exp.
+            every cell at stride 8 and pools the evidence by log-sum-exp; ``deep`` does so at stride
+            16, each cell on the features of strides 16 and 32 side by side.
         width: width multiplier of MobileNetV2.
         hidden: channels of the head.
         dropout: share of the head's features dropped in training.
         brain: whether each cell tells if it shows brain, and evidence elsewhere counts for
-            nothing; ``cells`` only.
-        looks: whether plane, sequence and skull are told; ``cells`` only.
+            nothing; not with ``picture``.
+        looks: whether plane, sequence and skull are told; not with ``picture``.
         stochastic_depth: share of residual branches dropped at the last block.
         style_mixing: parameter of the Beta distribution that the style of a picture (mean and
             deviation of each channel behind the frozen layers) is blended with another's by
@@ -46,7 +47,7 @@ class NetworkChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """
 
     classes: list[str] = msgspec.field(default_factory=lambda: [NO_TUMOR, "tumor"])
-    head: Literal["picture", "cells"] = "cells"
+    head: Literal["picture", "cells", "deep"] = "cells"
     width: float = 1.0
     hidden: int = 96
     dropout: float = 0.2
