@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,16 @@ def list_places() -> list[str]:
 @pytest.mark.parametrize("place", list_places())
 def test_each_place_of_the_architecture_exists(place):
     assert (ROOT / "src/tumorlens" / place).exists() or (ROOT / place).exists()
+
+
+def test_each_room_of_the_floor_plan_stands_in_the_architecture():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    (floors,) = (one for one in contracts["importlinter"]["contracts"] if one["id"] == "floors")
+    rooms = {
+        name.strip(" ()")
+        for layer in floors["layers"]
+        if ":" not in layer and "__main__" not in layer
+        for name in layer.split("|")
+    }
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    assert {room for room in rooms if f"| `{room}` |" not in text} == set()
