@@ -24,7 +24,7 @@ from study_memory import enlarge
 
 from tumorlens.detector import Detector
 from tumorlens.imaging.readers import read_slices
-from tumorlens.studies.prediction import predict_studies
+from tumorlens.predicting.predictions import predict_studies
 
 BATCH = 8
 CLOCKS = {"clock": time.perf_counter, "processor": time.process_time}

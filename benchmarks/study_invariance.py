@@ -21,7 +21,7 @@ import nibabel as nib
 import numpy as np
 
 from tumorlens.detector import Detector
-from tumorlens.studies.prediction import predict_studies
+from tumorlens.predicting.predictions import predict_studies
 
 WANTED = (3.0, 5.0, 6.0)
 

@@ -195,7 +195,7 @@ def test_a_strange_failure_of_a_reader_is_a_record(detector, folder, monkeypatch
         raise ValueError("boom")
         yield
 
-    monkeypatch.setattr("tumorlens.detector.iterate_slices", fail)
+    monkeypatch.setattr("tumorlens.imaging.readers.iterate_slices", fail)
     ((slice_, finding),) = detector.iterate([folder / "t0.png"], on_error="record")
     assert slice_ is None
     assert "boom" in finding.error

@@ -47,6 +47,9 @@ def test_public_names_are_pinned_and_load():
         "Detector",
         "Finding",
         "InputError",
+        "Listener",
+        "RunSummary",
+        "SeenSlice",
         "SeriesFinding",
         "Slice",
         "SliceInfo",
@@ -56,6 +59,9 @@ def test_public_names_are_pinned_and_load():
         "draw",
         "predict",
         "predict_studies",
+        "read",
+        "seen",
+        "write_records",
     ]
     for name in tumorlens.__all__:
         assert getattr(tumorlens, name) is not None

@@ -11,12 +11,10 @@ any number of files.
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
 from threading import Lock
 from time import perf_counter
@@ -28,9 +26,9 @@ import numpy.typing as npt
 from tumorlens.errors import InputError, UsageError
 from tumorlens.finding import Appearance, Finding, Findings, SliceInfo
 from tumorlens.imaging.files.limits import DEFAULT_LIMITS, Limits, OverLimit
-from tumorlens.imaging.files.sources import Skipped, Source, find_sources
+from tumorlens.imaging.files.sources import Source
 from tumorlens.imaging.preprocess import Prepared, prepare
-from tumorlens.imaging.readers import iterate_slices, read_object
+from tumorlens.imaging.readers import find_inputs, read_input
 from tumorlens.imaging.slices import Slice
 from tumorlens.model.contract import LEAST_BRAIN, LOOKS
 from tumorlens.model.regions import find_boxes, find_peak
@@ -38,7 +36,7 @@ from tumorlens.model.registry import find_entry, find_model
 from tumorlens.model.session import Outputs, Session
 from tumorlens.workers import available_cores, open_workers, run_ahead
 
-__all__ = ["Detector", "predict"]
+__all__ = ["Detector"]
 
 Item = Slice | InputError
 
@@ -109,23 +107,26 @@ class Detector:
         """The loaded model file: its path, hash and card."""
         return self._session
 
-    def predict(self, x: Any) -> Findings[Finding]:
+    def predict(self, x: Any, *, axes: str | None = None) -> Findings[Finding]:
         """Findings of all slices of one input, or of a list of inputs.
 
         Args:
             x: a path (file, folder, glob), an ndarray, a PIL image, a pydicom Dataset, a nibabel
                 image, the bytes of a file, a `Slice`, or a list of these.
+            axes: what the axes of arrays are, e.g. ``"DHW"`` or ``"HWD"``; see
+                `tumorlens.imaging.pixels.arrays.read_array`.
 
         Raises:
             InputError: an input cannot be used; it names which and why.
         """
-        return Findings(finding for _, finding in self.iterate(x))
+        return Findings(finding for _, finding in self.iterate(x, axes=axes))
 
     def iterate(
         self,
         inputs: Any,
         *,
         on_error: Literal["raise", "record"] = "raise",
+        axes: str | None = None,
     ) -> Iterator[tuple[Slice | None, Finding]]:
         """Each slice with its finding, in the order of the inputs, with bounded look-ahead.
 
@@ -133,10 +134,11 @@ class Detector:
             inputs: as `predict` takes them; also sources, and an iterator of any length.
             on_error: ``"raise"`` an `InputError` for a bad input, or ``"record"`` it as
                 ``(None, Finding(error=...))`` and go on.
+            axes: as `predict` takes them.
         """
         if on_error not in ("raise", "record"):
             raise UsageError(f"on_error is 'raise' or 'record', got {on_error!r}")
-        return self._iterate(inputs, record=on_error == "record")
+        return self._iterate(inputs, axes, record=on_error == "record")
 
     def judge(self, slices: Iterable[Slice]) -> Iterator[tuple[Slice, Finding]]:
         """Each slice with its finding, in order."""
@@ -146,9 +148,11 @@ class Detector:
                     raise outcome
                 yield outcome
 
-    def _iterate(self, inputs: Any, *, record: bool) -> Iterator[tuple[Slice | None, Finding]]:
+    def _iterate(
+        self, inputs: Any, axes: str | None, *, record: bool
+    ) -> Iterator[tuple[Slice | None, Finding]]:
         with open_workers(self.threads) as pool:
-            items = self._read_ahead(pool, _find_inputs(inputs, self.limits))
+            items = self._read_ahead(pool, find_inputs(inputs, self.limits), axes)
             for outcome in self._judge_ahead(pool, items):
                 if not isinstance(outcome, InputError):
                     yield outcome
@@ -162,7 +166,9 @@ class Detector:
         """Bytes of slices that wait for the network, or are with it."""
         return min(_SHELF_BYTES, self.limits.memory_bytes // 8)
 
-    def _read_ahead(self, pool: ThreadPoolExecutor | None, inputs: Iterator[Any]) -> Iterator[Item]:
+    def _read_ahead(
+        self, pool: ThreadPoolExecutor | None, inputs: Iterator[Any], axes: str | None
+    ) -> Iterator[Item]:
         shelf = _Shelf(self._room)
 
         light = replace(
@@ -171,12 +177,12 @@ class Detector:
 
         def begin(x: Any) -> tuple[list[Item], Iterator[Item]]:
             if _is_light(x):
-                items = _read(x, light)
+                items = read_input(x, light, axes)
                 first = shelf.fill(items)
                 if not any(isinstance(item, OverLimit) for item in first):
                     return first, items
                 shelf.empty(first)  # read it again, in its turn
-            return [], _read(x, self.limits)
+            return [], read_input(x, self.limits, axes)
 
         ahead = _READ_AHEAD * self.threads * self.batch_size
         for first, rest in run_ahead(pool, begin, inputs, ahead):
@@ -273,53 +279,6 @@ def _open(model: str | Path, providers: Sequence[str]) -> Session:
     )
 
 
-def predict(
-    x: Any, *, model: str | os.PathLike[str] = "default", operating_point: str = "balanced"
-) -> Findings[Finding]:
-    """Findings of all slices of an input; keep a `Detector` for many calls.
-
-    Args:
-        x: as `Detector.predict` takes it.
-        model: name of the registry, or an ``.onnx`` file.
-        operating_point: name of one of the model's operating points.
-
-    Raises:
-        InputError: an input cannot be used.
-        ModelFileError: the model is unknown, or its file breaks the contract.
-    """
-    return Detector(model, operating_point=operating_point).predict(x)
-
-
-def _find_inputs(inputs: Any, limits: Limits) -> Iterator[Any]:
-    """Sources, or the errors of finding them, for runs of paths; anything else as it is."""
-    # An open file is an iterator, too: over its lines, which are no inputs.
-    many = isinstance(inputs, (list, tuple, Iterator)) and not isinstance(inputs, io.IOBase)
-    together = not isinstance(inputs, Iterator)  # else each is waited for
-    for are_paths, group in groupby(inputs if many else (inputs,), _is_path):
-        found_all = find_sources(group, limits=limits, together=together)
-        for found in found_all if are_paths else group:
-            if not isinstance(found, Skipped):
-                yield found
-
-
-def _read(x: Any, limits: Limits) -> Iterator[Item]:
-    """Slices of one input; an error ends it and stands in its place."""
-    try:
-        if isinstance(x, (Slice, InputError)):
-            yield x
-        elif isinstance(x, Source):
-            yield from iterate_slices(x, limits=limits)
-        else:
-            yield from read_object(x, limits=limits)
-    except InputError as error:
-        yield error
-    except (MemoryError, OSError, ValueError) as error:
-        # The last net under the readers: one strange file never stops a run over thousands.
-        name = x.path if isinstance(x, Source) else f"<{type(x).__name__}>"
-        reason = f"cannot be read ({type(error).__name__}: {error})"
-        yield InputError(name, reason, "check that the file opens in another viewer")
-
-
 def _look(outputs: Outputs, place: int) -> Appearance | None:
     told = {name: getattr(outputs, name) for name in LOOKS}
     if any(values is None for values in told.values()):
@@ -330,10 +289,6 @@ def _look(outputs: Outputs, place: int) -> Appearance | None:
             for name, values in told.items()
         }
     )
-
-
-def _is_path(x: Any) -> bool:
-    return isinstance(x, (str, os.PathLike))
 
 
 def _is_light(x: Any) -> bool:

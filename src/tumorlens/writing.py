@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from tumorlens.errors import UsageError
 __all__ = [
     "check_results",
     "check_writable",
+    "hold_interrupts",
     "open_when_done",
     "partial_path",
     "replace_when_done",
@@ -97,6 +99,32 @@ def write_text(path: Path, text: str, *, overwrite: bool = False) -> None:
     """Write ``text`` as UTF-8, whole or not at all."""
     with replace_when_done(path, overwrite=overwrite) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def hold_interrupts() -> Iterator[None]:
+    """Ctrl-C inside the block is raised at its end, so that a line is written whole.
+
+    A second Ctrl-C is raised at once: the block may hang on a pipe that nobody reads.
+    """
+    held: list[int] = []
+
+    def hold(number: int, _: object) -> None:
+        if held:
+            raise KeyboardInterrupt
+        held.append(number)
+
+    try:
+        before = signal.signal(signal.SIGINT, hold)
+    except ValueError:  # not in the main thread, which alone is interrupted
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if held:
+        raise KeyboardInterrupt
 
 
 def _reason(error: OSError) -> str:

@@ -21,6 +21,7 @@ from models import make_card, write_tiny_model
 from tumorlens import detector
 from tumorlens.cli import pace
 from tumorlens.cli.main import run
+from tumorlens.imaging import readers
 from tumorlens.model.card import OperatingPoint
 from tumorlens.workers import available_cores
 
@@ -245,7 +246,7 @@ def test_no_image_at_all_is_2(predict, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--resume"], "name it: --output"),
+        (["--resume"], "name it with --output"),
         (["-o", "r.txt", "--resume", "--format", "table"], "a table cannot be resumed"),
         (["-o", "there.jsonl"], "exists already; choose another name or give --overwrite"),
         (["-o", "no/folder.jsonl"], "its folder does not exist"),
@@ -541,9 +542,9 @@ def test_resume_reads_no_finished_file_again(predict, folder, tmp_path, monkeypa
     output.unlink()
     (tmp_path / "r.jsonl.partial").write_text("".join(lines[:4]))
     read = []
-    plain = detector.iterate_slices
+    plain = readers.iterate_slices
     monkeypatch.setattr(
-        detector, "iterate_slices", lambda x, **o: read.append(x.files[0].name) or plain(x, **o)
+        readers, "iterate_slices", lambda x, **o: read.append(x.files[0].name) or plain(x, **o)
     )
     predict(folder, "-o", output, "--resume")
     assert read == ["t0.png", "t1.png", "t2.png"]  # t0 was the last one: it may have had more

@@ -5,33 +5,33 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Literal
 
 import click
 
 from tumorlens.cli import words
-from tumorlens.cli.judging import Job
 from tumorlens.cli.measuring import open_detector, operating_point_option
 from tumorlens.cli.outputs import (
     Form,
     check_inputs_survive,
     check_options,
-    guess_form,
+    choose_form,
     open_writer,
-    own_files,
-    take_up,
 )
 from tumorlens.errors import UsageError
-from tumorlens.report.records import Written, list_columns
+from tumorlens.predicting.options import Listener, RunOptions
+from tumorlens.predicting.record_files import own_files, take_up
+from tumorlens.predicting.records import Written, list_columns
 from tumorlens.report.tables import count_studies, count_words
 from tumorlens.writing import check_results, partial_path
 
 if TYPE_CHECKING:
-    from tumorlens.cli.views import Views
     from tumorlens.detector import Detector
-    from tumorlens.report.pictures.heatmaps import HeatmapFolder
+    from tumorlens.predicting.prediction_run import PredictionRun
 
 __all__ = ["command"]
 
@@ -99,12 +99,23 @@ def command(
     output: Path | None,
     overwrite: bool,
     resume: bool,
+    summary: bool,
+    slices: bool,
+    series_from: Literal["folder"] | None,
+    study_from: Literal["folder"] | None,
     heatmaps: Path | None,
+    montage: bool,
+    activation_volume: Path | None,
+    mirror: bool,
+    model: str,
+    operating_point: str,
+    batch_size: int,
+    threads: int | None,
+    device: str,
     report: Path | None,
     run_log: Path | None,
     quiet: bool,
     verbose: bool,
-    **options: Any,
 ) -> int:
     """Say of each slice in PATH... whether it shows a tumor, where, and how sure that is.
 
@@ -116,100 +127,89 @@ def command(
     is 1; it is 2 where no file could be read. For research only, not a medical device.
     """
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
-    form = form or guess_form(output)
+    form = form or choose_form(output)
     check_inputs_survive(paths, output, report, run_log)
     check_options(output, form, overwrite=overwrite, resume=resume)
     check_results((report,), overwrite=overwrite)
     check_results((output, run_log), overwrite=True)
-    if options["montage"] and heatmaps is None:
-        raise UsageError("--montage draws into the folder of --heatmaps; name one")
-    detector = open_detector(**{name: options[name] for name in _MODEL})
-    views = _open_views(detector, form, heatmaps, report, options)
-    voice.detail(f"model {detector.name} ({detector.session.path}), {detector.threads} threads")
-    columns = list_columns(detector.card.classes, summary=views.sums_up)
-    written = take_up(output, form, detector, columns) if resume else Written()
-    pictures = None if options["montage"] else _open_pictures(heatmaps, paths)
-    place = "standard output" if output is None else str(output)
-    own = own_files(output, report, run_log)
-    job = Job(detector, paths, place, written, voice, views, pictures, own)
-    try:
-        with (
-            _open_bar(voice, paths, output) as bar,
-            open_writer(form, output, written, columns, bar) as writer,
-        ):
-            job.run(writer, bar)
-    except (KeyboardInterrupt, UsageError):
-        if output is not None and job.counts and partial_path(output).exists():
-            voice.say(f"{partial_path(output)} holds what was done; go on with --resume")
-        raise
-    # A table on the terminal has just said it.
-    said = "" if form == "table" and output is None else _count_studies(views)
-    voice.say(said + count_words(job.counts, skipped=job.skipped))
-    if report is not None:
-        _write_page(ctx, report, detector, views, overwrite=overwrite)
-    if run_log is not None:
-        skipped = {"skipped": job.skipped.total(), "skipped_for": dict(job.skipped)}
-        counts = dict(job.counts) | skipped
-        watch.write_log(run_log, "predict", ctx.params, counts=counts, session=detector.session)
-    return _conclude(job.counts)
-
-
-_MODEL = ("model", "operating_point", "batch_size", "threads", "device", "mirror")
-
-
-def _open_views(
-    detector: Detector,
-    form: Form,
-    heatmaps: Path | None,
-    report: Path | None,
-    options: dict[str, Any],
-) -> Views:
-    """What is made of series and studies; a table shows them in place of their slices."""
-    from tumorlens.cli.views import Views
-    from tumorlens.studies.prediction import find_study_model
-
-    album = volumes = None
-    if report is not None or options["montage"]:
-        from tumorlens.report.pictures.albums import Album
-
-        album = Album()
-    if options["activation_volume"] is not None:
-        from tumorlens.report.pictures.heat_volumes import EvidenceVolumes
-
-        volumes = EvidenceVolumes(options["activation_volume"])
-    if options["montage"] and heatmaps is not None:
-        heatmaps.mkdir(parents=True, exist_ok=True)
-    table = form == "table"
-    return Views(
-        find_study_model(detector),
-        sums_up=options["summary"] or table,
-        shows_slices=options["slices"] or not table,
-        series_from=options["series_from"],
-        study_from=options["study_from"],
-        album=album,
-        montages=heatmaps if options["montage"] else None,
-        volumes=volumes,
-        keeps_findings=report is not None,
-    )
-
-
-def _write_page(
-    ctx: click.Context, report: Path, detector: Detector, views: Views, *, overwrite: bool
-) -> None:
-    from tumorlens.report.pages import write_page
-    from tumorlens.report.predictions.study_pages import build_study_page
-
-    assert views.album is not None
-    page = build_study_page(
-        views.studies, detector.card, views.album,
-        command=words.repeat_command(ctx), versions=words.list_versions(),
+    table = form == "table"  # which shows series and studies in place of their slices
+    options = RunOptions(
+        summary=summary or table, slices=slices or not table,
+        series_from=series_from, study_from=study_from, heatmaps=heatmaps, montage=montage,
+        activation_volume=activation_volume, report=report,
     )  # fmt: skip
-    write_page(report, page, overwrite=overwrite)
+    detector = open_detector(
+        model, operating_point=operating_point, threads=threads, device=device,
+        batch_size=batch_size, mirror=mirror,
+    )  # fmt: skip
+    voice.detail(f"model {detector.name} ({detector.session.path}), {detector.threads} threads")
+    columns = list_columns(detector.card.classes, summary=options.summary)
+    written = _take_up(output, form, detector, columns) if resume else Written()
+    own = own_files(output, report, run_log)
+    with _open_bar(voice, paths, output) as bar:
+        run = _begin(
+            detector, paths, options, written=written, output=output, own=own,
+            listener=_listen(voice, bar),
+        )  # fmt: skip
+        try:
+            with open_writer(form, output, written, columns, bar) as writer:
+                run.run(writer)
+        except (KeyboardInterrupt, UsageError):
+            if output is not None and run.counts and partial_path(output).exists():
+                voice.say(f"{partial_path(output)} holds what was done; go on with --resume")
+            raise
+    voice.say(_tell(run, on_terminal=table and output is None))
+    if report is not None:
+        _write_page(ctx, report, run, overwrite=overwrite)
+    if run_log is not None:
+        skipped = {"skipped": run.skipped.total(), "skipped_for": dict(run.skipped)}
+        counts = dict(run.counts) | skipped
+        watch.write_log(run_log, "predict", ctx.params, counts=counts, session=detector.session)
+    return _conclude(run.counts)
 
 
-def _count_studies(views: Views) -> str:
-    told = count_studies(study.verdict for study in views.studies)
-    return f"{told}; " if told else ""
+def _begin(
+    detector: Detector,
+    paths: tuple[str, ...],
+    options: RunOptions,
+    *,
+    written: Written,
+    output: Path | None,
+    own: frozenset[str],
+    listener: Listener,
+) -> PredictionRun:
+    from tumorlens.predicting.prediction_run import PredictionRun
+
+    place = "standard output" if output is None else str(output)
+    inputs = _each_path(paths) if "-" in paths else paths
+    return PredictionRun(detector, inputs, paths, options, written, place, own, listener)
+
+
+def _take_up(
+    output: Path | None, form: Form, detector: Detector, columns: tuple[str, ...]
+) -> Written:
+    assert output is not None and form != "table"  # else --resume was refused
+    return take_up(output, form, detector, columns)
+
+
+def _listen(voice: words.Voice, bar: words.Bar) -> Listener:
+    if voice.verbose:
+        return Listener(say=bar.say, detail=bar.say, advance=bar.advance)
+    return Listener(say=bar.say, advance=bar.advance)
+
+
+def _write_page(ctx: click.Context, report: Path, run: PredictionRun, *, overwrite: bool) -> None:
+    from tumorlens.predicting.recording import write_study_page
+
+    command, versions = words.repeat_command(ctx), words.list_versions()
+    write_study_page(report, run, command=command, versions=versions, overwrite=overwrite)
+
+
+def _tell(run: PredictionRun, *, on_terminal: bool) -> str:
+    """What came of the run; a table on the terminal has just told of the studies."""
+    studies = "" if on_terminal else count_studies(study.verdict for study in run.studies)
+    slices = count_words(run.counts, skipped=run.skipped)
+    return f"{studies}; {slices}" if studies else slices
 
 
 def _conclude(counts: Counter[str]) -> int:
@@ -231,14 +231,6 @@ def _count_files(paths: tuple[str, ...]) -> int | None:
     return total
 
 
-def _open_pictures(folder: Path | None, paths: tuple[str, ...]) -> HeatmapFolder | None:
-    if folder is None:
-        return None
-    from tumorlens.report.pictures.heatmaps import HeatmapFolder, common_folder
-
-    return HeatmapFolder(folder, common_folder(path for path in paths if path != "-"))
-
-
 def _open_bar(
     voice: words.Voice, paths: tuple[str, ...], output: Path | None
 ) -> AbstractContextManager[words.Bar]:
@@ -246,3 +238,21 @@ def _open_bar(
     return words.open_bar(
         voice, "predict", lambda: _count_files(paths), unit="files", on_output=on_output
     )
+
+
+def _each_path(paths: Iterable[str]) -> Iterator[str]:
+    """The named paths; ``-`` stands for a list on standard input."""
+    for path in paths:
+        if path == "-":
+            yield from (name for line in _open_stdin() if (name := line.rstrip("\r\n")))
+        else:
+            yield path
+
+
+def _open_stdin() -> IO[str]:
+    """Standard input, in which a name may hold any bytes."""
+    if sys.stdin is None:
+        raise UsageError("-: standard input is closed; give it a list of paths, one a line")
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")
+    return sys.stdin

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import platform
 import shlex
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from tumorlens.cli.flags import spell_flags
 from tumorlens.cli.pace import Pace
 from tumorlens.errors import UsageError
 from tumorlens.version import __version__
+from tumorlens.writing import hold_interrupts
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -288,32 +288,6 @@ def open_bar(
             console.print(told, soft_wrap=True, markup=False, highlight=False)
 
         yield Bar(advance, say, console if on_output else None)
-
-
-@contextmanager
-def hold_interrupts() -> Iterator[None]:
-    """Ctrl-C inside the block is raised at its end, so that a line is written whole.
-
-    A second Ctrl-C is raised at once: the block may hang on a pipe that nobody reads.
-    """
-    held: list[int] = []
-
-    def hold(number: int, _: object) -> None:
-        if held:
-            raise KeyboardInterrupt
-        held.append(number)
-
-    try:
-        before = signal.signal(signal.SIGINT, hold)
-    except ValueError:  # not in the main thread, which alone is interrupted
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if held:
-        raise KeyboardInterrupt
 
 
 @dataclass(slots=True)

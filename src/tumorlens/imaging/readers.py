@@ -10,6 +10,7 @@ import io
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import groupby
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -38,7 +39,14 @@ from tumorlens.imaging.pixels.visibility import keep_visible
 from tumorlens.imaging.raster import convert_picture, read_picture, read_pictures
 from tumorlens.imaging.slices import Slice
 
-__all__ = ["iterate_slices", "read_object", "read_slice", "read_slices"]
+__all__ = [
+    "find_inputs",
+    "iterate_slices",
+    "read_input",
+    "read_object",
+    "read_slice",
+    "read_slices",
+]
 
 Item = Slice | InputError
 _FORMATS = "PNG, JPEG, TIFF, BMP, WebP, DICOM, NIfTI, NRRD, MetaImage and MGH are read"
@@ -133,18 +141,71 @@ def _read_cut(name: str, frame: int, limits: Limits) -> Slice:
     raise InputError(name, f"has no frame {frame} cut from a series", "name a file")
 
 
-def read_object(x: Any, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Slice]:
+def find_inputs(inputs: Any, limits: Limits = DEFAULT_LIMITS) -> Iterator[Any]:
+    """What `read_input` takes one by one.
+
+    Args:
+        inputs: an input, or a list or an iterator of inputs. An iterator is waited for: the files
+            of a series that it names are not put together.
+        limits: what one file may cost.
+
+    Returns:
+        Sources, or the errors of finding them, for runs of paths; anything else as it is.
+    """
+    # An open file is an iterator, too: over its lines, which are no inputs.
+    many = isinstance(inputs, (list, tuple, Iterator)) and not isinstance(inputs, io.IOBase)
+    together = not isinstance(inputs, Iterator)
+    for are_paths, group in groupby(inputs if many else (inputs,), _is_path):
+        found_all = find_sources(group, limits=limits, together=together)
+        for found in found_all if are_paths else group:
+            if not isinstance(found, Skipped):
+                yield found
+
+
+def read_input(x: Any, limits: Limits = DEFAULT_LIMITS, axes: str | None = None) -> Iterator[Item]:
+    """Slices of one input of `find_inputs`; an error ends it and stands in its place.
+
+    Args:
+        x: a source, a slice, an error, or what `read_object` takes.
+        limits: what one file may cost.
+        axes: what the axes of an array are.
+    """
+    try:
+        if isinstance(x, (Slice, InputError)):
+            yield x
+        elif isinstance(x, Source):
+            yield from iterate_slices(x, limits=limits)
+        else:
+            yield from read_object(x, limits=limits, axes=axes)
+    except InputError as error:
+        yield error
+    except (MemoryError, OSError, ValueError) as error:
+        # The last net under the readers: one strange file never stops a run over thousands.
+        name = x.path if isinstance(x, Source) else f"<{type(x).__name__}>"
+        reason = f"cannot be read ({type(error).__name__}: {error})"
+        yield InputError(name, reason, "check that the file opens in another viewer")
+
+
+def _is_path(x: Any) -> bool:
+    return isinstance(x, (str, PathLike))
+
+
+def read_object(
+    x: Any, *, limits: Limits = DEFAULT_LIMITS, axes: str | None = None
+) -> Iterator[Slice]:
     """Slices of an object in memory.
 
     Args:
         x: bytes of a file; an ndarray as `arrays.read_array` takes it; a PIL image; a pydicom
             ``Dataset``; a nibabel image; or a path.
+        limits: what one file may cost.
+        axes: what the axes of an array are; see `arrays.read_array`.
 
     Raises:
         InputError: it holds nothing that can be read; named ``<bytes>``, ``<array>``, ….
         UsageError: an object of another kind.
     """
-    for item in _guard(_read_any(x, limits), "<object>"):
+    for item in _guard(_read_any(x, limits, axes), "<object>"):
         if isinstance(item, InputError):
             raise item
         yield item
@@ -221,13 +282,13 @@ def refuse_content(path: str, head: bytes) -> InputError:
     return InputError(path, f"is {describe(head)}", _FORMATS)
 
 
-def _read_any(x: Any, limits: Limits) -> Iterator[Item]:
+def _read_any(x: Any, limits: Limits, axes: str | None) -> Iterator[Item]:
     if isinstance(x, (str, PathLike)):
         yield from iterate_slices(x, limits=limits)
     elif isinstance(x, (bytes, bytearray, memoryview)):
         yield from _read_stream(io.BytesIO(x), "<bytes>", limits)
     elif isinstance(x, np.ndarray):
-        yield from read_array(x, limits)
+        yield from read_array(x, limits, axes)
     elif isinstance(x, Image.Image):
         yield convert_picture(x, getattr(x, "filename", "") or "<picture>", limits)
     elif _comes_from(x, "pydicom"):

@@ -11,7 +11,7 @@ import pytest
 
 from tumorlens.errors import UsageError
 from tumorlens.finding import Box, Finding, SliceInfo
-from tumorlens.report.records import (
+from tumorlens.predicting.records import (
     CsvWriter,
     JsonlWriter,
     Written,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tumorlens.cli.notices import Notices
 from tumorlens.finding import Finding, SliceInfo
+from tumorlens.predicting.notices import Notices
 from tumorlens.study_finding import SeriesFinding
 
 

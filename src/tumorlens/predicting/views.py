@@ -1,4 +1,4 @@
-"""What a run of predict shows of series and studies: records, a page, montages, volumes."""
+"""What a run shows of series and studies: records, a page, montages, volumes."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING
 from tumorlens.errors import UsageError
 from tumorlens.finding import Finding
 from tumorlens.imaging.slices import Slice
+from tumorlens.predicting.options import RunOptions
 from tumorlens.studies.assembling import FolderRule, gather_studies, is_loose
+from tumorlens.studies.prediction import find_study_model
 from tumorlens.studies.study_model import StudyModel
 from tumorlens.study_finding import SeriesFinding, StudyFinding
 
 if TYPE_CHECKING:
+    from tumorlens.detector import Detector
     from tumorlens.report.pictures.albums import Album
     from tumorlens.report.pictures.heat_volumes import EvidenceVolumes
 
-__all__ = ["Views"]
+__all__ = ["Views", "open_views"]
 
 
 @dataclass(slots=True)
@@ -105,3 +108,29 @@ class Views:
                 partial.write_bytes(paint_montage(series, album))
         except OSError as error:
             raise UsageError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def open_views(detector: Detector, options: RunOptions) -> Views:
+    """What the options ask for, ready to take slices and series."""
+    album = volumes = None
+    if options.report is not None or options.montage:
+        from tumorlens.report.pictures.albums import Album
+
+        album = Album()
+    if options.activation_volume is not None:
+        from tumorlens.report.pictures.heat_volumes import EvidenceVolumes
+
+        volumes = EvidenceVolumes(options.activation_volume)
+    if options.montage and options.heatmaps is not None:
+        options.heatmaps.mkdir(parents=True, exist_ok=True)
+    return Views(
+        find_study_model(detector),
+        sums_up=options.summary,
+        shows_slices=options.slices,
+        series_from=options.series_from,
+        study_from=options.study_from,
+        album=album,
+        montages=options.heatmaps if options.montage else None,
+        volumes=volumes,
+        keeps_findings=options.report is not None,
+    )

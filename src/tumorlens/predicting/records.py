@@ -305,7 +305,7 @@ def _parse_record(line: bytes, columns: Sequence[str], where: str) -> dict[str, 
     except (ValueError, KeyError, TypeError, RecursionError):
         raise UsageError(
             f"{where}: no record of tumorlens predict in this format; "
-            "give --format as in the broken run, or remove the file"
+            "give `form=` as in the broken run, or remove the file"
         ) from None
 
 

@@ -1,33 +1,34 @@
-"""One run of predict over many files: what goes in, in which order records come out."""
+"""One run over many inputs: what goes in, in which order records come out, what was counted."""
 
 from __future__ import annotations
 
 import os
-import sys
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from io import TextIOWrapper
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
-from tumorlens.cli import words
-from tumorlens.cli.notices import Notices
 from tumorlens.errors import InputError, UsageError
 from tumorlens.finding import Finding, SliceInfo
 from tumorlens.imaging.files.contents import DRAWN
 from tumorlens.imaging.files.sources import Skipped, Source, find_sources
 from tumorlens.imaging.slices import Slice
-from tumorlens.report.records import RecordWriter, Written, key_of, name_place
+from tumorlens.predicting.notices import Notices
+from tumorlens.predicting.options import Listener, RunOptions
+from tumorlens.predicting.records import RecordWriter, Written, key_of, name_place
+from tumorlens.predicting.trail import Place, Trail
+from tumorlens.predicting.views import Views, open_views
 from tumorlens.report.tables import skipped_words
 from tumorlens.studies.assembling import SeriesGatherer, is_loose
 from tumorlens.study_finding import NO_STUDY_MODEL, SeriesFinding, StudyFinding
+from tumorlens.workers import open_workers, run_ahead
+from tumorlens.writing import hold_interrupts
 
 if TYPE_CHECKING:
-    from tumorlens.cli.views import Views
     from tumorlens.detector import Detector
     from tumorlens.report.pictures.heatmaps import HeatmapFolder
 
-__all__ = ["Job"]
+__all__ = ["PredictionRun"]
 
 Judged = tuple[Slice | None, Finding]
 
@@ -35,33 +36,61 @@ _ROOM = 256 * 2**20  # bytes of slices whose pictures are drawn ahead
 
 
 @dataclass(slots=True)
-class Job:
-    """One run over many files: what goes in, what comes out, and what was counted."""
+class PredictionRun:
+    """A run over many inputs.
+
+    Attributes:
+        detector: the model.
+        paths: files, folders and patterns. An iterator is read as it comes, which may take hours:
+            each file is judged by itself then.
+        named: how the caller named the inputs, for messages; ``-`` is standard input.
+        options: what is made beside the records.
+        written: what a broken run has written already.
+        place: where the records go, for messages.
+        own: real paths of the files that the run writes; they are no inputs.
+        listener: whom the run tells what happens.
+        views: what is made of series and studies.
+        pictures: where heat maps go; None if none are wanted.
+        counts: verdict (or ``error``) -> slices, with those of the broken run.
+        skipped: reason -> files that were left out.
+    """
 
     detector: Detector
-    paths: tuple[str, ...]
-    place: str
-    written: Written
-    voice: words.Voice
-    views: Views
-    pictures: HeatmapFolder | None
+    paths: Iterable[str]
+    named: tuple[str, ...]
+    options: RunOptions = field(default_factory=RunOptions)
+    written: Written = field(default_factory=Written)
+    place: str = "standard output"
     own: frozenset[str] = frozenset()
+    listener: Listener = field(default_factory=Listener)
+    views: Views = field(init=False)
+    pictures: HeatmapFolder | None = field(init=False)
     counts: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
-    singly: dict[str, set[str]] = field(default_factory=dict)
+    _singly: dict[str, set[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.views = open_views(self.detector, self.options)
+        self.pictures = _open_pictures(self.options, self.named)
         self.counts.update(self.written.counts)
 
-    def run(self, writer: RecordWriter, bar: words.Bar) -> None:
+    @property
+    def studies(self) -> list[StudyFinding]:
+        """Studies of a run that has ended, where series or studies were asked for."""
+        return self.views.studies
+
+    def run(self, writer: RecordWriter) -> None:
         """Judge all files and write their records.
+
+        Args:
+            writer: takes the records; the caller closes it.
 
         Raises:
             UsageError: there was no image at all.
         """
-        trail, notices = _Trail(bar.advance), Notices(bar.say)
+        trail, notices = Trail(self.listener.advance), Notices(self.listener.say)
         gatherer = SeriesGatherer(self.views.numbers, self.views.series_from)
-        for _, finding in self._judge(self._find(trail, bar)):
+        for _, finding in self._judge(self._find(trail)):
             self._note_single(trail.follow(finding.info), finding.info)
             for series in gatherer.add(finding):
                 self._end(series, writer, notices)
@@ -72,7 +101,8 @@ class Job:
                 self._put(writer, finding)
             else:
                 self._count(finding)
-            bar.advance(0)  # a file may hold thousands of slices
+            self.listener.advance(0)  # a file may hold thousands of slices
+        trail.close()
         for series in gatherer.close():
             self._end(series, writer, notices)
         notices.close()
@@ -82,20 +112,21 @@ class Job:
                 self._put(writer, study)
         if not self.counts:
             skipped = f"; {skipped_words(self.skipped)}" if self.skipped else ""
-            raise UsageError(f"{' '.join(self.paths)}: no image found{skipped}")
+            raise UsageError(f"{' '.join(self.named)}: no image found{skipped}")
 
-    def _note_single(self, place: _Place | None, info: SliceInfo) -> None:
-        """Remember files of one series that a pipe named: each is judged as it comes."""
+    def _note_single(self, place: Place | None, info: SliceInfo) -> None:
+        """Remember files of one series that an iterator named: each is judged as it comes."""
         uid = info.series_instance_uid
-        if "-" in self.paths and uid and place is not None and place.is_named:
-            self.singly.setdefault(uid, set()).add(info.path)
+        if not self._together and uid and place is not None and place.is_named:
+            self._singly.setdefault(uid, set()).add(info.path)
 
     def _tell_singles(self, notices: Notices) -> None:
-        files = [len(paths) for paths in self.singly.values() if len(paths) > 1]
+        files = [len(paths) for paths in self._singly.values() if len(paths) > 1]
         if files:
             notices.say(
-                f"{sum(files):,} files of {len(files):,} series were read one by one, as a list on "
-                "standard input is answered line by line; name their folder to have series read"
+                f"{sum(files):,} files of {len(files):,} series were read one by one, because a "
+                "list on standard input is answered line by line; name their folder to have "
+                "series read"
             )
 
     def _end(self, series: SeriesFinding, writer: RecordWriter, notices: Notices) -> None:
@@ -116,8 +147,6 @@ class Job:
 
     def _judge(self, inputs: Iterator[Source | InputError]) -> Iterator[Judged]:
         """Slices with their findings, after their picture was saved, if pictures are wanted."""
-        from tumorlens.workers import open_workers, run_ahead
-
         judged = self.detector.iterate(inputs, on_error="record")
         if self.pictures is None and not self.views.draws:
             yield from judged
@@ -134,29 +163,30 @@ class Job:
             self.views.keep(slice_, finding)
         return judged
 
-    def _find(self, trail: _Trail, bar: words.Bar) -> Iterator[Source | InputError]:
+    @property
+    def _together(self) -> bool:
+        """Whether all paths are known at once; those of an iterator may come for hours."""
+        return not isinstance(self.paths, Iterator)
+
+    def _find(self, trail: Trail) -> Iterator[Source | InputError]:
         """What is still to read."""
-        together = "-" not in self.paths  # paths of a pipe may come one by one, for hours
-        found_all = find_sources(
-            _each_path(self.paths), limits=self.detector.limits, together=together
-        )
+        found_all = find_sources(self.paths, limits=self.detector.limits, together=self._together)
         for found in found_all:
             if isinstance(found, Skipped):
-                self._skip(found, bar)
+                self._skip(found)
             elif isinstance(found, Source) and self._is_written(found):
-                bar.advance(len(found.files))
+                self.listener.advance(len(found.files))
             else:
                 trail.hand_out(found)
                 yield found
 
-    def _skip(self, found: Skipped, bar: words.Bar) -> None:
+    def _skip(self, found: Skipped) -> None:
         """Count a file that is left out; what this run writes itself is no input."""
-        bar.advance(1)
+        self.listener.advance(1)
         if os.path.realpath(found.path) in self.own or self._is_picture(found):
             return
         self.skipped[found.reason] += 1
-        if self.voice.verbose:
-            bar.say(f"skipped {found.path}: {found.reason}")
+        self.listener.detail(f"skipped {found.path}: {found.reason}")
 
     def _is_picture(self, found: Skipped) -> bool:
         """Whether a file is an overlay in the very folder that this run draws into."""
@@ -165,7 +195,7 @@ class Job:
 
     def _put(self, writer: RecordWriter, finding: Finding | SeriesFinding | StudyFinding) -> None:
         if self._is_new(finding):
-            with words.hold_interrupts(), name_place(self.place):
+            with hold_interrupts(), name_place(self.place):
                 writer.write(finding.to_record())
                 if isinstance(finding, Finding):
                     self._count(finding)
@@ -183,69 +213,14 @@ class Job:
         return not self.written.keys or key_of(finding.to_record()) not in self.written.keys
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Place:
-    """A source that was handed out, and by which names its slices may come back."""
-
-    found: Source | InputError
-    names: frozenset[str]
-
-    @classmethod
-    def of(cls, found: Source | InputError) -> _Place:
-        parts = found.parts if isinstance(found, Source) else ()
-        return cls(found, frozenset({found.path, *(part.path for part in parts)}))
-
-    @property
-    def is_named(self) -> bool:
-        """Whether the caller named this very file."""
-        return isinstance(self.found, Source) and self.found.named
-
-    @property
-    def files(self) -> int:
-        return len(self.found.files) if isinstance(self.found, Source) else 1
-
-    def holds(self, info: SliceInfo) -> bool:
-        """Whether a slice is of this source; several series may lie at one path."""
-        uid = self.found.series_uid if isinstance(self.found, Source) else None
-        same = uid is None or info.series_instance_uid in (None, uid)
-        return same and info.path in self.names
-
-
 def _weigh(judged: Judged) -> int:
     return 0 if judged[0] is None else judged[0].pixels.nbytes
 
 
-class _Trail:
-    """Which source the findings have come to: the detector takes sources ahead of their turn."""
+def _open_pictures(options: RunOptions, named: Iterable[str]) -> HeatmapFolder | None:
+    if options.heatmaps is None or options.montage:
+        return None
+    from tumorlens.report.pictures.heatmaps import HeatmapFolder, common_folder
 
-    def __init__(self, advance: Callable[[int], None]) -> None:
-        self._advance = advance
-        self._ahead: deque[_Place] = deque()
-
-    def hand_out(self, found: Source | InputError) -> None:
-        self._ahead.append(_Place.of(found))
-
-    def follow(self, info: SliceInfo) -> _Place | None:
-        """The source of a slice; the ones before it are done. None if there is none."""
-        done = next((i for i, place in enumerate(self._ahead) if place.holds(info)), 0)
-        if done:
-            self._advance(sum(self._ahead.popleft().files for _ in range(done)))
-        return self._ahead[0] if self._ahead else None
-
-
-def _each_path(paths: tuple[str, ...]) -> Iterator[str]:
-    """The named paths; ``-`` stands for a list on standard input."""
-    for path in paths:
-        if path == "-":
-            yield from (name for line in _open_stdin() if (name := line.rstrip("\r\n")))
-        else:
-            yield path
-
-
-def _open_stdin() -> IO[str]:
-    """Standard input, in which a name may hold any bytes."""
-    if sys.stdin is None:
-        raise UsageError("-: standard input is closed; give it a list of paths, one a line")
-    if isinstance(sys.stdin, TextIOWrapper):
-        sys.stdin.reconfigure(errors="surrogateescape")
-    return sys.stdin
+    base = common_folder(path for path in named if path != "-")
+    return HeatmapFolder(options.heatmaps, base)

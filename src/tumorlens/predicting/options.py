@@ -1,0 +1,73 @@
+"""What a run over many inputs makes beside its records, and whom it tells of its progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tumorlens.errors import UsageError
+
+if TYPE_CHECKING:
+    from tumorlens.studies.assembling import FolderRule
+
+__all__ = ["Listener", "RunOptions"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a run over many inputs makes.
+
+    Attributes:
+        summary: write a record a series, and one a study, beside those of the slices.
+        slices: False leaves out the records of slices that belong to a series. Give it with
+            ``summary=True``.
+        series_from: ``"folder"``: the pictures of a folder are the slices of one series, in the
+            order of their names.
+        study_from: ``"folder"``: the series of a folder are one study, where no file says
+            otherwise.
+        heatmaps: folder for a picture a slice, with its heat map, boxes and verdict.
+        montage: draw a picture a series into ``heatmaps``, not one a slice.
+        activation_volume: folder for the evidence of each series as NIfTI.
+        report: HTML file, a page for people.
+
+    Raises:
+        UsageError: a montage is wanted, but no folder for it is named; or no records are.
+    """
+
+    summary: bool = False
+    slices: bool = True
+    series_from: FolderRule = None
+    study_from: FolderRule = None
+    heatmaps: Path | None = None
+    montage: bool = False
+    activation_volume: Path | None = None
+    report: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.montage and self.heatmaps is None:
+            raise UsageError("`montage=True` draws into the folder of `heatmaps=`; name a folder")
+        if not self.slices and not self.summary:
+            raise UsageError(
+                "`slices=False` leaves only the records of series and studies; give `summary=True`"
+            )
+
+
+def _ignore(_: object) -> None:
+    """Nobody listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Whom a run tells what happens; by default nobody.
+
+    Attributes:
+        say: takes a sentence that a person should read.
+        detail: takes a sentence for a person who wants to know more, e.g. each skipped file.
+        advance: takes the number of files that were done since the last call; 0 is a sign of life.
+    """
+
+    say: Callable[[str], None] = _ignore
+    detail: Callable[[str], None] = _ignore
+    advance: Callable[[int], None] = _ignore

@@ -1,0 +1,170 @@
+"""From inputs to a file of records, with what is drawn on the way: `write_records`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tumorlens.detector import Detector
+from tumorlens.imaging.files.survival import check_inputs_survive
+from tumorlens.predicting.options import Listener, RunOptions
+from tumorlens.predicting.prediction_run import PredictionRun
+from tumorlens.predicting.predictions import open_model
+from tumorlens.predicting.record_files import (
+    check_output,
+    guess_form,
+    open_record_file,
+    own_files,
+    take_up,
+)
+from tumorlens.predicting.records import LineForm, Written, list_columns
+from tumorlens.studies.assembling import FolderRule
+from tumorlens.study_finding import StudyFinding
+from tumorlens.writing import check_results
+
+__all__ = ["RunSummary", "write_records", "write_study_page"]
+
+Path_ = str | os.PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What came of a run over many inputs.
+
+    Attributes:
+        counts: verdict, or ``error`` for what could not be read, -> slices.
+        skipped: reason -> files that are no images and were left out.
+        studies: of the run, where ``summary`` or ``report`` asked for them.
+    """
+
+    counts: Mapping[str, int]
+    skipped: Mapping[str, int]
+    studies: tuple[StudyFinding, ...] = field(default=(), repr=False)
+
+    @property
+    def failed(self) -> int:
+        """Inputs that could not be read; each has a record with its error."""
+        return self.counts.get("error", 0)
+
+
+def write_records(
+    paths: Path_ | Iterable[Path_],
+    output: Path_,
+    *,
+    model: Path_ | Detector = "default",
+    operating_point: str | None = None,
+    form: LineForm | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    summary: bool = False,
+    slices: bool = True,
+    series_from: FolderRule = None,
+    study_from: FolderRule = None,
+    heatmaps: Path_ | None = None,
+    montage: bool = False,
+    activation_volume: Path_ | None = None,
+    report: Path_ | None = None,
+    listener: Listener | None = None,
+) -> RunSummary:
+    """Judge everything in files and folders, and write a record a slice.
+
+    It does what ``tumorlens predict PATH... --output FILE`` does. A file that cannot be read gets
+    a record with its error, and the run goes on. Records go to ``FILE.partial``, which is renamed
+    at the end; after a break it stays, and ``resume=True`` goes on with it.
+
+    Args:
+        paths: a file, a folder or a pattern, or several of them. An iterator is read as it comes;
+            the files of a series are not put together then.
+        output: where the records go.
+        model: name of the registry, an ``.onnx`` file, or a `Detector`, which also says threads,
+            providers, batch size and limits.
+        operating_point: name of one of the model's operating points, by default ``balanced``.
+        form: ``"jsonl"`` or ``"csv"``; by default what the name of ``output`` says.
+        overwrite: replace files that exist already, and what a broken run has left.
+        resume: go on with what a broken run has left, if it has left anything.
+        summary: add a record a series, and one a study.
+        slices: False leaves out the records of slices that belong to a series.
+        series_from: ``"folder"``: the pictures of a folder are the slices of one series, in the
+            order of their names.
+        study_from: ``"folder"``: the series of a folder are one study, where no file says
+            otherwise.
+        heatmaps: folder for a picture a slice, with heat map, boxes and verdict.
+        montage: draw a picture a series into ``heatmaps``, not one a slice.
+        activation_volume: folder for the evidence of each series as NIfTI.
+        report: HTML file, a page for people.
+        listener: whom to tell what happens; by default nobody.
+
+    Returns:
+        Counts of verdicts and of skipped files, and the studies.
+
+    Raises:
+        UsageError: the parameters contradict each other, a result exists already or cannot be
+            written, or there was no image at all.
+        ModelFileError: the model is unknown, or its file breaks the contract.
+    """
+    output, page = Path(output), None if report is None else Path(report)
+    options = RunOptions(
+        summary=summary, slices=slices, series_from=series_from, study_from=study_from,
+        heatmaps=_as_path(heatmaps), montage=montage,
+        activation_volume=_as_path(activation_volume), report=page,
+    )  # fmt: skip
+    inputs, named = _list_inputs(paths)
+    form = form or guess_form(output)
+    check_inputs_survive(named, output, page)
+    check_output(output, overwrite=overwrite, resume=resume)
+    check_results((page,), overwrite=overwrite)
+    check_results((output, page), overwrite=True)
+    detector = open_model(model, operating_point)
+    columns = list_columns(detector.card.classes, summary=summary)
+    run = PredictionRun(
+        detector, inputs, named, options,
+        written=take_up(output, form, detector, columns) if resume else Written(),
+        place=str(output), own=own_files(output, page), listener=listener or Listener(),
+    )  # fmt: skip
+    with open_record_file(output, form, run.written, columns) as writer:
+        run.run(writer)
+    if page is not None:
+        write_study_page(page, run, overwrite=overwrite)
+    return RunSummary(dict(run.counts), dict(run.skipped), tuple(run.studies))
+
+
+def write_study_page(
+    path: Path,
+    run: PredictionRun,
+    *,
+    command: str = "",
+    versions: Mapping[str, str] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """The page of a run that has ended, whose options named a ``report``.
+
+    Args:
+        path: HTML file.
+        run: with its studies.
+        command, versions: for the end of the page.
+        overwrite: replace a file that exists already.
+    """
+    from tumorlens.report.pages import write_page
+    from tumorlens.report.predictions.study_pages import build_study_page
+
+    assert run.views.album is not None
+    page = build_study_page(
+        run.studies, run.detector.card, run.views.album, command=command, versions=versions
+    )
+    write_page(path, page, overwrite=overwrite)
+
+
+def _list_inputs(paths: Any) -> tuple[Iterable[str], tuple[str, ...]]:
+    """The inputs, and their names for messages."""
+    if isinstance(paths, Iterator):
+        return map(os.fspath, paths), ("the inputs",)
+    listed = [paths] if isinstance(paths, (str, os.PathLike)) else paths
+    named = tuple(map(os.fspath, listed))
+    return named, named
+
+
+def _as_path(path: Path_ | None) -> Path | None:
+    return None if path is None else Path(path)
