@@ -21,8 +21,9 @@ from pathlib import Path
 from tumorlens.cli.measuring import read_whole
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.data.splits import leave_out
-from tumorlens.evaluation.assessment import Evaluation, Part, evaluate_scores
+from tumorlens.evaluation.assessment import evaluate_scores
 from tumorlens.evaluation.figures.intervals import FEW_GROUPS
+from tumorlens.evaluation.results import Evaluation, Subset
 from tumorlens.evaluation.score_files import read_scores
 from tumorlens.evaluation.scores import Scores
 
@@ -110,11 +111,11 @@ def tabulate(measured: dict[str, Evaluation]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _find(evaluation: Evaluation, part: Part) -> Part:
+def _find(evaluation: Evaluation, part: Subset) -> Subset:
     return next(one for one in evaluation.parts if (one.by, one.seen) == (part.by, part.seen))
 
 
-def _word(part: Part, figure: str) -> str:
+def _word(part: Subset, figure: str) -> str:
     for one in part.differences:
         if one.name == figure:
             span = "" if one.low is None else f" ({one.low:+.3f} to {one.high:+.3f})"

@@ -21,7 +21,6 @@ import numpy as np
 from site_calibration import measure_error, part_groups
 
 from tumorlens.data.public_sets.catalogue import SETS
-from tumorlens.evaluation.assessment import drop_unfit
 from tumorlens.evaluation.calibration import fit_logit, recalibrate
 from tumorlens.evaluation.figures.cases import Cases
 from tumorlens.evaluation.figures.families import build_families
@@ -34,7 +33,7 @@ from tumorlens.evaluation.figures.intervals import (
 )
 from tumorlens.evaluation.figures.reliability import calibration_family
 from tumorlens.evaluation.score_files import read_scores
-from tumorlens.evaluation.scores import Scores, as_text, join_scores
+from tumorlens.evaluation.scores import Scores, as_text, drop_unfit, join_scores
 
 WEB = ("navoneel", "br35h", "nickparvar_web")
 OTHER = "not_brain_mri/"

@@ -14,13 +14,12 @@ import argparse
 
 import numpy as np
 
-from tumorlens.evaluation.assessment import drop_unfit
 from tumorlens.evaluation.calibration import fit_logit, recalibrate
 from tumorlens.evaluation.figures.cases import Cases
-from tumorlens.evaluation.figures.comparison import compare_cases
+from tumorlens.evaluation.figures.families import compare_cases
 from tumorlens.evaluation.figures.reliability import assign_bins, calibration_error
 from tumorlens.evaluation.score_files import read_scores
-from tumorlens.evaluation.scores import Scores
+from tumorlens.evaluation.scores import Scores, drop_unfit
 
 SHOWN = ("ece", "brier", "loss")
 

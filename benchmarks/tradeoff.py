@@ -23,7 +23,8 @@ from typing import NamedTuple
 import numpy as np
 from int8_folds import compare
 
-from tumorlens.evaluation.assessment import Part, evaluate_scores
+from tumorlens.evaluation.assessment import evaluate_scores
+from tumorlens.evaluation.results import Subset
 from tumorlens.evaluation.score_files import read_scores
 from tumorlens.evaluation.scores import Scores
 from tumorlens.exporting.benchmarking.timing import Timing, time_calls
@@ -121,7 +122,7 @@ def pick(scores: Scores, source: str, sequence: str) -> Scores:
     return scores.take(np.flatnonzero(chosen))
 
 
-def word_difference(part: Part, name: str) -> str:
+def word_difference(part: Subset, name: str) -> str:
     """This variant minus the first, with its interval."""
     for one in part.differences:
         if one.name == name:

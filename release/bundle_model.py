@@ -20,9 +20,10 @@ from typing import Any
 
 import msgspec
 
-from tumorlens.evaluation.assessment import Part, evaluate_scores
+from tumorlens.evaluation.assessment import evaluate_scores
 from tumorlens.evaluation.heads.study_fitting import fit_study_model, list_fit_series
 from tumorlens.evaluation.points import choose_points
+from tumorlens.evaluation.results import Subset
 from tumorlens.evaluation.score_files import read_scores, write_scores
 from tumorlens.evaluation.scores import Scores, join_scores
 from tumorlens.model.card import Card, DataTerms, Figure
@@ -97,7 +98,7 @@ def measure(name: str, file: str) -> list[Figure]:
     return [msgspec.structs.replace(one, command=command) for one in figures[:1]] + figures[1:]
 
 
-def describe(part: Part, split: str) -> list[Figure]:
+def describe(part: Subset, split: str) -> list[Figure]:
     """The figures of one part that a card holds."""
     data = " ".join(value for value in part.by.values() if value) or "all"
     return [

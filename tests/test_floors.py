@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent.parent / "src"
-LONGEST_CHAIN = 14
-"""In modules, both ends counted. The aim is 11: lower this with each mend, and never raise it."""
+LONGEST_CHAIN = 11
+"""In modules, both ends counted. Never raise it: split nouns from work, or join what is too small."""
 
 
 def find_modules(root: Path) -> dict[str, Path]:

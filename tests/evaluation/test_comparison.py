@@ -9,7 +9,7 @@ from score_tables import draw_scores
 from tumorlens.errors import DataError
 from tumorlens.evaluation.assessment import evaluate_scores
 from tumorlens.evaluation.figures.cases import Cases
-from tumorlens.evaluation.figures.comparison import compare_cases
+from tumorlens.evaluation.figures.families import compare_cases
 
 
 def differences(scores, other):

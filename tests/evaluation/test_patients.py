@@ -5,7 +5,8 @@ import pytest
 
 from score_tables import make_rows, make_scores
 from tumorlens.evaluation.figures.cases import Cases
-from tumorlens.evaluation.figures.patients import know_patients, patient_family
+from tumorlens.evaluation.figures.patients import patient_family
+from tumorlens.evaluation.scores import know_patients
 
 
 @pytest.mark.parametrize(

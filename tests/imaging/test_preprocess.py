@@ -17,7 +17,8 @@ from hypothesis.extra.numpy import arrays
 from builders import AXIAL, write_dicom, write_nifti, write_picture
 from painter import paint_slice
 from tumorlens.finding import SliceInfo
-from tumorlens.imaging.preprocess import PreprocessSpec, place, prepare, scale_values
+from tumorlens.imaging.pixels.head import scale_values
+from tumorlens.imaging.preprocess import PreprocessSpec, place, prepare
 from tumorlens.imaging.readers import read_slices
 from tumorlens.imaging.slices import Slice
 

@@ -6,8 +6,7 @@ import pytest
 import builders
 from tumorlens.errors import InputError
 from tumorlens.finding import SliceInfo
-from tumorlens.imaging.pixels.visibility import keep_visible
-from tumorlens.imaging.readers import read_slices
+from tumorlens.imaging.readers import keep_visible, read_slices
 from tumorlens.imaging.slices import Slice
 
 SAGITTAL = ((0, 2, 1), (1, 1, -1))  # stored slices run from right to left, rows from head to foot

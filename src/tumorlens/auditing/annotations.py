@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from tumorlens.data.rows import Edges, Row
 from tumorlens.errors import InputError
+from tumorlens.imaging.pixels.head import Head
 from tumorlens.imaging.pixels.voxels import BLANK
-from tumorlens.imaging.preprocess import Head
 from tumorlens.imaging.readers import read_slice
 from tumorlens.imaging.slices import Slice
 

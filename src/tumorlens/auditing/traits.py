@@ -16,8 +16,9 @@ from tumorlens.data.rows import Row
 from tumorlens.errors import InputError
 from tumorlens.imaging.files.encoding import FORMATS, Encoding, read_encoding
 from tumorlens.imaging.files.limits import hold_memory
+from tumorlens.imaging.pixels.head import Head, scale_values
 from tumorlens.imaging.pixels.marks import find_marks, locate_head
-from tumorlens.imaging.preprocess import Head, PreprocessSpec, prepare, scale_values
+from tumorlens.imaging.preprocess import PreprocessSpec, prepare
 from tumorlens.imaging.readers import iterate_slices, read_slice
 from tumorlens.imaging.slices import Slice
 from tumorlens.model.session import Session

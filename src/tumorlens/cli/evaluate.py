@@ -23,7 +23,7 @@ from tumorlens.writing import check_results, write_text
 
 if TYPE_CHECKING:
     from tumorlens.detector import Detector
-    from tumorlens.evaluation.assessment import Evaluation
+    from tumorlens.evaluation.results import Evaluation
     from tumorlens.evaluation.scores import Judged, Scores
     from tumorlens.report.pages import Page
 
@@ -226,7 +226,7 @@ def _save(path: Path, scores: Scores, overwrite: bool) -> None:
 def _build_page(
     ctx: click.Context, evaluation: Evaluation, scores: Scores, detector: Detector | None
 ) -> Page:
-    from tumorlens.evaluation.assessment import drop_unfit
+    from tumorlens.evaluation.scores import drop_unfit
     from tumorlens.report.evaluations.evaluation_pages import build_evaluation_page
     from tumorlens.report.evaluations.galleries import show_mistakes
 

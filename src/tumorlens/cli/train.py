@@ -26,7 +26,7 @@ from tumorlens.writing import check_results, write_text
 if TYPE_CHECKING:
     from tumorlens.data.rows import Manifest
     from tumorlens.data.splits import By
-    from tumorlens.evaluation.assessment import Evaluation
+    from tumorlens.evaluation.results import Evaluation
     from tumorlens.evaluation.scores import Scores
     from tumorlens.training.familiarity import FamiliarityCheck
     from tumorlens.training.job import Job
@@ -262,7 +262,7 @@ def _tell_calibration(ended: _Ended, model: Path, data: tuple[Path, ...]) -> str
 
 def _write_page(path: Path, ctx: click.Context, job: Job, ended: _Ended) -> None:
     from tumorlens.detector import Detector
-    from tumorlens.evaluation.assessment import drop_unfit
+    from tumorlens.evaluation.scores import drop_unfit
     from tumorlens.report.evaluations.evaluation_pages import build_evaluation_sections
     from tumorlens.report.evaluations.galleries import show_mistakes
     from tumorlens.report.pages import Section, write_page

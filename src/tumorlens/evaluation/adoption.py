@@ -15,7 +15,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from tumorlens.evaluation.assessment import drop_unfit
 from tumorlens.evaluation.calibration import (
     COVERAGE,
     ChosenPoint,
@@ -28,16 +27,15 @@ from tumorlens.evaluation.calibration import (
     recalibrate,
 )
 from tumorlens.evaluation.figures.cases import Cases
-from tumorlens.evaluation.figures.comparison import Difference, compare_cases
-from tumorlens.evaluation.figures.families import build_families
-from tumorlens.evaluation.figures.intervals import Estimate, measure
+from tumorlens.evaluation.figures.families import build_families, compare_cases
+from tumorlens.evaluation.figures.intervals import Difference, Estimate, measure
 from tumorlens.evaluation.heads.study_adoption import (
     carry_numbers,
     compare_heads,
     refit_numbers,
 )
 from tumorlens.evaluation.heads.study_fitting import list_fit_series
-from tumorlens.evaluation.scores import Judged, Scores, join_scores
+from tumorlens.evaluation.scores import Judged, Scores, drop_unfit, join_scores
 from tumorlens.model.card import Card, Figure, HistoryEntry, OperatingPoint
 from tumorlens.model.contract import Calibration
 from tumorlens.model.graph import read_calibration, write_model

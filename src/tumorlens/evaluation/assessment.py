@@ -1,151 +1,31 @@
-"""`Evaluation`: every figure of a table of scores, as a whole and part by part.
+"""Every figure of a table of scores is measured, on the whole and subset by subset.
 
-A part is what one value of a column holds (a source, a sequence). Where pictures of the test were
-seen in training, each part is measured twice: without them, which comes first, and as it is.
+A subset is the rows that share one value of a column (a source, a sequence). Where some of the
+pictures were seen in training, each subset is measured twice: first without them, then as it is.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from tumorlens.errors import DataError
 from tumorlens.evaluation.figures.cases import Cases
-from tumorlens.evaluation.figures.comparison import Difference, compare_cases
-from tumorlens.evaluation.figures.families import build_families
-from tumorlens.evaluation.figures.intervals import REPLICATES, Estimate, measure
-from tumorlens.evaluation.figures.reliability import ReliabilityBin, tabulate_reliability
+from tumorlens.evaluation.figures.families import build_families, compare_cases
+from tumorlens.evaluation.figures.intervals import REPLICATES, measure
+from tumorlens.evaluation.figures.reliability import tabulate_reliability
 from tumorlens.evaluation.figures.verdict_figures import count_classes, true_classes
 from tumorlens.evaluation.heads.series_figures import measure_heads
-from tumorlens.evaluation.scores import Judged, Scores
-from tumorlens.finding import RESEARCH_USE
-from tumorlens.version import __version__
+from tumorlens.evaluation.results import Evaluation, Heads, Subset
+from tumorlens.evaluation.scores import Judged, Scores, drop_unfit
 
-__all__ = [
-    "EVALUATION_SCHEMA",
-    "Evaluation",
-    "Heads",
-    "Part",
-    "drop_unfit",
-    "evaluate_scores",
-    "mark_twins",
-]
+__all__ = ["evaluate_scores", "mark_twins"]
 
 BoolArray = npt.NDArray[np.bool_]
-
-EVALUATION_SCHEMA = 1
-"""Number of the JSON's schema: keys may be added under one number, never renamed."""
-
-UNFIT_NOTES = ("CT head", "abdomen CT", "doubtful", "audit: leave out")
-"""Rows whose note says so are left out of every figure, unless the caller keeps them."""
-
-SMALL_LESION = re.compile(r"(?<!\d)(\d+) tumor pixels")
-SMALLEST_LESION = 150
-"""Slices of ``tcga_lgg`` with 1 to so many tumor pixels are left out (design, section 5)."""
-
-
-class Heads(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Figures of whole heads.
-
-    Attributes:
-        series, studies: figures that count series, and that count studies.
-        of_series, of_studies: (with, without a tumor) how many were counted.
-    """
-
-    series: list[Estimate] = []
-    studies: list[Estimate] = []
-    of_series: tuple[int, int] = (0, 0)
-    of_studies: tuple[int, int] = (0, 0)
-
-
-class Part(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The figures of some of the rows.
-
-    Attributes:
-        by: column -> value that the rows share; empty for all rows.
-        seen: ``as_is``, or ``without_seen``: without pictures that were seen in training.
-        slices, tumor, no_tumor, groups: how many.
-        slices_seen: slices among these that were seen in training.
-        estimates: the figures, each with its interval.
-        confusion: true class -> called class -> slices.
-        reliability: predicted against observed, bin by bin.
-        differences: against the other scores, if any; this model minus the other.
-        heads: figures of whole series and studies, where they were judged.
-        note: why there are no figures, e.g. ``all seen``.
-    """
-
-    by: dict[str, str]
-    seen: str
-    slices: int
-    tumor: int = 0
-    no_tumor: int = 0
-    groups: int = 0
-    slices_seen: int = 0
-    estimates: list[Estimate] = []
-    confusion: dict[str, dict[str, int]] = {}
-    reliability: list[ReliabilityBin] = []
-    differences: list[Difference] = []
-    heads: Heads = Heads()
-    note: str = ""
-
-    def find(self, name: str) -> Estimate:
-        """The figure of that name.
-
-        Raises:
-            KeyError: it was not measured here.
-        """
-        for estimate in self.estimates:
-            if estimate.name == name:
-                return estimate
-        raise KeyError(name)
-
-
-class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
-    """What `evaluate_scores` found; `to_json` is the file that ``tumorlens evaluate`` writes.
-
-    Attributes:
-        data: name of the set.
-        model, operating_point: as the scores name them.
-        other: the model compared with; empty if none.
-        prevalence: at which PPV and NPV are stated; None if they are not.
-        replicates, seed: of the bootstrap.
-        left_out: reason -> slices that no figure counts.
-        heads: how series and studies were judged, or why they were not.
-        notes: what to know before believing a figure.
-        parts: all rows first, then one a value of each column; each of them without the pictures
-            seen in training before it as it is.
-    """
-
-    schema: int = EVALUATION_SCHEMA
-    kind: str = "evaluation"
-    tumorlens: str = __version__
-    research_use: str = RESEARCH_USE
-    data: str
-    model: str
-    operating_point: str
-    other: str = ""
-    prevalence: float | None = None
-    replicates: int = REPLICATES
-    seed: int = 0
-    left_out: dict[str, int] = {}
-    heads: str = ""
-    notes: list[str] = []
-    parts: list[Part] = []
-
-    @property
-    def leading(self) -> Part:
-        """The whole, as it is to be believed: without what was seen, where anything is left."""
-        return self.parts[0]
-
-    def to_json(self) -> str:
-        """Readable JSON, keys in the order of the schema."""
-        return msgspec.json.format(msgspec.json.encode(self), indent=1).decode() + "\n"
 
 
 def evaluate_scores(
@@ -198,20 +78,6 @@ def evaluate_scores(
     )
 
 
-def drop_unfit(scores: Scores, *, small_lesions: bool = True) -> tuple[Scores, dict[str, int]]:
-    """Rows that a figure may count, and reason -> number of those that it may not.
-
-    Args:
-        scores: any rows.
-        small_lesions: False to keep slices with a trace of tumor: they are part of their series.
-    """
-    reasons = [_find_fault(row.source, row.note, small_lesions) for row in scores.rows]
-    counts = Counter(reason for reason in reasons if reason)
-    if not counts:
-        return scores, {}
-    return scores.take([not reason for reason in reasons]), dict(counts)
-
-
 def mark_twins(scores: Scores, training_groups: set[str]) -> Scores:
     """Mark as seen the rows whose group also stands on the training side of a split."""
     shared = np.array([group in training_groups for group in scores.group], bool)
@@ -232,19 +98,19 @@ class _Measuring:
     replicates: int
     seed: int
 
-    def measure_twice(self, by: dict[str, str], rows: BoolArray) -> Iterator[Part]:
+    def measure_twice(self, by: dict[str, str], rows: BoolArray) -> Iterator[Subset]:
         unseen = rows & ~(self.scores.seen == 1)
         some_seen = bool(unseen.sum() < rows.sum())
         if some_seen and unseen.any():
             yield self.measure(by, unseen, "without_seen")
         yield self.measure(by, rows, "as_is")
         if not unseen.any():
-            yield Part(by, "without_seen", 0, note="all seen")
+            yield Subset(by, "without_seen", 0, note="all seen")
 
-    def measure(self, by: dict[str, str], rows: BoolArray, seen: str) -> Part:
+    def measure(self, by: dict[str, str], rows: BoolArray, seen: str) -> Subset:
         cases = Cases.of(self.scores.take(rows))
         draws = {"replicates": self.replicates, "seed": self.seed}
-        return Part(
+        return Subset(
             by=by,
             seen=seen,
             slices=len(cases.scores),
@@ -333,17 +199,6 @@ def _align(scores: Scores, other: Scores) -> Scores:
             f"{row.label!r} in {scores.name}; score both models on one manifest"
         )
     return aligned
-
-
-def _find_fault(source: str, note: str, small_lesions: bool) -> str:
-    for word in UNFIT_NOTES:
-        if word in note:
-            return f"note says {word}"
-    counted = small_lesions and source.startswith("tcga_lgg")
-    pixels = SMALL_LESION.search(note) if counted else None
-    if pixels and 1 <= int(pixels[1]) <= SMALLEST_LESION:
-        return f"1 to {SMALLEST_LESION} tumor pixels"
-    return ""
 
 
 def _say_what_lacks(scores: Scores) -> str:

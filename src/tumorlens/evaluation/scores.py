@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -14,7 +16,15 @@ from tumorlens.data.rows import COLUMNS, Row
 from tumorlens.errors import DataError
 from tumorlens.finding import Finding
 
-__all__ = ["UNKNOWN", "Judged", "Scores", "Thresholds", "join_scores"]
+__all__ = [
+    "UNKNOWN",
+    "Judged",
+    "Scores",
+    "Thresholds",
+    "drop_unfit",
+    "join_scores",
+    "know_patients",
+]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -25,6 +35,18 @@ UNKNOWN = np.nan
 
 Thresholds = tuple[float, float, float]
 """(low, middle, high) of the tumor probability."""
+
+_CLUSTER = re.compile(r"(.*/)?(file:.*|[go]\d{3,}|twins?[-_]?\d+|cluster[-_]?\d+)", re.DOTALL)
+"""Groups that are clusters of copies or single files, by the names that tumorlens and the public
+manifests give them. Any other group is taken for a patient."""
+
+UNFIT_NOTES = ("CT head", "abdomen CT", "doubtful", "audit: leave out")
+"""Rows whose note says so are left out of every figure, unless the caller keeps them."""
+
+SMALL_LESION = re.compile(r"(?<!\d)(\d+) tumor pixels")
+SMALLEST_LESION = 150
+"""Slices of ``tcga_lgg`` with 1 to 150 tumor pixels are left out: what nobody could see there, no
+model has to find."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,6 +233,28 @@ def join_scores(tables: Sequence[Scores]) -> Scores:
     )
 
 
+def drop_unfit(scores: Scores, *, small_lesions: bool = True) -> tuple[Scores, dict[str, int]]:
+    """Rows that a figure may count, and reason -> number of those that it may not.
+
+    Args:
+        scores: any rows.
+        small_lesions: False to keep slices with a trace of tumor: they are part of their series.
+    """
+    reasons = [_find_fault(row.source, row.note, small_lesions) for row in scores.rows]
+    counts = Counter(reason for reason in reasons if reason)
+    if not counts:
+        return scores, {}
+    return scores.take([not reason for reason in reasons]), dict(counts)
+
+
+def know_patients(scores: Scores) -> BoolArray:
+    """(n,) True where the group is a patient, by its name or because the note names the patient."""
+    known = {name: not _CLUSTER.fullmatch(name) for name in set(scores.group)}
+    return np.array(
+        [known[row.group_key] or "patient " in row.note for row in scores.rows], dtype=bool
+    )
+
+
 class Judged(NamedTuple):
     """Series and studies of a table of scores, a row each.
 
@@ -240,6 +284,17 @@ def as_text(values: Sequence[str]) -> TextArray:
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
+
+
+def _find_fault(source: str, note: str, small_lesions: bool) -> str:
+    for word in UNFIT_NOTES:
+        if word in note:
+            return f"note says {word}"
+    counted = small_lesions and source.startswith("tcga_lgg")
+    pixels = SMALL_LESION.search(note) if counted else None
+    if pixels and 1 <= int(pixels[1]) <= SMALLEST_LESION:
+        return f"1 to {SMALLEST_LESION} tumor pixels"
+    return ""
 
 
 def _floats(values: Sequence[float | None]) -> FloatArray:

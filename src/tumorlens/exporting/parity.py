@@ -11,7 +11,8 @@ import msgspec
 import numpy as np
 
 from tumorlens.evaluation.figures.cases import Cases
-from tumorlens.evaluation.figures.comparison import Difference, compare_cases
+from tumorlens.evaluation.figures.families import compare_cases
+from tumorlens.evaluation.figures.intervals import Difference
 from tumorlens.evaluation.figures.ranking import ranking_family
 from tumorlens.evaluation.scores import Scores
 from tumorlens.exporting.targets import Kind

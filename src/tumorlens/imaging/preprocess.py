@@ -20,41 +20,24 @@ the dim cap of a head and the noise of an empty end look as bright as a brain.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, floor, frexp, ldexp
-from typing import NamedTuple
+from math import ceil, floor, ldexp
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tumorlens.imaging.slices import Slice
+from tumorlens.imaging.pixels.head import PREPROCESS_VERSIONS, divide, find_exponent, find_head
 
-__all__ = [
-    "PREPROCESS_VERSIONS",
-    "Prepared",
-    "PreprocessSpec",
-    "find_exponent",
-    "find_gain",
-    "find_head",
-    "place",
-    "prepare",
-    "scale_values",
-]
+if TYPE_CHECKING:  # a card needs the spec alone
+    from tumorlens.imaging.slices import Slice
 
-PREPROCESS_VERSIONS = (1, 2)
-"""Versions that this program can run; a model names the one that it was trained with."""
+__all__ = ["PREPROCESS_VERSIONS", "Prepared", "PreprocessSpec", "find_gain", "place", "prepare"]
 
-_THUMBNAILS = {1: 96, 2: 64}  # version -> about the longest side of the thumbnail
-_CONTRAST = 0.12  # share of the range by which the head differs from the background
-_FLAT = 0.08  # share of the range within which an edge row counts as one value
-_LINE_GAP = 1 / 16  # of the thumbnail's side, between solid parts and a line of theirs: the scalp
-_ORDINARY = (2.0**-10, 2.0**100)  # the largest value of a slice that is taken as it is
-_ROWS_AT_ONCE = 16
 _MARGIN = 0.04  # share of the head's longer side left around it
 
 Array = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
 Window = tuple[int, int, int, int]  # x0, y0, x1, y1: half-open
 
 
@@ -96,16 +79,6 @@ class Prepared:
     contrast: float
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """Where the head lies, in pixels of the slice, and its intensities."""
-
-    box: tuple[float, float, float, float]
-    dark: float
-    bright: float
-    background: float
-
-
 def prepare(slice_: Slice, spec: PreprocessSpec) -> Prepared:
     """Crop the head, make its pixels square, resize with antialiasing, scale to [0, 1].
 
@@ -119,7 +92,7 @@ def prepare(slice_: Slice, spec: PreprocessSpec) -> Prepared:
         The (1, S, S) image and the affine back to pixels of the slice.
     """
     exponent = find_exponent(slice_.pixels)
-    picture = Image.fromarray(_scale(slice_.pixels, exponent))
+    picture = Image.fromarray(divide(slice_.pixels, exponent))
     head = find_head(picture, spec.version)
     row, column = slice_.info.spacing_mm or (1.0, 1.0)
     to_pixels, inner, outer = _fit(head.box, row / column, picture.size, spec.size)
@@ -150,26 +123,6 @@ def find_gain(contrast: float, typical: float | None) -> float:
     return 1.0 if not typical else min(1.0, contrast / typical)
 
 
-def scale_values(pixels: Array) -> Array:
-    """Pixels whose largest value is tiny or huge, times a power of two that makes it 0.5 to 1.
-
-    So the unit of the values does not matter: such a product is exact. Ordinary ones are given back
-    as they are.
-    """
-    return _scale(pixels, find_exponent(pixels))
-
-
-def find_exponent(pixels: Array) -> int:
-    """The power of two that `scale_values` divides by; 0 for ordinary values."""
-    largest = max(float(pixels.max()), -float(pixels.min()))
-    ordinary = largest == 0 or _ORDINARY[0] <= largest < _ORDINARY[1]
-    return 0 if ordinary else frexp(largest)[1]
-
-
-def _scale(pixels: Array, exponent: int) -> Array:
-    return np.asarray(np.ldexp(pixels, -exponent)) if exponent else pixels
-
-
 def place(plane: npt.NDArray[np.uint8], prepared: Prepared) -> npt.NDArray[np.uint8]:
     """Bring a mask of the slice's shape into the prepared image's (S, S), by nearest neighbour."""
     size = prepared.image.shape[-1]
@@ -180,176 +133,6 @@ def place(plane: npt.NDArray[np.uint8], prepared: Prepared) -> npt.NDArray[np.ui
         Image.Resampling.NEAREST,
     )
     return np.asarray(picture)
-
-
-def find_head(picture: Image.Image, version: int) -> Head:
-    """Where the head lies, by the procedure of that version."""
-    thumbnail = _THUMBNAILS[version]
-    factor = max(1, round(max(picture.size) / thumbnail))
-    small = np.asarray(picture.reduce(factor) if factor > 1 else picture)
-    low, high = _percentiles(small.ravel(), 0.01, 0.99)
-    if high <= low:  # nearly all pixels are equal: only the extremes tell anything
-        low, high = float(small.min()), float(small.max())
-    spread = max(high - low, 1e-6)
-    x0, y0, x1, y1 = _trim_frame(small, _FLAT * spread)
-    inside = small[y0:y1, x0:x1]
-    background = _find_background(inside, low, 0.06 * spread)
-    mask = _keep_head(np.abs(inside - background) > _CONTRAST * spread)
-    if not mask.any():
-        mask = np.ones_like(mask)
-    left, top, right, bottom = _bounds_without_lines(mask, round(_LINE_GAP * thumbnail))
-    dark, bright = _percentiles(inside[mask], 0.01, 0.99)
-    dark = min(dark, background)
-    scale_x, scale_y = float(factor), float(factor)
-    return Head(
-        box=(
-            (x0 + left) * scale_x,
-            (y0 + top) * scale_y,
-            min((x0 + right) * scale_x, picture.width),
-            min((y0 + bottom) * scale_y, picture.height),
-        ),
-        dark=dark,
-        bright=bright if bright > dark else dark + max(1.0, abs(dark) * 2.0**-20),
-        background=background,
-    )
-
-
-def _percentiles(values: Array, low: float, high: float) -> tuple[float, float]:
-    """Two order statistics; no interpolation, so that any port can agree to the last bit.
-
-    One after the other, since NumPy's quick way to partition knows one place only.
-    """
-    last = values.size - 1
-    first, second = int(low * last), int(high * last)
-    ordered = np.partition(values, second)
-    highest = float(ordered[second])
-    return float(np.partition(ordered[: second + 1], first)[first]), highest
-
-
-def _trim_frame(small: Array, tolerance: float) -> Window:
-    """Drop edge rows and columns of one value, in turns, until every edge holds something."""
-    y1, x1 = small.shape
-    x0 = y0 = 0
-    least_y, least_x = max(2, y1 // 4), max(2, x1 // 4)
-    while True:
-        inside = small[y0:y1, x0:x1]
-        top, bottom = _find_ends(inside, tolerance)
-        if bottom - top < least_y:
-            return x0, y0, x1, y1
-        left, right = _find_ends(np.ascontiguousarray(inside[top:bottom].T), tolerance)
-        if right - left < least_x:
-            return x0, y0, x1, y1
-        if (bottom - top, right - left) == inside.shape:
-            return x0, y0, x1, y1
-        x0, x1, y0, y1 = x0 + left, x0 + right, y0 + top, y0 + bottom
-
-
-def _find_ends(rows: Array, tolerance: float) -> tuple[int, int]:
-    """First row that holds something and one past the last; (0, 0) if none does."""
-    first = _find_first(rows, tolerance)
-    if first == len(rows):
-        return 0, 0
-    return first, len(rows) - _find_first(rows[::-1], tolerance)
-
-
-def _find_first(rows: Array, tolerance: float) -> int:
-    """Some rows at a time: nearly always the first ones settle it."""
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        holds = _hold_something(rows[start : start + _ROWS_AT_ONCE], tolerance)
-        if holds.any():
-            return start + int(holds.argmax())
-    return len(rows)
-
-
-def _hold_something(rows: Array, tolerance: float) -> Mask:
-    """Which rows are not of one value; a tenth of the pixels may stray: corners of a frame."""
-    tenth = rows.shape[1] // 20
-    ordered = np.sort(rows, axis=1)  # of so few values quicker than a partition
-    return np.asarray(ordered[:, -1 - tenth] - ordered[:, tenth] > tolerance)
-
-
-def _ends(holds: Mask) -> tuple[int, int]:
-    """First and one past last True; (0, 0) if there is none."""
-    if not holds.any():
-        return 0, 0
-    return int(holds.argmax()), int(holds.size - holds[::-1].argmax())
-
-
-def _find_background(inside: Array, low: float, tolerance: float) -> float:
-    """The level that most of the edge shares; the darkest level if the edge has none."""
-    edge = np.concatenate([inside[0], inside[-1], inside[:, 0], inside[:, -1]])
-    middle = float(np.partition(edge, edge.size // 2)[edge.size // 2])
-    shared = np.count_nonzero(np.abs(edge - middle) < tolerance)
-    return middle if shared > 0.5 * edge.size else low
-
-
-def _keep_head(mask: Mask) -> Mask:
-    """The connected part (gaps of two thumbnail pixels bridged) around the densest spot."""
-    joined = _dilate(mask)
-    seeds = _densest_spot(mask) & joined
-    count, full = np.count_nonzero(seeds), np.count_nonzero(joined)
-    while True:
-        seeds = _grow(_grow(seeds, joined).T, joined.T).T
-        before, count = count, np.count_nonzero(seeds)
-        if count in (before, full):
-            return np.asarray(seeds & mask)
-
-
-def _dilate(mask: Mask) -> Mask:
-    """Grow by one pixel in the eight directions."""
-    wide = mask.copy()
-    wide[:, 1:] |= mask[:, :-1]
-    wide[:, :-1] |= mask[:, 1:]
-    grown = wide.copy()
-    grown[1:] |= wide[:-1]
-    grown[:-1] |= wide[1:]
-    return grown
-
-
-def _densest_spot(mask: Mask) -> Mask:
-    """A square of a quarter of the shorter side, where it holds most of the mask."""
-    side = max(1, min(mask.shape) // 4)
-    sums = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), np.int32)
-    np.cumsum(mask.cumsum(0, dtype=np.int32), 1, out=sums[1:, 1:])
-    counts = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
-    # Where many squares are equally full, the middle one is taken: the centre of the head.
-    rows, columns = np.nonzero(counts == counts.max())
-    middle = int(np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2))
-    spot = np.zeros_like(mask)
-    y, x = int(rows[middle]), int(columns[middle])
-    spot[y : y + side, x : x + side] = True
-    return spot
-
-
-def _grow(seeds: Mask, mask: Mask) -> Mask:
-    """Spread ``seeds`` along the runs of ``mask`` in each row."""
-    starts = mask.copy()
-    starts[:, 1:] &= ~mask[:, :-1]
-    run = np.cumsum(starts, dtype=np.int32).reshape(mask.shape)
-    reached = np.zeros(int(run[-1, -1]) + 1, np.bool_)
-    reached[run[seeds]] = True
-    return np.asarray(reached.take(run) & mask)
-
-
-def _bounds_without_lines(mask: Mask, gap: int) -> Window:
-    """Bounding box of ``mask``, but for thin lines over ``gap`` off its solid parts."""
-    left, top, right, bottom = _bounds(mask)
-    solid = _dilate(~_dilate(~mask))
-    if not solid.any():
-        return left, top, right, bottom
-    inner = _bounds(solid)
-    return (
-        max(left, inner[0] - gap),
-        max(top, inner[1] - gap),
-        min(right, inner[2] + gap),
-        min(bottom, inner[3] + gap),
-    )
-
-
-def _bounds(mask: Mask) -> Window:
-    top, bottom = _ends(np.asarray(mask.any(axis=1)))
-    left, right = _ends(np.asarray(mask.any(axis=0)))
-    return left, top, right, bottom
 
 
 def _fit(

@@ -20,28 +20,28 @@ from PIL import Image
 
 from tumorlens.errors import InputError, UsageError
 from tumorlens.imaging.dicom.filemeta import DIRECTORY, read_file_meta
+from tumorlens.imaging.files.access import Opener, is_file, open_file
 from tumorlens.imaging.files.contents import (
     DRAWN,
     HEAD_BYTES,
     VOLUMES,
     describe,
     is_drawn,
-    is_file,
-    open_file,
     sniff,
 )
 from tumorlens.imaging.files.limits import DEFAULT_LIMITS, Limits
-from tumorlens.imaging.files.parts import Found, Opener, Skipped, Source
+from tumorlens.imaging.files.parts import Found, Skipped, Source
 from tumorlens.imaging.files.refusal import read_silently
 from tumorlens.imaging.files.sources import find_sources, name_file
 from tumorlens.imaging.pixels.arrays import read_array
-from tumorlens.imaging.pixels.visibility import keep_visible
+from tumorlens.imaging.pixels.voxels import BLANK, NOT_FINITE, is_blank
 from tumorlens.imaging.raster import convert_picture, read_picture, read_pictures
 from tumorlens.imaging.slices import Slice
 
 __all__ = [
     "find_inputs",
     "iterate_slices",
+    "keep_visible",
     "read_input",
     "read_object",
     "read_slice",
@@ -221,6 +221,35 @@ def _guard(items: Iterator[Item], path: str) -> Iterator[Item]:
             yield error
 
     return keep_visible(caught(), path)
+
+
+def keep_visible(items: Iterable[Item], path: str) -> Iterator[Item]:
+    """Leave out blank slices, of which skull-stripped volumes have many; all blank is an error.
+
+    The last slice to be seen says how many were left out, for only then it is known.
+    """
+    held: list[Item] = []  # the newest slice, and errors that came after it
+    why, blank, count = InputError(path, BLANK), 0, 0
+    for item in items:
+        count += 1
+        if isinstance(item, InputError):
+            if item.reason == NOT_FINITE:
+                why, blank = item, blank + 1
+            else:
+                held.append(item)
+        elif is_blank(item.pixels):
+            blank += 1
+        else:
+            yield from held
+            held = [item]
+    if blank and held and isinstance(held[0], Slice):
+        verb = "is" if blank == 1 else "are"
+        held[0] = _annotate(held[0], f"{blank} of {count} slices {verb} blank and left out")
+    yield from held or (why,)
+
+
+def _annotate(slice_: Slice, note: str) -> Slice:
+    return replace(slice_, info=replace(slice_.info, notes=(*slice_.info.notes, note)))
 
 
 def _read_source(source: Source, limits: Limits) -> Iterator[Item]:

@@ -16,11 +16,12 @@ from tumorlens.data.public_sets.catalogue import SETS
 from tumorlens.data.rows import Manifest
 from tumorlens.detector import Detector
 from tumorlens.errors import DataError
-from tumorlens.evaluation.assessment import Evaluation, drop_unfit, evaluate_scores
+from tumorlens.evaluation.assessment import evaluate_scores
 from tumorlens.evaluation.calibration import apply_point, choose_thresholds, fit_logit, recalibrate
 from tumorlens.evaluation.heads.study_fitting import fit_study_model, list_fit_series
+from tumorlens.evaluation.results import Evaluation
 from tumorlens.evaluation.score_files import write_scores
-from tumorlens.evaluation.scores import Scores
+from tumorlens.evaluation.scores import Scores, drop_unfit
 from tumorlens.evaluation.scoring import score_manifest
 from tumorlens.model.card import Card, DataTerms, Figure, OperatingPoint, Training
 from tumorlens.model.contract import Calibration

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from tumorlens.data.rows import Manifest
-from tumorlens.evaluation.assessment import Evaluation
+from tumorlens.evaluation.results import Evaluation
 from tumorlens.evaluation.scores import Scores
 from tumorlens.training.familiarity import FamiliarityCheck
 from tumorlens.training.hardware import Hardware

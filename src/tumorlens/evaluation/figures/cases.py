@@ -12,7 +12,10 @@ import numpy.typing as npt
 from tumorlens.evaluation.figures.intervals import Family, Statistic
 from tumorlens.evaluation.scores import Scores
 
-__all__ = ["Cases", "Ratio", "ratio_family"]
+__all__ = ["ONE_LABEL", "Cases", "Ratio", "ratio_family"]
+
+ONE_LABEL = "needs slices of both labels"
+"""Note of a figure that has no value without both."""
 
 FloatArray = npt.NDArray[np.float64]
 

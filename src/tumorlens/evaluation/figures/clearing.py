@@ -17,7 +17,7 @@ import numpy.typing as npt
 from tumorlens.data.rows import Row
 from tumorlens.evaluation.figures.cases import Cases
 from tumorlens.evaluation.figures.intervals import Family, Statistic
-from tumorlens.evaluation.figures.patients import know_patients
+from tumorlens.evaluation.scores import know_patients
 
 __all__ = ["CLEARED", "SMALLEST", "clearing_family", "largest_of_series", "part_people"]
 
@@ -124,10 +124,10 @@ class _Clearing:
         return np.array(values)
 
 
-Part = tuple[FloatArray, npt.NDArray[np.intp]]
+_Sorted = tuple[FloatArray, npt.NDArray[np.intp]]
 
 
-def _sort_part(p: FloatArray, codes: npt.NDArray[np.intp], part: BoolArray) -> Part:
+def _sort_part(p: FloatArray, codes: npt.NDArray[np.intp], part: BoolArray) -> _Sorted:
     rows = np.flatnonzero(part)
     return p[rows], codes[rows]
 
@@ -140,7 +140,7 @@ def _find_level(chance: FloatArray, below: FloatArray, share: float) -> float:
     return float(chance[min(place, len(chance) - 1)])
 
 
-def _share_over(part: Part, weight: FloatArray, level: float) -> float:
+def _share_over(part: _Sorted, weight: FloatArray, level: float) -> float:
     chance, code = part
     mine = weight[code]
     total = mine.sum()

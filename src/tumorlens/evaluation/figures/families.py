@@ -1,10 +1,28 @@
-"""All figures of one part of the data, in the order in which they are read."""
+"""All figures of one subset of the data, and their paired differences between two models.
+
+The two models judge the same slices, and every draw of groups is the same for both.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from tumorlens.errors import DataError
 from tumorlens.evaluation.figures.cases import Cases
 from tumorlens.evaluation.figures.clearing import clearing_family
-from tumorlens.evaluation.figures.intervals import Family
+from tumorlens.evaluation.figures.intervals import (
+    FEW_GROUPS,
+    REPLICATES,
+    Difference,
+    Family,
+    Statistic,
+    bound_replicates,
+    draw_weights,
+    replicate_family,
+)
 from tumorlens.evaluation.figures.levels import level_families
 from tumorlens.evaluation.figures.patients import patient_family
 from tumorlens.evaluation.figures.pointing import pointing_family
@@ -16,7 +34,9 @@ from tumorlens.evaluation.figures.verdict_figures import (
     verdict_family,
 )
 
-__all__ = ["build_families"]
+__all__ = ["build_families", "compare_cases"]
+
+FloatArray = npt.NDArray[np.float64]
 
 
 def build_families(cases: Cases, prevalence: float | None = None) -> list[Family]:
@@ -41,3 +61,51 @@ def build_families(cases: Cases, prevalence: float | None = None) -> list[Family
         *level_families(cases),
         *(family for family in optional if family is not None),
     ]
+
+
+def compare_cases(
+    cases: Cases, other: Cases, *, replicates: int = REPLICATES, seed: int = 0
+) -> list[Difference]:
+    """Differences of every figure that both have.
+
+    Args:
+        cases, other: the same rows in the same order, judged by two models.
+
+    Raises:
+        DataError: the rows differ.
+    """
+    if cases.names != other.names or not np.array_equal(cases.codes, other.codes):
+        raise DataError("the two tables of scores hold different rows; score both on one manifest")
+    weights = draw_weights(len(cases.names), replicates, seed)
+    theirs = {one.name: (one.value, drawn) for one, drawn in _replicate(other, weights)}
+    differences = []
+    for statistic, drawn in _replicate(cases, weights):
+        value, other_drawn = theirs.get(statistic.name, (np.nan, drawn))
+        if np.isfinite(statistic.value) and np.isfinite(value):
+            differences.append(_subtract(statistic, drawn - other_drawn, value))
+    return differences
+
+
+def _replicate(
+    cases: Cases, weights: npt.NDArray[np.uint8]
+) -> Iterator[tuple[Statistic, FloatArray]]:
+    for family in build_families(cases):
+        drawn = replicate_family(family, weights)
+        yield from zip(family.statistics, drawn.T, strict=True)
+
+
+def _subtract(statistic: Statistic, drawn: FloatArray, other: float) -> Difference:
+    difference = statistic.value - other
+    # Noise pushes both ECEs up, but not equally: the better calibrated one more.
+    bias = float(np.nanmean(drawn)) - difference if statistic.biased else 0.0
+    low, high = bound_replicates(drawn, statistic.groups, value=difference - bias)
+    shown = statistic.groups >= FEW_GROUPS and bool(np.isfinite(low)) and low < high
+    return Difference(
+        statistic.name,
+        statistic.value,
+        other,
+        difference,
+        low if shown else None,
+        high if shown else None,
+        statistic.groups,
+    )

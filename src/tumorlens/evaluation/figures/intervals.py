@@ -19,6 +19,7 @@ from tumorlens.optional import load
 __all__ = [
     "FEW_GROUPS",
     "REPLICATES",
+    "Difference",
     "Estimate",
     "Family",
     "Statistic",
@@ -70,6 +71,28 @@ class Estimate(msgspec.Struct, frozen=True, omit_defaults=True):
     groups: int = 0
     counts: list[tuple[str, float, float]] = []
     note: str = ""
+
+
+class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One figure of two models on the same rows.
+
+    Attributes:
+        name: of the figure.
+        value: this model's.
+        other: the other model's.
+        difference: value minus other.
+        low, high: 95 % interval of the difference; None under 20 groups, or where no draw of
+            groups changed it.
+        groups: that carry the figure.
+    """
+
+    name: str
+    value: float
+    other: float
+    difference: float
+    low: float | None = None
+    high: float | None = None
+    groups: int = 0
 
 
 @dataclass(frozen=True)

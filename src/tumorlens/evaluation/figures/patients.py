@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import numpy.typing as npt
 
 from tumorlens.evaluation.figures.cases import Cases, Ratio, ratio_family
 from tumorlens.evaluation.figures.intervals import Family
-from tumorlens.evaluation.scores import Scores
+from tumorlens.evaluation.scores import know_patients
 
-__all__ = ["know_patients", "patient_family"]
+__all__ = ["patient_family"]
 
 BoolArray = npt.NDArray[np.bool_]
-
-CLUSTER = re.compile(r"(.*/)?(file:.*|[go]\d{3,}|twins?[-_]?\d+|cluster[-_]?\d+)", re.DOTALL)
-"""Groups that are clusters of copies or single files, by the names that tumorlens and the public
-manifests give them. Any other group is taken for a patient."""
-
-
-def know_patients(scores: Scores) -> BoolArray:
-    """(n,) True where the group is a patient, by its name or because the note names the patient."""
-    known = {name: not CLUSTER.fullmatch(name) for name in set(scores.group)}
-    return np.array(
-        [known[row.group_key] or "patient " in row.note for row in scores.rows], dtype=bool
-    )
 
 
 def patient_family(cases: Cases) -> Family | None:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tumorlens.evaluation.figures.cases import Cases
+from tumorlens.evaluation.figures.cases import ONE_LABEL, Cases
 from tumorlens.evaluation.figures.intervals import Family, Statistic
-from tumorlens.evaluation.figures.verdict_figures import ONE_LABEL
 from tumorlens.optional import load
 
 __all__ = ["TARGETS", "ranking_family"]

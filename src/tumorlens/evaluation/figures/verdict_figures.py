@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from tumorlens.evaluation.figures.cases import Cases, Ratio, ratio_family
+from tumorlens.evaluation.figures.cases import ONE_LABEL, Cases, Ratio, ratio_family
 from tumorlens.evaluation.figures.intervals import Family, Statistic
 from tumorlens.evaluation.scores import Scores
 from tumorlens.optional import load
@@ -31,8 +31,6 @@ __all__ = [
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 TextArray = npt.NDArray[np.object_]
-
-ONE_LABEL = "needs slices of both labels"
 
 
 def two_way_families(cases: Cases, prevalence: float | None = None) -> list[Family]:

@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.data.rows import Row
-from tumorlens.evaluation.figures.patients import know_patients
-from tumorlens.evaluation.scores import UNKNOWN, Scores, as_text
+from tumorlens.evaluation.scores import UNKNOWN, Scores, as_text, know_patients
 from tumorlens.model.card import OperatingPoint
 from tumorlens.studies.fitting import SeriesCase, StudyCase
 from tumorlens.studies.profile import (

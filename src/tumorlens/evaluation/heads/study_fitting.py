@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.errors import DataError
-from tumorlens.evaluation.assessment import drop_unfit
 from tumorlens.evaluation.calibration import choose_thresholds
 from tumorlens.evaluation.heads.series_cases import (
     LabelledSeries,
@@ -23,7 +22,7 @@ from tumorlens.evaluation.heads.series_cases import (
     score_studies,
     weigh_series,
 )
-from tumorlens.evaluation.scores import Judged, Scores, join_scores
+from tumorlens.evaluation.scores import Judged, Scores, drop_unfit, join_scores
 from tumorlens.model.card import OperatingPoint
 from tumorlens.studies.fitting import fit_series_terms, fit_study_terms
 from tumorlens.studies.profile import FEATURES

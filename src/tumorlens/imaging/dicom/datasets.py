@@ -25,8 +25,9 @@ from tumorlens.imaging.dicom.objects import (
     is_cut_short,
     is_mosaic,
 )
+from tumorlens.imaging.files.access import Opener
 from tumorlens.imaging.files.limits import Limits
-from tumorlens.imaging.files.parts import Opener, Part, Source
+from tumorlens.imaging.files.parts import Part, Source
 from tumorlens.imaging.files.refusal import listen, refuse
 from tumorlens.imaging.files.shadows import hide_shadows
 from tumorlens.imaging.geometry import Grid, arrange

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import re
-import stat
 import struct
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import BinaryIO, Literal
-
-from tumorlens.errors import InputError
-from tumorlens.imaging.files.refusal import comes_from_disk, unread
-from tumorlens.opening import IrregularFile, open_regular
+from typing import Literal
 
 __all__ = [
     "DRAWN",
@@ -24,8 +15,6 @@ __all__ = [
     "Kind",
     "describe",
     "is_drawn",
-    "is_file",
-    "open_file",
     "sniff",
 ]
 
@@ -127,51 +116,6 @@ def is_drawn(head: bytes) -> bool:
     header = _inflate(head)
     is_nifti = header[344:348] == b"n+1\0"
     return is_nifti and header[_DESCRIPTION].startswith(DRAWN_BY.encode())
-
-
-def is_file(path: Path) -> bool:
-    """Whether a regular file is there to be seen; `Path.is_file` raises where access is denied."""
-    try:
-        return stat.S_ISREG(path.stat().st_mode)
-    except (OSError, ValueError):
-        return False
-
-
-@contextmanager
-def open_file(path: Path, name: str) -> Iterator[BinaryIO]:
-    """Open a regular file for reading.
-
-    Args:
-        path: the file.
-        name: how the caller named it, for messages.
-
-    Raises:
-        InputError: it does not exist, may not be read, or is no regular file; or the disk fails
-            while it is read.
-    """
-    try:
-        stream = open_regular(path)
-    except (OSError, ValueError) as error:
-        raise _unopened(name, error) from error
-    with stream:
-        try:
-            yield stream
-        except OSError as error:
-            if not comes_from_disk(error):
-                raise
-            raise unread(name, error) from error
-
-
-def _unopened(name: str, error: OSError | ValueError) -> InputError:
-    if isinstance(error, ValueError):  # a null byte in the name
-        return InputError(name, f"is no possible file name ({error})")
-    if isinstance(error, IrregularFile):
-        return InputError(name, "is no regular file", "give a file or a folder of files")
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return InputError(name, "no such file", "check the spelling and the folder")
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return InputError(name, "no permission to read it", "change its access rights")
-    return unread(name, error)
 
 
 def _inflate(head: bytes) -> bytes:

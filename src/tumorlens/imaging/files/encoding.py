@@ -14,7 +14,7 @@ from PIL import Image
 
 from tumorlens.errors import InputError
 from tumorlens.imaging.codecs.apart import describe_picture
-from tumorlens.imaging.files.contents import open_file
+from tumorlens.imaging.files.access import open_file
 from tumorlens.imaging.files.limits import DEFAULT_LIMITS
 
 __all__ = ["FORMATS", "Encoding", "decode_bare", "encode_jpeg", "read_encoding"]

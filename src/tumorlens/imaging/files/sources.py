@@ -23,6 +23,7 @@ from typing import Literal
 
 from tumorlens.errors import InputError
 from tumorlens.imaging.dicom.filemeta import DIRECTORY, read_file_meta
+from tumorlens.imaging.files.access import is_file, open_file
 from tumorlens.imaging.files.contents import (
     DRAWN,
     HEAD_BYTES,
@@ -30,15 +31,17 @@ from tumorlens.imaging.files.contents import (
     Kind,
     describe,
     is_drawn,
-    is_file,
-    open_file,
     sniff,
 )
-from tumorlens.imaging.files.grouping import open_archive, open_directory
+from tumorlens.imaging.files.gathering import (
+    Gathering,
+    join_named,
+    open_archive,
+    open_directory,
+)
 from tumorlens.imaging.files.limits import DEFAULT_LIMITS, Limits
 from tumorlens.imaging.files.parts import Found, Part, Skipped, Source
 from tumorlens.imaging.raster import RASTER_SUFFIXES, holds_labels
-from tumorlens.imaging.series.gathering import Gathering, join_named
 from tumorlens.imaging.volumes.content import LABELS, names_labels, refuse_content
 
 __all__ = ["Found", "Skipped", "Source", "find_sources", "name_file"]

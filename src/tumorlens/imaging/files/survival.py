@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tumorlens.errors import InputError, UsageError
-from tumorlens.imaging.files.contents import HEAD_BYTES, open_file, sniff
+from tumorlens.imaging.files.access import open_file
+from tumorlens.imaging.files.contents import HEAD_BYTES, sniff
 
 __all__ = ["check_inputs_survive"]
 

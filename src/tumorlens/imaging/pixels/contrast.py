@@ -11,7 +11,12 @@ import numpy as np
 from PIL import Image
 
 from tumorlens.errors import InputError
-from tumorlens.imaging.preprocess import PREPROCESS_VERSIONS, find_exponent, find_head, scale_values
+from tumorlens.imaging.pixels.head import (
+    PREPROCESS_VERSIONS,
+    find_exponent,
+    find_head,
+    scale_values,
+)
 from tumorlens.imaging.slices import Slice
 
 __all__ = ["SAMPLED", "choose_evenly", "measure_contrast", "share_contrast", "typical_contrast"]

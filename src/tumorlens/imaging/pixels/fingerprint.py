@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tumorlens.imaging.preprocess import find_head, scale_values
+from tumorlens.imaging.pixels.head import find_head, scale_values
 from tumorlens.imaging.slices import Slice
 
 __all__ = [

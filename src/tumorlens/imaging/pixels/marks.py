@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tumorlens.imaging.preprocess import Head, find_head
+from tumorlens.imaging.pixels.head import Head, find_head
 from tumorlens.imaging.slices import Slice
 from tumorlens.optional import load
 

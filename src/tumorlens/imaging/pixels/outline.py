@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
-from tumorlens.imaging.preprocess import PREPROCESS_VERSIONS, Head, find_head, scale_values
+from tumorlens.imaging.pixels.head import PREPROCESS_VERSIONS, Head, find_head, scale_values
 from tumorlens.imaging.slices import Slice
 
 __all__ = ["outline_head"]

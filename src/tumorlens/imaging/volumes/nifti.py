@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.errors import InputError
-from tumorlens.imaging.files.contents import is_file, open_file
+from tumorlens.imaging.files.access import is_file, open_file
 from tumorlens.imaging.files.limits import Limits
 from tumorlens.imaging.files.refusal import refuse
 from tumorlens.imaging.files.shadows import hide_shadows

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tumorlens.errors import InputError
-from tumorlens.imaging.files.contents import Kind, open_file
+from tumorlens.imaging.files.access import open_file
+from tumorlens.imaging.files.contents import Kind
 from tumorlens.imaging.files.limits import Limits
 from tumorlens.imaging.files.refusal import refuse
 from tumorlens.imaging.slices import Slice

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeGuard
 
 from tumorlens.errors import InputError
-from tumorlens.imaging.files.contents import open_file
+from tumorlens.imaging.files.access import open_file
 
 __all__ = [
     "Bytes",

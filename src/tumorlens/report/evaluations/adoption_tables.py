@@ -9,8 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tumorlens.evaluation.adoption import Adoption, Change
-from tumorlens.evaluation.figures.comparison import Difference
-from tumorlens.evaluation.figures.intervals import Estimate
+from tumorlens.evaluation.figures.intervals import Difference, Estimate
 from tumorlens.evaluation.heads.misses import MissBound
 from tumorlens.evaluation.heads.series_figures import measure_heads
 from tumorlens.evaluation.heads.study_adoption import StudyAdoption

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tumorlens.evaluation.assessment import Evaluation, Part
 from tumorlens.evaluation.figures.intervals import Estimate
+from tumorlens.evaluation.results import Evaluation, Subset
 from tumorlens.evaluation.scores import Scores
 from tumorlens.report.evaluations.evaluation_tables import (
     COUNTS,
@@ -122,7 +122,7 @@ def _list_first(evaluation: Evaluation) -> Iterator[Block]:
         yield Text(notes, listed=True)
 
 
-def _say_which(whole: Part) -> Iterator[Block]:
+def _say_which(whole: Subset) -> Iterator[Block]:
     if whole.seen == "without_seen":
         words = (
             f"Curves and bins are of the {whole.slices:,} slices that were not seen in training."
@@ -140,7 +140,7 @@ def _state(one: Estimate) -> Fact:
     )
 
 
-def _show_parts(parts: Sequence[Part]) -> Iterator[Block]:
+def _show_parts(parts: Sequence[Subset]) -> Iterator[Block]:
     if not parts:
         return
     panels = {
@@ -160,14 +160,14 @@ def _show_parts(parts: Sequence[Part]) -> Iterator[Block]:
         yield Table("Whole series", PART_COLUMNS, limit_rows(of_series, more=ELSEWHERE))
 
 
-def _list_part(part: Part, names: Sequence[str]) -> tuple[str, ...]:
+def _list_part(part: Subset, names: Sequence[str]) -> tuple[str, ...]:
     cells = [_show(_find(part, name)) for name in names]
     if not part.estimates and cells:
         cells[0] = part.note
     return (label_part(part), f"{part.slices:,}", f"{part.groups:,}", *cells)
 
 
-def _draw_line(part: Part, name: str) -> Interval | None:
+def _draw_line(part: Subset, name: str) -> Interval | None:
     one = _find(part, name)
     if one is None or one.value is None:
         return None
@@ -209,7 +209,7 @@ def _list_estimate(one: Estimate, words: Mapping[str, str] = {}) -> tuple[str, .
     return name, value, span, f"{one.n:,}", f"{one.groups:,}", remark_on(one)
 
 
-def _find(part: Part, name: str) -> Estimate | None:
+def _find(part: Subset, name: str) -> Estimate | None:
     return next((one for one in part.estimates if one.name == name), None)
 
 

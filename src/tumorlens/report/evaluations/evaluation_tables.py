@@ -11,9 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tumorlens.evaluation.assessment import Evaluation, Part
-from tumorlens.evaluation.figures.comparison import Difference
-from tumorlens.evaluation.figures.intervals import Estimate
+from tumorlens.evaluation.figures.intervals import Difference, Estimate
+from tumorlens.evaluation.results import Evaluation, Subset
 from tumorlens.finding import RESEARCH_USE
 from tumorlens.report.evaluations.head_tables import (
     HEAD_WORDS,
@@ -144,7 +143,7 @@ def _name_with_remark(one: Estimate, words: Mapping[str, str]) -> str:
     return f"{name}\n  {below}" if below else name
 
 
-def _print_whole(console: Console, evaluation: Evaluation, part: Part) -> None:
+def _print_whole(console: Console, evaluation: Evaluation, part: Subset) -> None:
     seen = word_seen(part)
     name = f"{evaluation.data}, {seen}" if seen else evaluation.data
     if not part.estimates:
@@ -169,7 +168,7 @@ def _print_whole(console: Console, evaluation: Evaluation, part: Part) -> None:
         console.print(make_table(f"Against {evaluation.other}", DIFFERENCE_COLUMNS, rows))
 
 
-def word_seen(part: Part) -> str:
+def word_seen(part: Subset) -> str:
     """Which of a part's pictures were in training; empty where none was, or nobody knows."""
     if part.seen == "without_seen":
         return "not seen in training"
@@ -179,7 +178,7 @@ def word_seen(part: Part) -> str:
     return f"{share} {part.slices:,} SEEN in training, so too good"
 
 
-def label_part(part: Part) -> str:
+def label_part(part: Subset) -> str:
     """A part's values, and whether its pictures were in training."""
     words = " ".join(value or "(none)" for value in part.by.values())
     if part.seen == "without_seen":
@@ -187,7 +186,7 @@ def label_part(part: Part) -> str:
     return f"{words}, {part.slices_seen:,} SEEN" if part.slices_seen else words
 
 
-def _tabulate_parts(parts: Sequence[Part], width: int) -> Iterator[Table]:
+def _tabulate_parts(parts: Sequence[Subset], width: int) -> Iterator[Table]:
     """As many tables side by side in thought as the width asks for, so that no word is broken."""
     names = [name for name in IN_PARTS if any(_get(part, name) for part in parts)]
     at_once = max(1, (width - WIDEST_LABEL - 4) // WIDTH_OF_FIGURE)
@@ -202,13 +201,13 @@ def _tabulate_parts(parts: Sequence[Part], width: int) -> Iterator[Table]:
         yield table
 
 
-def _list_part(part: Part, names: Sequence[str]) -> tuple[str, ...]:
+def _list_part(part: Subset, names: Sequence[str]) -> tuple[str, ...]:
     plural = "" if part.groups == 1 else "s"
     size = f"{part.slices:,} in {part.groups:,} group{plural}" if part.slices else part.note
     return (f"{label_part(part)}\n{size}", *(brief_estimate(_get(part, name)) for name in names))
 
 
-def tabulate_confusion(part: Part) -> Table | None:
+def tabulate_confusion(part: Subset) -> Table | None:
     """True classes down, called classes across; None where nothing is labelled."""
     if not part.confusion:
         return None
@@ -220,7 +219,7 @@ def tabulate_confusion(part: Part) -> Table | None:
     return make_table("True class (rows), called at the middle threshold", ("", *columns), rows)
 
 
-def _tabulate_reliability(part: Part) -> Table | None:
+def _tabulate_reliability(part: Subset) -> Table | None:
     rows = [
         (
             one.source,
@@ -238,7 +237,7 @@ def _tabulate_reliability(part: Part) -> Table | None:
     )
 
 
-def list_counts(part: Part) -> tuple[tuple[str, ...], list[tuple[str, ...]]] | None:
+def list_counts(part: Subset) -> tuple[tuple[str, ...], list[tuple[str, ...]]] | None:
     """Columns and rows of the counts per group, which stand where groups are too few."""
     few = {
         name: counts
@@ -291,7 +290,7 @@ def list_notes(evaluation: Evaluation) -> Iterator[str]:
     yield from (f"Note: {note}" for note in dict.fromkeys([*evaluation.notes, *lacking]) if note)
 
 
-def _get(part: Part, name: str) -> Estimate | None:
+def _get(part: Subset, name: str) -> Estimate | None:
     found = next((one for one in part.estimates if one.name == name), None)
     return found if found is not None and found.value is not None else None
 

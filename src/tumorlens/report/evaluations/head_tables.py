@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from tumorlens.evaluation.assessment import Part
 from tumorlens.evaluation.figures.intervals import Estimate
+from tumorlens.evaluation.results import Subset
 
 __all__ = ["HEAD_WORDS", "PART_COLUMNS", "HeadTable", "list_head_parts", "list_head_tables"]
 
@@ -37,7 +37,7 @@ class HeadTable(NamedTuple):
     estimates: list[Estimate]
 
 
-def list_head_tables(part: Part) -> Iterator[HeadTable]:
+def list_head_tables(part: Subset) -> Iterator[HeadTable]:
     """The figures of series, then those of studies, where there are any."""
     heads = part.heads
     for word, estimates, counted in (
@@ -49,7 +49,7 @@ def list_head_tables(part: Part) -> Iterator[HeadTable]:
             yield HeadTable(title, estimates)
 
 
-def list_head_parts(parts: Sequence[Part]) -> list[tuple[str, ...]]:
+def list_head_parts(parts: Sequence[Subset]) -> list[tuple[str, ...]]:
     """A line a part with series: its size and the figures of `IN_PARTS`, as text."""
     rows = []
     for part in parts:

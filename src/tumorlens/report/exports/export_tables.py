@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from tumorlens.evaluation.figures.comparison import Difference
+from tumorlens.evaluation.figures.intervals import Difference
 from tumorlens.exporting.benchmarking.speed import Benchmark, Result
 from tumorlens.exporting.parity import ParityReport, SourceParity
 from tumorlens.report.tables import make_table

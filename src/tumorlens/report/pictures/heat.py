@@ -13,11 +13,11 @@ from PIL import Image, ImageChops, ImageFilter
 from tumorlens.finding import Finding
 from tumorlens.imaging.pixels.voxels import find_range
 from tumorlens.imaging.slices import Slice
-from tumorlens.report.pictures.colors import color_table
 
 __all__ = [
     "USUAL_THRESHOLD",
     "blend_heat",
+    "color_table",
     "paint_greys",
     "paint_scale",
     "speaks",
@@ -33,8 +33,28 @@ _FAINT, _FULL = 0.13, 0.55  # opacity at the threshold, and well above it
 _RISE = 0.4  # share of what is above the threshold along which the opacity rises
 _WHITE = 0.6  # share of the pixels that a sound window leaves white, at most
 
+INFERNO = (
+    "0000040a07221e0c45380962510e6c69166e801f6c982766b0315bc63d4d"
+    "d94d3de9612bf47918fa9407fcb014f8cd37f2ea69fcffa4"
+)
+"""Every 15th of the 256 colours of inferno (Nathaniel J. Smith and Stefan van der Walt for
+matplotlib, CC0), as RRGGBB; in between, straight lines stay within 2 % of it."""
+
 Size = tuple[int, int]
 Array = npt.NDArray[np.float64]
+
+
+def color_table(anchors: str = INFERNO, first: float = 0.0) -> npt.NDArray[np.uint8]:
+    """(256, 3) colours from evenly spaced anchors.
+
+    Args:
+        anchors: RRGGBB after RRGGBB.
+        first: where on the scale the table begins, 0 to 1; inferno itself begins in black.
+    """
+    points = np.frombuffer(bytes.fromhex(anchors), np.uint8).reshape(-1, 3)
+    along = np.linspace(first, 1.0, 256) * (len(points) - 1)
+    channels = [np.interp(along, np.arange(len(points)), channel) for channel in points.T]
+    return np.stack(channels, axis=1).round().astype(np.uint8)
 
 
 def speaks(finding: Finding) -> bool:

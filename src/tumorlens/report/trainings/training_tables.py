@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from rich.console import Console
 from rich.text import Text
 
-from tumorlens.evaluation.assessment import Evaluation, Part
 from tumorlens.evaluation.figures.intervals import Estimate
+from tumorlens.evaluation.results import Evaluation, Subset
 from tumorlens.finding import RESEARCH_USE
 from tumorlens.report.evaluations.evaluation_tables import tabulate_confusion
 from tumorlens.report.tables import make_table
@@ -70,7 +70,7 @@ def print_run(
     console.print(Text(RESEARCH_USE))
 
 
-def _pick_figures(part: Part) -> Iterator[tuple[str, Estimate]]:
+def _pick_figures(part: Subset) -> Iterator[tuple[str, Estimate]]:
     """The figures of a training's table, in its order, under the names that papers use."""
     measured = {one.name: one for one in part.estimates}
     types = {f"F1 {name.removeprefix('f1_')}": name for name in measured if name.startswith("f1_")}

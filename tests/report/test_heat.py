@@ -3,7 +3,7 @@
 import matplotlib
 import numpy as np
 
-from tumorlens.report.pictures.colors import color_table
+from tumorlens.report.pictures.heat import color_table
 
 
 def test_table_is_inferno():

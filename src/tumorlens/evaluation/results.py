@@ -1,0 +1,113 @@
+"""`Evaluation`: what was measured on a table of scores, as a whole and subset by subset."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tumorlens.evaluation.figures.intervals import REPLICATES, Difference, Estimate
+from tumorlens.evaluation.figures.reliability import ReliabilityBin
+from tumorlens.finding import RESEARCH_USE
+from tumorlens.version import __version__
+
+__all__ = ["EVALUATION_SCHEMA", "Evaluation", "Heads", "Subset"]
+
+EVALUATION_SCHEMA = 1
+"""Number of the JSON's schema: keys may be added under one number, never renamed."""
+
+
+class Heads(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Figures of whole heads.
+
+    Attributes:
+        series, studies: figures that count series, and that count studies.
+        of_series, of_studies: (with, without a tumor) how many were counted.
+    """
+
+    series: list[Estimate] = []
+    studies: list[Estimate] = []
+    of_series: tuple[int, int] = (0, 0)
+    of_studies: tuple[int, int] = (0, 0)
+
+
+class Subset(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The figures of a subset of the rows: those that share one value, or all.
+
+    Attributes:
+        by: column -> value that the rows share; empty for all rows.
+        seen: ``as_is``, or ``without_seen``: without pictures that were seen in training.
+        slices, tumor, no_tumor, groups: how many.
+        slices_seen: slices among these that were seen in training.
+        estimates: the figures, each with its interval.
+        confusion: true class -> called class -> slices.
+        reliability: predicted against observed, bin by bin.
+        differences: against the other scores, if any; this model minus the other.
+        heads: figures of whole series and studies, where they were judged.
+        note: why there are no figures, e.g. ``all seen``.
+    """
+
+    by: dict[str, str]
+    seen: str
+    slices: int
+    tumor: int = 0
+    no_tumor: int = 0
+    groups: int = 0
+    slices_seen: int = 0
+    estimates: list[Estimate] = []
+    confusion: dict[str, dict[str, int]] = {}
+    reliability: list[ReliabilityBin] = []
+    differences: list[Difference] = []
+    heads: Heads = Heads()
+    note: str = ""
+
+    def find(self, name: str) -> Estimate:
+        """The figure of that name.
+
+        Raises:
+            KeyError: it was not measured here.
+        """
+        for estimate in self.estimates:
+            if estimate.name == name:
+                return estimate
+        raise KeyError(name)
+
+
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
+    """What `evaluate_scores` found; `to_json` is the file that ``tumorlens evaluate`` writes.
+
+    Attributes:
+        data: name of the set.
+        model, operating_point: as the scores name them.
+        other: the model compared with; empty if none.
+        prevalence: at which PPV and NPV are stated; None if they are not.
+        replicates, seed: of the bootstrap.
+        left_out: reason -> slices that no figure counts.
+        heads: how series and studies were judged, or why they were not.
+        notes: what to know before believing a figure.
+        parts: all rows first, then one a value of each column; each of them without the pictures
+            seen in training before it as it is.
+    """
+
+    schema: int = EVALUATION_SCHEMA
+    kind: str = "evaluation"
+    tumorlens: str = __version__
+    research_use: str = RESEARCH_USE
+    data: str
+    model: str
+    operating_point: str
+    other: str = ""
+    prevalence: float | None = None
+    replicates: int = REPLICATES
+    seed: int = 0
+    left_out: dict[str, int] = {}
+    heads: str = ""
+    notes: list[str] = []
+    parts: list[Subset] = []
+
+    @property
+    def leading(self) -> Subset:
+        """The whole, as it is to be believed: without what was seen, where anything is left."""
+        return self.parts[0]
+
+    def to_json(self) -> str:
+        """Readable JSON, keys in the order of the schema."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=1).decode() + "\n"
