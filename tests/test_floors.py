@@ -9,7 +9,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 LONGEST_CHAIN = 11
-"""In modules, both ends counted. Never raise it: split nouns from work, or join what is too small."""
+"""In modules, both ends counted. Never raise it: split nouns from work, or join small modules."""
 
 
 def find_modules(root: Path) -> dict[str, Path]:

@@ -66,13 +66,19 @@ class Target:
 
 _CHOICES = (
     Target(
-        "onnx-fp16", "float16", ".onnx", "half the size, for GPUs and browsers", "half_precision"
+        "onnx-fp16",
+        "float16",
+        ".onnx",
+        "half the size, for GPUs and browsers",
+        "formats.half_precision",
     ),
-    Target("onnx-int8", "int8", ".onnx", "a third of the size, for CPUs", "integers"),
-    Target("openvino", "float32", ".xml", "for Intel's CPUs and GPUs", "openvino_format"),
-    Target("litert", "float32", ".tflite", "for Android", "litert_format"),
-    Target("litert-int8", "int8", ".tflite", "a third of the size, for Android", "litert_integers"),
-    Target("executorch", "float32", ".pte", "for iOS and Android", "executorch_format"),
+    Target("onnx-int8", "int8", ".onnx", "a third of the size, for CPUs", "int8.integers"),
+    Target("openvino", "float32", ".xml", "for Intel's CPUs and GPUs", "formats.openvino_format"),
+    Target("litert", "float32", ".tflite", "for Android", "formats.litert_format"),
+    Target(
+        "litert-int8", "int8", ".tflite", "a third of the size, for Android", "int8.litert_integers"
+    ),
+    Target("executorch", "float32", ".pte", "for iOS and Android", "formats.executorch_format"),
 )
 
 TARGETS: dict[str, Target] = {one.name: one for one in _CHOICES}
