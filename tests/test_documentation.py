@@ -5,10 +5,14 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shlex
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+import tumorlens
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -87,3 +91,49 @@ def test_each_room_of_the_floor_plan_stands_in_the_architecture():
     }
     text = (DOCS / "architecture.md").read_text(encoding="utf-8")
     assert {room for room in rooms if f"| `{room}` |" not in text} == set()
+
+
+def list_examples() -> list[tuple[str, str]]:
+    """Page and code of each Python example of the pages and of README."""
+    pages = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+    blocks = re.compile(r"^```python\n(.*?)^```$", re.M | re.S)
+    return [
+        (str(page.relative_to(ROOT)), code)
+        for page in pages
+        for code in blocks.findall(page.read_text(encoding="utf-8"))
+    ]
+
+
+@pytest.mark.parametrize(("page", "code"), list_examples())
+def test_each_example_is_python_and_uses_public_names(page, code):
+    used = {
+        node.attr
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "tumorlens"
+    }
+    assert used <= set(tumorlens.__all__), page
+
+
+def list_commands() -> list[tuple[str, str]]:
+    """Page and line of each command that the pages and README show."""
+    pages = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+    return [
+        (str(page.relative_to(ROOT)), line.partition("  #")[0].strip())
+        for page in pages
+        if page.name != "decisions.md"
+        for line in re.findall(r"^(?:\S*/)?tumorlens .*$", page.read_text(encoding="utf-8"), re.M)
+    ]
+
+
+@pytest.mark.parametrize(("page", "line"), list_commands())
+def test_each_command_names_a_verb_and_options_that_exist(page, line):
+    words = shlex.split(line)[1:]
+    verb = import_module("tumorlens.cli.main").app.get_command(None, words[0])
+    assert verb is not None, f"{page}: {line}"
+    if hasattr(verb, "get_command"):
+        verb = verb.get_command(None, words[1])
+    known = {name for one in verb.params for name in (*one.opts, *one.secondary_opts)}
+    given = {word for word in words if word.startswith("-") and word != "-"}
+    assert given <= known | {"--help", "-h"}, f"{page}: {line}"
