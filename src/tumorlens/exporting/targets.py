@@ -31,7 +31,7 @@ class Target:
     """What a model can be exported to.
 
     Attributes:
-        name: word of ``--to``.
+        name: as a caller gives it.
         kind: its numbers.
         suffix: of its file's name.
         summary: what it is for, in a phrase.
@@ -82,7 +82,7 @@ _CHOICES = (
 )
 
 TARGETS: dict[str, Target] = {one.name: one for one in _CHOICES}
-"""Word of ``--to`` -> target."""
+"""Name -> target."""
 
 
 def find_target(name: str) -> Target:
@@ -92,5 +92,5 @@ def find_target(name: str) -> Target:
         UsageError: there is none; lists those that there are.
     """
     if name not in TARGETS:
-        raise UsageError(f"--to {name}: unknown target; known are {', '.join(TARGETS)}")
+        raise UsageError(f"`target={name}`: unknown target; expected one of {', '.join(TARGETS)}")
     return TARGETS[name]
