@@ -18,7 +18,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tumorlens.cli.measuring import read_whole
+from tumorlens.data.choosing import read_sets
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.data.splits import leave_out
 from tumorlens.evaluation.assessment import evaluate_scores
@@ -44,7 +44,7 @@ def main() -> None:
     file = asked.output / "data" / "manifest.csv"
     if not file.exists():
         file.parent.mkdir(parents=True)
-        merged = read_whole(asked.data, classes=(), shared_groups=True)
+        merged = read_sets(asked.data, shared_groups=True)
         choose(merged, asked.leave_out).write(file)
     measured: dict[str, Evaluation] = {}
     first: Scores | None = None

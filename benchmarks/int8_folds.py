@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from tumorlens.cli.measuring import read_whole
+from tumorlens.data.choosing import read_sets
 from tumorlens.data.rows import Manifest
 from tumorlens.detector import Detector
 from tumorlens.evaluation.figures.cases import Cases
@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="the table, CSV")
     options = parser.parse_args()
     options.scores.mkdir(parents=True, exist_ok=True)
-    whole = read_whole(options.data, classes={}, shared_groups=True)
+    whole = read_sets(options.data, shared_groups=True)
     pairs: list[Pair] = []
     lines = []
     for folder in sorted(options.run.glob("fold-*")):

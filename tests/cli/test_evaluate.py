@@ -204,7 +204,7 @@ def test_masks_that_cannot_be_read_are_counted(site, model, tmp_path, capsys):
     assert evaluate("--scores", file, "--output", output) == 0
     assert figures(output)["pointing"]["n"] == 22
     note = json.loads(output.read_text())["notes"][0]
-    assert "the masks of 2 slices could not be used, and stand in no pointing game" in note
+    assert "the masks of 2 slices could not be used, and the pointing game leaves them out" in note
     assert "gone.png" in note
     assert "the masks of 2 slices" in " ".join(capsys.readouterr().out.split())
 
@@ -234,7 +234,7 @@ def test_one_label_only_says_what_still_holds(site, model, tmp_path, capsys, kep
         ([], "expected MODEL and DATA..., or --scores FILE"),
         (["{model}"], "expected MODEL and DATA..., or --scores FILE"),
         (["{model}", "{site}", "--scores", "{site}/manifest.csv"], "not both"),
-        (["--scores", "{site}/manifest.csv", "--map", "yes=tumor"], "--scores has none"),
+        (["--scores", "{site}/manifest.csv", "--map", "yes=tumor"], "scores have none"),
         (["{model}", "{site}", "--by", "hospital"], "no column 'hospital'"),
         (["{model}", "{site}", "--split", "exam"], "no row has the split 'exam'"),
         (["--scores", "{site}/manifest.csv"], "tumor_probability, low, middle, high not found"),
@@ -280,7 +280,7 @@ def test_a_mask_that_cannot_serve_is_told_and_stands_in_no_pointing_game(
     assert evaluate(model, site, "-o", output) == 0
     assert figures(output)["pointing"]["n"] == 23
     shown = " ".join(capsys.readouterr().out.split())
-    assert "the mask of 1 slice could not be used, and stands in no pointing game" in shown
+    assert "the mask of 1 slice could not be used, and the pointing game leaves it out" in shown
     assert f"{broken}.png" in shown.replace(" ", "")
 
 

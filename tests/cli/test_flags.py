@@ -14,19 +14,7 @@ from tumorlens.cli.main import VERBS, app, run
 SOURCES = Path(tumorlens.__file__).parent
 BELOW = [path for path in sorted(SOURCES.rglob("*.py")) if "cli" not in path.parts]
 STILL_FLAGS = {
-    "auditing/copies.py",
-    "data/class_names.py",
-    "data/folders.py",
-    "data/manifest.py",
-    "data/splits.py",
-    "evaluation/heads/study_adoption.py",
-    "exporting/benchmarking/speed.py",
-    "exporting/conversion.py",
-    "exporting/targets.py",
     "network/weights.py",
-    "report/audits/audit_galleries.py",
-    "report/audits/audit_pages.py",
-    "report/evaluations/evaluation_pages.py",
     "training/delivery.py",
     "training/journal.py",
     "training/rows/preparing.py",

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from builders import paint_head, store_volume, write_nifti, write_picture, write_series
+from tumorlens.cli.measuring import parse_map
 from tumorlens.data import folders, volumes
-from tumorlens.data.class_names import ClassNames, parse_map
+from tumorlens.data.class_names import ClassNames
 from tumorlens.data.manifest import read_data, read_manifest
 from tumorlens.data.pictures import read_row
 from tumorlens.errors import DataError, InputError, UsageError
@@ -78,7 +79,7 @@ def test_names_of_public_sets_are_known(names, label, tumor_class):
 @pytest.mark.parametrize("name", ["patients", "abnormal", "0", "1", "other", "images", "lesion"])
 def test_names_that_may_mean_anything_are_asked_about(tree, name):
     folder = tree("yes/a.png", f"{name}/b.png")
-    with pytest.raises(DataError, match=f"--map '{name}=MEANING', where MEANING is tumor"):
+    with pytest.raises(DataError, match=f"say what '{name}' means with `classes=`: tumor"):
         read_data(folder)
 
 
@@ -99,7 +100,7 @@ def test_splits_stand_above_or_below_classes(tree):
 
 def test_other_names_need_a_map(tree):
     folder = tree("sound/a.png", "mets/b.png", "masks/c.png", "yes/d.png")
-    with pytest.raises(DataError, match=r"masks, mets, sound.*--map 'masks=MEANING'"):
+    with pytest.raises(DataError, match=r"masks, mets, sound.*what 'masks' means with `classes=`"):
         read_data(folder)
     given = parse_map(["sound=notumor", "mets=tumor:metastases", "masks=skip"])
     assert facts(read_data(folder, classes=given), "label", "tumor_class") == {
@@ -116,7 +117,7 @@ def test_what_lies_in_a_skipped_folder_is_skipped(tree):
 
 @pytest.mark.parametrize("item", ["healthy", "=tumor", "healthy=", "healthy=healthy"])
 def test_a_bad_map_is_refused(item):
-    with pytest.raises(UsageError, match="--map"):
+    with pytest.raises(UsageError, match=r"--map|`classes=` gives 'healthy'"):
         ClassNames(parse_map([item]))
     with pytest.raises(UsageError, match="already"):
         parse_map(["a=tumor", "a=no_tumor"])

@@ -234,7 +234,7 @@ def test_a_folder_with_a_manifest_is_that_manifest(tmp_path):
 
 def test_merging_asks_when_a_group_name_stands_in_two_sets():
     one, two = make("one", "p1", "p2"), make("two", "p2", "p3")
-    with pytest.raises(DataError, match=r"'p2'.*one.*two.*--shared-groups.*--separate-groups"):
+    with pytest.raises(DataError, match=r"'p2'.*one.*two.*groups=True`.*groups=False`"):
         merge_manifests([one, two])
     shared = merge_manifests([one, two], shared_groups=True)
     assert shared.groups == ("p1", "p2", "p3")

@@ -8,7 +8,8 @@ import pytest
 
 from score_tables import CLASSES, draw_scores, make_rows, make_scores
 from tumorlens.errors import DataError
-from tumorlens.evaluation.assessment import evaluate_scores, mark_twins
+from tumorlens.evaluation.assessment import evaluate_scores
+from tumorlens.evaluation.scores import mark_twins
 
 
 def test_parts_follow_source_and_sequence_by_default():

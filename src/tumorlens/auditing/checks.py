@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -36,11 +37,17 @@ from tumorlens.auditing.shortcuts import (
     measure_source_shortcut,
 )
 from tumorlens.auditing.traits import FILE_FEATURES, PREPARED_FEATURES
+from tumorlens.data.choosing import DataSource, list_sets, read_sets
+from tumorlens.data.manifest import merge_manifests
 from tumorlens.data.rows import Manifest, Row
+from tumorlens.detector import Detector
 from tumorlens.evaluation.figures.intervals import FEW_GROUPS, Estimate
+from tumorlens.evaluation.scoring import open_detector
 from tumorlens.model.session import Session
+from tumorlens.progress import Progress, count_up, stay_silent
+from tumorlens.workers import available_cores
 
-__all__ = ["CHECKS", "PASSES", "audit_manifest"]
+__all__ = ["CHECKS", "PASSES", "audit", "audit_data", "audit_manifest"]
 
 PASSES = 3
 """Times that progress is told of each picture."""
@@ -70,6 +77,86 @@ _SEEN = {
 }
 _NAMES = {"file": FILE_FEATURES, "prepared": PREPARED_FEATURES}
 _WEIGHTS = {"file": 0.6, "prepared": 0.8}  # prepared pictures are what a network sees
+
+
+def audit(
+    *data: DataSource,
+    against: DataSource | Sequence[DataSource] = (),
+    model: str | os.PathLike[str] | Detector | None = "default",
+    classes: Mapping[str, str] | None = None,
+    shared_groups: bool | None = None,
+    threads: int | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> Audit:
+    """Say what is wrong with labelled slices: copies, conflicts, leaks, misfits and shortcuts.
+
+    Args:
+        data: folders of class folders, manifests as CSV, or `Manifest` objects.
+        against: another set that should share nothing with ``data``, e.g. the one to test on.
+        model: says which pictures are no brain MRI; None asks no model.
+        classes: name of a class folder -> ``tumor``, ``no_tumor``, a tumor class, or ``skip``.
+        shared_groups: whether a group's name means the same patient in all sets.
+        threads: to work with; by default one for each core.
+        device: ``cpu``, ``cuda`` or ``mps``.
+        progress: called with (what is going on, units done, units in all).
+
+    Returns:
+        The findings, the worst first; ``audit.mark(manifest)`` marks the bad rows.
+
+    Raises:
+        DataError: data that cannot be read.
+        ModelFileError: the model is unknown, or its file breaks the contract.
+        MissingExtra: scikit-learn or the nearest-neighbour index is not installed.
+    """
+    detector = None if model is None else open_detector(model, threads=1, device=device)
+    return audit_data(
+        data,
+        list_sets(against),
+        session=None if detector is None else detector.session,
+        classes=classes,
+        shared_groups=shared_groups,
+        threads=threads,
+        progress=progress or stay_silent,
+    )[0]
+
+
+def audit_data(
+    data: Sequence[DataSource],
+    against: Sequence[DataSource] = (),
+    *,
+    session: Session | None = None,
+    classes: Mapping[str, str] | None = None,
+    shared_groups: bool | None = None,
+    threads: int | None = None,
+    progress: Progress = stay_silent,
+) -> tuple[Audit, Manifest]:
+    """As `audit`, with a model that is open; the manifest that was audited stands beside."""
+    manifest = read_sets(data, classes=classes, shared_groups=shared_groups)
+    other = None
+    if against:
+        other = read_sets(against, classes=classes, shared_groups=shared_groups)
+        manifest, other = _name_groups_alike(manifest, other, shared_groups)
+    steps = PASSES * (len(manifest) + (0 if other is None else len(other)))
+    found = audit_manifest(
+        manifest,
+        against=other,
+        session=session,
+        threads=threads or available_cores(),
+        progress=count_up(progress, "auditing", steps),
+    )
+    return found, manifest
+
+
+def _name_groups_alike(
+    manifest: Manifest, other: Manifest, shared_groups: bool | None
+) -> tuple[Manifest, Manifest]:
+    """Two sets in which one name of a group means one patient."""
+    both = merge_manifests([manifest, other], shared_groups=shared_groups)
+    return (
+        manifest.with_rows(both.rows[: len(manifest)]),
+        other.with_rows(both.rows[len(manifest) :]),
+    )
 
 
 def audit_manifest(

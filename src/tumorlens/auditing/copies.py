@@ -154,7 +154,7 @@ def find_divided_groups(evidence: Evidence) -> Iterator[AuditFinding]:
             "groups",
             "copies in two groups",
             say_count(len(rows), "picture") + " with a copy in another group",
-            "join the groups: tumorlens split --twins does",
+            "join the groups: a split that joins copies does that",
             impact=0.6 * len(rows) / evidence.own,
             rows=rows,
             examples=_show(evidence, twins),

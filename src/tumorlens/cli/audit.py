@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from tumorlens.cli import words
-from tumorlens.cli.measuring import groups_option, map_option, open_detector, read_whole
+from tumorlens.cli.measuring import groups_option, map_option, open_detector, parse_map
 from tumorlens.cli.outputs import check_inputs_survive
+from tumorlens.cli.pace import Pulse
 from tumorlens.errors import UsageError
 from tumorlens.writing import check_results, write_text
 
 if TYPE_CHECKING:
     from tumorlens.auditing.findings import Audit
-    from tumorlens.data.rows import Manifest
-    from tumorlens.model.session import Session
 
 __all__ = ["command"]
 
@@ -59,14 +58,21 @@ def command(
     /,
     *,
     data: tuple[Path, ...],
-    output: Path | None,
+    against: Path | None,
+    fail_on: str,
     marked: Path | None,
+    model: str,
+    no_model: bool,
+    mapped: tuple[str, ...],
+    shared_groups: bool | None,
+    output: Path | None,
     report: Path | None,
     overwrite: bool,
+    threads: int | None,
+    device: str,
     run_log: Path | None,
     quiet: bool,
     verbose: bool,
-    **options: Any,
 ) -> int:
     """Audit the slices of DATA...: copies, label conflicts, leaks, misfits and shortcuts.
 
@@ -75,14 +81,24 @@ def command(
     --marked says "audit: leave out" in a note, evaluate leaves the row out; train does with
     --set 'data.exclude_notes=["audit: leave out"]'.
     """
+    from tumorlens.auditing.checks import audit_data
+
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
-    kinds = _read_kinds(options["fail_on"])
+    kinds = _read_kinds(fail_on)
     results = (output, marked, report, run_log)
     check_inputs_survive(map(str, data), *results)
     check_results(results, overwrite=overwrite)
-    session = None if options["no_model"] else _open_session(options)
-    manifest, other = _read(data, options)
-    audit = _audit(manifest, other, session, options["threads"], voice)
+    session = None if no_model else open_detector(model, threads=1, device=device).session
+    with Pulse(voice, dated=False) as pulse:
+        audit, manifest = audit_data(
+            data,
+            () if against is None else (against,),
+            session=session,
+            classes=parse_map(mapped),
+            shared_groups=shared_groups,
+            threads=threads,
+            progress=pulse.advance,
+        )
     if marked is not None:
         audit.mark(manifest).write(marked, overwrite=overwrite)
     if output is not None:
@@ -108,49 +124,6 @@ def _read_kinds(text: str) -> set[str]:
             f"expected any, {', '.join(KINDS)}"
         )
     return set(KINDS) if "any" in kinds else kinds
-
-
-def _open_session(options: dict[str, Any]) -> Session:
-    return open_detector(
-        options["model"], operating_point="balanced", threads=1, device=options["device"]
-    ).session
-
-
-def _read(data: tuple[Path, ...], options: dict[str, Any]) -> tuple[Manifest, Manifest | None]:
-    """DATA and --against, their groups made comparable."""
-    from tumorlens.data.manifest import merge_manifests
-
-    chosen = {"classes": options["mapped"], "shared_groups": options["shared_groups"]}
-    manifest = read_whole(data, **chosen)
-    if options["against"] is None:
-        return manifest, None
-    other = read_whole([options["against"]], **chosen)
-    both = merge_manifests([manifest, other], shared_groups=options["shared_groups"])
-    return (
-        manifest.with_rows(both.rows[: len(manifest)]),
-        other.with_rows(both.rows[len(manifest) :]),
-    )
-
-
-def _audit(
-    manifest: Manifest,
-    other: Manifest | None,
-    session: Session | None,
-    threads: int | None,
-    voice: words.Voice,
-) -> Audit:
-    from tumorlens.auditing.checks import PASSES, audit_manifest
-    from tumorlens.workers import available_cores
-
-    total = PASSES * (len(manifest) + (0 if other is None else len(other)))
-    with words.open_bar(voice, "auditing", lambda: total, unit="steps") as bar:
-        return audit_manifest(
-            manifest,
-            against=other,
-            session=session,
-            threads=threads or available_cores(),
-            progress=bar.advance,
-        )
 
 
 def _show(audit: Audit) -> None:

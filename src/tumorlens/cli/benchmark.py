@@ -9,7 +9,8 @@ import click
 
 from tumorlens.cli import words
 from tumorlens.cli.outputs import check_inputs_survive
-from tumorlens.exporting.benchmarking.runtimes import RUNTIMES, find_runtimes
+from tumorlens.cli.pace import Pulse
+from tumorlens.exporting.benchmarking.runtimes import RUNTIMES
 from tumorlens.writing import check_results, write_text
 
 if TYPE_CHECKING:
@@ -74,30 +75,20 @@ def command(
     the network's multiply-adds would take at this machine's measured peak. For LiteRT and
     ExecuTorch the model is exported first; ExecuTorch always takes all cores.
     """
-    from tumorlens.exporting.benchmarking.speed import (
-        benchmark_models,
-        paint_picture,
-        plan_trials,
-        read_picture,
-    )
-    from tumorlens.model.registry import find_model
-    from tumorlens.workers import available_cores
+    from tumorlens.exporting.benchmarking import speed
 
     voice = words.Voice(quiet, verbose)
     check_inputs_survive((), output, plot)
     check_results((output, plot), overwrite=overwrite)
-    paths = [find_model(one) for one in models or ("default",)]
-    names = runtimes or tuple(find_runtimes())
-    numbers = sorted(set(threads or (1, available_cores())))
-    trials = plan_trials(
-        paths,
-        runtimes=names,
-        threads=numbers,
-        picture=paint_picture() if picture is None else read_picture(picture),
-        seconds=seconds,
-    )
-    with words.open_bar(voice, "measuring", lambda: len(trials), unit="trials") as bar:
-        benchmark = benchmark_models(trials, bar.advance)
+    with Pulse(voice, dated=False) as pulse:
+        benchmark = speed.benchmark(
+            *models,
+            runtimes=runtimes,
+            threads=threads,
+            picture=picture,
+            seconds=seconds,
+            progress=pulse.advance,
+        )
     if output is not None:
         write_text(output, benchmark.to_json(), overwrite=overwrite)
     if plot is not None:

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from tumorlens.cli import words
-from tumorlens.cli.measuring import (
-    Scoring,
-    choose_data,
-    choosing_options,
-    open_detector,
-    score,
-)
+from tumorlens.cli.measuring import choosing_options, open_detector, tell_failures
 from tumorlens.cli.outputs import check_inputs_survive
+from tumorlens.cli.pace import Pulse
 from tumorlens.errors import UsageError
 from tumorlens.writing import check_results
 
 if TYPE_CHECKING:
-    from tumorlens.detector import Detector
+    from tumorlens.data.choosing import Choice
     from tumorlens.evaluation.adoption import Adoption
     from tumorlens.evaluation.heads.study_adoption import StudyAdoption
 
@@ -57,11 +52,12 @@ RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
     "Repeatable, each a fold.",
 )
 @click.option(
+    "--operating-point",
     "--name",
-    "point",
+    "operating_point",
     default="balanced",
     show_default=True,
-    metavar="POINT",
+    metavar="NAME",
     help="Operating point to set; the others keep their decisions.",
 )
 @click.option(
@@ -79,12 +75,21 @@ def command(
     *,
     model: str,
     data: tuple[Path, ...],
+    scores_files: tuple[Path, ...],
+    sensitivity: float | None,
+    specificity: float | None,
+    coverage: float,
+    misses: float | None,
+    operating_point: str,
+    with_seen: bool,
+    choice: Choice,
     output: Path | None,
     overwrite: bool,
+    threads: int | None,
+    device: str,
     run_log: Path | None,
     quiet: bool,
     verbose: bool,
-    **options: Any,
 ) -> int:
     """Refit MODEL on the labelled slices of DATA... and write it to --output NEW.onnx.
 
@@ -99,85 +104,35 @@ def command(
     With --misses only the threshold of studies is set, so that it can promise something; with
     --scores only the numbers for series and studies are fitted.
     """
+    from tumorlens.evaluation.adopting import Wishes, adopt_scores, score_site
+
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
-    _check(data, output, options)
-    assert output is not None
-    check_inputs_survive(map(str, data), output, run_log)
-    check_results((output, run_log), overwrite=overwrite)
-    detector = open_detector(
-        model, operating_point="balanced", threads=options["threads"], device=options["device"]
-    )
-    scoring = _score(detector, data, voice, options)
-    adoption = _adopt(detector, scoring, options)
-    adoption.write(detector.session.path, output, overwrite=overwrite)
-    if not quiet:
-        _show(adoption, options["point"])
-    scoring.report_failures(voice)
-    if run_log is not None:
-        watch.write_log(
-            run_log, "calibrate", ctx.params, counts=scoring.counts, session=scoring.session
-        )
-    return 1 if scoring.failures else 0
-
-
-def _check(data: tuple[Path, ...], output: Path | None, options: dict[str, Any]) -> None:
-    """Refuse what contradicts itself, before any work."""
+    wishes = Wishes(sensitivity, specificity, coverage, misses, operating_point, with_seen)
     if output is None:
         raise UsageError("--output NEW.onnx is missing: where should the new model go?")
-    if not options["point"].strip():
-        raise UsageError("--name: an operating point needs a name")
-    if bool(data) == bool(options["scores_files"]):
+    if bool(data) == bool(scores_files):
         raise UsageError("expected MODEL and DATA..., or MODEL and --scores FILE.csv")
-    if options["misses"] is not None:
-        for wish in ("sensitivity", "specificity"):
-            if options[wish] is not None:
-                raise UsageError(
-                    f"give --misses or --{wish}, not both: --misses sets the threshold of studies "
-                    f"and leaves the slices as they are, --{wish} is wanted of slices"
-                )
-
-
-def _score(
-    detector: Detector, data: tuple[Path, ...], voice: words.Voice, options: dict[str, Any]
-) -> Scoring:
-    if options["scores_files"]:
-        from tumorlens.evaluation.score_files import pool_scores
-
-        return Scoring(pool_scores(options["scores_files"]))
-    manifest, twins = choose_data(data, voice, options)
-    return score(detector, manifest, voice, twins=twins)
-
-
-def _adopt(
-    detector: Detector, scoring: Scoring, options: dict[str, Any]
-) -> Adoption | StudyAdoption:
-    from tumorlens.evaluation.adoption import adopt_model, set_seen_aside
-    from tumorlens.evaluation.heads.study_adoption import adopt_held_out, adopt_misses
-    from tumorlens.studies.prediction import find_study_model
-
-    numbers = find_study_model(detector)
-    if options["misses"] is not None:
-        scores, notes = set_seen_aside(scoring.scores, options["with_seen"])
-        return adopt_misses(
-            detector.card,
-            numbers,
-            scores,
-            options["misses"],
-            point=options["point"],
-            notes=notes,
+    check_inputs_survive(map(str, data), output, run_log)
+    check_results((output, run_log), overwrite=overwrite)
+    detector = open_detector(model, threads=threads, device=device)
+    with Pulse(voice, dated=False) as pulse:
+        scored = score_site(
+            detector,
+            data,
+            scores_files,
+            choice=choice,
+            progress=pulse.advance,
+            notice=pulse.say,
         )
-    if options["scores_files"]:
-        return adopt_held_out(detector.card, scoring.scores)
-    return adopt_model(
-        detector.card,
-        scoring.scores,
-        point=options["point"],
-        sensitivity=options["sensitivity"],
-        specificity=options["specificity"],
-        coverage=options["coverage"],
-        with_seen=options["with_seen"],
-        numbers=numbers,
-    )
+    adoption = adopt_scores(detector, scored.scores, wishes, held_out=bool(scores_files))
+    adoption.write(detector.session.path, output, overwrite=overwrite)
+    if not quiet:
+        _show(adoption, operating_point)
+    tell_failures(scored, voice)
+    if run_log is not None:
+        used = None if scores_files else detector.session
+        watch.write_log(run_log, "calibrate", ctx.params, counts=scored.counts, session=used)
+    return 1 if scored.failures else 0
 
 
 def _show(adoption: Adoption | StudyAdoption, point: str) -> None:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from tumorlens.cli import words
-from tumorlens.cli.measuring import group_by_twins, twins_option
+from tumorlens.cli.measuring import twins_option
 from tumorlens.cli.outputs import check_inputs_survive
+from tumorlens.cli.pace import Pulse
 from tumorlens.writing import check_writable
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def add(
     With it, PATH is DATA for split, train and evaluate. Patients are not known in these sets, so
     copies of one picture are joined into groups.
     """
+    from tumorlens.data.choosing import group_copies
     from tumorlens.data.public_sets.downloads import read_download
 
     voice = words.Voice(quiet, verbose)
@@ -76,7 +78,10 @@ def add(
     manifest = read_download(name, path)
     check_inputs_survive((), target)
     check_writable(target, overwrite=overwrite)
-    grouped = group_by_twins(manifest, twins, threads, voice)
+    with Pulse(voice, dated=False) as pulse:
+        grouped = group_copies(
+            manifest, twins, threads=threads, progress=pulse.advance, notice=pulse.say
+        )
     grouped.write(target, overwrite=overwrite)
     voice.say(f"{target}: {len(grouped)} slices in {len(grouped.groups)} groups")
 

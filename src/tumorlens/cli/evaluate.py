@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from tumorlens.cli import words
 from tumorlens.cli.measuring import (
-    Scoring,
-    choose_data,
     choosing_options,
-    fill_pointing,
     open_detector,
     operating_point_option,
-    score,
+    tell_failures,
 )
 from tumorlens.cli.outputs import check_inputs_survive
+from tumorlens.cli.pace import Pulse
 from tumorlens.errors import UsageError
 from tumorlens.writing import check_results, write_text
 
 if TYPE_CHECKING:
+    from tumorlens.data.choosing import Choice
     from tumorlens.detector import Detector
+    from tumorlens.evaluation.evaluating import Measurement
     from tumorlens.evaluation.results import Evaluation
-    from tumorlens.evaluation.scores import Judged, Scores
+    from tumorlens.evaluation.scores import Scores
     from tumorlens.report.pages import Page
 
 __all__ = ["command"]
@@ -87,14 +87,22 @@ def command(
     inputs: tuple[str, ...],
     scores_files: tuple[Path, ...],
     compare: str | None,
+    by: tuple[str, ...],
+    choice: Choice,
+    prevalence: float | None,
+    operating_point: str,
+    keep_all: bool,
+    replicates: int,
+    seed: int,
     save_scores: Path | None,
     output: Path | None,
     report: Path | None,
     overwrite: bool,
+    threads: int | None,
+    device: str,
     run_log: Path | None,
     quiet: bool,
     verbose: bool,
-    **options: Any,
 ) -> int:
     """Measure MODEL on the labelled slices of DATA..., or the scores of --scores.
 
@@ -102,119 +110,57 @@ def command(
     bootstrap over groups (patients); under 20 groups the counts per group are listed instead.
     The summary goes to standard output, all figures to --output (JSON).
     """
-    from tumorlens.evaluation.assessment import evaluate_scores
+    from tumorlens.evaluation.evaluating import Counting, measure_model
 
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
     results = (output, save_scores, report, run_log)
     check_inputs_survive((*inputs, *map(str, scores_files)), *results)
     check_results(results, overwrite=overwrite)
-    asking = _Asking(inputs, scores_files, voice, options)
-    scoring = asking.answer()
-    other = None if compare is None else _Asking(inputs, (), voice, options).other(compare)
-    heads, notes = _judge_heads(scoring, asking.detector, options["operating_point"])
-    evaluation = evaluate_scores(
-        scoring.scores,
-        by=options["by"],
-        prevalence=options["prevalence"],
-        other=other,
-        heads=heads,
-        keep_all=options["keep_all"],
-        replicates=options["replicates"],
-        seed=options["seed"],
-        notes=[*scoring.notes, *notes],
-    )
+    _check(inputs, scores_files, compare)
+
+    def find(name: str) -> Path | Detector:
+        if Path(name).suffix.lower() == ".csv":
+            return Path(name)
+        return open_detector(name, operating_point=operating_point, threads=threads, device=device)
+
+    with Pulse(voice, dated=False) as pulse:
+        measurement = measure_model(
+            scores_files or find(inputs[0]),
+            inputs[1:],
+            choice=choice,
+            compare=None if compare is None else find(compare),
+            counting=Counting(by, prevalence, keep_all, replicates, seed),
+            operating_point=operating_point,
+            progress=pulse.advance,
+            notice=pulse.say,
+        )
+    evaluation, scored = measurement.evaluation, measurement.scored
     if save_scores is not None:
-        _save(save_scores, scoring.scores, overwrite)
+        _save(save_scores, scored.scores, overwrite)
     if output is not None:
         write_text(output, evaluation.to_json(), overwrite=overwrite)
     if report is not None:
-        page = _build_page(ctx, evaluation, scoring.scores, asking.detector)
-        _write_page(report, page, overwrite)
+        _write_page(report, _build_page(ctx, measurement, keep_all), overwrite)
     if not quiet:
         _show(evaluation)
-    scoring.report_failures(voice)
+    tell_failures(scored, voice)
     if run_log is not None:
-        watch.write_log(
-            run_log, "evaluate", ctx.params, counts=scoring.counts, session=scoring.session
+        detector = measurement.detector
+        session = None if detector is None else detector.session
+        watch.write_log(run_log, "evaluate", ctx.params, counts=scored.counts, session=session)
+    return 1 if scored.failures else 0
+
+
+def _check(inputs: tuple[str, ...], scores_files: tuple[Path, ...], compare: str | None) -> None:
+    """Refuse what contradicts itself, before a model is opened."""
+    if scores_files and inputs:
+        raise UsageError("give either MODEL DATA... or --scores FILE, not both")
+    if not scores_files and len(inputs) < 2:
+        raise UsageError("expected MODEL and DATA..., or --scores FILE")
+    if scores_files and compare is not None and Path(compare).suffix.lower() != ".csv":
+        raise UsageError(
+            "--compare with a model needs MODEL DATA...; beside --scores it takes a scores file"
         )
-    return 1 if scoring.failures else 0
-
-
-class _Asking:
-    """Where scores come from: a file, or a model and data."""
-
-    def __init__(
-        self,
-        inputs: tuple[str, ...],
-        scores_files: tuple[Path, ...],
-        voice: words.Voice,
-        options: dict[str, Any],
-    ) -> None:
-        self.inputs, self.files, self.voice, self.options = inputs, scores_files, voice, options
-        self.detector: Detector | None = None
-
-    def answer(self) -> Scoring:
-        if self.files:
-            if self.inputs:
-                raise UsageError("give either MODEL DATA... or --scores FILE, not both")
-            if self.options["mapped"]:
-                raise UsageError(
-                    "--map says what class folders mean and --scores has none; change the labels "
-                    "in the table"
-                )
-            return self._read(self.files)
-        if len(self.inputs) < 2:
-            raise UsageError("expected MODEL and DATA..., or --scores FILE")
-        return self._run(self.inputs[0])
-
-    def other(self, name: str) -> Scores:
-        """The scores to compare with: of a file, or of another model on the same data."""
-        if Path(name).suffix.lower() == ".csv":
-            return self._read((Path(name),)).scores
-        if not self.inputs:
-            raise UsageError(
-                "--compare with a model needs MODEL DATA...; beside --scores it takes a scores file"
-            )
-        return self._run(name).scores
-
-    def _run(self, model: str) -> Scoring:
-        self.detector = open_detector(
-            model,
-            operating_point=self.options["operating_point"],
-            threads=self.options["threads"],
-            device=self.options["device"],
-        )
-        manifest, twins = choose_data(self.inputs[1:], self.voice, self.options)
-        return score(self.detector, manifest, self.voice, twins=twins)
-
-    def _read(self, files: tuple[Path, ...]) -> Scoring:
-        from tumorlens.evaluation.score_files import pool_scores
-
-        scores = pool_scores(files)
-        split = self.options["split"]
-        if split is not None:
-            chosen = scores.column("split") == split
-            if not chosen.any():
-                known = ", ".join(sorted(set(scores.column("split")) - {""})) or "none"
-                raise UsageError(
-                    f"{scores.name}: no row has the split {split!r}; its splits are {known}"
-                )
-            scores = scores.take(chosen)
-        return fill_pointing(scores, self.voice)
-
-
-def _judge_heads(
-    scoring: Scoring, detector: Detector | None, point: str
-) -> tuple[Judged | None, tuple[str, ...]]:
-    """Whole series and studies, and what to say where there are none."""
-    from tumorlens.evaluation.heads.study_fitting import judge_heads
-    from tumorlens.studies.prediction import find_study_model
-
-    model = None if detector is None else find_study_model(detector)
-    judged = judge_heads(scoring.scores, model, point)
-    if isinstance(judged, str):
-        return None, (judged,) if judged else ()
-    return judged, ()
 
 
 def _save(path: Path, scores: Scores, overwrite: bool) -> None:
@@ -223,19 +169,17 @@ def _save(path: Path, scores: Scores, overwrite: bool) -> None:
     write_scores(path, scores, overwrite=overwrite)
 
 
-def _build_page(
-    ctx: click.Context, evaluation: Evaluation, scores: Scores, detector: Detector | None
-) -> Page:
+def _build_page(ctx: click.Context, measurement: Measurement, keep_all: bool) -> Page:
     from tumorlens.evaluation.scores import drop_unfit
     from tumorlens.report.evaluations.evaluation_pages import build_evaluation_page
     from tumorlens.report.evaluations.galleries import show_mistakes
 
-    keep_all = ctx.params["keep_all"]
+    scores = measurement.scored.scores
     counted = scores if keep_all else drop_unfit(scores)[0]
     return build_evaluation_page(
-        evaluation,
+        measurement.evaluation,
         counted,
-        mistakes=show_mistakes(counted, detector),
+        mistakes=show_mistakes(counted, measurement.detector),
         command=words.repeat_command(ctx),
         versions=words.list_versions(),
     )
@@ -247,7 +191,7 @@ def _write_page(path: Path, page: Page, overwrite: bool) -> None:
     write_page(path, page, overwrite=overwrite)
 
 
-def _show(evaluation: Any) -> None:
+def _show(evaluation: Evaluation) -> None:
     from tumorlens.report.evaluations.evaluation_tables import print_evaluation
     from tumorlens.report.tables import open_console
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from tumorlens.cli import words
-from tumorlens.cli.measuring import choose_data, choosing_options, open_detector
+from tumorlens.cli.measuring import choosing_options, open_detector
 from tumorlens.cli.outputs import check_inputs_survive
+from tumorlens.cli.pace import Pulse
 from tumorlens.errors import UsageError
-from tumorlens.exporting.targets import TARGETS, Target, find_target
+from tumorlens.exporting.targets import TARGETS, find_target
 from tumorlens.writing import check_results
 
 if TYPE_CHECKING:
+    from tumorlens.data.choosing import Choice
     from tumorlens.exporting.parity import ParityReport
-    from tumorlens.exporting.samples import Samples
 
 __all__ = ["command"]
 
@@ -68,13 +69,16 @@ def command(
     model: str,
     target: str,
     data: tuple[Path, ...],
-    output: Path | None,
+    calibration_slices: int,
+    parity_slices: int,
     force: bool,
+    choice: Choice,
+    output: Path | None,
     overwrite: bool,
+    threads: int | None,
     run_log: Path | None,
     quiet: bool,
     verbose: bool,
-    **options: Any,
 ) -> int:
     """Write MODEL for another place to --output FILE.
 
@@ -83,7 +87,8 @@ def command(
     99 % of the verdicts and the AUC within 0.003. The comparison stands in the export's card. The
     list of training pictures (tumorlens seen) stays behind.
     """
-    from tumorlens.exporting.conversion import export_model
+    from tumorlens.exporting.conversion import draw_for_target, export_model
+    from tumorlens.progress import count_up
 
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
     if output is None:
@@ -92,11 +97,19 @@ def command(
     check_results((output, run_log), overwrite=overwrite)
     aim = find_target(target)
     aim.find_convert()
-    detector = open_detector(
-        model, operating_point="balanced", threads=options["threads"], device="cpu"
-    )
-    samples = _draw(data, aim, voice, options) if data else None
-    with words.open_bar(voice, "exporting", lambda: _count(samples), unit="slices") as bar:
+    detector = open_detector(model, threads=threads)
+    with Pulse(voice, dated=False) as pulse:
+        samples = draw_for_target(
+            aim,
+            data,
+            choice=choice,
+            calibration=calibration_slices,
+            parity=parity_slices,
+            threads=threads,
+            progress=pulse.advance,
+            notice=pulse.say,
+        )
+        steps = 0 if samples is None else samples.steps
         export = export_model(
             detector,
             aim,
@@ -104,30 +117,16 @@ def command(
             samples=samples,
             force=force,
             overwrite=overwrite,
-            progress=bar.advance,
+            progress=count_up(pulse.advance, "exporting", steps),
             show=_ignore if quiet else _show,
         )
     if not quiet:
         size = output.stat().st_size / 1e6
         click.echo(words.make_printable(f"{output}: {export.card.full_name}, {size:.2f} MB"))
     if run_log is not None:
-        counts = {"slices": 0 if samples is None else _count(samples)}
+        counts = {"slices": steps}
         watch.write_log(run_log, "export", ctx.params, counts=counts, session=detector.session)
     return 0
-
-
-def _draw(
-    data: tuple[Path, ...], target: Target, voice: words.Voice, options: dict[str, Any]
-) -> Samples:
-    from tumorlens.exporting.samples import draw_samples
-
-    manifest, _ = choose_data(data, voice, options)
-    calibration = options["calibration_slices"] if target.calibrated else 0
-    return draw_samples(manifest, calibration=calibration, parity=options["parity_slices"])
-
-
-def _count(samples: Samples | None) -> int:
-    return 0 if samples is None else len(samples.calibration) + 2 * len(samples.parity)
 
 
 def _show(report: ParityReport) -> None:

@@ -11,6 +11,7 @@ _PARAMETER = re.compile(r"`([a-z][a-z_]*)=([^`\n]*)`")
 _FLAGS = {
     "classes": "--map",
     "form": "--format",
+    "runtimes": "--runtime",
     "settings": "--set",
     "target": "--to",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -52,14 +53,14 @@ class Pace:
 class Pulse:
     """What a long run says: sentences, and between them how far it has come.
 
-    Without a terminal each line begins with the time of day.
-
     Args:
         voice: that speaks.
+        dated: whether each line begins with the time of day where there is no terminal.
     """
 
-    def __init__(self, voice: Voice) -> None:
+    def __init__(self, voice: Voice, *, dated: bool = True) -> None:
         self.voice = voice
+        self.dated = dated
         self.drawn = not voice.quiet and sys.stderr.isatty()
         self._what = ""
         self._pace: Pace | None = None
@@ -67,7 +68,7 @@ class Pulse:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process has no part in what is drawn here."""
-        return Pulse, (self.voice,)
+        return partial(Pulse, dated=self.dated), (self.voice,)
 
     def __enter__(self) -> Pulse:
         return self
@@ -78,7 +79,8 @@ class Pulse:
     def say(self, words: str) -> None:
         """Say a sentence; a bar makes way."""
         self._clear()
-        self.voice.say(words if self.drawn else f"{datetime.now():%H:%M:%S} {words}")
+        dated = self.dated and not self.drawn
+        self.voice.say(f"{datetime.now():%H:%M:%S} {words}" if dated else words)
 
     def advance(self, what: str, done: int, total: int) -> None:
         """Say how far ``what`` has come."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
@@ -13,18 +13,19 @@ from click.core import ParameterSource
 from tumorlens.cli import words
 from tumorlens.cli.measuring import (
     folds_by_option,
-    group_by_twins,
     groups_option,
     map_option,
-    read_whole,
+    parse_map,
     twins_option,
 )
 from tumorlens.cli.outputs import check_inputs_survive
+from tumorlens.cli.pace import Pulse
 from tumorlens.errors import UsageError
 from tumorlens.writing import check_results
 
 if TYPE_CHECKING:
     from tumorlens.data.rows import Manifest
+    from tumorlens.data.splits import By
 
 __all__ = ["command"]
 
@@ -66,12 +67,19 @@ def command(
     /,
     *,
     data: tuple[Path, ...],
+    folds: int | None,
+    folds_by: By,
+    fractions: tuple[float, float, float],
+    seed: int,
+    mapped: tuple[str, ...],
+    twins: bool | None,
+    shared_groups: bool | None,
     output: Path,
     overwrite: bool,
+    threads: int | None,
     run_log: Path | None,
     quiet: bool,
     verbose: bool,
-    **options: Any,
 ) -> int:
     """Split the slices of DATA... so that no group stands on two sides.
 
@@ -79,23 +87,27 @@ def command(
     Sources, sequences and classes are spread over the parts as evenly as whole groups allow; where
     that gave way is said.
     """
-    from tumorlens.data.splits import split_manifest
+    from tumorlens.data.choosing import Choice
+    from tumorlens.data.splits import split_data
 
     given = ctx.get_parameter_source("fractions")
-    if options["folds"] is not None and given is ParameterSource.COMMANDLINE:
+    if folds is not None and given is ParameterSource.COMMANDLINE:
         raise UsageError("give either --folds or --fractions, not both")
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
     check_inputs_survive((), output, run_log)  # a manifest may be split in its place
     check_results((output, run_log), overwrite=overwrite)
-    whole = read_whole(data, classes=options["mapped"], shared_groups=options["shared_groups"])
-    grouped = group_by_twins(whole, options["twins"], options["threads"], voice)
-    parted, notes = split_manifest(
-        grouped,
-        folds=options["folds"],
-        fractions=options["fractions"],
-        seed=options["seed"],
-        by=options["folds_by"],
-    )
+    with Pulse(voice, dated=False) as pulse:
+        parted, notes = split_data(
+            data,
+            choice=Choice(None, parse_map(mapped), shared_groups, twins),
+            folds=folds,
+            fractions=fractions,
+            seed=seed,
+            by=folds_by,
+            threads=threads,
+            progress=pulse.advance,
+            notice=pulse.say,
+        )
     parted.write(output, overwrite=overwrite)
     for line in _summary(parted):
         voice.say(line)

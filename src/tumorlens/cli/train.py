@@ -13,10 +13,9 @@ import click
 from tumorlens.cli import words
 from tumorlens.cli.measuring import (
     folds_by_option,
-    group_by_twins,
     groups_option,
     map_option,
-    read_whole,
+    parse_map,
     twins_option,
 )
 from tumorlens.cli.pace import Pulse
@@ -125,6 +124,7 @@ def command(
 
 
 def _make_job(data: tuple[Path, ...], output: Path, pulse: Pulse, options: dict[str, Any]) -> Job:
+    from tumorlens.data.choosing import group_copies, read_sets
     from tumorlens.training.hardware import Hardware
     from tumorlens.training.job import Job
     from tumorlens.training.recipe import read_recipe
@@ -132,8 +132,16 @@ def _make_job(data: tuple[Path, ...], output: Path, pulse: Pulse, options: dict[
     recipe = read_recipe(options["recipe"], options["changes"])
     # Before anything is read: what is not there is said at once.
     hardware = Hardware(options["device"], options["devices"], options["threads"])
-    merged = read_whole(data, classes=options["mapped"], shared_groups=options["shared_groups"])
-    merged = group_by_twins(merged, options["twins"], options["threads"], pulse.voice)
+    merged = read_sets(
+        data, classes=parse_map(options["mapped"]), shared_groups=options["shared_groups"]
+    )
+    merged = group_copies(
+        merged,
+        options["twins"],
+        threads=options["threads"],
+        progress=pulse.advance,
+        notice=pulse.say,
+    )
     kept, held_out, counts = _leave_out(merged, options["left_out"])
     return Job(
         recipe=recipe,

@@ -20,6 +20,7 @@ import click
 from tumorlens.cli.flags import spell_flags
 from tumorlens.cli.pace import Pace
 from tumorlens.errors import UsageError
+from tumorlens.model.runtime import PROVIDERS
 from tumorlens.version import __version__
 from tumorlens.writing import hold_interrupts
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from tumorlens.model.session import Session
 
 __all__ = [
-    "PROVIDERS",
     "Bar",
     "Stopwatch",
     "Voice",
@@ -55,13 +55,6 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 DATA = click.Path(path_type=Path)
-
-PROVIDERS: dict[str, tuple[str, ...]] = {
-    "cpu": ("CPUExecutionProvider",),
-    "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider"),
-    "mps": ("CoreMLExecutionProvider", "CPUExecutionProvider"),
-}
-"""Word of ``--device`` -> execution providers of ONNX Runtime."""
 
 
 def data_arguments(command: Command) -> Command:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from tumorlens.errors import UsageError
 
@@ -13,7 +13,6 @@ __all__ = [
     "ClassNames",
     "find_meaning",
     "find_split",
-    "parse_map",
     "squeeze",
 ]
 
@@ -54,7 +53,7 @@ _MEANINGS = {
     "no": "no_tumor",
     **{name: name for name in TUMOR_CLASSES},
 }
-"""What ``--map`` takes as a meaning: few words, so that a slip is seen."""
+"""What a caller may give as a meaning: few words, so that a slip is seen."""
 
 _SPLITS = {
     "train": "train",
@@ -75,24 +74,6 @@ def squeeze(name: str) -> str:
 def find_split(name: str) -> str | None:
     """The split that a folder's name stands for, if any."""
     return _SPLITS.get(squeeze(name))
-
-
-def parse_map(items: Iterable[str]) -> dict[str, str]:
-    """Read ``NAME=MEANING`` as given to ``--map``.
-
-    Raises:
-        UsageError: not of this form, or a name is given twice.
-    """
-    meanings: dict[str, str] = {}
-    for item in items:
-        name, sign, meaning = item.partition("=")
-        if not (name and sign and meaning):
-            raise UsageError(
-                f"--map {item}: expected NAME=MEANING, e.g. --map mets=metastasis --map masks=skip"
-            )
-        if meanings.setdefault(name, meaning) != meaning:
-            raise UsageError(f"--map {item}: {name} is mapped to {meanings[name]} already")
-    return meanings
 
 
 def find_meaning(name: str) -> str | None:
@@ -132,6 +113,6 @@ def _check_meaning(name: str, meaning: str) -> str:
     if known in ("tumor", "no_tumor", SKIP, *TUMOR_CLASSES) or re.match(r"tumor:\w", known):
         return known
     raise UsageError(
-        f"--map {name}={meaning}: expected tumor, no_tumor, a tumor class "
-        f"({', '.join(TUMOR_CLASSES)}), tumor:NAME for another class, or {SKIP}"
+        f"`classes=` gives {name!r} the meaning {meaning!r}; expected tumor, no_tumor, a tumor "
+        f"class ({', '.join(TUMOR_CLASSES)}), tumor:NAME for another class, or {SKIP}"
     )

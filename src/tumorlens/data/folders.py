@@ -130,9 +130,8 @@ def _refuse_nameless(place: Path, sources: Iterable[Found]) -> None:
         first = sorted(folders)[0].split("/")[-1]
         raise DataError(
             f"{place}: no class is known for the folders {shown}; expected names such as yes, no, "
-            "tumor, no_tumor, healthy, normal, glioma, meningioma or pituitary; say what each "
-            f"means with --map '{first}=MEANING', where MEANING is tumor, no_tumor, a tumor class, "
-            f"or {SKIP}"
+            "tumor, no_tumor, healthy, normal, glioma, meningioma or pituitary; say what "
+            f"{first!r} means with `classes=`: tumor, no_tumor, a tumor class, or {SKIP}"
         )
 
 

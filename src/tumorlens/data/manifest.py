@@ -168,8 +168,8 @@ def _refuse_ambiguous(sets: Sequence[Manifest]) -> None:
             if first is not one:
                 raise DataError(
                     f"the group {group!r} stands in {first.name} and in {one.name}; "
-                    "say whether that is the same patient: --shared-groups (one numbering "
-                    "over all sets) or --separate-groups (each set has its own)"
+                    "say whether that is the same patient: `shared_groups=True` (one numbering "
+                    "over all sets) or `shared_groups=False` (each set has its own)"
                 )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from tumorlens.evaluation.heads.series_figures import measure_heads
 from tumorlens.evaluation.results import Evaluation, Heads, Subset
 from tumorlens.evaluation.scores import Judged, Scores, drop_unfit
 
-__all__ = ["evaluate_scores", "mark_twins"]
+__all__ = ["evaluate_scores"]
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -76,15 +76,6 @@ def evaluate_scores(
         notes=[*notes, *_collect_notes(kept)],
         parts=[part for named in _cut(kept, by) for part in measuring.measure_twice(*named)],
     )
-
-
-def mark_twins(scores: Scores, training_groups: set[str]) -> Scores:
-    """Mark as seen the rows whose group also stands on the training side of a split."""
-    shared = np.array([group in training_groups for group in scores.group], bool)
-    if not shared.any():
-        return scores
-    seen = np.where(shared, 1.0, np.where(np.isnan(scores.seen), 0.0, scores.seen))
-    return replace(scores, seen=seen)
 
 
 @dataclass(frozen=True, eq=False)

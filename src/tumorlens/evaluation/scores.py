@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ __all__ = [
     "drop_unfit",
     "join_scores",
     "know_patients",
+    "mark_twins",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -253,6 +254,15 @@ def know_patients(scores: Scores) -> BoolArray:
     return np.array(
         [known[row.group_key] or "patient " in row.note for row in scores.rows], dtype=bool
     )
+
+
+def mark_twins(scores: Scores, training_groups: Collection[str]) -> Scores:
+    """Mark as seen the rows whose group also stands on the training side of a split."""
+    shared = np.array([group in training_groups for group in scores.group], bool)
+    if not shared.any():
+        return scores
+    seen = np.where(shared, 1.0, np.where(np.isnan(scores.seen), 0.0, scores.seen))
+    return replace(scores, seen=seen)
 
 
 class Judged(NamedTuple):

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
+from tumorlens.data.choosing import Chosen
 from tumorlens.data.pictures import read_row
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.data.scans import SeriesKey, group_series, series_key
 from tumorlens.detector import Detector
 from tumorlens.errors import DataError, InputError
-from tumorlens.evaluation.figures.localization import judge_pointing
-from tumorlens.evaluation.scores import Scores
+from tumorlens.evaluation.figures.localization import fill_hits, judge_pointing
+from tumorlens.evaluation.score_files import pool_scores
+from tumorlens.evaluation.scores import Scores, mark_twins
 from tumorlens.finding import Finding
 from tumorlens.imaging.pixels.contrast import choose_evenly, measure_contrast
 from tumorlens.imaging.slices import Slice
+from tumorlens.model.memory import recall
+from tumorlens.model.runtime import find_providers
+from tumorlens.progress import Notice, Progress, count_up, stay_silent
 
-__all__ = ["Progress", "Scored", "score_manifest"]
+__all__ = [
+    "Scored",
+    "fill_pointing",
+    "open_detector",
+    "read_scored",
+    "score_manifest",
+    "score_rows",
+]
 
-Progress = Callable[[int, int], None]
-"""Told (slices done, slices in all)."""
+SHOWN_FAILURES = 5
+"""Slices that could not be read are told one by one up to this number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +54,137 @@ class Scored:
     failures: tuple[InputError, ...]
     lost_masks: tuple[DataError, ...] = ()
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know about the scores, in a sentence each."""
+        if not self.lost_masks:
+            return ()
+        many = len(self.lost_masks)
+        told = "the mask of 1 slice" if many == 1 else f"the masks of {many} slices"
+        left, first = ("it", "") if many == 1 else ("them", "the first: ")
+        return (
+            f"{told} could not be used, and the pointing game leaves {left} out; "
+            f"{first}{self.lost_masks[0]}",
+        )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many slices were scored, and how many failed."""
+        return {"slices": len(self.scores), "failed": len(self.failures)}
+
+    def tell_failures(self, notice: Notice, most: int | None = SHOWN_FAILURES) -> None:
+        """Say which slices could not be read.
+
+        Args:
+            notice: told a line each, then how many there are.
+            most: how many are told one by one; None for all.
+        """
+        for error in self.failures[:most]:
+            notice(str(error))
+        if self.failures:
+            notice(
+                f"{len(self.failures)} of {len(self.failures) + len(self.scores)} slices could "
+                "not be read, and no figure counts them"
+            )
+
+
+def open_detector(
+    model: str | os.PathLike[str] | Detector,
+    *,
+    operating_point: str = "balanced",
+    threads: int | None = None,
+    device: str = "cpu",
+) -> Detector:
+    """The detector for a model, or the detector itself.
+
+    Args:
+        model: name of the registry, an ``.onnx`` file, or a detector. A detector keeps its own
+            operating point, threads and device.
+        operating_point: name of one of the card's operating points.
+        threads: workers; by default one for each core.
+        device: ``cpu``, ``cuda`` or ``mps``.
+
+    Raises:
+        ModelFileError: the model is unknown, or its file breaks the contract.
+        UsageError: an unknown operating point or device.
+    """
+    if isinstance(model, Detector):
+        return model
+    return Detector(
+        model, operating_point=operating_point, threads=threads, providers=find_providers(device)
+    )
+
+
+def score_rows(detector: Detector, chosen: Chosen, *, progress: Progress = stay_silent) -> Scored:
+    """Judge every chosen slice, and say which were seen in training.
+
+    A slice counts as seen where the model remembers its picture, or where its group also stands
+    in another split than the chosen one.
+
+    Args:
+        detector: the model, at its operating point.
+        chosen: the rows.
+        progress: told of each slice.
+
+    Raises:
+        DataError: no slice could be read; gives the first reason.
+        ModelFileError: the model's list of training pictures is damaged.
+    """
+    scored = score_manifest(
+        detector,
+        chosen.manifest,
+        lambda done, total: progress("scoring slices", done, total),
+        is_seen=recall(detector.session),
+    )
+    return replace(scored, scores=mark_twins(scored.scores, chosen.elsewhere))
+
+
+def read_scored(
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    split: str | None = None,
+    progress: Progress = stay_silent,
+) -> Scored:
+    """Read files of scores, and judge the pointing game where it was not judged yet.
+
+    Args:
+        paths: at least one; several are pooled, each a fold.
+        split: only rows of this split; None for all rows.
+        progress: told how far the pointing game has come.
+
+    Raises:
+        DataError: a file that cannot be read, or no row of that split.
+    """
+    scores = pool_scores(paths)
+    if split is not None:
+        scores = scores.take(_find_split(scores, split))
+    return fill_pointing(scores, progress=progress)
+
+
+def fill_pointing(scores: Scores, *, progress: Progress = stay_silent) -> Scored:
+    """Judge the pointing game for scores that lack it, where boxes and masks can be read.
+
+    Args:
+        scores: of a file.
+        progress: told of each slice.
+    """
+    counted = count_up(progress, "checking where the model points", len(scores))
+    hits, failures = fill_hits(scores.rows, scores.peak_xy, scores.hits, progress=counted)
+    return Scored(replace(scores, hits=hits), (), tuple(failures))
+
+
+def _find_split(scores: Scores, split: str) -> npt.NDArray[np.bool_]:
+    chosen = np.asarray(scores.column("split") == split, bool)
+    if not chosen.any():
+        known = ", ".join(sorted(set(scores.column("split")) - {""})) or "all empty"
+        raise DataError(f"{scores.name}: no row has the split {split!r}; its splits are {known}")
+    return chosen
+
 
 def score_manifest(
     detector: Detector,
     manifest: Manifest,
-    progress: Progress | None = None,
+    progress: Callable[[int, int], None] | None = None,
     *,
     is_seen: Callable[[Slice], bool] | None = None,
 ) -> Scored:
@@ -53,7 +193,7 @@ def score_manifest(
     Args:
         detector: the model, at its operating point.
         manifest: rows with or without labels.
-        progress: told after each slice.
+        progress: told (slices done, slices in all) after each slice.
         is_seen: whether a picture was in training; not asked if None.
 
     Raises:

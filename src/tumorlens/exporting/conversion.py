@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
+from tumorlens.data.choosing import Choice, DataSource, choose_rows, list_sets
 from tumorlens.detector import Detector
 from tumorlens.errors import DataError, UsageError
 from tumorlens.evaluation.scores import Scores
-from tumorlens.evaluation.scoring import score_manifest
+from tumorlens.evaluation.scoring import open_detector, score_manifest
 from tumorlens.exporting.beside import card_path
 from tumorlens.exporting.parity import ParityReport, compare_scores
-from tumorlens.exporting.samples import Samples, prepare_images
-from tumorlens.exporting.targets import Target
+from tumorlens.exporting.samples import Samples, draw_samples, prepare_images
+from tumorlens.exporting.targets import Target, find_target
 from tumorlens.model.card import Card
 from tumorlens.model.graph import write_model
+from tumorlens.progress import Notice, Progress, count_up, stay_silent
 from tumorlens.writing import check_writable, replace_when_done
 
-__all__ = ["Export", "export_model"]
+__all__ = ["Export", "draw_for_target", "export", "export_model"]
 
-Progress = Callable[[int], None]
+Count = Callable[[int], None]
+Image = npt.NDArray[np.float32]
+
+CALIBRATION_SLICES, PARITY_SLICES = 256, 1000
+"""Slices that int8 is fitted on, and that an export is compared on at most, by default."""
 
 FEWEST = 20
 """Slices that ranges of values are seen on, at least."""
@@ -45,6 +53,94 @@ class Export:
     report: ParityReport | None
 
 
+def export(
+    model: str | os.PathLike[str] | Detector,
+    target: str,
+    output: str | os.PathLike[str],
+    *,
+    data: DataSource | Sequence[DataSource] = (),
+    calibration_slices: int = CALIBRATION_SLICES,
+    parity_slices: int = PARITY_SLICES,
+    force: bool = False,
+    split: str | None = None,
+    classes: Mapping[str, str] | None = None,
+    shared_groups: bool | None = None,
+    twins: bool | None = None,
+    overwrite: bool = False,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    notice: Notice | None = None,
+) -> Export:
+    """Write a model for another place, if it gives the same answers there.
+
+    Args:
+        model: name of the registry, an ``.onnx`` file, or a `Detector`.
+        target: a key of `tumorlens.exporting.targets.TARGETS`, such as ``onnx-int8``.
+        output: the file; its suffix is the target's.
+        data: one set or several of labelled slices, to calibrate on and, of other groups, to
+            compare on.
+        calibration_slices: slices that int8 is fitted on.
+        parity_slices: slices that export and original are compared on at most.
+        force: write in spite of answers that differ too much, or without slices. The card says so.
+        split, classes, shared_groups, twins: as `tumorlens.evaluate` takes them.
+        overwrite: replace ``output``.
+        threads: to work with; by default one for each core.
+        progress: called with (what is going on, units done, units in all).
+        notice: called with a sentence: what was found about groups.
+
+    Returns:
+        The file, its card, and how its answers compare with the original's.
+
+    Raises:
+        UsageError: an unknown target, too many answers that differ, or ``output`` exists.
+        DataError: the slices do not serve.
+        MissingExtra: the library of the target is not installed.
+    """
+    aim, told = find_target(target), progress or stay_silent
+    aim.find_convert()
+    detector = open_detector(model, threads=threads)
+    samples = draw_for_target(
+        aim,
+        list_sets(data),
+        choice=Choice(split, classes, shared_groups, twins),
+        calibration=calibration_slices,
+        parity=parity_slices,
+        threads=threads,
+        progress=told,
+        notice=notice or stay_silent,
+    )
+    steps = 0 if samples is None else samples.steps
+    return export_model(
+        detector,
+        aim,
+        Path(output),
+        samples=samples,
+        force=force,
+        overwrite=overwrite,
+        progress=count_up(told, "exporting", steps),
+    )
+
+
+def draw_for_target(
+    target: Target,
+    data: Sequence[DataSource],
+    *,
+    choice: Choice,
+    calibration: int = CALIBRATION_SLICES,
+    parity: int = PARITY_SLICES,
+    threads: int | None = None,
+    progress: Progress = stay_silent,
+    notice: Notice = stay_silent,
+) -> Samples | None:
+    """The slices that a target is calibrated and compared on; None without data."""
+    if not data:
+        return None
+    chosen = choose_rows(data, choice, threads=threads, progress=progress, notice=notice)
+    return draw_samples(
+        chosen.manifest, calibration=calibration if target.calibrated else 0, parity=parity
+    )
+
+
 def export_model(
     original: Detector,
     target: Target,
@@ -53,7 +149,7 @@ def export_model(
     samples: Samples | None = None,
     force: bool = False,
     overwrite: bool = False,
-    progress: Progress = lambda count: None,
+    progress: Count = lambda count: None,
     show: Callable[[ParityReport], None] = lambda report: None,
 ) -> Export:
     """Write a model for a target, if it says there what it said before.
@@ -80,7 +176,7 @@ def export_model(
         )
     convert = target.find_convert()
     if output.suffix != target.suffix:
-        raise UsageError(f"{output}: --to {target.name} writes NAME{target.suffix}")
+        raise UsageError(f"{output}: `target={target.name}` writes NAME{target.suffix}")
     _check_samples(target, samples, force)
     with TemporaryDirectory(prefix="tumorlens-") as folder:
         candidate = Path(folder) / f"candidate{target.suffix}"
@@ -93,9 +189,9 @@ def export_model(
         misses = ["parity was never measured"] if report is None else report.misses
         if misses and not force:
             raise UsageError(
-                f"{output}: not written, since the export to {target.name} misses the bars of "
-                f"parity: {'; '.join(misses)}; give more slices of the kind that it will meet, or "
-                "--force to write it with the miss in its card"
+                f"{output}: not written, since the answers of the export to {target.name} differ "
+                f"too much: {'; '.join(misses)}; give more slices of the kind that it will meet, "
+                "or `force=True` to write it with the miss in its card"
             )
         card = _describe(original, target, report, misses)
         _write(candidate, output, card, overwrite)
@@ -104,28 +200,31 @@ def export_model(
 
 def _check_samples(target: Target, samples: Samples | None, force: bool) -> None:
     if samples is None and target.calibrated:
-        raise UsageError(f"--to {target.name} needs --data: ranges of values are seen on slices")
+        raise UsageError(
+            f"`target={target.name}` needs `data=`: the ranges of its integers are measured on "
+            "slices"
+        )
     if samples is None and not force:
         raise UsageError(
-            f"without --data nobody can say whether the export to {target.name} gives the same "
-            "answers; give labelled slices, or --force to write it unmeasured"
+            f"without `data=` nobody can say whether the export to {target.name} gives the same "
+            "answers; give labelled slices, or `force=True` to write it unmeasured"
         )
 
 
-def _see(original: Detector, target: Target, samples: Samples, progress: Progress) -> list[Any]:
+def _see(original: Detector, target: Target, samples: Samples, progress: Count) -> list[Image]:
     if not target.calibrated:
         return []
     images = list(prepare_images(samples.calibration, original.card.preprocess, progress))
     if len(images) < FEWEST:
         raise DataError(
-            f"{samples.calibration.name}: {len(images)} slices to calibrate on are too few; at "
-            f"least {FEWEST} that can be read are needed, 200 are well"
+            f"{samples.calibration.name}: {len(images)} readable slices are too few to calibrate "
+            f"on. At least {FEWEST} are required; 200 are recommended."
         )
     return images
 
 
 def _compare(
-    original: Detector, candidate: Path, target: Target, samples: Samples, progress: Progress
+    original: Detector, candidate: Path, target: Target, samples: Samples, progress: Count
 ) -> ParityReport:
     def score(detector: Detector) -> Scores:
         return score_manifest(detector, samples.parity, lambda done, total: progress(1)).scores

@@ -35,6 +35,11 @@ class Samples:
     calibration: Manifest
     parity: Manifest
 
+    @property
+    def steps(self) -> int:
+        """Times that an export tells of a slice."""
+        return len(self.calibration) + 2 * len(self.parity)
+
     def __post_init__(self) -> None:
         shared = set(self.calibration.groups) & set(self.parity.groups)
         if shared:

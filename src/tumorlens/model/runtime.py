@@ -8,7 +8,25 @@ from types import ModuleType
 
 from tumorlens.errors import UsageError
 
-__all__ = ["load_runtime"]
+__all__ = ["PROVIDERS", "find_providers", "load_runtime"]
+
+PROVIDERS: dict[str, tuple[str, ...]] = {
+    "cpu": ("CPUExecutionProvider",),
+    "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider"),
+    "mps": ("CoreMLExecutionProvider", "CPUExecutionProvider"),
+}
+"""Word for a device -> execution providers of ONNX Runtime, in order of preference."""
+
+
+def find_providers(device: str) -> tuple[str, ...]:
+    """The execution providers for a device.
+
+    Raises:
+        UsageError: an unknown device; names those that are known.
+    """
+    if device not in PROVIDERS:
+        raise UsageError(f"`device={device}`: expected one of {', '.join(PROVIDERS)}")
+    return PROVIDERS[device]
 
 
 def load_runtime() -> ModuleType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
@@ -13,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.errors import ModelFileError, UsageError
-from tumorlens.model.card import parse_card
+from tumorlens.model.card import Card, parse_card
 from tumorlens.model.contract import BRAIN, CARD_KEY, INPUT, SEEN_KEY, STUDIES_KEY, check_shapes
 from tumorlens.model.inspection import read_model
 from tumorlens.model.instructions import overflows, read_cpuinfo
 from tumorlens.model.registry import MODELS, find_model
 from tumorlens.model.runtime import load_runtime
 
-__all__ = ["Outputs", "Session"]
+__all__ = ["Outputs", "Session", "load_card"]
 
 Array = npt.NDArray[np.float32]
 
@@ -181,6 +182,18 @@ class Session:
                 "or probabilities that do not sum to 1; the file is damaged: get it again"
             )
         return outputs
+
+
+def load_card(model: str | os.PathLike[str] = "default") -> Card:
+    """The card of a model: what it is for, what it was made of, its figures, its known failures.
+
+    Args:
+        model: name of the registry, or an ``.onnx`` file.
+
+    Raises:
+        ModelFileError: the model is unknown, or its file breaks the contract.
+    """
+    return Session(find_model(Path(model) if isinstance(model, os.PathLike) else model)).card
 
 
 @lru_cache(maxsize=4)

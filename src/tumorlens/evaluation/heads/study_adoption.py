@@ -261,7 +261,7 @@ def adopt_misses(
     if model is None:
         raise DataError(
             f"{card.full_name}: {NO_STUDY_MODEL}, so there is no threshold of studies to set; "
-            "fit numbers first: tumorlens calibrate without --misses, on other studies than these"
+            "first calibrate without `misses=`, on other studies than these"
         )
     numbers, bound = promise_misses(model, scores, misses, point=point)
     entry = _enter(scores, f"threshold of studies, point {point}: {bound.meaning}", notes)

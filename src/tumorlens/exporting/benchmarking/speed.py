@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from math import isfinite
@@ -16,20 +17,23 @@ import numpy as np
 from tumorlens.errors import InputError, UsageError
 from tumorlens.exporting.benchmarking.arithmetic import count_multiply_adds
 from tumorlens.exporting.benchmarking.processors import Machine, describe_machine, measure_peak
-from tumorlens.exporting.benchmarking.runtimes import RUNTIMES
+from tumorlens.exporting.benchmarking.runtimes import RUNTIMES, find_runtimes
 from tumorlens.exporting.benchmarking.trial import Measured, Trial
 from tumorlens.imaging.codecs.sandbox import Lost, Sandbox, Unavailable
 from tumorlens.imaging.files.encoding import decode_bare, encode_jpeg
 from tumorlens.imaging.readers import read_object
+from tumorlens.model.registry import find_model
 from tumorlens.model.session import Session
 from tumorlens.opening import open_regular
 from tumorlens.optional import load
+from tumorlens.progress import Progress, count_up, stay_silent
 from tumorlens.version import __version__
 from tumorlens.workers import available_cores
 
 __all__ = [
     "Benchmark",
     "Result",
+    "benchmark",
     "benchmark_models",
     "paint_picture",
     "plan_trials",
@@ -91,6 +95,50 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.format(msgspec.json.encode(self), indent=1).decode() + "\n"
 
 
+def benchmark(
+    *models: str | os.PathLike[str],
+    runtimes: Sequence[str] = (),
+    threads: Sequence[int] = (),
+    picture: str | os.PathLike[str] | None = None,
+    seconds: float = 1.0,
+    progress: Progress | None = None,
+) -> Benchmark:
+    """Measure how fast models run on this machine, each in a process of its own.
+
+    Args:
+        models: names of the registry or ``.onnx`` files; the bundled model if none is given.
+        runtimes: keys of `tumorlens.exporting.benchmarking.runtimes.RUNTIMES`; by default all that
+            are installed.
+        threads: numbers of threads for the network; by default one, and one for each core.
+        picture: a file to judge; by default a painted JPEG of 512 x 512 pixels.
+        seconds: for each timing, about.
+        progress: called with (what is going on, trials done, trials in all).
+
+    Returns:
+        Size, seconds to load and to judge, slices a second and memory of each model, with each
+        runtime and number of threads.
+
+    Raises:
+        ModelFileError: a model is unknown, or its file breaks the contract.
+        UsageError: nothing is left to measure, or a runtime failed on a model.
+        MissingExtra: a runtime is not installed.
+    """
+    unknown = sorted(set(runtimes) - set(RUNTIMES))
+    if unknown:
+        raise UsageError(
+            f"`runtimes={unknown[0]}`: unknown runtime; expected one of {', '.join(RUNTIMES)}"
+        )
+    trials = plan_trials(
+        [find_model(Path(one) if isinstance(one, os.PathLike) else one) for one in models]
+        or [find_model("default")],
+        runtimes=tuple(runtimes) or tuple(find_runtimes()),
+        threads=sorted(set(threads or (1, available_cores()))),
+        picture=paint_picture() if picture is None else read_picture(Path(picture)),
+        seconds=seconds,
+    )
+    return benchmark_models(trials, count_up(progress or stay_silent, "measuring", len(trials)))
+
+
 def plan_trials(
     paths: Sequence[Path],
     *,
@@ -116,7 +164,7 @@ def plan_trials(
         UsageError: nothing is left to measure, or ``seconds`` is no such number.
     """
     if not isfinite(seconds):
-        raise UsageError(f"--seconds {seconds}: expected a number of seconds")
+        raise UsageError(f"`seconds={seconds}`: expected a number of seconds")
     exports = {path for path in paths if Session(path, threads=1).card.made_from}
     trials = [
         Trial(str(path), str(path), runtime, number, picture, seconds)
@@ -193,7 +241,7 @@ def _measure(trial: Trial) -> Measured:
     except (ValueError, Lost, Unavailable) as error:
         raise UsageError(
             f"{trial.model}: {trial.runtime} failed in a process of its own ({error}); leave it "
-            "out with --runtime, or install it again"
+            "out with `runtimes=`, or install it again"
         ) from None
     finally:
         process.close()

@@ -41,8 +41,8 @@ def show_examples(audit: Audit, kinds: Iterable[str]) -> Iterator[Block]:
 def _list_reasons(audit: Audit, finding: AuditFinding) -> Table:
     rows = [(_name(audit.rows[one.rows[0]]), one.words) for one in finding.examples]
     rest = max(0, finding.instances - len(rows))
-    rows += [("…", f"and {rest:,} more: --output has them all")] if rest else []
-    return Table(finding.check, ("file", "why"), limit_rows(rows, more="see --output"))
+    rows += [("…", f"and {rest:,} more: the JSON of the audit lists all of them")] if rest else []
+    return Table(finding.check, ("file", "why"), limit_rows(rows, more="see the JSON of the audit"))
 
 
 def _draw_tiles(audit: Audit, finding: AuditFinding) -> list[Tile]:

@@ -83,7 +83,7 @@ def _show_first(audit: Audit) -> Iterator[Block]:
         ),
     ]
     out = {row for one in audit.findings for row in one.leave_out if row < audit.own}
-    facts.append(Fact("rows to leave out", f"{len(out):,}", ("--marked FILE.csv marks them",)))
+    facts.append(Fact("rows to leave out", f"{len(out):,}", ("the marked manifest names them",)))
     facts += [
         Fact(
             f"tumor told from {'files' if place == 'file' else 'prepared pictures'}",

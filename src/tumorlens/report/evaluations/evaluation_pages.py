@@ -42,7 +42,7 @@ __all__ = ["build_evaluation_page", "build_evaluation_sections"]
 
 FIRST = ("auc", "sensitivity", "specificity", "found", "alarm", "unfamiliar", "ece")
 IN_FOREST = ("auc", "sensitivity", "specificity")
-ELSEWHERE = "tumorlens evaluate --output FILE.json has them all"
+ELSEWHERE = "the JSON of the evaluation has all of them"
 
 
 def build_evaluation_page(

@@ -1,0 +1,152 @@
+"""From what a caller names as data to the rows that are used, and their groups."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tumorlens.data.manifest import keep_split, merge_manifests, read_data
+from tumorlens.data.rows import Manifest
+from tumorlens.progress import Notice, Progress, count_up, stay_silent
+from tumorlens.workers import available_cores
+
+__all__ = [
+    "Choice",
+    "Chosen",
+    "DataSource",
+    "choose_rows",
+    "group_copies",
+    "list_sets",
+    "read_sets",
+]
+
+DataSource = str | os.PathLike[str] | Manifest
+"""A folder of class folders, the path of a manifest, or a manifest that is read already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which rows of the data are used, and how they are grouped.
+
+    Attributes:
+        split: only rows of this split; None for all rows.
+        classes: name of a class folder -> label or tumor class, beside the names that are known.
+        shared_groups: whether a group's name means the same patient in all sets. None refuses
+            sets in which one name stands twice.
+        twins: whether copies of one picture are joined into one group. None joins them where a
+            row has no group.
+    """
+
+    split: str | None = None
+    classes: Mapping[str, str] | None = None
+    shared_groups: bool | None = None
+    twins: bool | None = None
+
+
+class Chosen(NamedTuple):
+    """The rows that are used.
+
+    Attributes:
+        manifest: the rows.
+        elsewhere: keys of the groups that stand in another split, too.
+    """
+
+    manifest: Manifest
+    elsewhere: frozenset[str]
+
+
+def list_sets(data: DataSource | Iterable[DataSource]) -> tuple[DataSource, ...]:
+    """One set or several, as several."""
+    return (data,) if isinstance(data, (str, os.PathLike, Manifest)) else tuple(data)
+
+
+def read_sets(
+    data: Iterable[DataSource],
+    *,
+    classes: Mapping[str, str] | None = None,
+    shared_groups: bool | None = None,
+) -> Manifest:
+    """Read all sets and join them into one manifest.
+
+    Args:
+        data: at least one set.
+        classes: as in `Choice`; manifests that are read already keep their labels.
+        shared_groups: as in `Choice`.
+
+    Raises:
+        DataError: what could not be read, where, and what would do.
+    """
+    sets = [
+        one if isinstance(one, Manifest) else read_data(one, classes=classes or {}) for one in data
+    ]
+    return merge_manifests(sets, shared_groups=shared_groups)
+
+
+def group_copies(
+    manifest: Manifest,
+    wanted: bool | None = None,
+    *,
+    threads: int | None = None,
+    progress: Progress = stay_silent,
+    notice: Notice = stay_silent,
+) -> Manifest:
+    """Join copies of one picture into one group.
+
+    Args:
+        manifest: the rows.
+        wanted: as `twins` in `Choice`.
+        threads: to work with; by default one for each core.
+        progress: told of each picture twice.
+        notice: told how many different pictures there are.
+
+    Raises:
+        MissingExtra: the nearest-neighbour index is not installed.
+    """
+    missing = sum(not row.group for row in manifest.rows)
+    if wanted is False or (wanted is None and not missing):
+        return manifest
+    from tumorlens.data.duplicates.twins import group_manifest
+
+    steps = 2 * len(manifest)  # each picture is described, then compared
+    grouped, twins = group_manifest(
+        manifest,
+        threads=threads or available_cores(),
+        progress=count_up(progress, "looking for copies", steps),
+    )
+    notice(
+        f"{missing} of {len(manifest)} slices had no group; "
+        f"{len(manifest)} pictures are {twins.distinct} different ones"
+    )
+    return grouped
+
+
+def choose_rows(
+    data: Iterable[DataSource],
+    choice: Choice,
+    *,
+    threads: int | None = None,
+    progress: Progress = stay_silent,
+    notice: Notice = stay_silent,
+) -> Chosen:
+    """Read all sets, group copies, and keep the rows that are asked for.
+
+    Copies are looked for before a split is taken, so that a copy on another side is found.
+
+    Args:
+        data: at least one set.
+        choice: which rows, and how they are grouped.
+        threads: to work with; by default one for each core.
+        progress: told how far the search for copies has come.
+        notice: told what it found.
+
+    Raises:
+        DataError: data that cannot be read, or no row of that split.
+    """
+    whole = read_sets(data, classes=choice.classes, shared_groups=choice.shared_groups)
+    whole = group_copies(whole, choice.twins, threads=threads, progress=progress, notice=notice)
+    if choice.split is None:
+        return Chosen(whole, frozenset())
+    others = {row.group_key for row in whole.rows if row.split not in ("", choice.split)}
+    return Chosen(keep_split(whole, choice.split), frozenset(others))

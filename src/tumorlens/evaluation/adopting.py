@@ -1,0 +1,194 @@
+"""`calibrate`: from a model and a site's labelled cases to a new model file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tumorlens.data.choosing import Choice, DataSource, choose_rows
+from tumorlens.detector import Detector
+from tumorlens.errors import UsageError
+from tumorlens.evaluation.adoption import Adoption, adopt_model, set_seen_aside
+from tumorlens.evaluation.calibration import COVERAGE
+from tumorlens.evaluation.heads.study_adoption import StudyAdoption, adopt_held_out, adopt_misses
+from tumorlens.evaluation.score_files import pool_scores
+from tumorlens.evaluation.scores import Scores
+from tumorlens.evaluation.scoring import Scored, open_detector, score_rows
+from tumorlens.progress import Notice, Progress, stay_silent
+from tumorlens.studies.prediction import find_study_model
+from tumorlens.writing import check_results
+
+__all__ = ["Wishes", "adopt_scores", "calibrate", "score_site"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a calibration should reach.
+
+    Attributes:
+        sensitivity, specificity: wanted at the middle threshold of slices.
+        coverage: share of familiar slices that get an answer at least.
+        misses: share of tumor studies that may be missed. With it, only the threshold of studies
+            is set.
+        operating_point: the point to set; the others keep their decisions.
+        with_seen: also fit on cases that the model has seen in training.
+
+    Raises:
+        UsageError: wishes that contradict each other, or a point without a name.
+    """
+
+    sensitivity: float | None = None
+    specificity: float | None = None
+    coverage: float = COVERAGE
+    misses: float | None = None
+    operating_point: str = "balanced"
+    with_seen: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.operating_point.strip():
+            raise UsageError("`operating_point=`: an operating point needs a name")
+        if self.misses is None:
+            return
+        for wish in ("sensitivity", "specificity"):
+            if getattr(self, wish) is not None:
+                raise UsageError(
+                    f"give `misses=` or `{wish}=`, not both: `misses=` sets the threshold of "
+                    f"studies and leaves the slices as they are, `{wish}=` is wanted of slices"
+                )
+
+
+def calibrate(
+    model: str | os.PathLike[str] | Detector,
+    *data: DataSource,
+    output: str | os.PathLike[str],
+    scores: Sequence[str | os.PathLike[str]] = (),
+    sensitivity: float | None = None,
+    specificity: float | None = None,
+    coverage: float = COVERAGE,
+    misses: float | None = None,
+    operating_point: str = "balanced",
+    with_seen: bool = False,
+    split: str | None = None,
+    classes: Mapping[str, str] | None = None,
+    shared_groups: bool | None = None,
+    twins: bool | None = None,
+    overwrite: bool = False,
+    threads: int | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    notice: Notice | None = None,
+) -> Adoption | StudyAdoption:
+    """Fit a model's thresholds to a site's own labelled cases, and write the new model file.
+
+    The network stays as it is. With ``misses`` only the threshold of studies is set; with
+    ``scores`` only the numbers for series and studies are fitted.
+
+    Args:
+        model: name of the registry, an ``.onnx`` file, or a `Detector`.
+        data: folders of class folders, manifests as CSV, or `Manifest` objects.
+        output: the new ``.onnx`` file.
+        scores: files of held-out scores, each a fold, in place of ``data``.
+        sensitivity, specificity: wanted at the middle threshold, one of them at most.
+        coverage: share of familiar slices that get an answer (tumor or no tumor) at least.
+        misses: share of tumor studies that may be missed, with 95 % confidence.
+        operating_point: the point to set; the others keep their decisions.
+        with_seen: also fit on cases that the model has seen in training. They are left out
+            otherwise.
+        split, classes, shared_groups, twins: as `evaluate` takes them.
+        overwrite: replace ``output``.
+        threads: to work with; by default one for each core.
+        device: ``cpu``, ``cuda`` or ``mps``.
+        progress: called with (what is going on, units done, units in all).
+        notice: called with a sentence: what was found about groups, and what could not be read.
+
+    Returns:
+        The new card and numbers, the figures before and after, and warnings. A `StudyAdoption`
+        where only numbers for series and studies were set.
+
+    Raises:
+        DataError: too few cases; gives the number that would do.
+        UsageError: arguments that contradict each other, or ``output`` exists.
+        ModelFileError: the model is unknown, or cannot be recalibrated.
+    """
+    wishes = Wishes(sensitivity, specificity, coverage, misses, operating_point, with_seen)
+    told, target = notice or stay_silent, Path(output)
+    check_results((target,), overwrite=overwrite)
+    detector = open_detector(model, threads=threads, device=device)
+    scored = score_site(
+        detector,
+        data,
+        scores,
+        choice=Choice(split, classes, shared_groups, twins),
+        progress=progress or stay_silent,
+        notice=told,
+    )
+    adoption = adopt_scores(detector, scored.scores, wishes, held_out=bool(scores))
+    adoption.write(detector.session.path, target, overwrite=overwrite)
+    scored.tell_failures(told)
+    return adoption
+
+
+def score_site(
+    detector: Detector,
+    data: Sequence[DataSource],
+    scores: Sequence[str | os.PathLike[str]] = (),
+    *,
+    choice: Choice | None = None,
+    progress: Progress = stay_silent,
+    notice: Notice = stay_silent,
+) -> Scored:
+    """The scores that a calibration is fitted on: of the data, or of files.
+
+    Raises:
+        UsageError: both or none of ``data`` and ``scores``.
+        DataError: what cannot be read.
+    """
+    if bool(data) == bool(scores):
+        raise UsageError("expected either data or `scores=`: labelled cases, or their scores")
+    if scores:
+        return Scored(pool_scores(scores), ())
+    chosen = choose_rows(
+        data, choice or Choice(), threads=detector.threads, progress=progress, notice=notice
+    )
+    return score_rows(detector, chosen, progress=progress)
+
+
+def adopt_scores(
+    detector: Detector, scores: Scores, wishes: Wishes, *, held_out: bool = False
+) -> Adoption | StudyAdoption:
+    """Fit new numbers on scores.
+
+    Args:
+        detector: the model that gave the scores.
+        scores: of labelled slices.
+        wishes: what to reach.
+        held_out: the scores come from files: only numbers for series and studies are fitted.
+
+    Raises:
+        DataError: too few cases; gives the number that would do.
+    """
+    numbers = find_study_model(detector)
+    if wishes.misses is not None:
+        kept, notes = set_seen_aside(scores, wishes.with_seen)
+        return adopt_misses(
+            detector.card,
+            numbers,
+            kept,
+            wishes.misses,
+            point=wishes.operating_point,
+            notes=notes,
+        )
+    if held_out:
+        return adopt_held_out(detector.card, scores)
+    return adopt_model(
+        detector.card,
+        scores,
+        point=wishes.operating_point,
+        sensitivity=wishes.sensitivity,
+        specificity=wishes.specificity,
+        coverage=wishes.coverage,
+        with_seen=wishes.with_seen,
+        numbers=numbers,
+    )

@@ -1,0 +1,285 @@
+"""`evaluate`: from a model and labelled data, or from scores, to figures with their intervals."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tumorlens.data.choosing import Choice, Chosen, DataSource, choose_rows
+from tumorlens.detector import Detector
+from tumorlens.errors import UsageError
+from tumorlens.evaluation.assessment import evaluate_scores
+from tumorlens.evaluation.figures.intervals import REPLICATES
+from tumorlens.evaluation.heads.study_fitting import judge_heads
+from tumorlens.evaluation.results import Evaluation
+from tumorlens.evaluation.scores import Judged, Scores
+from tumorlens.evaluation.scoring import (
+    Scored,
+    fill_pointing,
+    open_detector,
+    read_scored,
+    score_rows,
+)
+from tumorlens.progress import Notice, Progress, stay_silent
+from tumorlens.studies.prediction import find_study_model
+
+__all__ = ["Counting", "Measurement", "ModelOrScores", "evaluate", "measure_model", "score"]
+
+ModelOrScores = str | os.PathLike[str] | Detector | Scores | Sequence[str | os.PathLike[str]]
+"""A model (name, ``.onnx`` file, detector) or scores (table, ``.csv`` file, several files)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """What is counted, and how.
+
+    Attributes:
+        by: columns to part the rows by; see `evaluate_scores`.
+        prevalence: share of tumor slices at which PPV and NPV are stated.
+        keep_all: also count rows whose notes call them unfit.
+        replicates, seed: of the bootstrap.
+    """
+
+    by: Sequence[str] = ()
+    prevalence: float | None = None
+    keep_all: bool = False
+    replicates: int = REPLICATES
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """An evaluation, and what it was made from.
+
+    Attributes:
+        evaluation: the figures.
+        scored: the scores, and what could not be scored.
+        detector: the model; None for scores of a file.
+    """
+
+    evaluation: Evaluation
+    scored: Scored
+    detector: Detector | None = None
+
+
+def evaluate(
+    model_or_scores: ModelOrScores,
+    *data: DataSource,
+    split: str | None = None,
+    classes: Mapping[str, str] | None = None,
+    shared_groups: bool | None = None,
+    twins: bool | None = None,
+    compare: ModelOrScores | None = None,
+    operating_point: str = "balanced",
+    by: Sequence[str] = (),
+    prevalence: float | None = None,
+    keep_all: bool = False,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+    threads: int | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    notice: Notice | None = None,
+) -> Evaluation:
+    """Measure a model on labelled slices. Every figure has a 95 % interval over groups.
+
+    Args:
+        model_or_scores: a model (name of the registry, ``.onnx`` file, `Detector`), which needs
+            ``data``; or scores (`Scores`, a ``.csv`` file, a list of such files), which need none.
+        data: folders of class folders, manifests as CSV, or `Manifest` objects.
+        split: only rows of this split. Rows whose group also stands in another split count as seen
+            in training.
+        classes: name of a class folder -> ``tumor``, ``no_tumor``, a tumor class, or ``skip``.
+        shared_groups: whether a group's name means the same patient in all sets.
+        twins: whether copies of one picture are joined into one group; by default they are where a
+            row has no group.
+        compare: another model, or its scores of the same rows: adds paired differences.
+        operating_point: name of one of the model's operating points.
+        by: columns; each of their values is measured on its own, too. ``"a,b"`` parts by both
+            columns at once. By default source and sequence.
+        prevalence: share of tumor slices where the model is used: adds PPV and NPV.
+        keep_all: also count rows whose notes call them CT or doubtful.
+        replicates: draws of groups behind an interval.
+        seed: of these draws.
+        threads: to work with; by default one for each core.
+        device: ``cpu``, ``cuda`` or ``mps``.
+        progress: called with (what is going on, units done, units in all).
+        notice: called with a sentence: what was found about groups, and what could not be read.
+
+    Returns:
+        The figures; ``evaluation.leading.find("auc")`` is one, ``to_json()`` writes all.
+
+    Raises:
+        DataError: data or scores that cannot be read, or no row to count.
+        ModelFileError: the model is unknown, or its file breaks the contract.
+        UsageError: arguments that contradict each other.
+        MissingExtra: scikit-learn or the nearest-neighbour index is not installed.
+    """
+    told = notice or stay_silent
+    measurement = measure_model(
+        model_or_scores,
+        data,
+        choice=Choice(split, classes, shared_groups, twins),
+        compare=compare,
+        counting=Counting(by, prevalence, keep_all, replicates, seed),
+        operating_point=operating_point,
+        threads=threads,
+        device=device,
+        progress=progress or stay_silent,
+        notice=told,
+    )
+    measurement.scored.tell_failures(told)
+    return measurement.evaluation
+
+
+def score(
+    model: str | os.PathLike[str] | Detector,
+    *data: DataSource,
+    split: str | None = None,
+    classes: Mapping[str, str] | None = None,
+    shared_groups: bool | None = None,
+    twins: bool | None = None,
+    operating_point: str = "balanced",
+    threads: int | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    notice: Notice | None = None,
+) -> Scores:
+    """Judge labelled slices and set what the model says beside their labels.
+
+    Takes what `evaluate` takes. One set of scores serves several calls of `evaluate`.
+
+    Raises:
+        DataError: data that cannot be read, or no slice that can.
+        ModelFileError: the model is unknown, or its file breaks the contract.
+    """
+    told = notice or stay_silent
+    detector = open_detector(model, operating_point=operating_point, threads=threads, device=device)
+    chosen = choose_rows(
+        data,
+        Choice(split, classes, shared_groups, twins),
+        threads=threads,
+        progress=progress or stay_silent,
+        notice=told,
+    )
+    scored = score_rows(detector, chosen, progress=progress or stay_silent)
+    scored.tell_failures(told)
+    return scored.scores
+
+
+def measure_model(
+    model_or_scores: ModelOrScores,
+    data: Sequence[DataSource],
+    *,
+    choice: Choice | None = None,
+    compare: ModelOrScores | None = None,
+    counting: Counting | None = None,
+    operating_point: str = "balanced",
+    threads: int | None = None,
+    device: str = "cpu",
+    progress: Progress = stay_silent,
+    notice: Notice = stay_silent,
+) -> Measurement:
+    """As `evaluate`, and keep scores, failures and model.
+
+    Args:
+        model_or_scores, data, compare: as `evaluate` takes them.
+        choice: which rows, and how they are grouped.
+        counting: what is counted, and how.
+        operating_point, threads, device: of models that are not open yet.
+        progress, notice: as `evaluate` takes them.
+    """
+    sources = _Sources(
+        tuple(data), choice or Choice(), operating_point, threads, device, progress, notice
+    )
+    counts = counting or Counting()
+    scored, detector = sources.take(model_or_scores, "model_or_scores")
+    other = None if compare is None else sources.take(compare, "compare")[0].scores
+    point = operating_point if detector is None else detector.operating_point
+    heads, notes = _judge_heads(scored.scores, detector, point)
+    evaluation = evaluate_scores(
+        scored.scores,
+        by=counts.by,
+        prevalence=counts.prevalence,
+        other=other,
+        heads=heads,
+        keep_all=counts.keep_all,
+        replicates=counts.replicates,
+        seed=counts.seed,
+        notes=[*scored.notes, *notes],
+    )
+    return Measurement(evaluation, scored, detector)
+
+
+@dataclass
+class _Sources:
+    """Where scores come from. The data are read once, however many models judge them."""
+
+    data: tuple[DataSource, ...]
+    choice: Choice
+    operating_point: str
+    threads: int | None
+    device: str
+    progress: Progress
+    notice: Notice
+    _chosen: Chosen | None = field(default=None, init=False)
+
+    def take(self, named: ModelOrScores, parameter: str) -> tuple[Scored, Detector | None]:
+        """Scores of a file or a table, or of a model on the data."""
+        if isinstance(named, Scores):
+            self._refuse_data(parameter)
+            return fill_pointing(named, progress=self.progress), None
+        files = _list_files(named)
+        if files:
+            self._refuse_data(parameter)
+            return read_scored(files, split=self.choice.split, progress=self.progress), None
+        assert isinstance(named, (str, os.PathLike, Detector))
+        if not self.data:
+            raise UsageError(f"`{parameter}=` is a model, which needs data: give a set, or scores")
+        detector = open_detector(
+            named, operating_point=self.operating_point, threads=self.threads, device=self.device
+        )
+        return score_rows(detector, self._choose(), progress=self.progress), detector
+
+    def _choose(self) -> Chosen:
+        if self._chosen is None:
+            self._chosen = choose_rows(
+                self.data,
+                self.choice,
+                threads=self.threads,
+                progress=self.progress,
+                notice=self.notice,
+            )
+        return self._chosen
+
+    def _refuse_data(self, parameter: str) -> None:
+        if parameter == "compare":
+            return
+        if self.data:
+            raise UsageError("give either a model and data, or scores alone")
+        if self.choice.classes:
+            raise UsageError(
+                "`classes=` says what class folders mean, and scores have none; change the labels "
+                "in the table"
+            )
+
+
+def _list_files(named: ModelOrScores) -> Sequence[str | os.PathLike[str]]:
+    """The files of scores; empty for a model."""
+    if isinstance(named, (Detector, Scores)):
+        return ()
+    if isinstance(named, (str, os.PathLike)):
+        return [named] if os.fspath(named).lower().endswith(".csv") else ()
+    return named
+
+
+def _judge_heads(
+    scores: Scores, detector: Detector | None, point: str
+) -> tuple[Judged | None, tuple[str, ...]]:
+    """Whole series and studies, and what to say where there are none."""
+    model = None if detector is None else find_study_model(detector)
+    judged = judge_heads(scores, model, point)
+    if isinstance(judged, str):
+        return None, (judged,) if judged else ()
+    return judged, ()
