@@ -29,7 +29,12 @@ from tumorlens.exporting.benchmarking.timing import read_peak_memory  # noqa: E4
 from tumorlens.training.hardware import Hardware  # noqa: E402
 from tumorlens.training.learning.batch import Batch  # noqa: E402
 from tumorlens.training.learning.dataset import Draws  # noqa: E402
-from tumorlens.training.learning.module import TumorModule, build_network  # noqa: E402
+from tumorlens.training.learning.module import (  # noqa: E402
+    TumorModule,
+    build_network,
+    freeze_backbone,
+    make_adversary,
+)
 from tumorlens.training.learning.phases import run_phases  # noqa: E402
 from tumorlens.training.recipe import Recipe, read_recipe  # noqa: E402
 from tumorlens.training.rows.prepared_rows import PreparedRows  # noqa: E402
@@ -82,7 +87,7 @@ def measure(recipe: Recipe, prepared: PreparedRows, folder: Path) -> tuple[float
 
 
 def train(recipe: Recipe, prepared: PreparedRows, folder: Path) -> None:
-    """Both phases; no row is held out, for the judging of held-out rows is not measured."""
+    """Both phases; no row is kept for validation, which is not measured."""
     everything = np.arange(len(prepared))
     run_phases(
         build_network(recipe),
@@ -100,7 +105,9 @@ def step_bare(recipe: Recipe, prepared: PreparedRows) -> float:
     network = build_network(recipe)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     draws = Draws(prepared, np.arange(len(prepared)), recipe, 1)
-    module = TumorModule(network, recipe, recipe.phases[1], draws)
+    freeze_backbone(network, recipe, recipe.phases[1])
+    adversary = make_adversary(recipe, 1, draws.sources)
+    module = TumorModule(network, recipe, recipe.phases[1], draws, adversary=adversary)
     network.train()
     optimizer = torch.optim.AdamW(one for one in network.parameters() if one.requires_grad)
     batch = next(iter(draws))

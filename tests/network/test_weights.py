@@ -45,7 +45,7 @@ def test_the_word_of_the_caller_comes_before_the_environment(tmp_path, monkeypat
 
 
 def test_a_missing_file_says_what_to_give(tmp_path):
-    with pytest.raises(DataError, match=r"no such file of weights; give --weights FILE"):
+    with pytest.raises(DataError, match=r"no such file of weights; give a file as `weights=`"):
         find_weights(tmp_path, 1.0)
 
 
@@ -86,7 +86,7 @@ def test_wider_weights_are_narrowed(tmp_path):
 
 def test_narrowed_weights_are_not_frozen(tmp_path):
     file = write_weights(tmp_path / "wide.safetensors", width=0.5)
-    with pytest.raises(DataError, match=r"first 4 layers are frozen; add --set network.frozen=0"):
+    with pytest.raises(DataError, match=r"first 4 layers are frozen; give `settings='"):
         load_backbone(MobileNetV2(0.35), file, frozen=4)
 
 
@@ -117,7 +117,7 @@ def test_offline_says_what_to_do(tmp_path, monkeypatch):
     """Nothing listens at that port: what a computer without a network sees."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(weights, "_TORCHVISION", "http://127.0.0.1:9/mobilenet_v2-b0353104.pth")
-    with pytest.raises(DataError, match=r"cannot be reached .*offline, copy .* --weights FILE"):
+    with pytest.raises(DataError, match=r"cannot be reached .*offline, copy .* `weights=`"):
         load_backbone(MobileNetV2(1.0), None)
 
 

@@ -1,4 +1,4 @@
-"""The page of a training: its curves, what it was made of, what was held out."""
+"""The page of a training: its curves, what it was made of, its test."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_recipe_and_data_stand_as_they_were_used(curves):
         "(none) 300",
         "note says CT head 7",
         "SHA-256 of the rows: abc123",
-        "Nothing was held out that can be measured",
+        "There is no test that can be measured",
     ):
         assert words in text
 
@@ -65,21 +65,21 @@ def test_each_fold_has_its_curves_and_a_missing_one_none(curves, tmp_path):
     page = build_training_page(runs, DESCRIBED)
     plots = [block for one in page.shown for block in one.blocks if isinstance(block, Plot)]
     assert [plot.caption for plot in plots] == ["fold 1", "fold 2"]
-    assert plots[0].alt == "Learning curves of 2 epochs; last loss on held-out groups 0.750."
+    assert plots[0].alt == "Learning curves of 2 epochs; last loss on validation groups 0.750."
 
 
 def test_copies_are_told_before_any_figure(curves):
     page = build_training_page({"run": curves}, DESCRIBED, copies=25)
     assert page.shown[0].heading == "Before you believe a figure"
-    assert "25 of the held-out pictures had a copy or a patient in training." in read(page)
+    assert "25 of the test pictures had a copy or a patient in training." in read(page)
 
 
-def test_held_out_figures_are_those_of_an_evaluation(curves):
+def test_test_figures_are_those_of_an_evaluation(curves):
     scores = draw_scores(groups=30, slices=4)
-    held_out = build_evaluation_sections(evaluate_scores(scores, replicates=50), scores)
-    text = read(build_training_page({"run": curves}, DESCRIBED, held_out=held_out))
+    test = build_evaluation_sections(evaluate_scores(scores, replicates=50), scores)
+    text = read(build_training_page({"run": curves}, DESCRIBED, test=test))
     assert "Telling tumor from none" in text
-    assert "Nothing was held out" not in text
+    assert "There is no test" not in text
 
 
 def test_what_to_know_before_a_figure_comes_first(curves):
@@ -87,6 +87,6 @@ def test_what_to_know_before_a_figure_comes_first(curves):
     text = read(build_training_page({"the run": curves}, DESCRIBED, copies=3, unfamiliar=words))
     assert text.index("Before you believe a figure") < text.index(words)
     assert text.index(words) < text.index("Learning curves", text.index(words))
-    assert "3 of the held-out pictures had a copy" in text
+    assert "3 of the test pictures had a copy" in text
     plain = read(build_training_page({"the run": curves}, DESCRIBED))
     assert "Before you believe" not in plain

@@ -61,7 +61,7 @@ def test_published_figures_stand_beside_ours():
 
 
 def test_copies_are_told():
-    assert "25 of the held-out pictures had a copy" in show_run(make_table(), copies=25)
+    assert "25 of the test pictures had a copy" in show_run(make_table(), copies=25)
     assert "had a copy" not in show_run(make_table())
 
 

@@ -130,7 +130,7 @@ def judge(values, source="near", start=0):
 def test_a_model_that_knows_its_own_sources_passes():
     check = check_familiarity([judge([0.5] * 39 + [2.0])], {"near"})
     assert (check.slices, check.groups, check.unfamiliar, check.passed) == (40, 20, 1, True)
-    assert check.words.startswith("1 of 40 held-out pictures (2.5%)")
+    assert check.words.startswith("1 of 40 validation and test pictures (2.5%)")
     assert "calibrate" not in check.words
 
 
@@ -149,7 +149,7 @@ def test_unknown_sources_and_no_pictures_say_nothing():
     nothing = check_familiarity([judge([2.0] * 30, "far")], {"near"})
     assert nothing.slices == 0
     assert nothing.passed
-    assert nothing.words.startswith("0 of 0 held-out pictures")
+    assert nothing.words.startswith("0 of 0 validation and test pictures")
 
 
 def test_later_sets_count_where_the_first_are_few():

@@ -18,10 +18,11 @@ from tiny_training import make_recipe
 from tumorlens.data.manifest import merge_manifests, read_data
 from tumorlens.errors import DataError, UsageError
 from tumorlens.training.hardware import Hardware
+from tumorlens.training.journal import CURVES
 from tumorlens.training.learning import phases
 from tumorlens.training.learning.dataset import Draws
 from tumorlens.training.learning.module import build_network
-from tumorlens.training.learning.phases import CURVES, run_phases
+from tumorlens.training.learning.phases import run_phases
 from tumorlens.training.learning.telling import measure_auc
 from tumorlens.training.rows.preparing import prepare_rows
 
@@ -293,7 +294,7 @@ def test_each_phase_and_each_epoch_has_a_line(prepared, whole, tmp_path):
     assert differing(whole[0], state) == []  # who listens changes nothing
     assert said[0] == "phase 1 of 2, head: 1 epochs"
     assert said[2] == "phase 2 of 2, all: 2 epochs"
-    line = r"loss \d\.\d{3}, held out: loss \d\.\d{3}, AUC \d\.\d{3}, \d+ s"
+    line = r"loss \d\.\d{3}, validation: loss \d\.\d{3}, AUC \d\.\d{3}, \d+ s"
     for words, begin in zip(
         (said[1], said[3], said[4]),
         ("head, epoch 1 of 1", "all, epoch 1 of 2", "all, epoch 2 of 2"),

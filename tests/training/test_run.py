@@ -26,11 +26,11 @@ from tumorlens.model.memory import encode_memory, recall
 from tumorlens.model.session import Session
 from tumorlens.network import weights as network_weights
 from tumorlens.network.weights import ENVIRONMENT
-from tumorlens.training import delivery
+from tumorlens.training.finishing import calibrated_model
 from tumorlens.training.folds import train_folds
 from tumorlens.training.hardware import Hardware
-from tumorlens.training.job import Job
 from tumorlens.training.journal import read_run
+from tumorlens.training.request import Request
 from tumorlens.training.run import open_run, train_model
 
 CLASSES = ["no_tumor", "glioma", "meningioma", "pituitary"]
@@ -52,11 +52,11 @@ def weights(tmp_path_factory):
     return write_weights(tmp_path_factory.mktemp("weights") / "w.safetensors")
 
 
-def make_job(data, folder, weights, recipe=None, **more):
+def make_request(data, folder, weights, recipe=None, **more):
     manifest = data if hasattr(data, "rows") else read_data(data)
     recipe = recipe or make_recipe(phases=ONE_PHASE)
     more = {"notice": lambda words: None, "hardware": Hardware(threads=1), **more}
-    return Job(recipe=recipe, manifest=manifest, folder=folder, weights=weights, **more)
+    return Request(recipe=recipe, manifest=manifest, folder=folder, weights=weights, **more)
 
 
 # One run: two hospitals, one of them left out, types of tumor, boxes
@@ -64,32 +64,34 @@ def make_job(data, folder, weights, recipe=None, **more):
 
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory, weights):
-    """A job, what came out, and what it said on the way."""
+    """A request, what came out, and what was said on the way."""
     root = tmp_path_factory.mktemp("ended")
     near = write_manifest(root / "near", 13, source="near", annotation="box", classes=CLASSES[1:])
     far = write_manifest(root / "far", 5, source="far", classes=CLASSES[1:])
     merged = merge_manifests([read_data(near), read_data(far)])
-    kept, held_out, _ = leave_out(merged, ["far"])
+    kept, left_out, _ = leave_out(merged, ["far"])
     recipe = make_recipe(network={"classes": CLASSES}, loss={"types": 0.3}, phases=ONE_PHASE)
     said = []
-    job = make_job(
+    request = make_request(
         kept, root / "run", weights, recipe,
-        held_out=held_out, left_out={"far": 10}, notice=said.append,
+        left_out=left_out, left_out_counts={"far": 10}, notice=said.append,
     )  # fmt: skip
-    return job, train_model(job), said
+    return request, train_model(request), said
 
 
 def test_the_folder_holds_what_it_shall(ended):
-    job, outcome, _ = ended
-    names = {path.name for path in job.folder.iterdir()}
-    assert names == {"run.json", "curves.csv", "model.onnx", "scores.csv", "checkpoints"}
-    assert outcome.model == job.folder / "model.onnx"
+    request, result, _ = ended
+    names = {path.name for path in request.folder.iterdir()}
+    assert names == {
+        "run.json", "curves.csv", "model.onnx", "scores.csv", "figures.json", "checkpoints",
+    }  # fmt: skip
+    assert result.model == request.folder / "model.onnx"
 
 
 def test_the_recipe_is_saved_as_used(ended):
-    job, _, _ = ended
-    described = read_run(job.folder)
-    assert described["recipe"] == job.recipe.to_record()
+    request, _, _ = ended
+    described = read_run(request.folder)
+    assert described["recipe"] == request.recipe.to_record()
     assert described["recipe"]["network"]["dropout"] == 0.1
     assert described["recipe"]["weight_decay"] == 0.01  # a default
     assert described["data"]["slices"] == 26
@@ -100,15 +102,15 @@ def test_the_recipe_is_saved_as_used(ended):
 
 
 def test_the_card_tells_what_the_model_was_made_from(ended):
-    job, outcome, _ = ended
-    session = Session(outcome.model)
+    request, result, _ = ended
+    session = Session(result.model)
     training = session.card.training
-    assert training.recipe == job.recipe.to_record()
+    assert training.recipe == request.recipe.to_record()
     assert training.left_out == {"far": 10}
     assert sum(training.sources.values()) < 26  # validation groups are not trained on
     assert training.groups < 13
     assert session.card.classes == CLASSES
-    assert session.card.preprocess == job.recipe.input
+    assert session.card.preprocess == request.recipe.input
     assert session.seen
 
 
@@ -121,30 +123,30 @@ def test_the_model_has_seen_all_that_it_was_trained_and_validated_on(ended):
 
 
 def test_predict_takes_the_model_at_once(ended):
-    job, outcome, _ = ended
-    findings = tumorlens.predict(job.manifest.rows[0].path, model=outcome.model)
+    request, result, _ = ended
+    findings = tumorlens.predict(request.manifest.rows[0].path, model=result.model)
     assert len(findings) == 1
     assert set(findings[0].probabilities) == set(CLASSES)
     assert sum(findings[0].probabilities.values()) == pytest.approx(1, abs=1e-5)
 
 
 def test_the_model_is_calibrated_on_held_out_groups(ended):
-    _, outcome, _ = ended
-    point = Session(outcome.model).card.operating_points["balanced"]
+    _, result, _ = ended
+    point = Session(result.model).card.operating_points["balanced"]
     assert 0 < point.low <= point.middle <= point.high < 1
-    assert read_calibration(outcome.model).unfamiliarity > 0
-    assert len(outcome.validation) >= 4
-    assert (outcome.validation.thresholds == [point.low, point.middle, point.high]).all()
+    assert read_calibration(result.model).unfamiliarity > 0
+    assert len(result.validation) >= 4
+    assert (result.validation.thresholds == [point.low, point.middle, point.high]).all()
 
 
 def test_scores_are_those_of_the_left_out_alone(ended):
-    job, outcome, _ = ended
-    scores = read_scores(job.folder / "scores.csv")
-    assert len(scores) == len(outcome.scores) == 10
+    request, result, _ = ended
+    scores = read_scores(request.folder / "scores.csv")
+    assert len(scores) == len(result.test) == 10
     assert {row.source for row in scores.rows} == {"far"}
-    (finding,) = tumorlens.predict(scores.rows[3].path, model=outcome.model)
+    (finding,) = tumorlens.predict(scores.rows[3].path, model=result.model)
     assert scores.tumor_probability[3] == pytest.approx(finding.tumor_probability, abs=1e-5)
-    assert outcome.copies == 0
+    assert result.copies == 0
 
 
 def test_the_run_says_what_it_does(ended):
@@ -157,19 +159,19 @@ def test_the_run_says_what_it_does(ended):
 
 
 def test_a_folder_of_another_recipe_or_other_data_is_refused(ended):
-    job, _, _ = ended
-    other = replace(job, recipe=make_recipe(batch=4, phases=ONE_PHASE))
-    fewer = replace(job, manifest=job.manifest.where(lambda row: row.group != "near-00"))
+    request, _, _ = ended
+    other = replace(request, recipe=make_recipe(batch=4, phases=ONE_PHASE))
+    fewer = replace(request, manifest=request.manifest.where(lambda row: row.group != "near-00"))
     for wrong in (other, fewer):
         with pytest.raises(DataError, match="holds a run with another recipe or other data"):
             train_model(wrong)
-    assert read_run(job.folder)["recipe"] == job.recipe.to_record()
+    assert read_run(request.folder)["recipe"] == request.recipe.to_record()
 
 
 def test_the_card_holds_what_was_measured_on_the_held_out(ended):
-    _, outcome, _ = ended
-    figures = {one.name: one for one in Session(outcome.model).card.figures}
-    whole = outcome.evaluation.leading
+    _, result, _ = ended
+    figures = {one.name: one for one in Session(result.model).card.figures}
+    whole = result.evaluation.leading
     for name in ("auc", "sensitivity", "found", "alarm", "unfamiliar"):
         assert figures[name].value == pytest.approx(whole.find(name).value, abs=1e-4)
     assert figures["auc"].data == "far"
@@ -178,27 +180,27 @@ def test_the_card_holds_what_was_measured_on_the_held_out(ended):
 
 
 def test_validation_pictures_are_familiar(ended):
-    """They are the only ones held out of the sources that it was trained on."""
-    _, outcome, said = ended
-    assert outcome.familiarity.slices == len(outcome.validation)
-    assert outcome.familiarity.passed
-    assert outcome.familiarity.words in said
-    assert Session(outcome.model).card.known_failures == []
+    """They are the only ones not trained on of the sources that it was trained on."""
+    _, result, said = ended
+    assert result.familiarity.slices == len(result.validation)
+    assert result.familiarity.passed
+    assert result.familiarity.words in said
+    assert Session(result.model).card.known_failures == []
 
 
 def test_a_model_that_calls_its_own_sources_unfamiliar_says_so(tmp_path, weights, monkeypatch):
     """The limit is put where hardly a picture lies below it."""
     monkeypatch.setattr("tumorlens.training.familiarity.OWN_QUANTILE", 0.0)
-    monkeypatch.setattr(delivery, "find_raise", lambda values: 1.0)
+    monkeypatch.setattr(calibrated_model, "find_raise", lambda values: 1.0)
     data = read_data(write_manifest(tmp_path / "data", 40))
     recipe = make_recipe(phases=ONE_PHASE, data={"test": 0.3})
     said = []
-    outcome = train_model(make_job(data, tmp_path / "run", weights, recipe, notice=said.append))
-    assert outcome.familiarity.slices == len(outcome.scores)
-    assert not outcome.familiarity.passed
-    assert outcome.familiarity.words in said
-    (failure,) = Session(outcome.model).card.known_failures
-    assert failure == outcome.familiarity.words
+    result = train_model(make_request(data, tmp_path / "run", weights, recipe, notice=said.append))
+    assert result.familiarity.slices == len(result.test)
+    assert not result.familiarity.passed
+    assert result.familiarity.words in said
+    (failure,) = Session(result.model).card.known_failures
+    assert failure == result.familiarity.words
     assert "are called unfamiliar; at most 5% should be" in failure
 
 
@@ -210,22 +212,22 @@ def test_folds_hold_out_every_row_once_and_resume(tmp_path, weights):
     manifest = read_data(write_manifest(tmp_path / "data", 22))
     recipe = make_recipe(phases=ONE_PHASE, data={"test": 0.3})
     said = []
-    job = make_job(manifest, tmp_path / "run", weights, recipe, notice=said.append)
+    request = make_request(manifest, tmp_path / "run", weights, recipe, notice=said.append)
     with pytest.raises(KeyboardInterrupt):
-        train_folds(replace(job, notice=stop_at("initial weights: w.safetensors")), 2)
+        train_folds(replace(request, notice=stop_at("initial weights: w.safetensors")), 2)
     parted, _ = split_manifest(manifest, folds=2, seed=recipe.seed)
     rows = parted.where(lambda row: row.split == "0").rows
-    write_scores(job.folder / "fold-0/scores.csv", make_scores(rows, np.full(len(rows), 0.25)))
-    scores = train_folds(job, 2)
+    write_scores(request.folder / "fold-0/scores.csv", make_scores(rows, np.full(len(rows), 0.25)))
+    scores = train_folds(request, 2).test
     assert "fold 0: done before" in said
     assert sorted(row.path for row in scores.rows) == sorted(row.path for row in manifest.rows)
     assert (scores.tumor_probability[scores.fold == "0"] == 0.25).all()
     assert not (scores.tumor_probability[scores.fold == "1"] == 0.25).any()
     for group in manifest.groups:
         assert len(set(scores.fold[scores.group == group])) == 1
-    written = read_scores(job.folder / "scores.csv")
+    written = read_scores(request.folder / "scores.csv")
     np.testing.assert_allclose(written.tumor_probability, scores.tumor_probability, atol=1e-6)
-    assert read_run(job.folder / "fold-1")["recipe"]["data"]["test"] == 0
+    assert read_run(request.folder / "fold-1")["recipe"]["data"]["test"] == 0
 
 
 def stop_at(words):
@@ -245,7 +247,7 @@ def test_one_class_only_is_refused(tmp_path, weights):
         file.unlink()
     (data / "no").rmdir()
     with pytest.raises(DataError, match="no_tumor"):
-        train_model(make_job(data, tmp_path / "run", weights))
+        train_model(make_request(data, tmp_path / "run", weights))
 
 
 def test_an_empty_class_is_refused(tmp_path, weights):
@@ -253,35 +255,37 @@ def test_an_empty_class_is_refused(tmp_path, weights):
     for file in (data / "no").iterdir():
         file.unlink()
     with pytest.raises(DataError, match="no"):
-        train_model(make_job(data, tmp_path / "run", weights))
+        train_model(make_request(data, tmp_path / "run", weights))
 
 
 def test_unreadable_pictures_are_listed_and_skipped_only_if_asked(tmp_path, weights):
     data = write_class_folders(tmp_path / "data", 14)
     (data / "yes/yes03.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
-    job = make_job(data, tmp_path / "run", weights)
+    request = make_request(data, tmp_path / "run", weights)
     with pytest.raises(DataError) as caught:
-        train_model(job)
+        train_model(request)
     words = str(caught.value)
     assert words.startswith("1 pictures cannot be read:\n")
     assert "yes03.png" in words
-    assert "--skip-unreadable" in words
+    assert "`skip_unreadable=True`" in words
     assert not (tmp_path / "run").exists()
     said = []
     with pytest.raises(KeyboardInterrupt):
-        train_model(replace(job, skip_unreadable=True, notice=stop_after(said, "validation")))
+        train_model(replace(request, skip_unreadable=True, notice=stop_after(said, "validation")))
     assert any(one.startswith("skipped: ") and "yes03.png" in one for one in said)
 
 
 def test_conflicts_are_listed_and_dropped_only_if_asked(tmp_path, weights):
     data = write_class_folders(tmp_path / "data", 16)
     Image.open(data / "yes/yes00.png").save(data / "no/copy.png")
-    job = make_job(data, tmp_path / "run", weights)
-    with pytest.raises(DataError, match=r"1 pictures carry two labels:\n.*--drop-conflicts|copy"):
-        train_model(job)
+    request = make_request(data, tmp_path / "run", weights)
+    with pytest.raises(
+        DataError, match=r"(?s)1 pictures have two labels:\n.*copy.*`drop_conflicts=True`"
+    ):
+        train_model(request)
     said = []
     with pytest.raises(KeyboardInterrupt):
-        train_model(replace(job, drop_conflicts=True, notice=stop_after(said, "validation")))
+        train_model(replace(request, drop_conflicts=True, notice=stop_after(said, "validation")))
     counts = [int(one.split()[1]) for one in said if one.startswith(("training:", "validation:"))]
     assert sum(counts) == 31
 
@@ -302,41 +306,41 @@ def test_groups_on_two_sides_are_refused(tmp_path, weights):
         for number, row in enumerate(manifest.rows)
     )
     with pytest.raises(DataError, match="stand on two sides of its splits"):
-        train_model(make_job(crossing, tmp_path / "run", weights))
+        train_model(make_request(crossing, tmp_path / "run", weights))
     assert not (tmp_path / "run").exists()
 
 
 def test_missing_weights_say_what_to_do(tmp_path, monkeypatch):
     data = write_class_folders(tmp_path / "data", 12)
     with pytest.raises(DataError, match=r"nowhere.*no such file of weights"):
-        train_model(make_job(data, tmp_path / "run", tmp_path / "nowhere"))
+        train_model(make_request(data, tmp_path / "run", tmp_path / "nowhere"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(network_weights, "_TORCHVISION", "http://127.0.0.1:9/w-b0353104.pth")
     with pytest.raises(DataError, match="offline, copy the file here"):
-        train_model(make_job(data, tmp_path / "other", None))
+        train_model(make_request(data, tmp_path / "other", None))
 
 
 def test_a_folder_with_other_files_is_refused(tmp_path, weights):
     data = write_class_folders(tmp_path / "data", 12)
     with pytest.raises(DataError, match="is not empty and holds no run"):
-        train_model(make_job(data, data, weights))
+        train_model(make_request(data, data, weights))
 
 
 def test_no_space_for_pictures_is_refused(tmp_path, weights):
-    job = make_job(write_class_folders(tmp_path / "data", 30), tmp_path / "run", weights)
+    request = make_request(write_class_folders(tmp_path / "data", 30), tmp_path / "run", weights)
     with (
         small_files(100_000),
         pytest.raises(DataError, match="prepared pictures cannot be written"),
     ):
-        train_model(job)
-    assert not job.folder.exists()
+        train_model(request)
+    assert not request.folder.exists()
 
 
 def test_no_groups_to_hold_out_is_refused(tmp_path, weights):
     manifest = read_data(write_manifest(tmp_path / "data", 12))
     one = manifest.with_rows(replace(row, group="everybody") for row in manifest.rows)
     with pytest.raises(DataError, match="1 groups are too few to hold out 25%"):
-        train_model(make_job(one, tmp_path / "deep/run", weights))
+        train_model(make_request(one, tmp_path / "deep/run", weights))
     assert not (tmp_path / "deep").exists()
 
 
@@ -345,11 +349,11 @@ def test_a_refused_run_leaves_what_was_there_before(tmp_path, weights, ended):
     one = manifest.with_rows(replace(row, group="everybody") for row in manifest.rows)
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError):
-        train_model(make_job(one, tmp_path / "empty", weights))
+        train_model(make_request(one, tmp_path / "empty", weights))
     assert list((tmp_path / "empty").iterdir()) == []
     before = sorted(path.name for path in ended[0].folder.iterdir())
     with pytest.raises(DataError):
-        train_model(make_job(one, ended[0].folder, weights))
+        train_model(make_request(one, ended[0].folder, weights))
     assert sorted(path.name for path in ended[0].folder.iterdir()) == before
 
 
@@ -359,8 +363,8 @@ def test_a_folder_without_a_run_is_no_run(tmp_path):
 
 
 def test_curves_are_numbers(ended):
-    job, _, _ = ended
-    with (job.folder / "curves.csv").open(encoding="utf-8", newline="") as stream:
+    request, _, _ = ended
+    with (request.folder / "curves.csv").open(encoding="utf-8", newline="") as stream:
         (row,) = csv.DictReader(stream)
     assert json.loads(row["train_total"]) > 0
     assert json.loads(row["train_types"]) > 0
@@ -369,9 +373,9 @@ def test_curves_are_numbers(ended):
 def test_layers_of_narrowed_weights_are_not_frozen(tmp_path):
     data = write_class_folders(tmp_path / "data", 12)
     wide = write_weights(tmp_path / "wide.safetensors", width=0.5)
-    job = make_job(data, tmp_path / "run", wide, make_recipe(network={"frozen": 4}))
-    with pytest.raises(DataError, match=r"first 4 layers are frozen; add --set network.frozen=0"):
-        train_model(job)
+    request = make_request(data, tmp_path / "run", wide, make_recipe(network={"frozen": 4}))
+    with pytest.raises(DataError, match=r"first 4 layers are frozen; give `settings="):
+        train_model(request)
 
 
 # Teachers
@@ -379,43 +383,48 @@ def test_layers_of_narrowed_weights_are_not_frozen(tmp_path):
 
 def test_a_network_learns_from_teachers_and_has_seen_what_they_have(ended, tmp_path):
     """One teacher has seen the pictures of the left-out hospital, so that they count as seen."""
-    job, outcome, _ = ended
+    request, result, _ = ended
     far = write_manifest(tmp_path / "far", 11, source="far", classes=CLASSES[1:])
-    held_out = read_data(far)
+    left_out = read_data(far)
     insider = tmp_path / "insider/model.onnx"
     insider.parent.mkdir()
-    prints = [fingerprint_slice(one) for row in held_out.rows for one in read_slices(row.path)]
-    write_model(outcome.model, insider, seen=encode_memory(prints))
+    prints = [fingerprint_slice(one) for row in left_out.rows for one in read_slices(row.path)]
+    write_model(result.model, insider, seen=encode_memory(prints))
     recipe = make_recipe(phases=ONE_PHASE, loss={"teacher": 1.0}, network={"classes": CLASSES})
     taught = replace(
-        job, recipe=recipe, folder=tmp_path / "run", teachers=(outcome.model, insider),
-        held_out=held_out,
+        request, recipe=recipe, folder=tmp_path / "run", teachers=(result.model, insider),
+        left_out=left_out,
     )  # fmt: skip
     made = train_model(taught)
     with (taught.folder / "curves.csv").open(encoding="utf-8", newline="") as stream:
         assert all(float(row["train_teacher"]) > 0 for row in csv.DictReader(stream))
-    names = [f"model.onnx {Session(one).sha256}" for one in (outcome.model, insider)]
+    names = [f"model.onnx {Session(one).sha256}" for one in (result.model, insider)]
     assert read_run(taught.folder)["learned_from"] == names
     assert Session(made.model).card.training.learned_from == names
-    assert made.scores.seen.mean() == 1
-    assert np.isnan(outcome.scores.seen).all()
+    assert made.test.seen.mean() == 1
+    assert np.isnan(result.test.seen).all()
 
 
-@pytest.mark.parametrize(("weight", "count"), [(0.5, 0), (0.0, 1)])
-def test_a_teacher_without_its_weight_is_refused(ended, tmp_path, weight, count):
-    job, outcome, _ = ended
+@pytest.mark.parametrize(
+    ("weight", "count", "words"),
+    [
+        (0.5, 0, "`loss.teacher` is 0.5 but no teacher was given: give a model as `teachers=`"),
+        (0.0, 1, "1 teacher was given but `loss.teacher` is 0: set it above 0 or drop the teacher"),
+        (0.0, 2, "2 teachers were given but `loss.teacher` is 0: set it above 0 or drop the teach"),
+    ],
+)
+def test_a_teacher_without_its_weight_is_refused(ended, weight, count, words):
+    request, result, _ = ended
     recipe = make_recipe(phases=ONE_PHASE, loss={"teacher": weight})
-    with pytest.raises(RecipeError, match=f"loss.teacher = {weight}, and {count} teachers"):
-        train_model(
-            replace(job, recipe=recipe, folder=tmp_path / "r", teachers=(outcome.model,) * count)
-        )
+    with pytest.raises(RecipeError, match=words):
+        replace(request, recipe=recipe, teachers=(result.model,) * count)
 
 
 def test_a_run_from_before_a_key_of_the_recipe_was_there_goes_on(ended):
-    job, _, _ = ended
-    file = job.folder / "run.json"
+    request, _, _ = ended
+    file = request.folder / "run.json"
     described = json.loads(file.read_text())
     del described["recipe"]["loss"]["teacher"]
     file.write_text(json.dumps(described))
-    open_run(job)
-    assert read_run(job.folder)["recipe"]["loss"]["teacher"] == 0.0
+    open_run(request)
+    assert read_run(request.folder)["recipe"]["loss"]["teacher"] == 0.0

@@ -11,13 +11,13 @@ import pytest
 from tiny_training import make_recipe
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.errors import DataError
+from tumorlens.training.rows.fingerprints import fingerprint_rows
 from tumorlens.training.rows.prepared_rows import PreparedRows
 from tumorlens.training.rows.selection import (
     check_groups,
     count_label_groups,
     drop_conflicts,
     find_large_enough,
-    fingerprint_rows,
     hold_out_test,
     select_rows,
 )
@@ -57,9 +57,9 @@ def test_rows_are_left_out_for_a_reason_that_is_counted():
 @pytest.mark.parametrize(
     ("tumors", "normals", "words"),
     [
-        (12, 0, "no slice labelled no_tumor, at least 10 are needed"),
-        (0, 12, "no slice labelled tumor"),
-        (12, 9, "9 slices labelled no_tumor"),
+        (12, 0, "no slice is labelled no_tumor. Training needs at least 10 slices of each label"),
+        (0, 12, "no slice is labelled tumor"),
+        (12, 9, "9 slices are labelled no_tumor"),
     ],
 )
 def test_one_class_only_is_refused(tumors, normals, words):
@@ -198,10 +198,10 @@ def test_two_labels_on_one_picture_are_listed_or_dropped():
     with pytest.raises(DataError) as caught:
         drop_conflicts(prepared, drop=False)
     words = str(caught.value)
-    assert words.startswith("1 pictures carry two labels")
+    assert words.startswith("1 pictures have two labels")
     assert "/d/0.png (tumor), /d/1.png (no_tumor)" in words
     assert "/d/2.png" not in words
-    assert "--drop-conflicts" in words
+    assert "`drop_conflicts=True`" in words
     assert drop_conflicts(prepared, drop=True).tolist() == [2, 3, 4]
 
 

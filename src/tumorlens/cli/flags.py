@@ -14,6 +14,7 @@ _FLAGS = {
     "runtimes": "--runtime",
     "settings": "--set",
     "target": "--to",
+    "teachers": "--teacher",
 }
 """Parameters that the command line calls otherwise. All others are spelled alike."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -20,15 +19,12 @@ from tumorlens.cli.measuring import (
 )
 from tumorlens.cli.pace import Pulse
 from tumorlens.errors import UsageError
-from tumorlens.writing import check_results, write_text
+from tumorlens.writing import check_results
 
 if TYPE_CHECKING:
     from tumorlens.data.rows import Manifest
     from tumorlens.data.splits import By
-    from tumorlens.evaluation.results import Evaluation
-    from tumorlens.evaluation.scores import Scores
-    from tumorlens.training.familiarity import FamiliarityCheck
-    from tumorlens.training.job import Job
+    from tumorlens.training.request import Request, TrainingResult
 
 __all__ = ["command"]
 
@@ -53,12 +49,12 @@ __all__ = ["command"]
 )  # fmt: skip
 @click.option(
     "--teacher", "teachers", multiple=True, metavar="MODEL",
-    help="A model whose judgement is learned beside the labels, as strongly as loss.teacher says; "
-    "repeatable: their mean.",
+    help="A model to learn from beside the labels; loss.teacher of the recipe is its weight. "
+    "Repeatable: the mean of all is learned.",
 )  # fmt: skip
 @click.option(
     "--leave-out", "left_out", multiple=True, metavar="NAME",
-    help="A source or set that is scored and never trained on; repeatable.",
+    help="A source or set to test the model on; it is never trained on. Repeatable.",
 )  # fmt: skip
 @click.option(
     "--folds", type=click.IntRange(min=2), help="Train K times, each on all but one fold."
@@ -99,7 +95,7 @@ def command(
     """Train on DATA...: a folder of class folders (yes/ and no/), or a manifest.
 
     RUN will hold model.onnx, which predict takes at once, the recipe and the data as used
-    (run.json), learning curves, and the scores of what was held out. For research only, not a
+    (run.json), learning curves, and the scores of the test. For research only, not a
     medical device.
     """
     from tumorlens.training.allocator import start_torch
@@ -110,24 +106,34 @@ def command(
         raise UsageError("--folds and --leave-out contradict each other; give one of them")
     check_results((report, run_log))
     with Pulse(voice) as pulse:
-        job = _make_job(data, output, pulse, options)
-        ended = _train_folds(job, folds, options["folds_by"]) if folds else _train_once(job)
-    scores = ended.scores
+        request = _make_request(data, output, pulse, options)
+        result = _train(request, folds, options["folds_by"])
+        _show(result, pulse)
     if report is not None:
-        _write_page(report, ctx, job, ended)
-    for line in _name_next_steps(job, ended, data, report):
+        _write_page(report, ctx, result)
+    for line in _name_next_steps(result, data, report):
         voice.say(line)
     if run_log is not None:
-        counts = {"slices": len(job.manifest), "scored": 0 if scores is None else len(scores)}
+        scored = 0 if result.test is None else len(result.test)
+        counts = {"slices": result.slices, "scored": scored}
         watch.write_log(run_log, "train", ctx.params, counts=counts)
     return 0
 
 
-def _make_job(data: tuple[Path, ...], output: Path, pulse: Pulse, options: dict[str, Any]) -> Job:
+def _train(request: Request, folds: int | None, by: By) -> TrainingResult:
+    from tumorlens.training.folds import train_folds
+    from tumorlens.training.run import train_model
+
+    return train_folds(request, folds, by) if folds else train_model(request)
+
+
+def _make_request(
+    data: tuple[Path, ...], output: Path, pulse: Pulse, options: dict[str, Any]
+) -> Request:
     from tumorlens.data.choosing import group_copies, read_sets
     from tumorlens.training.hardware import Hardware
-    from tumorlens.training.job import Job
     from tumorlens.training.recipe import read_recipe
+    from tumorlens.training.request import Request
 
     recipe = read_recipe(options["recipe"], options["changes"])
     # Before anything is read: what is not there is said at once.
@@ -142,18 +148,18 @@ def _make_job(data: tuple[Path, ...], output: Path, pulse: Pulse, options: dict[
         progress=pulse.advance,
         notice=pulse.say,
     )
-    kept, held_out, counts = _leave_out(merged, options["left_out"])
-    return Job(
+    kept, left_out, counts = _leave_out(merged, options["left_out"])
+    return Request(
         recipe=recipe,
         manifest=kept,
-        held_out=held_out,
+        left_out=left_out,
         folder=output,
         weights=options["weights"],
         teachers=options["teachers"],
         store=options["store"],
         skip_unreadable=options["skip_unreadable"],
         drop_conflicts=options["drop_conflicts"],
-        left_out=counts,
+        left_out_counts=counts,
         hardware=hardware,
         notice=pulse.say,
         progress=pulse.advance,
@@ -167,100 +173,43 @@ def _leave_out(
 
     if not names:
         return merged, None, {}
-    kept, held_out, neither = leave_out(merged, names)
-    counts = {" + ".join(names): len(held_out)}
+    kept, left_out, neither = leave_out(merged, names)
+    counts = {" + ".join(names): len(left_out)}
     if len(neither):
         counts["rows that share a group with them"] = len(neither)
-    return kept, held_out, counts
-
-
-@dataclass(frozen=True)
-class _Ended:
-    """What a training leaves for its page.
-
-    Attributes:
-        scores: of the held-out rows; None if there are none.
-        evaluation: of these; None if they cannot be measured.
-        runs: what a run is called -> its folder.
-        familiarity: how many held-out pictures of known sources are called unfamiliar.
-        model: the model file; None for folds, each of which has its own.
-        copies: held-out pictures with a copy in training.
-    """
-
-    scores: Scores | None
-    evaluation: Evaluation | None
-    runs: dict[str, Path]
-    familiarity: FamiliarityCheck
-    model: Path | None = None
-    copies: int = 0
-
-
-def _train_folds(job: Job, folds: int, by: By) -> _Ended:
-    from tumorlens.training.delivery import measure_held_out
-    from tumorlens.training.familiarity import check_familiarity
-    from tumorlens.training.folds import train_folds
-
-    scores = train_folds(job, folds, by)
-    runs = {f"fold {name}": job.folder / f"fold-{name}" for name in sorted(set(scores.fold))}
-    # A fold of whole sources is new to its model, and may be unfamiliar.
-    check = check_familiarity([scores], () if by == "source" else job.manifest.sources)
-    evaluation = measure_held_out(scores)
-    _show(job, scores, evaluation)
-    return _Ended(scores, evaluation, runs, check)
-
-
-def _train_once(job: Job) -> _Ended:
-    from tumorlens.report.trainings.learning_plots import plot_curves
-    from tumorlens.training.learning.phases import CURVES
-    from tumorlens.training.run import train_model
-
-    outcome = train_model(job)
-    plot_curves(job.folder / CURVES, job.folder / "curves.png")
-    job.notice(f"{outcome.model} after {outcome.seconds:.0f} s")
-    if outcome.scores is not None:
-        _show(job, outcome.scores, outcome.evaluation, outcome.copies)
-    runs = {"loss and learning rate": job.folder}
-    return _Ended(
-        outcome.scores,
-        outcome.evaluation,
-        runs,
-        outcome.familiarity,
-        outcome.model,
-        outcome.copies,
-    )
+    return kept, left_out, counts
 
 
 def _name_next_steps(
-    job: Job, ended: _Ended, data: tuple[Path, ...], report: Path | None
+    result: TrainingResult, data: tuple[Path, ...], report: Path | None
 ) -> Iterator[str]:
     """What to open and what to run next."""
-    folder = str(job.folder)
+    folder = str(result.folder)
     pages = [str(report)] if report is not None else []
-    curves = "fold-*/curves.csv" if ended.model is None else "curves.png (learning curves)"
-    if not ended.familiarity.passed:
-        yield f"warning: {ended.familiarity.words}"
+    curves = "fold-*/curves.csv" if result.model is None else "curves.png (learning curves)"
+    if not result.familiarity.passed:
+        yield f"warning: {result.familiarity.words}"
     yield f"to look at: {', '.join([*pages, f'{folder}/{curves}'])}"
-    if ended.model is None:
+    if result.model is None:
         yield f"to go on: tumorlens evaluate --scores {quote(f'{folder}/scores.csv')}"
         return
-    model = quote(str(ended.model))
+    model = quote(str(result.model))
     yield f"to go on: tumorlens predict PATH --model {model} --heatmaps FOLDER"
     yield f"          tumorlens card {model} --output card.html"
-    if ended.scores is not None:
-        yield f"          {_tell_calibration(ended, ended.model, data)}"
+    if result.test is not None:
+        yield f"          {_tell_calibration(result, result.model, data)}"
 
 
-def _tell_calibration(ended: _Ended, model: Path, data: tuple[Path, ...]) -> str:
+def _tell_calibration(result: TrainingResult, model: Path, data: tuple[Path, ...]) -> str:
     """Thresholds for one's own pictures, where the test part has as many groups as it takes."""
     from tumorlens.evaluation.figures.intervals import FEW_GROUPS
-    from tumorlens.training.rows.selection import count_label_groups
 
-    counts = count_label_groups(ended.scores.rows if ended.scores else ())
     command = f"tumorlens calibrate {quote(str(model))}"
     output = f"--output {quote(str(model.with_name('calibrated.onnx')))}"
-    if min(counts.values()) >= FEW_GROUPS:
+    if result.test_can_calibrate:
         named = " ".join(quote(str(one)) for one in data)
         return f"{command} {named} {output}"
+    counts = result.test_groups
     return (
         f"{command} MORE_DATA {output}, with at least {FEW_GROUPS} new patients "
         f"of each label (the test part has {counts['tumor']} with a tumor and "
@@ -268,47 +217,46 @@ def _tell_calibration(ended: _Ended, model: Path, data: tuple[Path, ...]) -> str
     )
 
 
-def _write_page(path: Path, ctx: click.Context, job: Job, ended: _Ended) -> None:
+def _write_page(path: Path, ctx: click.Context, result: TrainingResult) -> None:
     from tumorlens.detector import Detector
     from tumorlens.evaluation.scores import drop_unfit
     from tumorlens.report.evaluations.evaluation_pages import build_evaluation_sections
     from tumorlens.report.evaluations.galleries import show_mistakes
     from tumorlens.report.pages import Section, write_page
     from tumorlens.report.trainings.training_pages import build_training_page
-    from tumorlens.training.journal import read_run
-    from tumorlens.training.learning.phases import CURVES
+    from tumorlens.training.journal import CURVES, read_run
 
-    held_out: list[Section] = []
-    if ended.scores is not None and ended.evaluation is not None:
-        counted = drop_unfit(ended.scores)[0]
+    test: list[Section] = []
+    if result.test is not None and result.evaluation is not None:
+        counted = drop_unfit(result.test)[0]
         detector = None
-        if ended.model is not None:
-            detector = Detector(ended.model, threads=job.hardware.threads)
+        if result.model is not None:
+            detector = Detector(result.model, threads=ctx.params["threads"])
         mistakes = show_mistakes(counted, detector)
-        held_out = build_evaluation_sections(ended.evaluation, counted, mistakes=mistakes)
+        test = build_evaluation_sections(result.evaluation, counted, mistakes=mistakes)
+    runs = {f"fold {name}": folder for name, folder in result.folds.items()}
+    runs = runs or {"loss and learning rate": result.folder}
     page = build_training_page(
-        {name: folder / CURVES for name, folder in ended.runs.items()},
-        read_run(next(iter(ended.runs.values()))),
-        held_out=held_out,
-        copies=ended.copies,
-        unfamiliar="" if ended.familiarity.passed else ended.familiarity.words,
+        {name: folder / CURVES for name, folder in runs.items()},
+        read_run(next(iter(runs.values()))),
+        test=test,
+        copies=result.copies,
+        unfamiliar="" if result.familiarity.passed else result.familiarity.words,
         command=words.repeat_command(ctx),
         versions=words.list_versions(),
     )
     write_page(path, page)
 
 
-def _show(job: Job, scores: Scores, evaluation: Evaluation | None, copies: int = 0) -> None:
-    """Figures of the held-out rows: on the terminal, and in the run's folder."""
+def _show(result: TrainingResult, pulse: Pulse) -> None:
+    """The learning curves as a picture in the run's folder, and the test's figures in a table."""
     from tumorlens.report.tables import open_console
+    from tumorlens.report.trainings.learning_plots import plot_curves
     from tumorlens.report.trainings.training_tables import print_run
+    from tumorlens.training.journal import CURVES
 
-    if evaluation is None:
-        shown = quote(str(job.folder / "scores.csv"))
-        job.notice(
-            f"the {len(scores)} held-out rows hold one label only: "
-            f"tumorlens evaluate --scores {shown} shows them"
-        )
-        return
-    write_text(job.folder / "figures.json", evaluation.to_json(), overwrite=True)
-    print_run(open_console(), evaluation, job.recipe.published, copies)
+    if result.model is not None:
+        plot_curves(result.folder / CURVES, result.folder / "curves.png")
+        pulse.say(f"{result.model} after {result.seconds:.0f} s")
+    if result.evaluation is not None:
+        print_run(open_console(), result.evaluation, result.recipe.published, result.copies)

@@ -42,8 +42,8 @@ def find_weights(weights: str | Path | None, width: float) -> Path | None:
         path = _find_in(path, width)
     if not path.is_file():
         raise DataError(
-            f"{path}: no such file of weights; give --weights FILE (.safetensors or .pth with "
-            f"torchvision's names; a wider one is narrowed) or set {ENVIRONMENT}"
+            f"{path}: no such file of weights; give a file as `weights=` (.safetensors or .pth "
+            f"with torchvision's names; a wider one is narrowed) or set {ENVIRONMENT}"
         )
     return path
 
@@ -81,12 +81,13 @@ def load_backbone(backbone: MobileNetV2, path: Path | None, *, frozen: int = 0) 
             raise DataError(
                 f"{origin}: its tensors are of another shape, those of "
                 f"{'no usual width' if width is None else f'the width {width}'}, and the recipe's "
-                f"network.width is {backbone.width}, which must not be larger; give other --weights"
+                f"network.width is {backbone.width}, which must not be larger; give others as "
+                "`weights=`"
             )
         if frozen:
             raise DataError(
                 f"{origin}: weights of a wider network lose channels and want training, but the "
-                f"first {frozen} layers are frozen; add --set network.frozen=0"
+                f"first {frozen} layers are frozen; give `settings='network.frozen=0'`"
             )
         found = narrow_weights(found, backbone)
         origin += ", narrowed"
@@ -148,6 +149,6 @@ def _fetch() -> Mapping[str, Tensor]:
     except (URLError, OSError, RuntimeError) as error:
         raise DataError(
             f"no ImageNet weights: {_TORCHVISION} cannot be reached ({error}); offline, copy the "
-            f"file here and give --weights FILE, or set {ENVIRONMENT}"
+            f"file here and name it in `weights=`, or set {ENVIRONMENT}"
         ) from None
     return fetched

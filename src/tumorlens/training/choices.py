@@ -83,13 +83,14 @@ class DataChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     Attributes:
         exclude_notes: a row whose note holds one of these words is left out.
-        validation: share of the groups held out for stopping, calibration and thresholds.
+        validation: share of the groups that are not trained on but stop the training, calibrate
+            it and set its thresholds.
         sampling: ``plain`` takes every row once an epoch; ``balanced`` draws label, then source
             and sequence, then group, then slice.
         class_weights: weigh the classes by the inverse of their frequency.
         ignore_below: tumor rows whose mask holds fewer pixels (at 256²) are left out.
-        test: share of the pictures (from 1 up: their number) that is held out for the run's own
-            figures, where the data name no test rows; 0: none.
+        test: share of the pictures (from 1 up: their number) that the finished model is tested
+            on, where the data name no test rows; 0: none.
         test_groups: the test part grows until it holds so many groups of each label, which is what
             `tumorlens calibrate` asks for, as long as two thirds of the pictures are left to
             train on; by groups only.

@@ -43,11 +43,11 @@ FOLDS = 10
 FEW = 20
 """Sources with fewer embeddings say nothing about a quantile."""
 ODD_RAISE = 1.25
-"""By how much fewer held-out pictures than `MOST_UNFAMILIAR` may raise the limit."""
+"""By how much fewer validation pictures than `MOST_UNFAMILIAR` may raise the limit."""
 _ROOM = 1 + 1e-5
 """So that a picture at a raised limit is not over it after rounding."""
 MOST_UNFAMILIAR = 0.05
-"""Share of held-out pictures of known sources that may lie over the limit."""
+"""Share of validation and test pictures of known sources that may lie over the limit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +74,7 @@ class FamiliarityCheck:
     """Whether a model knows new pictures of the sources that it was trained on.
 
     Attributes:
-        slices, groups: held-out pictures of these sources, and their patients.
+        slices, groups: validation and test pictures of these sources, and their patients.
         unfamiliar: how many of the pictures are called unfamiliar.
         worst: the source with the largest share of them, where there are several.
     """
@@ -86,7 +86,7 @@ class FamiliarityCheck:
 
     @property
     def passed(self) -> bool:
-        """Whether at most `MOST_UNFAMILIAR` are; nothing held out says nothing against it."""
+        """Whether at most `MOST_UNFAMILIAR` are; none at all say nothing against it."""
         return self.unfamiliar <= MOST_UNFAMILIAR * self.slices
 
     @property
@@ -94,8 +94,8 @@ class FamiliarityCheck:
         """What was found, and what to do if it is too much, in one or two sentences."""
         share = f"{self.unfamiliar / self.slices:.1%}" if self.slices else "none"
         found = (
-            f"{self.unfamiliar} of {self.slices} held-out pictures ({share}) of sources that the "
-            "model was trained on are called unfamiliar"
+            f"{self.unfamiliar} of {self.slices} validation and test pictures ({share}) of sources "
+            "that the model was trained on are called unfamiliar"
         )
         if self.passed:
             return found
@@ -136,7 +136,7 @@ def measure_distances(embeddings: Array, mean: Array, projection: Array) -> Arra
 
 
 def find_raise(unfamiliarity: npt.NDArray[np.float64]) -> float:
-    """By what factor the limit must rise for held-out pictures to keep it; 1 if they do.
+    """By what factor the limit must rise for validation pictures to keep it; 1 if they do.
 
     `QUANTILE` of them shall lie below it, but the few beyond, which may be no brain at all, raise
     it by `ODD_RAISE` at most; whatever that takes, no more than `MOST_UNFAMILIAR` lie over it.
@@ -158,8 +158,8 @@ def check_familiarity(sets: Collection[Scores], sources: Collection[str]) -> Fam
     """Count unfamiliar pictures among those of known sources that were not trained on.
 
     Args:
-        sets: held-out scores, the best evidence first; later ones count only where those before
-            hold fewer than `FEW` such pictures.
+        sets: test and validation scores, the best evidence first; later ones count only where
+            those before hold fewer than `FEW` such pictures.
         sources: that the model was trained on.
     """
     strange: dict[str, list[bool]] = {}

@@ -1,7 +1,8 @@
-"""K trainings, each on all folds but one, and one table of held-out scores."""
+"""K trainings, each on all folds but one, and one table of test scores."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,65 +13,95 @@ from tumorlens.data.rows import Manifest
 from tumorlens.data.splits import By, fold_manifest
 from tumorlens.evaluation.score_files import read_scores, write_scores
 from tumorlens.evaluation.scores import Scores, as_text, join_scores
-from tumorlens.training.job import Job
+from tumorlens.training.familiarity import check_familiarity
+from tumorlens.training.finishing.scored_rows import measure_test
 from tumorlens.training.recipe import Recipe
-from tumorlens.training.run import open_run, train_model
+from tumorlens.training.request import Request, TrainingResult
+from tumorlens.training.rows.fingerprints import FileDigests
+from tumorlens.training.run import SCORES, open_run, train_model, write_figures
 
 __all__ = ["train_folds"]
 
 
-def train_folds(job: Job, folds: int, by: By = "group") -> Scores:
-    """Train on all folds but one, K times; score each fold with the model that never saw it.
+def train_folds(request: Request, folds: int, by: By = "group") -> TrainingResult:
+    """Train on all folds but one, K times; test each model on the fold that it never saw.
 
     Each fold has a run's folder of its own. ``scores.csv`` holds the scores of all folds that have
     ended, and is written anew as soon as another ends; a broken run resumes there.
 
     Args:
-        job: its folder holds the folds' folders.
+        request: its folder holds the folds' folders.
         folds: K.
         by: ``group``, or ``source`` for hospital folds: each is scored by a model that saw no
             slice of its sources.
 
     Returns:
-        Held-out scores of every row, with the fold that held it out.
+        Test scores of every row, with the fold that held it out, and their figures.
     """
-    parted, notes = fold_manifest(job.manifest, folds=folds, seed=job.recipe.seed, by=by)
+    started = time.perf_counter()
+    parted, notes = fold_manifest(request.manifest, folds=folds, seed=request.recipe.seed, by=by)
     for note in notes:
-        job.notice(note)
+        request.notice(note)
+    digests = FileDigests()
     ended: list[Scores] = []
-    for name in sorted({row.split for row in parted.rows}):
-        ended.append(_run_fold(job, parted, name))
+    names = sorted({row.split for row in parted.rows})
+    for name in names:
+        ended.append(_run_fold(_narrow(request, parted, name), name, digests))
         joined = join_scores(ended)
-        write_scores(job.folder / "scores.csv", joined, overwrite=True)
-    return joined
+        write_scores(request.folder / SCORES, joined, overwrite=True)
+    result = TrainingResult(
+        recipe=request.recipe,
+        folder=request.folder,
+        slices=len(request.manifest),
+        model=None,
+        folds={name: _fold_folder(request, name) for name in names},
+        validation=None,
+        test=joined,
+        evaluation=measure_test(joined),
+        # A fold of whole sources is new to its model, and may be unfamiliar.
+        familiarity=check_familiarity([joined], () if by == "source" else request.manifest.sources),
+        seconds=time.perf_counter() - started,
+    )
+    write_figures(result, request.notice)
+    return result
 
 
-def _run_fold(job: Job, parted: Manifest, name: str) -> Scores:
-    folder = job.folder / f"fold-{name}"
+def _fold_folder(request: Request, name: str) -> Path:
+    return request.folder / f"fold-{name}"
+
+
+def _narrow(request: Request, parted: Manifest, name: str) -> Request:
+    """The training that leaves one fold out."""
     kept = parted.where(lambda row: row.split != name)
-    held = parted.where(lambda row: row.split == name)
-    bare = kept.with_rows(replace(row, split="") for row in kept.rows)
-    recipe = _without_test(job.recipe)
-    part = replace(job, recipe=recipe, manifest=bare, held_out=held, folder=folder)
-    done = _read_ended(folder)
+    return replace(
+        request,
+        recipe=_without_test(request.recipe),
+        manifest=kept.with_rows(replace(row, split="") for row in kept.rows),
+        left_out=parted.where(lambda row: row.split == name),
+        folder=_fold_folder(request, name),
+    )
+
+
+def _run_fold(request: Request, name: str, digests: FileDigests) -> Scores:
+    done = _read_ended(request.folder)
     if done is not None:
-        open_run(part)  # refuses the scores of another recipe or of other data
-        job.notice(f"fold {name}: done before")
+        open_run(request, digests)  # refuses the scores of another recipe or of other data
+        request.notice(f"fold {name}: done before")
         return _name_fold(done, name)
-    job.notice(f"fold {name}")
-    outcome = train_model(part)
-    if outcome.scores is None:
+    request.notice(f"fold {name}")
+    result = train_model(request, digests)
+    if result.test is None:
         raise RuntimeError(f"fold {name} holds no rows")
-    return _name_fold(outcome.scores, name)
+    return _name_fold(result.test, name)
 
 
 def _without_test(recipe: Recipe) -> Recipe:
-    """The fold that is held out is the test; the recipe's own would be scored twice."""
+    """The fold that is left out is the test; the recipe's own would be scored twice."""
     return msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, test=0.0))
 
 
 def _read_ended(folder: Path) -> Scores | None:
-    file = folder / "scores.csv"
+    file = folder / SCORES
     return read_scores(file) if file.exists() else None
 
 

@@ -16,8 +16,10 @@ from tumorlens.opening import read_text
 from tumorlens.training.recipe import Recipe
 from tumorlens.writing import write_text
 
-__all__ = ["open_folder", "read_run", "undo_refusal"]
+__all__ = ["CURVES", "open_folder", "read_run", "undo_refusal"]
 
+CURVES = "curves.csv"
+"""File of a run: losses and learning rates, a line an epoch."""
 LENIENCY = "leniency"
 """Key of what a run was asked to overlook: what was refused may be asked for more leniently."""
 
@@ -38,10 +40,10 @@ def open_folder(folder: Path, description: dict[str, Any]) -> None:
         if file.exists() and not _is_same(file, description):
             raise DataError(
                 f"{folder}: holds a run with another recipe or other data; "
-                "choose another --output, or remove it"
+                "choose another `output=`, or remove the folder"
             )
         if not file.exists() and any(folder.iterdir()):
-            raise DataError(f"{folder}: is not empty and holds no run; choose another --output")
+            raise DataError(f"{folder}: is not empty and holds no run; choose another `output=`")
         write_text(file, json.dumps(description, indent=1) + "\n", overwrite=True)
     except OSError as error:
         raise DataError(f"{folder}: cannot be written ({error.strerror})") from None

@@ -1,317 +1,293 @@
-"""`train_model`: rows and a recipe in, one model file with its held-out scores out."""
+"""`train_model`: rows and a recipe in, one model file with its test scores out.
+
+The steps, in order: `plan_training` settles what can be settled without a picture; `_make_ready`
+makes the network, the folder of the run and the prepared pictures; `run_phases` trains;
+`_finish` calibrates, exports, scores the test and completes the card.
+"""
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-import torch
 
 from tumorlens.data.rows import Manifest
-from tumorlens.data.splits import hold_out_groups
-from tumorlens.errors import DataError, RecipeError
+from tumorlens.errors import DataError
+from tumorlens.evaluation.score_files import write_scores
+from tumorlens.evaluation.scores import Scores
 from tumorlens.model.memory import encode_memory
 from tumorlens.network.assembly import TumorNetwork
 from tumorlens.network.inheritance import load_model
-from tumorlens.network.weights import find_weights, load_backbone
-from tumorlens.training.ancestry import Ancestor, find_ancestors
-from tumorlens.training.delivery import (
-    complete_card,
-    export_model,
-    fit_studies,
-    measure_held_out,
-    score_held_out,
-    write_card,
-)
-from tumorlens.training.embedding import fit_familiarity
+from tumorlens.network.weights import load_backbone
+from tumorlens.progress import Notice
+from tumorlens.training.ancestry import Ancestor
 from tumorlens.training.familiarity import check_familiarity
-from tumorlens.training.job import Job, Outcome
-from tumorlens.training.journal import LENIENCY, open_folder, undo_refusal
+from tumorlens.training.finishing.calibrated_model import (
+    CalibratedModel,
+    write_calibrated_model,
+)
+from tumorlens.training.finishing.cards import complete_card, draft_card
+from tumorlens.training.finishing.embedding import fit_familiarity
+from tumorlens.training.finishing.scored_rows import Scorer, fit_studies, measure_test
+from tumorlens.training.journal import open_folder, undo_refusal
 from tumorlens.training.learning.module import build_network
-from tumorlens.training.learning.phases import run_phases
+from tumorlens.training.learning.phases import count_seconds, run_phases
+from tumorlens.training.learning.seeding import seed_weights
 from tumorlens.training.learning.teaching import Teachers
+from tumorlens.training.planning import Plan, describe_run, plan_training
+from tumorlens.training.recipe import Recipe
+from tumorlens.training.request import Request, TrainingResult
+from tumorlens.training.rows.fingerprints import FileDigests
 from tumorlens.training.rows.prepared_rows import PreparedRows
 from tumorlens.training.rows.preparing import Unreadable, prepare_rows
-from tumorlens.training.rows.selection import (
-    Selection,
-    check_groups,
-    drop_conflicts,
-    find_large_enough,
-    fingerprint_rows,
-    hold_out_test,
-    select_rows,
-)
+from tumorlens.training.rows.sides import Sides, count_copies, part_rows
 from tumorlens.training.rows.store import Store
+from tumorlens.writing import write_text
 
-__all__ = ["open_run", "train_model"]
+__all__ = ["FIGURES", "SCORES", "open_run", "train_model", "write_figures"]
 
-Indices = npt.NDArray[np.intp]
+SCORES, FIGURES = "scores.csv", "figures.json"
+"""Files of a run: scores of its test rows, and their figures."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Ready:
-    """All that is known before the first epoch.
+    """All that the first epoch needs.
 
     Attributes:
         network: with its initial weights.
-        selection: rows that may be trained on, and what was removed.
-        test: rows that are only scored at the end.
-        prepared: the rows of the selection that could be read.
-        kept, validation: indices into them.
+        prepared: the rows that may be trained on and could be read.
+        sides: which of them are trained on, and which validate.
         removed: reason -> number of rows that serve nothing.
-        ancestors: models that it learns from.
-        teachers: those of them that judge each batch; None if there are none.
+        teachers: that judge each batch; None if there are none.
     """
 
     network: TumorNetwork
-    selection: Selection
-    test: Manifest
     prepared: PreparedRows
-    kept: Indices
-    validation: Indices
+    sides: Sides
     removed: dict[str, int]
-    ancestors: list[Ancestor]
     teachers: Teachers | None
 
 
-def train_model(job: Job) -> Outcome:
+def train_model(request: Request, digests: FileDigests | None = None) -> TrainingResult:
     """Train, calibrate, export and score. A run that is refused leaves no folder.
+
+    Args:
+        request: what is asked for.
+        digests: of files that another training of the same data has read.
 
     Raises:
         DataError: the rows, the weights or the disk cannot serve; says what to do.
     """
     started = time.perf_counter()
-    with undo_refusal(job.folder):
-        ready = _make_ready(job)
+    with undo_refusal(request.folder):
+        plan = plan_training(request, digests)
+        ready = _make_ready(request, plan)
     run_phases(
         ready.network,
-        job.recipe,
+        request.recipe,
         prepared=ready.prepared,
-        training=ready.kept,
-        validation=ready.validation,
-        folder=job.folder,
-        hardware=job.hardware,
+        training=ready.sides.training,
+        validation=ready.sides.validation,
+        folder=request.folder,
+        hardware=request.hardware,
         teachers=ready.teachers,
-        notice=job.notice,
-        progress=job.progress,
+        notice=request.notice,
+        progress=request.progress,
     )
-    outcome = _deliver(job, ready)
-    shutil.rmtree(job.folder / "prepared")
-    return replace(outcome, seconds=time.perf_counter() - started)
+    result = _finish(request, plan, ready, started)
+    shutil.rmtree(request.folder / "prepared")
+    return result
 
 
-def _make_ready(job: Job) -> _Ready:
-    recipe = job.recipe
-    selection, test = _choose_rows(job)
-    weights = find_weights(job.weights, recipe.network.width)
-    teachers = _call_teachers(job)
-    ancestors = _find_ancestors(job)
-    torch.manual_seed(recipe.seed)  # before the head gets its random weights
-    network = build_network(recipe)
-    inherits = weights is not None and weights.suffix == ".onnx"
-    frozen = recipe.network.frozen
-    origin = "" if inherits else load_backbone(network.backbone, weights, frozen=frozen)
-    open_folder(job.folder, _describe(job, selection, ancestors))
-    prepared, unreadable = _prepare(job, selection)
-    kept, validation, dropped = _part(job, prepared)
-    if weights is not None and inherits:
-        origin = load_model(network, weights, prepared.take(kept[:: max(1, len(kept) // 64)])[0])
-    job.notice(f"initial weights: {origin}")
-    removed = {**selection.removed, **unreadable, **dropped}
-    _describe_sides(job, prepared, kept, validation)
-    if test.rows:
-        job.notice(f"test: {len(test)} slices of {len(test.groups)} groups")
-    return _Ready(
-        network, selection, test, prepared, kept, validation, removed, ancestors, teachers
-    )
-
-
-def _deliver(job: Job, ready: _Ready) -> Outcome:
-    """From the trained network to the model file with its card, and the held-out figures."""
-    prepared, kept, validation = ready.prepared, ready.kept, ready.validation
-    network = ready.network.eval().cpu()
-    familiarity = fit_familiarity(network, prepared, kept, job.recipe.seed)
-    card = write_card(
-        job, ready.selection, prepared, kept, removed=ready.removed, ancestors=ready.ancestors
-    )
-    # Validation pictures shape thresholds and calibration: they count as seen, too.
-    used = np.concatenate([kept, validation])
-    own = (prepared.fingerprints[index] for index in used)
-    memory = encode_memory(chain(own, *(one.fingerprints or () for one in ready.ancestors)))
-    judged = job.manifest.with_rows(prepared.rows[index] for index in validation)
-    model, card, calibrated = export_model(
-        job, network, familiarity, card=card, memory=memory, validation=judged
-    )
-    sets = [ready.test, *([job.held_out] if job.held_out else [])]
-    scores = score_held_out(job, model, sets, suspicious=bool(ready.ancestors))
-    evaluation = measure_held_out(scores)
-    copies = _count_copies(ready.test, prepared, kept)
-    known = check_familiarity([*([scores] if scores else []), calibrated], card.training.sources)
-    job.notice(known.words)
-    numbers, words = fit_studies(calibrated)
-    job.notice(words)
-    complete_card(
-        model,
-        card,
-        evaluation,
-        known,
-        split=_tell_split(job, ready.test, copies),
-        sources=_name_sources(sets),
-        numbers=numbers,
-    )
-    return Outcome(model, scores, calibrated, evaluation, known, copies, seconds=0.0)
-
-
-def open_run(job: Job) -> tuple[Selection, Manifest]:
-    """Choose the rows, and make the run's folder or check that it holds the same job.
-
-    Returns:
-        Rows that may be trained on, and those that are only scored at the end.
+def open_run(request: Request, digests: FileDigests | None = None) -> Plan:
+    """Make the run's folder, or check that it holds the same run.
 
     Raises:
         DataError: the rows cannot serve, or the folder holds something else.
     """
-    selection, test = _choose_rows(job)
-    open_folder(job.folder, _describe(job, selection, _find_ancestors(job)))
-    return selection, test
+    plan = plan_training(request, digests)
+    open_folder(request.folder, describe_run(request, plan))
+    return plan
 
 
-def _name_sources(sets: Sequence[Manifest]) -> set[str]:
-    return {row.source for one in sets for row in one.rows}
+def write_figures(result: TrainingResult, notice: Notice) -> None:
+    """Write the figures of the test beside its scores; say why where there are none."""
+    if result.evaluation is not None:
+        write_text(result.folder / FIGURES, result.evaluation.to_json(), overwrite=True)
+    elif result.test is not None:
+        notice(f"the {len(result.test)} test rows hold one label only, so there are no figures")
 
 
-def _tell_split(job: Job, test: Manifest, copies: int) -> str:
-    """How the held-out rows were kept out of training."""
-    ways = ["left out on request"] if job.held_out else []
-    if test.rows:
-        by_picture = f"by picture, {copies} of {len(test)} with a copy in training"
-        ways.append(f"held out {by_picture}" if copies else "held out by group")
-    return " and ".join(ways)
+def _make_ready(request: Request, plan: Plan) -> _Ready:
+    """Network, folder and pictures. What is wrong with the weights is told before any work."""
+    recipe = request.recipe
+    teachers = _call_teachers(request)
+    network, origin = _make_network(recipe, plan)
+    open_folder(request.folder, describe_run(request, plan))
+    prepared, unreadable = _prepare(request, plan.selection.manifest)
+    sides = part_rows(prepared, recipe.data, recipe.seed, drop_conflicts=request.drop_conflicts)
+    if plan.inherits and plan.weights is not None:
+        typical = sides.training[:: max(1, len(sides.training) // 64)]
+        origin = load_model(network, plan.weights, prepared.take(typical)[0])
+    request.notice(f"initial weights: {origin}")
+    _tell_sides(prepared, sides, plan.test, request.notice)
+    removed = {**plan.selection.removed, **unreadable, **sides.removed}
+    return _Ready(network, prepared, sides, removed, teachers)
 
 
-def _choose_rows(job: Job) -> tuple[Selection, Manifest]:
-    check_groups(job.manifest)
-    manifest, test = hold_out_test(job.manifest, job.recipe)
-    return select_rows(manifest, job.recipe), test
-
-
-def _call_teachers(job: Job) -> Teachers | None:
-    if bool(job.teachers) != bool(job.recipe.loss.teacher):
-        asked = f"loss.teacher = {job.recipe.loss.teacher}"
-        raise RecipeError(
-            f"{asked}, and {len(job.teachers)} teachers are given; a model given as --teacher is "
-            "listened to with the weight --set loss.teacher=…, give both or neither"
-        )
-    if not job.teachers:
+def _call_teachers(request: Request) -> Teachers | None:
+    if not request.teachers:
         return None
-    return Teachers(job.teachers, job.recipe.network.classes, job.hardware.threads)
+    classes = request.recipe.network.classes
+    return Teachers(request.teachers, classes, request.hardware.threads)
 
 
-def _describe(job: Job, selection: Selection, ancestors: Sequence[Ancestor]) -> dict[str, Any]:
-    weights = find_weights(job.weights, job.recipe.network.width)  # the environment may name them
-    return {
-        "recipe": job.recipe.to_record(),
-        "data": {
-            "fingerprint": fingerprint_rows(selection.manifest.rows),
-            "slices": len(selection.manifest),
-            "groups": len(selection.manifest.groups),
-            "sources": dict(Counter(row.source for row in selection.manifest.rows)),
-            "removed": selection.removed,
-            "left_out": job.left_out,
-        },
-        "weights": None if weights is None else weights.name,
-        **({"learned_from": [one.name for one in ancestors]} if ancestors else {}),
-        LENIENCY: {
-            "skip_unreadable": job.skip_unreadable,
-            "drop_conflicts": job.drop_conflicts,
-        },
-    }
+def _make_network(recipe: Recipe, plan: Plan) -> tuple[TumorNetwork, str]:
+    """The network with the initial weights of its backbone, and where these came from.
+
+    A model file needs pictures before its weights can be taken over: then the second is empty.
+    """
+    seed_weights(recipe.seed)
+    network = build_network(recipe)
+    if plan.inherits:
+        return network, ""
+    return network, load_backbone(network.backbone, plan.weights, frozen=recipe.network.frozen)
 
 
-def _find_ancestors(job: Job) -> list[Ancestor]:
-    start = find_weights(job.weights, job.recipe.network.width)
-    inherited = [start] if start is not None and start.suffix == ".onnx" else []
-    ancestors = find_ancestors([*job.teachers, *inherited])
-    for one in ancestors:
-        if one.fingerprints is None:
-            job.notice(
-                f"{one.name}: does not tell what it was trained on, so held-out pictures that it "
-                "has seen count as new"
-            )
-    return ancestors
-
-
-def _prepare(job: Job, selection: Selection) -> tuple[PreparedRows, dict[str, int]]:
+def _prepare(request: Request, rows: Manifest) -> tuple[PreparedRows, dict[str, int]]:
     """The rows as the network takes them, and how many could not be read."""
-    folder = job.folder / "prepared"
+    folder, spec = request.folder / "prepared", request.recipe.input
     folder.mkdir(exist_ok=True)
-    types = job.recipe.network.classes[1:]
     prepared, unreadable = prepare_rows(
-        selection.manifest,
-        job.recipe.input,
+        rows,
+        spec,
         folder,
-        types=types,
-        store=Store(job.store, job.recipe.input) if job.store else None,
-        progress=job.count("preparing"),
+        types=request.recipe.network.classes[1:],
+        store=Store(request.store, spec) if request.store else None,
+        progress=request.count("preparing"),
     )
-    if unreadable and not job.skip_unreadable:
+    if unreadable and not request.skip_unreadable:
         raise DataError(_list_unreadable(unreadable))
     for one in unreadable:
-        job.notice(f"skipped: {one.reason}")
+        request.notice(f"skipped: {one.reason}")
     return prepared, {"cannot be read": len(unreadable)} if unreadable else {}
 
 
-def _list_unreadable(unreadable: list[Unreadable]) -> str:
+def _list_unreadable(unreadable: Sequence[Unreadable]) -> str:
     shown = "\n".join(f"  {one.reason}" for one in unreadable[:10])
     more = f"\n  … and {len(unreadable) - 10} more" if len(unreadable) > 10 else ""
     return (
         f"{len(unreadable)} pictures cannot be read:\n{shown}{more}\n"
-        "mend or remove them, or go on without them with --skip-unreadable"
+        "repair or remove them, or train without them with `skip_unreadable=True`"
     )
 
 
-def _part(job: Job, prepared: PreparedRows) -> tuple[Indices, Indices, dict[str, int]]:
-    """Indices to train on and to validate on: as the manifest says, else by groups.
-
-    Returns:
-        Both, and reason -> number of rows that serve neither.
-    """
-    single = drop_conflicts(prepared, drop=job.drop_conflicts)
-    usable = single[find_large_enough(prepared, job.recipe.data.ignore_below)[single]]
-    counts = {
-        "two labels on one picture": len(prepared) - len(single),
-        "tumor too small": len(single) - len(usable),
-    }
-    dropped = {reason: count for reason, count in counts.items() if count}
-    named = np.array([prepared.rows[index].split == "validation" for index in usable])
-    if named.any():
-        return usable[~named], usable[named], dropped
-    rows = tuple(prepared.rows[index] for index in usable)
-    kept, held = hold_out_groups(rows, job.recipe.data.validation, job.recipe.seed)
-    return usable[kept], usable[held], dropped
-
-
-def _count_copies(test: Manifest, prepared: PreparedRows, kept: npt.NDArray[np.intp]) -> int:
-    trained = {prepared.rows[index].group_key for index in kept}
-    return sum(row.group_key in trained for row in test.rows)
-
-
-def _describe_sides(
-    job: Job,
-    prepared: PreparedRows,
-    kept: npt.NDArray[np.intp],
-    validation: npt.NDArray[np.intp],
-) -> None:
-    for name, indices in (("training", kept), ("validation", validation)):
-        labels = {float(prepared.tumor[index]) for index in indices}
+def _tell_sides(prepared: PreparedRows, sides: Sides, test: Manifest, notice: Notice) -> None:
+    for name, indices in (("training", sides.training), ("validation", sides.validation)):
         groups = {prepared.rows[index].group_key for index in indices}
-        if len(labels) < 2:
-            raise DataError(f"the {name} side holds one label only; add groups of the other label")
-        job.notice(f"{name}: {len(indices)} slices of {len(groups)} groups")
+        notice(f"{name}: {len(indices)} slices of {len(groups)} groups")
+    if test.rows:
+        notice(f"test: {len(test)} slices of {len(test.groups)} groups")
+
+
+def _finish(request: Request, plan: Plan, ready: _Ready, started: float) -> TrainingResult:
+    """From the trained network to the model file with its card, and the figures of the test."""
+    score = Scorer(request.hardware.threads, request.notice, request.count("scoring"))
+    made = _export(request, plan, ready, score)
+    test = _score_test(request, plan, made.path, score)
+    held_out = [*([test] if test else []), made.validation]
+    result = TrainingResult(
+        recipe=request.recipe,
+        folder=request.folder,
+        slices=len(request.manifest),
+        model=made.path,
+        folds={},
+        validation=made.validation,
+        test=test,
+        evaluation=measure_test(test),
+        familiarity=check_familiarity(held_out, made.card.training.sources),
+        copies=count_copies(plan.test, ready.prepared, ready.sides.training),
+        seconds=time.perf_counter() - started,
+    )
+    request.notice(result.familiarity.words)
+    _complete(made, result, _tell_split(plan.test, request.left_out, result.copies), request.notice)
+    write_figures(result, request.notice)
+    return result
+
+
+def _export(request: Request, plan: Plan, ready: _Ready, score: Scorer) -> CalibratedModel:
+    """The model file, calibrated on the validation rows."""
+    recipe, prepared, sides = request.recipe, ready.prepared, ready.sides
+    network = ready.network.eval().cpu()
+    card = draft_card(
+        recipe,
+        prepared,
+        sides.training,
+        fingerprint=plan.fingerprint,
+        ancestors=plan.ancestors,
+        left_out=request.left_out_counts,
+        removed=ready.removed,
+        seconds=count_seconds(request.folder),
+    )
+    return write_calibrated_model(
+        network,
+        fit_familiarity(network, prepared, sides.training, recipe.seed),
+        card=card,
+        memory=_remember(prepared, sides, plan.ancestors),
+        validation=request.manifest.with_rows(prepared.rows[one] for one in sides.validation),
+        folder=request.folder,
+        calibrate=recipe.calibrate,
+        score=score,
+        notice=request.notice,
+    )
+
+
+def _complete(made: CalibratedModel, result: TrainingResult, split: str, notice: Notice) -> None:
+    """Put the figures of the test and the numbers for studies into the model file."""
+    numbers, words = fit_studies(made.validation)
+    notice(words)
+    complete_card(
+        made.path,
+        made.card,
+        result.evaluation,
+        result.familiarity,
+        split=split,
+        sources={row.source for row in (result.test.rows if result.test else ())},
+        numbers=numbers,
+    )
+
+
+def _remember(prepared: PreparedRows, sides: Sides, ancestors: Sequence[Ancestor]) -> str:
+    """Fingerprints of what the model has seen, its ancestors' included.
+
+    Validation pictures shape thresholds and calibration: they count as seen, too.
+    """
+    used = np.concatenate([sides.training, sides.validation])
+    own = (prepared.fingerprints[index] for index in used)
+    return encode_memory(chain(own, *(one.fingerprints or () for one in ancestors)))
+
+
+def _score_test(request: Request, plan: Plan, model: Path, score: Scorer) -> Scores | None:
+    """Scores of the test rows and of those left out on request; None if there are none."""
+    rows = [*plan.test.rows, *(request.left_out.rows if request.left_out else ())]
+    if not rows:
+        return None
+    # What an ancestor has seen is not new to a model that learned from it.
+    scores = score(model, request.manifest.with_rows(rows), suspicious=bool(plan.ancestors))
+    write_scores(request.folder / SCORES, scores, overwrite=True)
+    return scores
+
+
+def _tell_split(test: Manifest, left_out: Manifest | None, copies: int) -> str:
+    """How the test rows were kept out of training."""
+    ways = ["left out on request"] if left_out else []
+    if test.rows:
+        by_picture = f"by picture, {copies} of {len(test)} with a copy in training"
+        ways.append(f"held out {by_picture}" if copies else "held out by group")
+    return " and ".join(ways)

@@ -32,12 +32,12 @@ def plot_learning(curves: Path, caption: str) -> Plot:
         above, below = sheet.figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         _draw_curves(above, below, rows, (HUES[0], HUES[1], FAINT))
         last = _column(rows, "validation_total")[-1] if rows else float("nan")
-        alt = f"Learning curves of {len(rows)} epochs; last loss on held-out groups {last:.3f}."
+        alt = f"Learning curves of {len(rows)} epochs; last loss on validation groups {last:.3f}."
         return sheet.finish(alt, caption, wide=True)
 
 
 def plot_curves(curves: Path, picture: Path) -> None:
-    """Draw learning curves: loss in training and on held-out groups, and the learning rate.
+    """Draw learning curves: loss in training and on validation groups, and the learning rate.
 
     Args:
         curves: the ``curves.csv`` of a run.
@@ -69,7 +69,7 @@ def _draw_curves(
     above.plot(epochs, _column(rows, "train_total"), color=training, marker=marker, label=label)
     above.plot(
         epochs, _column(rows, "validation_total"), color=validation, marker=marker,
-        label="held-out groups",
+        label="validation groups",
     )  # fmt: skip
     above.set_ylabel("loss")
     above.margins(y=0.12)  # room for the names of phases

@@ -1,4 +1,4 @@
-"""A training as a page: its learning curves, what it was made of, its held-out figures."""
+"""A training as a page: its learning curves, what it was made of, the figures of its test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def build_training_page(
     runs: Mapping[str, Path],
     described: Mapping[str, Any],
     *,
-    held_out: Sequence[Section] = (),
+    test: Sequence[Section] = (),
     copies: int = 0,
     unfamiliar: str = "",
     command: str = "",
@@ -27,8 +27,8 @@ def build_training_page(
     Args:
         runs: what a run is called -> its ``curves.csv``; one each fold.
         described: recipe and data of the first run, as its ``run.json`` has them.
-        held_out: sections of the evaluation of the held-out rows; empty if there are none.
-        copies: held-out pictures that have a copy in training.
+        test: sections of the evaluation of the test rows; empty if there are none.
+        copies: test pictures that have a copy in training.
         unfamiliar: what to know if the model calls too many of them unfamiliar.
         command, versions: for the end of the page.
     """
@@ -39,20 +39,20 @@ def build_training_page(
     )
     warnings = [unfamiliar] if unfamiliar else []
     if copies:
-        warnings.append(f"{copies:,} of the held-out pictures had a copy or a patient in training.")
+        warnings.append(f"{copies:,} of the test pictures had a copy or a patient in training.")
     warned = (
         (Section("Before you believe a figure", (Text(tuple(warnings), listed=True),)),)
         if warnings
         else ()
     )
-    if not held_out:
-        note = "Nothing was held out that can be measured: no row but those of the validation."
-        held_out = [Section("Held-out pictures", (Text((note,)),))]
+    if not test:
+        note = "There is no test that can be measured: no rows were set apart for it."
+        test = [Section("Test pictures", (Text((note,)),))]
     curves = [plot_learning(file, name) for name, file in runs.items() if file.is_file()]
     sections = (
         *warned,
         Section("Learning curves", tuple(curves)),
-        *held_out,
+        *test,
         Section("Data", tuple(_show_data(data))),
         Section("Recipe", (Table("Recipe as used", ("key", "value"), _flatten(recipe)),)),
     )

@@ -1,4 +1,4 @@
-"""A run on a terminal: its figures on held-out pictures, beside what its recipe's authors found."""
+"""A run on a terminal: its figures on the test, beside what its recipe's authors found."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FIGURES = {
     "accuracy over classes": "class_accuracy",
 }
 """As papers name a figure -> as an evaluation does, its predictive values stated at the
-prevalence of the held-out pictures; after these come F1 of each type of tumor."""
+prevalence of the test; after these come F1 of each type of tumor."""
 _VERDICTS = {
     "found (verdict)": "found",
     "alarm (verdict)": "alarm",
@@ -41,13 +41,13 @@ being unfamiliar: the figures above count every picture at the middle threshold.
 def print_run(
     console: Console, evaluation: Evaluation, published: Mapping[str, float], copies: int
 ) -> None:
-    """Print the figures of a run's held-out pictures.
+    """Print the figures of a run's test.
 
     Args:
         console: to print on.
-        evaluation: of the held-out scores, at their own prevalence.
+        evaluation: of the test scores, at their own prevalence.
         published: figure -> value of the recipe's authors; may be empty.
-        copies: held-out pictures that had a copy in training.
+        copies: test pictures that had a copy in training.
     """
     whole = evaluation.parts[0]
     columns = ["figure", "value", "95 % interval", "n", "groups"]
@@ -59,14 +59,12 @@ def print_run(
         rows.append(row)
     if published:
         columns.append("published")
-    console.print(make_table("Held-out pictures", columns, rows))
+    console.print(make_table("Test pictures", columns, rows))
     confusion = tabulate_confusion(whole)
     if confusion is not None:
         console.print(confusion)
     if copies:
-        console.print(
-            Text(f"{copies} of the held-out pictures had a copy or a patient in training.")
-        )
+        console.print(Text(f"{copies} of the test pictures had a copy or a patient in training."))
     console.print(Text(RESEARCH_USE))
 
 

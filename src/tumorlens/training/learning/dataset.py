@@ -59,6 +59,11 @@ class Draws(IterableDataset[Batch]):
         self._editor = Editor(prepared, indices, recipe.edits)
         self._weights = _weigh_classes(prepared.tumor[indices], recipe.data.class_weights)
 
+    @property
+    def sources(self) -> int:
+        """How many sources all rows come from."""
+        return int(self.prepared.sources.max()) + 1
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Draws:
         """A moving average copies what is trained; the pictures stay where they are."""
         return self

@@ -19,10 +19,17 @@ from tumorlens.training.learning.adversary import SourceAdversary
 from tumorlens.training.learning.batch import Batch
 from tumorlens.training.learning.dataset import Draws
 from tumorlens.training.learning.losses import Losses, blend_losses, find_cell_targets, sum_losses
+from tumorlens.training.learning.seeding import seed_epoch, seed_phase
 from tumorlens.training.learning.teaching import Lesson, Teachers
 from tumorlens.training.recipe import Recipe
 
-__all__ = ["MovingAverage", "TumorModule", "build_network"]
+__all__ = [
+    "MovingAverage",
+    "TumorModule",
+    "build_network",
+    "freeze_backbone",
+    "make_adversary",
+]
 
 _WATCHED = ("total", "picture", "cells", "rest", "types", "brain", "looks", "sources", "teacher")
 
@@ -46,6 +53,27 @@ def build_network(recipe: Recipe) -> TumorNetwork:
     return network
 
 
+def freeze_backbone(network: TumorNetwork, recipe: Recipe, phase: Phase) -> None:
+    """Let a phase train what it may of the backbone, and nothing of it where its rate is 0."""
+    network.backbone.requires_grad_(phase.backbone_learning_rate > 0)
+    network.backbone.freeze(recipe.network.frozen)
+
+
+def make_adversary(recipe: Recipe, phase: int, sources: int) -> SourceAdversary | None:
+    """The adversary of a phase, with random weights; None where the recipe asks for none.
+
+    Args:
+        recipe: what is done.
+        phase: its number in the recipe.
+        sources: how many there are to guess.
+    """
+    if not recipe.loss.sources:
+        return None
+    # A phase that is begun anew after a break begins alike.
+    seed_phase(recipe.seed, phase)
+    return SourceAdversary(recipe.network.width, sources)
+
+
 class TumorModule(lightning.LightningModule):  # type: ignore[misc]
     """One phase of a training.
 
@@ -54,6 +82,7 @@ class TumorModule(lightning.LightningModule):  # type: ignore[misc]
         recipe, phase: what is done.
         draws: the batches; told which epoch it is, so that a resumed run draws the same.
         teachers: that it learns from beside the labels.
+        adversary: that guesses the source, if the recipe asks for one.
     """
 
     def __init__(
@@ -62,7 +91,9 @@ class TumorModule(lightning.LightningModule):  # type: ignore[misc]
         recipe: Recipe,
         phase: Phase,
         draws: Draws,
+        *,
         teachers: Teachers | None = None,
+        adversary: SourceAdversary | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -70,16 +101,9 @@ class TumorModule(lightning.LightningModule):  # type: ignore[misc]
         self.phase = phase
         self.draws = draws
         self.teachers = teachers
-        self.adversary = None
-        if recipe.loss.sources:
-            sources = int(draws.prepared.sources.max()) + 1
-            # A phase that is begun anew after a break begins alike.
-            torch.manual_seed(recipe.seed * 1_000_003 + recipe.phases.index(phase))
-            self.adversary = SourceAdversary(recipe.network.width, sources)
-        self.frozen = phase.backbone_learning_rate == 0
-        self.network.backbone.requires_grad_(not self.frozen)
-        self.network.backbone.freeze(recipe.network.frozen)
-        past = recipe.phases[: recipe.phases.index(phase) + 1]
+        self.adversary = adversary
+        self.number = recipe.phases.index(phase)
+        past = recipe.phases[: self.number + 1]
         self.still = any(one.backbone_learning_rate == 0 for one in past)
 
     def setup(self, stage: str) -> None:
@@ -87,9 +111,8 @@ class TumorModule(lightning.LightningModule):  # type: ignore[misc]
         self.draws.share(self.global_rank, self.trainer.world_size)
 
     def on_train_epoch_start(self) -> None:
-        """Everything random in an epoch depends on the seed, the phase and the epoch's number."""
-        phase = self.recipe.phases.index(self.phase)
-        torch.manual_seed(self.recipe.seed * 1_000_003 + phase * 10_007 + self.current_epoch)
+        """A resumed run must draw what an unbroken one draws."""
+        seed_epoch(self.recipe.seed, self.number, self.current_epoch)
         self.network.train()
         if self.still:
             self.network.backbone.eval()
@@ -109,7 +132,7 @@ class TumorModule(lightning.LightningModule):  # type: ignore[misc]
         return losses.total
 
     def validation_step(self, batch: Batch, _: int) -> Tensor:
-        """The loss of held-out groups; gives the logits of the pictures."""
+        """The loss of the validation groups; gives the logits of the pictures."""
         raw = self.network(_arrange(batch.images))
         losses = self._judge(raw, batch)
         size = len(batch.tumor)
@@ -123,7 +146,7 @@ class TumorModule(lightning.LightningModule):  # type: ignore[misc]
         parts: list[tuple[nn.Module, float]] = [(self.network.head, phase.learning_rate)]
         if self.adversary is not None:
             parts.append((self.adversary, phase.learning_rate))
-        if not self.frozen:
+        if phase.backbone_learning_rate:
             parts.append((self.network.backbone, phase.backbone_learning_rate))
         groups = [
             {"params": list(parameters), "lr": rate, "weight_decay": decay}

@@ -22,19 +22,25 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
 from tumorlens.errors import DataError
 from tumorlens.network.assembly import TumorNetwork
+from tumorlens.progress import Notice, Progress
 from tumorlens.training.hardware import Hardware
+from tumorlens.training.journal import CURVES
 from tumorlens.training.learning.batch import Batch
 from tumorlens.training.learning.dataset import Draws
-from tumorlens.training.learning.module import MovingAverage, TumorModule
+from tumorlens.training.learning.module import (
+    MovingAverage,
+    TumorModule,
+    freeze_backbone,
+    make_adversary,
+)
 from tumorlens.training.learning.teaching import Teachers
-from tumorlens.training.learning.telling import EpochTeller, Notice, Progress
+from tumorlens.training.learning.telling import EpochTeller
 from tumorlens.training.recipe import Recipe
 from tumorlens.training.rows.prepared_rows import PreparedRows
 from tumorlens.writing import open_when_done, replace_when_done
 
-__all__ = ["CURVES", "count_seconds", "load_checkpoint", "run_phases"]
+__all__ = ["count_seconds", "load_checkpoint", "run_phases"]
 
-CURVES = "curves.csv"
 WATCHED = 512
 """Validation rows judged after each epoch; calibration takes all of them at the end."""
 
@@ -93,7 +99,7 @@ def run_phases(
     checkpoints.mkdir(exist_ok=True)
     chooser = np.random.default_rng(recipe.seed)
     watched = np.sort(chooser.permutation(validation)[:WATCHED])
-    held_out = _HeldOut(prepared, watched, recipe.batch)
+    validating = _ValidationBatches(prepared, watched, recipe.batch)
     for number, phase in enumerate(recipe.phases):
         done = checkpoints / f"{number}.pt"
         if done.exists():
@@ -102,7 +108,9 @@ def run_phases(
                 notice(f"phase {number + 1} of {len(recipe.phases)}, {phase.name}: done before")
             continue
         draws = Draws(prepared, training, recipe, number)
-        module = TumorModule(network, recipe, phase, draws, teachers)
+        freeze_backbone(network, recipe, phase)
+        adversary = make_adversary(recipe, number, draws.sources)
+        module = TumorModule(network, recipe, phase, draws, teachers=teachers, adversary=adversary)
         resume = checkpoints / f"{number}.ckpt"
         if resume.exists():
             load_checkpoint(resume)  # Lightning loads it again, and would not say what is wrong
@@ -111,7 +119,7 @@ def run_phases(
             trainer.fit(
                 module,
                 train_dataloaders=module.train_dataloader(),
-                val_dataloaders=held_out,
+                val_dataloaders=validating,
                 ckpt_path=str(resume) if resume.exists() else None,
                 weights_only=True,  # a folder from a stranger runs no code
             )
@@ -205,8 +213,8 @@ def _load_best(network: TumorNetwork, checkpoint: Path) -> None:
     _fill(network, own, checkpoint)
 
 
-class _HeldOut:
-    """Unchanged pictures of held-out rows, batch by batch."""
+class _ValidationBatches:
+    """Unchanged pictures of validation rows, batch by batch."""
 
     def __init__(self, prepared: PreparedRows, indices: npt.NDArray[np.intp], size: int) -> None:
         self.prepared, self.indices, self.size = prepared, indices, size

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from math import isfinite
 from typing import Any
 
@@ -12,16 +11,13 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-__all__ = ["EpochTeller", "Notice", "Progress", "measure_auc"]
+from tumorlens.progress import Notice, Progress
 
-Notice = Callable[[str], None]
-"""Is told what happens, in a sentence."""
-Progress = Callable[[str, int, int], None]
-"""Is told what is being done, how much of it, and of how much."""
+__all__ = ["EpochTeller", "measure_auc"]
 
 
 class EpochTeller(Callback):  # type: ignore[misc]
-    """Tells of one phase, and measures the AUC on the held-out groups after each epoch.
+    """Tells of one phase, and measures the AUC on the validation groups after each epoch.
 
     Args:
         notice: told a line when the phase begins and after each epoch; None: nothing is told.
@@ -67,13 +63,13 @@ class EpochTeller(Callback):  # type: ignore[misc]
         self.log("validation_auc", measure_auc(logits, tumor > 0.5), sync_dist=True)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
-        """Loss in training, loss and AUC on held-out groups, seconds."""
+        """Loss in training, loss and AUC on the validation groups, seconds."""
         found = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        loss, held_out = (found.get(f"{side}_total") for side in ("train", "validation"))
+        loss, validation = (found.get(f"{side}_total") for side in ("train", "validation"))
         auc = found.get("validation_auc", float("nan"))
         told = [
             f"loss {loss:.3f}" if loss is not None else "",
-            f"held out: loss {held_out:.3f}" if held_out is not None else "",
+            f"validation: loss {validation:.3f}" if validation is not None else "",
             f"AUC {auc:.3f}" if isfinite(auc) else "",
             f"{time.perf_counter() - self.started:.0f} s",
         ]

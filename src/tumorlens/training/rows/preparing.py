@@ -89,7 +89,7 @@ def prepare_rows(
         raise DataError(
             f"{folder}: prepared pictures cannot be written ({error.strerror}); "
             f"{len(PLANES) * np.prod(shape) / 2**20:.0f} MiB are needed: free space or "
-            "choose another --output"
+            "choose another `output=`"
         ) from None
     index = {name: number for number, name in enumerate(types)}
     prepared = PreparedRows(

@@ -1,4 +1,4 @@
-"""Which rows a training takes, and which groups it holds out, with every refusal in words."""
+"""Which rows a training takes and which are its test, with every refusal in words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,6 @@ import numpy.typing as npt
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.data.splits import hold_out_groups, hold_out_pictures
 from tumorlens.errors import DataError
-from tumorlens.opening import open_regular
 from tumorlens.training.choices import DataChoice
 from tumorlens.training.recipe import Recipe
 from tumorlens.training.rows.codes import MARK_MASK
@@ -25,7 +23,7 @@ __all__ = [
     "check_groups",
     "count_label_groups",
     "drop_conflicts",
-    "fingerprint_rows",
+    "find_large_enough",
     "hold_out_test",
     "select_rows",
 ]
@@ -81,11 +79,11 @@ def check_classes(manifest: Manifest) -> None:
     counts = Counter(row.label for row in manifest.rows)
     for label in ("tumor", "no_tumor"):
         if counts[label] < SMALLEST_SETS:
-            found = f"{counts[label]} slices" if counts[label] else "no slice"
+            found = f"{counts[label]} slices are" if counts[label] else "no slice is"
             raise DataError(
-                f"{manifest.name}: {found} labelled {label}, at least {SMALLEST_SETS} are needed; "
-                "training needs both labels: add pictures of that class, or check the names of "
-                "the class folders"
+                f"{manifest.name}: {found} labelled {label}. Training needs at least "
+                f"{SMALLEST_SETS} slices of each label: add pictures of that class, or check the "
+                "names of the class folders"
             )
 
 
@@ -110,7 +108,7 @@ def check_groups(manifest: Manifest) -> None:
 
 
 def hold_out_test(manifest: Manifest, recipe: Recipe) -> tuple[Manifest, Manifest]:
-    """Part a manifest into what may be trained on and what is only scored at the end.
+    """Part a manifest into what may be trained on and the test, which is scored once at the end.
 
     The rows of the split ``test``, if there are any; else what ``data.test`` of the recipe asks.
 
@@ -126,8 +124,8 @@ def hold_out_test(manifest: Manifest, recipe: Recipe) -> tuple[Manifest, Manifes
     test, rows = recipe.data.test, labelled.rows
     if test >= len(rows):
         raise DataError(
-            f"{manifest.name}: data.test asks for {test:g} of {len(rows)} pictures, "
-            "and some must be left to train on; lower it in the recipe or with --set data.test=…"
+            f"{manifest.name}: data.test asks for {test:g} of {len(rows)} pictures, and none would "
+            "be left to train on; lower it in the recipe, or with `settings='data.test=…'`"
         )
     share = test / len(rows) if test >= 1 else test
     if recipe.data.test_by == "picture":
@@ -162,7 +160,7 @@ def _hold_out_enough(rows: tuple[Row, ...], share: float, recipe: Recipe) -> Ind
 
 
 def drop_conflicts(prepared: PreparedRows, *, drop: bool) -> npt.NDArray[np.intp]:
-    """Indices of pictures that carry one label; the same picture with two labels is a conflict.
+    """Indices of pictures that have one label; the same picture with two labels is a conflict.
 
     Raises:
         DataError: there are conflicts and ``drop`` is not set; lists them.
@@ -181,15 +179,23 @@ def drop_conflicts(prepared: PreparedRows, *, drop: bool) -> npt.NDArray[np.intp
             for same in conflicts[:10]
         )
         raise DataError(
-            f"{len(conflicts)} pictures carry two labels:\n{shown}\n"
-            "correct them, or leave all of them out with --drop-conflicts"
+            f"{len(conflicts)} pictures have two labels:\n{shown}\n"
+            "correct them, or train without them with `drop_conflicts=True`"
         )
     dropped = {one for same in conflicts for one in same}
     return np.array([index for index in range(len(prepared)) if index not in dropped], np.intp)
 
 
 def find_large_enough(prepared: PreparedRows, least: int) -> npt.NDArray[np.bool_]:
-    """Which rows are all but tumors with a mask of fewer than ``least`` pixels (at 256²)."""
+    """Rows to keep: all rows except tumor rows whose mask is smaller than ``least`` pixels.
+
+    Args:
+        prepared: all rows.
+        least: number of pixels, counted as if the picture had a side of 256.
+
+    Returns:
+        (N,) bool.
+    """
     size = prepared.images.shape[-1]
     wanted = least * (size / 256) ** 2
     large = np.ones(len(prepared), np.bool_)
@@ -198,28 +204,6 @@ def find_large_enough(prepared: PreparedRows, least: int) -> npt.NDArray[np.bool
             if row.label == "tumor" and row.mask is not None:
                 large[index] = np.count_nonzero(prepared.marks[index] == MARK_MASK) >= wanted
     return large
-
-
-def fingerprint_rows(rows: tuple[Row, ...]) -> str:
-    """SHA-256 over what was trained on: content, frames, groups, labels and marks, in order."""
-    digest = hashlib.sha256()
-    contents: dict[Path, str] = {}
-    for row in rows:
-        files = [_digest_file(file, contents) for file in (row.path, row.mask) if file]
-        facts = (row.source, files, row.frame, row.group_key, row.class_name, row.boxes)
-        digest.update(repr(facts).encode())
-    return digest.hexdigest()
-
-
-def _digest_file(file: Path, known: dict[Path, str]) -> str:
-    """Of a file's content, read once; of its name alone where it cannot be read."""
-    if file not in known:
-        try:
-            with open_regular(file) as stream:
-                known[file] = hashlib.blake2b(stream.read(), digest_size=16).hexdigest()
-        except OSError:
-            known[file] = file.name
-    return known[file]
 
 
 def _find_reason(row: Row, choice: DataChoice) -> str:

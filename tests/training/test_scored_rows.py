@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from score_tables import draw_heads, draw_scores
-from tumorlens.training.delivery import fit_studies
+from tumorlens.training.finishing.scored_rows import fit_studies
 
 
 def test_validation_pictures_give_numbers_for_studies():

@@ -1,0 +1,106 @@
+"""`plan_training`: what a training settles once, before any picture is prepared."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tumorlens.data.rows import Manifest
+from tumorlens.network.weights import find_weights
+from tumorlens.progress import Notice
+from tumorlens.training.ancestry import Ancestor, find_ancestors
+from tumorlens.training.journal import LENIENCY
+from tumorlens.training.request import Request
+from tumorlens.training.rows.fingerprints import FileDigests, fingerprint_rows
+from tumorlens.training.rows.selection import (
+    Selection,
+    check_groups,
+    hold_out_test,
+    select_rows,
+)
+
+__all__ = ["Plan", "describe_run", "plan_training"]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What is known of a training before any picture is prepared.
+
+    Attributes:
+        selection: rows that may be trained on, and what was removed.
+        test: rows of the data that are scored once, by the finished model.
+        weights: file of the initial weights; None: torchvision's published file.
+        ancestors: models that the new one starts from or learns from.
+        fingerprint: of the rows that may be trained on.
+    """
+
+    selection: Selection
+    test: Manifest
+    weights: Path | None
+    ancestors: list[Ancestor]
+    fingerprint: str
+
+    @property
+    def inherits(self) -> bool:
+        """Whether the initial weights are those of a model file."""
+        return _is_model(self.weights)
+
+
+def plan_training(request: Request, digests: FileDigests | None = None) -> Plan:
+    """Choose the rows, find the weights and the models behind them, and read the data once.
+
+    Args:
+        request: what is asked for.
+        digests: of files that another training of the same data has read.
+
+    Raises:
+        DataError: the rows cannot serve, or the weights are not there; says what to do.
+        ModelFileError: a teacher, or the model to start from, cannot be loaded.
+    """
+    check_groups(request.manifest)
+    manifest, test = hold_out_test(request.manifest, request.recipe)
+    selection = select_rows(manifest, request.recipe)
+    weights = find_weights(request.weights, request.recipe.network.width)
+    models = [*request.teachers, *([weights] if _is_model(weights) else [])]
+    ancestors = find_ancestors(one for one in models if one is not None)
+    _tell_unknown(ancestors, request.notice)
+    return Plan(
+        selection, test, weights, ancestors, fingerprint_rows(selection.manifest.rows, digests)
+    )
+
+
+def describe_run(request: Request, plan: Plan) -> dict[str, Any]:
+    """What ``run.json`` says of a run: another start goes on only where all of this is the same."""
+    rows = plan.selection.manifest
+    return {
+        "recipe": request.recipe.to_record(),
+        "data": {
+            "fingerprint": plan.fingerprint,
+            "slices": len(rows),
+            "groups": len(rows.groups),
+            "sources": dict(Counter(row.source for row in rows.rows)),
+            "removed": plan.selection.removed,
+            "left_out": request.left_out_counts,
+        },
+        "weights": None if plan.weights is None else plan.weights.name,
+        **({"learned_from": [one.name for one in plan.ancestors]} if plan.ancestors else {}),
+        LENIENCY: {
+            "skip_unreadable": request.skip_unreadable,
+            "drop_conflicts": request.drop_conflicts,
+        },
+    }
+
+
+def _is_model(weights: Path | None) -> bool:
+    return weights is not None and weights.suffix == ".onnx"
+
+
+def _tell_unknown(ancestors: list[Ancestor], notice: Notice) -> None:
+    for one in ancestors:
+        if one.fingerprints is None:
+            notice(
+                f"{one.name}: does not tell what it was trained on, so held-out pictures that it "
+                "has seen count as new"
+            )
