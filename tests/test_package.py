@@ -20,7 +20,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import tumorlens
-from tumorlens import optional
+from tumorlens import errors, optional
 from tumorlens.errors import InputError, MissingExtra, ModelFileError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,27 +44,56 @@ def run_python(code: str) -> str:
 
 def test_public_names_are_pinned_and_load():
     assert tumorlens.__all__ == [
+        "Audit",
+        "Card",
+        "DataError",
         "Detector",
+        "Evaluation",
         "Finding",
         "InputError",
         "Listener",
+        "Manifest",
+        "MissingExtra",
+        "ModelFileError",
+        "Recipe",
+        "RecipeError",
         "RunSummary",
+        "Scores",
         "SeenSlice",
         "SeriesFinding",
         "Slice",
         "SliceInfo",
         "StudyFinding",
         "TumorlensError",
+        "UsageError",
         "__version__",
+        "audit",
+        "benchmark",
+        "calibrate",
         "draw",
+        "evaluate",
+        "export",
+        "load_card",
         "predict",
         "predict_studies",
         "read",
+        "score",
         "seen",
+        "split",
         "write_records",
     ]
     for name in tumorlens.__all__:
         assert getattr(tumorlens, name) is not None
+
+
+def test_no_module_hides_a_public_function():
+    functions = {name for name in tumorlens.__all__ if name[0].islower()}
+    rooms = {name.split(".")[-1] for name in MODULES if not name.startswith("tumorlens.cli.")}
+    assert functions & rooms == set()
+
+
+def test_every_error_is_public():
+    assert {name for name in tumorlens.__all__ if name in errors.__all__} == set(errors.__all__)
 
 
 def test_version_is_the_same_everywhere():

@@ -12,10 +12,30 @@ from typing import TYPE_CHECKING, Any
 from tumorlens.version import __version__
 
 if TYPE_CHECKING:
+    from tumorlens.auditing.checks import audit
+    from tumorlens.auditing.findings import Audit
+    from tumorlens.data.rows import Manifest
+    from tumorlens.data.splits import split
     from tumorlens.detector import Detector
-    from tumorlens.errors import InputError, TumorlensError
+    from tumorlens.errors import (
+        DataError,
+        InputError,
+        MissingExtra,
+        ModelFileError,
+        RecipeError,
+        TumorlensError,
+        UsageError,
+    )
+    from tumorlens.evaluation.adopting import calibrate
+    from tumorlens.evaluation.evaluating import evaluate, score
+    from tumorlens.evaluation.results import Evaluation
+    from tumorlens.evaluation.scores import Scores
+    from tumorlens.exporting.benchmarking.speed import benchmark
+    from tumorlens.exporting.conversion import export
     from tumorlens.finding import Finding, SliceInfo
     from tumorlens.imaging.slices import Slice
+    from tumorlens.model.card import Card
+    from tumorlens.model.session import load_card
     from tumorlens.predicting.inputs import read
     from tumorlens.predicting.options import Listener
     from tumorlens.predicting.predictions import predict, predict_studies
@@ -23,45 +43,84 @@ if TYPE_CHECKING:
     from tumorlens.predicting.recording import RunSummary, write_records
     from tumorlens.report.pictures.overlay import draw
     from tumorlens.study_finding import SeriesFinding, StudyFinding
+    from tumorlens.training.recipe import Recipe
 
 __all__ = [
+    "Audit",
+    "Card",
+    "DataError",
     "Detector",
+    "Evaluation",
     "Finding",
     "InputError",
     "Listener",
+    "Manifest",
+    "MissingExtra",
+    "ModelFileError",
+    "Recipe",
+    "RecipeError",
     "RunSummary",
+    "Scores",
     "SeenSlice",
     "SeriesFinding",
     "Slice",
     "SliceInfo",
     "StudyFinding",
     "TumorlensError",
+    "UsageError",
     "__version__",
+    "audit",
+    "benchmark",
+    "calibrate",
     "draw",
+    "evaluate",
+    "export",
+    "load_card",
     "predict",
     "predict_studies",
     "read",
+    "score",
     "seen",
+    "split",
     "write_records",
 ]
 
 _HOMES = {
+    "Audit": "tumorlens.auditing.findings",
+    "Card": "tumorlens.model.card",
+    "DataError": "tumorlens.errors",
     "Detector": "tumorlens.detector",
+    "Evaluation": "tumorlens.evaluation.results",
     "Finding": "tumorlens.finding",
     "InputError": "tumorlens.errors",
     "Listener": "tumorlens.predicting.options",
+    "Manifest": "tumorlens.data.rows",
+    "MissingExtra": "tumorlens.errors",
+    "ModelFileError": "tumorlens.errors",
+    "Recipe": "tumorlens.training.recipe",
+    "RecipeError": "tumorlens.errors",
     "RunSummary": "tumorlens.predicting.recording",
+    "Scores": "tumorlens.evaluation.scores",
     "SeenSlice": "tumorlens.predicting.recollection",
     "SeriesFinding": "tumorlens.study_finding",
     "Slice": "tumorlens.imaging.slices",
     "SliceInfo": "tumorlens.finding",
     "StudyFinding": "tumorlens.study_finding",
     "TumorlensError": "tumorlens.errors",
+    "UsageError": "tumorlens.errors",
+    "audit": "tumorlens.auditing.checks",
+    "benchmark": "tumorlens.exporting.benchmarking.speed",
+    "calibrate": "tumorlens.evaluation.adopting",
     "draw": "tumorlens.report.pictures.overlay",
+    "evaluate": "tumorlens.evaluation.evaluating",
+    "export": "tumorlens.exporting.conversion",
+    "load_card": "tumorlens.model.session",
     "predict": "tumorlens.predicting.predictions",
     "predict_studies": "tumorlens.predicting.predictions",
     "read": "tumorlens.predicting.inputs",
+    "score": "tumorlens.evaluation.evaluating",
     "seen": "tumorlens.predicting.recollection",
+    "split": "tumorlens.data.splits",
     "write_records": "tumorlens.predicting.recording",
 }
 

@@ -17,6 +17,7 @@ from tumorlens.data.choosing import Choice, DataSource, choose_rows
 from tumorlens.data.public_sets.catalogue import SETS
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.errors import DataError, UsageError
+from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.optional import load
 from tumorlens.progress import Notice, Progress, stay_silent
 from tumorlens.writing import check_results
@@ -91,6 +92,7 @@ def split(
     """
     told = notice or stay_silent
     target = None if output is None else Path(output)
+    check_inputs_survive((), target)  # a manifest may be split in its place
     check_results((target,), overwrite=overwrite)
     parted, notes = split_data(
         data,

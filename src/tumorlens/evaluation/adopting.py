@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tumorlens.data.choosing import Choice, DataSource, choose_rows
+from tumorlens.data.rows import Manifest
 from tumorlens.detector import Detector
 from tumorlens.errors import UsageError
 from tumorlens.evaluation.adoption import Adoption, adopt_model, set_seen_aside
@@ -16,6 +17,7 @@ from tumorlens.evaluation.heads.study_adoption import StudyAdoption, adopt_held_
 from tumorlens.evaluation.score_files import pool_scores
 from tumorlens.evaluation.scores import Scores
 from tumorlens.evaluation.scoring import Scored, open_detector, score_rows
+from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.progress import Notice, Progress, stay_silent
 from tumorlens.studies.prediction import find_study_model
 from tumorlens.writing import check_results
@@ -114,6 +116,7 @@ def calibrate(
     """
     wishes = Wishes(sensitivity, specificity, coverage, misses, operating_point, with_seen)
     told, target = notice or stay_silent, Path(output)
+    check_inputs_survive([str(one) for one in data if not isinstance(one, Manifest)], target)
     check_results((target,), overwrite=overwrite)
     detector = open_detector(model, threads=threads, device=device)
     scored = score_site(

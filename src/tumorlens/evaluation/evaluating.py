@@ -194,8 +194,8 @@ def measure_model(
         tuple(data), choice or Choice(), operating_point, threads, device, progress, notice
     )
     counts = counting or Counting()
-    scored, detector = sources.take(model_or_scores, "model_or_scores")
-    other = None if compare is None else sources.take(compare, "compare")[0].scores
+    scored, detector = sources.take(model_or_scores, alone=True)
+    other = None if compare is None else sources.take(compare, alone=False)[0].scores
     point = operating_point if detector is None else detector.operating_point
     heads, notes = _judge_heads(scored.scores, detector, point)
     evaluation = evaluate_scores(
@@ -225,18 +225,20 @@ class _Sources:
     notice: Notice
     _chosen: Chosen | None = field(default=None, init=False)
 
-    def take(self, named: ModelOrScores, parameter: str) -> tuple[Scored, Detector | None]:
+    def take(self, named: ModelOrScores, *, alone: bool) -> tuple[Scored, Detector | None]:
         """Scores of a file or a table, or of a model on the data."""
         if isinstance(named, Scores):
-            self._refuse_data(parameter)
+            self._refuse_data(alone)
             return fill_pointing(named, progress=self.progress), None
         files = _list_files(named)
         if files:
-            self._refuse_data(parameter)
+            self._refuse_data(alone)
             return read_scored(files, split=self.choice.split, progress=self.progress), None
         assert isinstance(named, (str, os.PathLike, Detector))
         if not self.data:
-            raise UsageError(f"`{parameter}=` is a model, which needs data: give a set, or scores")
+            raise UsageError(
+                "a model needs data: name at least one set, or give scores in its place"
+            )
         detector = open_detector(
             named, operating_point=self.operating_point, threads=self.threads, device=self.device
         )
@@ -253,8 +255,9 @@ class _Sources:
             )
         return self._chosen
 
-    def _refuse_data(self, parameter: str) -> None:
-        if parameter == "compare":
+    def _refuse_data(self, alone: bool) -> None:
+        """Scores stand alone, but for those that a model on data is compared with."""
+        if not alone:
             return
         if self.data:
             raise UsageError("give either a model and data, or scores alone")

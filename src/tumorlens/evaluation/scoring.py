@@ -84,7 +84,7 @@ class Scored:
         if self.failures:
             notice(
                 f"{len(self.failures)} of {len(self.failures) + len(self.scores)} slices could "
-                "not be read, and no figure counts them"
+                "not be read, and the figures leave them out"
             )
 
 

@@ -21,6 +21,7 @@ from tumorlens.exporting.beside import card_path
 from tumorlens.exporting.parity import ParityReport, compare_scores
 from tumorlens.exporting.samples import Samples, draw_samples, prepare_images
 from tumorlens.exporting.targets import Target, find_target
+from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.model.card import Card
 from tumorlens.model.graph import write_model
 from tumorlens.progress import Notice, Progress, count_up, stay_silent
@@ -98,6 +99,7 @@ def export(
     """
     aim, told = find_target(target), progress or stay_silent
     aim.find_convert()
+    check_inputs_survive((), Path(output))
     detector = open_detector(model, threads=threads)
     samples = draw_for_target(
         aim,

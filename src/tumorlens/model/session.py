@@ -193,7 +193,8 @@ def load_card(model: str | os.PathLike[str] = "default") -> Card:
     Raises:
         ModelFileError: the model is unknown, or its file breaks the contract.
     """
-    return Session(find_model(Path(model) if isinstance(model, os.PathLike) else model)).card
+    path = find_model(Path(model) if isinstance(model, os.PathLike) else model)
+    return Session(path, threads=1).card
 
 
 @lru_cache(maxsize=4)
