@@ -51,7 +51,6 @@ def test_public_names_are_pinned_and_load():
         "Evaluation",
         "Finding",
         "InputError",
-        "Listener",
         "Manifest",
         "MissingExtra",
         "ModelFileError",

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from tumorlens.model.card import Card
     from tumorlens.model.session import load_card
     from tumorlens.predicting.inputs import read
-    from tumorlens.predicting.options import Listener
     from tumorlens.predicting.predictions import predict, predict_studies
     from tumorlens.predicting.recollection import SeenSlice, seen
     from tumorlens.predicting.recording import RunSummary, write_records
@@ -53,7 +52,6 @@ __all__ = [
     "Evaluation",
     "Finding",
     "InputError",
-    "Listener",
     "Manifest",
     "MissingExtra",
     "ModelFileError",
@@ -93,7 +91,6 @@ _HOMES = {
     "Evaluation": "tumorlens.evaluation.results",
     "Finding": "tumorlens.finding",
     "InputError": "tumorlens.errors",
-    "Listener": "tumorlens.predicting.options",
     "Manifest": "tumorlens.data.rows",
     "MissingExtra": "tumorlens.errors",
     "ModelFileError": "tumorlens.errors",

@@ -36,12 +36,12 @@ def check_writable(path: Path, *, overwrite: bool = False) -> None:
         UsageError: names the file and what to do.
     """
     if path.is_dir():
-        raise UsageError(f"{path}: is a folder, a file name was expected")
+        raise UsageError(f"{path}: is a folder; name a file")
     for place in (path, partial_path(path)):
         # A device would be replaced by the result, and a pipe blocks whoever opens it.
         if place.exists() and not place.is_file():
             raise UsageError(
-                f"{place}: is no regular file; name a file, or send standard output there"
+                f"{place}: is no regular file; name a file, or redirect standard output to it"
             )
     if path.exists() and not overwrite:
         raise UsageError(f"{path}: exists already; choose another name or give `overwrite=True`")

@@ -37,7 +37,10 @@ def folder(tmp_path, monkeypatch):
 def test_no_verb_replaces_a_scan(folder, capsys, verb, option):
     before = (folder / "1.png").read_bytes()
     assert run([*CALLS[verb][0], option, "1.png", "--overwrite"]) == 2
-    assert "1.png: is an image or another input, and would be replaced" in capsys.readouterr().err
+    assert (
+        "1.png: is an image or another input, and the result would replace it"
+        in capsys.readouterr().err
+    )
     assert (folder / "1.png").read_bytes() == before
 
 

@@ -250,7 +250,7 @@ def test_no_image_at_all_is_2(predict, tmp_path):
         (["-o", "r.txt", "--resume", "--format", "table"], "a table cannot be resumed"),
         (["-o", "there.jsonl"], "exists already; choose another name or give --overwrite"),
         (["-o", "no/folder.jsonl"], "its folder does not exist"),
-        (["-o", "left.jsonl"], "left of a broken run"),
+        (["-o", "left.jsonl"], "left from a broken run"),
         (["--operating-point", "wild"], "no operating point 'wild'"),
         (["--quiet", "-v"], "contradict"),
         (["--batch-size", "0"], "batch-size"),
@@ -375,7 +375,7 @@ def test_a_note_of_very_many_files_is_told_of_some_and_counted(predict, tmp_path
     lines = [line for line in predict(tmp_path).err.splitlines() if "EXIF" in line]
     assert len(lines) == 21
     assert lines[0] == f"{tmp_path / '00.jpg'}: turned as its EXIF orientation 6 says"
-    assert lines[-1] == "5 more: turned as its EXIF orientation 6 says"
+    assert lines[-1] == "5 more notes of this kind: turned as its EXIF orientation 6 says"
 
 
 def test_slices_without_an_answer_are_counted_a_series(tmp_path, capsys):
@@ -386,7 +386,7 @@ def test_slices_without_an_answer_are_counted_a_series(tmp_path, capsys):
     assert run(["predict", str(tmp_path / "s"), "--summary", "--model", str(path)]) == 1
     shown = capsys.readouterr()
     where = f"{tmp_path / 's'} (series 1.2.3.4)"
-    assert f"{where}: of 9 slices 8 uncertain, 1 not judged" in shown.err
+    assert f"{where}: of 9 slices, 8 are uncertain, 1 is not judged" in shown.err
     series = read_jsonl(shown.out)[-1]
     counts = ("slices", "uncertain_slices", "unfamiliar_slices", "not_judged")
     assert [series[name] for name in counts] == [8, 8, 0, 1]
@@ -488,7 +488,7 @@ def test_no_result_replaces_a_scan(predict, folder, option):
     before = scan.read_bytes()
     for paths in ((scan,), (folder,), (folder / "*.png",)):
         said = predict(*paths, option, scan, *["--overwrite"][: option == "--output"], code=2).err
-        assert "t0.png: is an image or another input, and would be replaced" in said
+        assert "t0.png: is an image or another input, and the result would replace it" in said
     assert scan.read_bytes() == before
     notes = folder / "notes.txt"
     notes.write_text("hello")
@@ -591,7 +591,7 @@ def test_interrupt_leaves_whole_lines_and_resume_ends_the_run(model, tmp_path):
     _, said = started.communicate(timeout=300)
     assert started.returncode == 130
     assert said.splitlines()[-1] == "tumorlens: interrupted"
-    assert "go on with --resume" in said
+    assert "continue with --resume" in said
     assert "Traceback" not in said
     text = partial.read_text()
     assert text.endswith("\n")

@@ -66,4 +66,4 @@ def test_nothing_read_is_2_and_writes_nothing(model, pictures, tmp_path, name, c
 def test_a_model_without_memory_says_so(pictures, tmp_path, capsys):
     model = write_tiny_model(tmp_path / "bare.onnx")
     assert run(["seen", str(model), str(pictures)]) == 2
-    assert "does not remember its training pictures" in capsys.readouterr().err
+    assert "has no fingerprints of its training images" in capsys.readouterr().err

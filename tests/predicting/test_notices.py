@@ -30,10 +30,10 @@ def make_series(*verdicts):
     ("verdicts", "said"),
     [
         (["tumor", "no_tumor"], []),
-        (["unfamiliar"], ["scan: of 1 slice 1 unfamiliar"]),
+        (["unfamiliar"], ["scan: of 1 slice, 1 is unfamiliar"]),
         (
             ["tumor", "uncertain", "not_judged", "error", "unfamiliar"],
-            ["scan: of 5 slices 1 uncertain, 1 unfamiliar, 2 not judged"],
+            ["scan: of 5 slices, 1 is uncertain, 1 is unfamiliar, 2 are not judged"],
         ),
     ],
 )
@@ -44,10 +44,10 @@ def test_slices_without_an_answer_are_counted(verdicts, said):
 def test_notes_that_differ_in_numbers_are_one_line():
     notes = ["9 voxels mended", "cut anew", "7 voxels mended", "9 voxels mended"]
     said = tell(make_series("tumor"), notes)
-    assert said == ["scan: 9 voxels mended (and 1 alike)", "scan: cut anew"]
+    assert said == ["scan: 9 voxels mended (and 1 like it)", "scan: cut anew"]
 
 
 def test_very_many_alike_series_end_in_their_number():
     said = tell(make_series("tumor"), ["cut anew"], times=1234)
     assert len(said) == 21
-    assert said[-1] == "1,214 more: cut anew"
+    assert said[-1] == "1,214 more notes of this kind: cut anew"

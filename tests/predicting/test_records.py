@@ -198,7 +198,7 @@ def test_every_cut_leaves_whole_records(tmp_path, form):
 def test_other_files_are_refused(tmp_path, form, text):
     path = tmp_path / "other"
     path.write_text(text)
-    with pytest.raises(UsageError, match=r"other, line \d: no record of tumorlens predict"):
+    with pytest.raises(UsageError, match=r"other, line \d: is not a record in this format"):
         read_written(path, form)
 
 
@@ -287,7 +287,7 @@ def test_two_runs_do_not_write_one_file(tmp_path):
         first.write("1\n")
         first.flush()
         with (
-            pytest.raises(UsageError, match="another run writes"),
+            pytest.raises(UsageError, match="another run is writing"),
             continue_file(output, "jsonl", Written()),
         ):
             pass
@@ -302,7 +302,7 @@ def test_a_result_that_was_renamed_meanwhile_is_not_cut(tmp_path, monkeypatch):
         fcntl, "flock", lambda *_: partial_path(output).replace(output)
     )  # the first run ends just before the second holds the file
     with (
-        pytest.raises(UsageError, match="another run writes"),
+        pytest.raises(UsageError, match="another run is writing"),
         continue_file(output, "jsonl", Written()),
     ):
         pass

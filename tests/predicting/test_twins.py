@@ -9,7 +9,7 @@ from PIL import Image
 
 import tumorlens
 from brains import paint_brain
-from builders import write_nifti
+from builders import write_nifti, write_series
 from heads import paint_slice, write_folder
 from models import write_tiny_model
 from study_tables import make_study_model
@@ -75,7 +75,7 @@ def test_predict_studies_gives_the_studies_of_the_command(model, scans, tmp_path
 
 @pytest.mark.parametrize("name", ["r.jsonl", "r.csv"])
 def test_write_records_writes_the_file_of_the_command(model, scans, tmp_path, name):
-    told, done = [], []
+    steps = []
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     for folder in (ours, theirs):
         folder.mkdir()
@@ -86,7 +86,7 @@ def test_write_records_writes_the_file_of_the_command(model, scans, tmp_path, na
     summary = tumorlens.write_records(
         scans, ours / name, model=model, summary=True, heatmaps=ours / "pictures",
         activation_volume=ours / "volumes", report=ours / "page.html",
-        listener=tumorlens.Listener(detail=told.append, advance=done.append),
+        progress=lambda *step: steps.append(step),
     )  # fmt: skip
     assert _without_seconds(ours / name) == _without_seconds(theirs / name)
     written = [sorted(one.name for one in folder.rglob("*")) for folder in (ours, theirs)]
@@ -94,8 +94,8 @@ def test_write_records_writes_the_file_of_the_command(model, scans, tmp_path, na
     assert summary.failed == 1
     assert sum(summary.counts.values()) == 18 + summary.failed
     assert summary.skipped == {"a text file": 1}
-    assert any("letter.txt" in line for line in told)
-    assert sum(done) == len(list(scans.iterdir()))
+    files = len(list(scans.iterdir()))
+    assert steps[-1] == ("judging", files, files)
     assert summary.studies
 
 
@@ -218,5 +218,17 @@ def test_seen_raises_and_takes_what_is_open(remembering, model):
     for opened in (detector, detector.session):
         (answer,) = tumorlens.seen(opened, paint_brain(0))
         assert answer.seen
-    with pytest.raises(tumorlens.TumorlensError, match="does not remember"):
+    with pytest.raises(tumorlens.TumorlensError, match="has no fingerprints"):
         tumorlens.seen(model, pictures)
+
+
+def test_an_iterator_of_paths_is_read_file_by_file(model, tmp_path):
+    volume = np.stack([paint_slice(None)] * 3).astype(np.uint16)
+    place = np.array([[0, 0, 1, 0], [0, 1, 0, 0], [4, 0, 0, 0], [0, 0, 0, 1.0]])
+    files = write_series(tmp_path / "series", volume, place)
+    told = []
+    summary = tumorlens.write_records(
+        iter(files), tmp_path / "r.csv", model=model, notice=told.append
+    )
+    assert summary.counts == {"no_tumor": 3}
+    assert any("3 files of 1 series were read one by one" in line for line in told)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, Literal, cast
+from typing import IO, TYPE_CHECKING, Literal, cast
 
 from tumorlens.cli import words
 from tumorlens.errors import UsageError
@@ -18,9 +18,12 @@ from tumorlens.predicting.record_files import (
     make_writer,
     open_record_file,
 )
-from tumorlens.predicting.records import ERROR_HANDLER, RecordWriter, Written
+from tumorlens.predicting.records import ERROR_HANDLER, RecordWriter
 from tumorlens.report.tables import RecordTable, open_console
 from tumorlens.writing import check_writable, open_when_done
+
+if TYPE_CHECKING:
+    from tumorlens.predicting.prediction_run import PredictionRun
 
 __all__ = ["Form", "check_inputs_survive", "check_options", "choose_form", "open_writer"]
 
@@ -50,11 +53,11 @@ def check_options(output: Path | None, form: Form, *, overwrite: bool, resume: b
 
 @contextmanager
 def open_writer(
-    form: Form, output: Path | None, written: Written, columns: tuple[str, ...], bar: words.Bar
+    form: Form, output: Path | None, run: PredictionRun, bar: words.Bar
 ) -> Iterator[RecordWriter]:
     """What takes the records and shows or writes them."""
     if output is not None and form != "table":
-        with open_record_file(output, form, written, columns) as records:
+        with open_record_file(output, form, run.written, run.columns) as records:
             yield records
         return
     with _open_stream(form, output, bar) as stream:
@@ -65,7 +68,7 @@ def open_writer(
             finally:
                 table.close()
         else:
-            yield make_writer(stream, form, columns)
+            yield make_writer(stream, form, run.columns)
 
 
 def _open_stream(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -24,8 +23,7 @@ from tumorlens.cli.outputs import (
 )
 from tumorlens.errors import UsageError
 from tumorlens.predicting.options import Listener, RunOptions
-from tumorlens.predicting.record_files import own_files, take_up
-from tumorlens.predicting.records import Written, list_columns
+from tumorlens.predicting.record_files import own_files
 from tumorlens.report.tables import count_studies, count_words
 from tumorlens.writing import check_results, partial_path
 
@@ -42,22 +40,23 @@ __all__ = ["command"]
     "--format",
     "form",
     type=click.Choice(["table", "jsonl", "csv"]),
-    help="Of the records.  [default: by the name of --output; a table on a terminal, else jsonl]",
+    help="Format of the records.  [default: by the name of --output; else a table on a terminal, "
+    "jsonl elsewhere]",
 )
 @words.output_option
 @words.overwrite_option
-@click.option("--resume", is_flag=True, help="Go on with the FILE.partial of a broken run.")
-@click.option("--summary", is_flag=True, help="Add one record a series, and one a study.")
-@click.option("--slices", is_flag=True, help="Show the slices of a series in the table, too.")
+@click.option("--resume", is_flag=True, help="Continue a broken run from its FILE.partial.")
+@click.option("--summary", is_flag=True, help="Add a record for each series and each study.")
+@click.option("--slices", is_flag=True, help="Also show the slices of a series in the table.")
 @click.option(
     "--series-from",
     type=click.Choice(["folder"]),
-    help="The pictures of a folder are the slices of one series, in the order of their names.",
+    help="Read the images of a folder as the slices of one series, in the order of their names.",
 )
 @click.option(
     "--study-from",
     type=click.Choice(["folder"]),
-    help="The series of a folder are one study, where no file says otherwise.",
+    help="Join the series of a folder to one study, unless a file says otherwise.",
 )
 @click.option(
     "--heatmaps",
@@ -66,15 +65,21 @@ __all__ = ["command"]
     help="Draw each slice with its heat map, boxes and verdict.",
 )
 @click.option(
-    "--montage", is_flag=True, help="Draw a picture a series, not one a slice, into --heatmaps."
+    "--montage",
+    is_flag=True,
+    help="Draw one picture for each series into --heatmaps, instead of one for each slice.",
 )
 @click.option(
     "--activation-volume",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Write the evidence of each series as NIfTI, to lay over it in a viewer.",
+    help="Write the evidence of each series as NIfTI, as an overlay for a viewer.",
 )
-@click.option("--mirror", is_flag=True, help="Judge the mirror image, too: steadier, and slower.")
+@click.option(
+    "--mirror",
+    is_flag=True,
+    help="Also judge the mirror image and take the mean. Slower, but steadier.",
+)
 @words.model_option
 @operating_point_option
 @click.option(
@@ -123,8 +128,8 @@ def command(
     standard input, one a line. PNG, JPEG, TIFF, BMP, WebP, DICOM (files, series, DICOMDIR, zip)
     and NIfTI are read.
 
-    A file that cannot be read gets a record with its error, the run goes on, and the exit code
-    is 1; it is 2 where no file could be read. For research only, not a medical device.
+    A file that cannot be read gets a record with its error, and the run goes on. The exit code is
+    then 1, or 2 if no file could be read. For research only, not a medical device.
     """
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
     form = form or choose_form(output)
@@ -143,20 +148,15 @@ def command(
         batch_size=batch_size, mirror=mirror,
     )  # fmt: skip
     voice.detail(f"model {detector.name} ({detector.session.path}), {detector.threads} threads")
-    columns = list_columns(detector.card.classes, summary=options.summary)
-    written = _take_up(output, form, detector, columns) if resume else Written()
-    own = own_files(output, report, run_log)
     with _open_bar(voice, paths, output) as bar:
-        run = _begin(
-            detector, paths, options, written=written, output=output, own=own,
-            listener=_listen(voice, bar),
-        )  # fmt: skip
+        run = _begin(detector, paths, options, _listen(voice, bar), (output, report, run_log))
+        if resume and output is not None and form != "table":
+            run.resume(output, form)
         try:
-            with open_writer(form, output, written, columns, bar) as writer:
+            with open_writer(form, output, run, bar) as writer:
                 run.run(writer)
         except (KeyboardInterrupt, UsageError):
-            if output is not None and run.counts and partial_path(output).exists():
-                voice.say(f"{partial_path(output)} holds what was done; go on with --resume")
+            _tell_of_rest(voice, run, output)
             raise
     voice.say(_tell(run, on_terminal=table and output is None))
     if report is not None:
@@ -172,24 +172,19 @@ def _begin(
     detector: Detector,
     paths: tuple[str, ...],
     options: RunOptions,
-    *,
-    written: Written,
-    output: Path | None,
-    own: frozenset[str],
     listener: Listener,
+    results: tuple[Path | None, ...],
 ) -> PredictionRun:
     from tumorlens.predicting.prediction_run import PredictionRun
 
-    place = "standard output" if output is None else str(output)
+    place = "standard output" if results[0] is None else str(results[0])
     inputs = _each_path(paths) if "-" in paths else paths
-    return PredictionRun(detector, inputs, paths, options, written, place, own, listener)
+    return PredictionRun(detector, inputs, paths, options, place, own_files(*results), listener)
 
 
-def _take_up(
-    output: Path | None, form: Form, detector: Detector, columns: tuple[str, ...]
-) -> Written:
-    assert output is not None and form != "table"  # else --resume was refused
-    return take_up(output, form, detector, columns)
+def _tell_of_rest(voice: words.Voice, run: PredictionRun, output: Path | None) -> None:
+    if output is not None and run.counts and partial_path(output).exists():
+        voice.say(f"{partial_path(output)} holds the finished records; continue with --resume")
 
 
 def _listen(voice: words.Voice, bar: words.Bar) -> Listener:
@@ -201,8 +196,7 @@ def _listen(voice: words.Voice, bar: words.Bar) -> Listener:
 def _write_page(ctx: click.Context, report: Path, run: PredictionRun, *, overwrite: bool) -> None:
     from tumorlens.predicting.recording import write_study_page
 
-    command, versions = words.repeat_command(ctx), words.list_versions()
-    write_study_page(report, run, command=command, versions=versions, overwrite=overwrite)
+    write_study_page(report, run, command=words.repeat_command(ctx), overwrite=overwrite)
 
 
 def _tell(run: PredictionRun, *, on_terminal: bool) -> str:
@@ -219,16 +213,9 @@ def _conclude(counts: Counter[str]) -> int:
 
 
 def _count_files(paths: tuple[str, ...]) -> int | None:
-    """Files to go through; None if a list on standard input or a pattern leaves it open."""
-    total = 0
-    for path in map(Path, paths):
-        if path.is_dir():
-            total += sum(len(files) for _, _, files in os.walk(path))
-        elif path.exists():
-            total += 1
-        else:
-            return None
-    return total
+    from tumorlens.predicting.recording import count_files
+
+    return count_files(paths)
 
 
 def _open_bar(

@@ -12,7 +12,7 @@ from tumorlens.cli import words
 from tumorlens.cli.measuring import open_detector
 from tumorlens.cli.outputs import check_inputs_survive
 from tumorlens.errors import UsageError
-from tumorlens.predicting.recollection import SeenSlice, iterate_seen, open_memory
+from tumorlens.predicting.recollection import SeenSlice, iterate_seen, open_fingerprints
 from tumorlens.writing import check_writable, write_text
 
 __all__ = ["command"]
@@ -20,7 +20,7 @@ __all__ = ["command"]
 SEEN, UNSEEN, ERROR = "seen", "not seen", "error"
 
 
-@click.command(short_help="Ask whether pictures were in a model's training.")
+@click.command(short_help="Ask whether images were in a model's training.")
 @words.model_argument
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @words.output_option
@@ -37,16 +37,17 @@ def command(
 ) -> int:
     """Say of each slice of PATH... whether it, or a copy of it, was in MODEL's training.
 
-    A copy counts however it was mirrored, turned, scaled or changed in contrast. A model keeps 32
-    bytes of each training picture, so about 2 in 1,000 pictures that it never saw are called seen.
-    One line a slice goes to standard output, all answers to --output (JSON).
+    A copy counts however it was mirrored, turned, scaled or changed in contrast. A model keeps a
+    fingerprint of 32 bytes for each training image. About 2 in 1,000 images that were not in
+    training are called seen. Each slice gets a line on standard output; --output gets all answers
+    (JSON).
     """
     voice = words.Voice(quiet, verbose)
     check_inputs_survive(paths, output)
     if output is not None:
         check_writable(output, overwrite=overwrite)
     session = open_detector(model, operating_point="balanced", threads=1, device="cpu").session
-    was_seen = open_memory(session)
+    was_seen = open_fingerprints(session)
     answers = []
     with words.open_bar(voice, "comparing", lambda: None, unit="slices", on_output=True) as bar:
         for answer in iterate_seen(was_seen, paths, on_error="record"):
@@ -55,7 +56,7 @@ def command(
             if not quiet:
                 _say(answer, bar)
     if all(answer.error is not None for answer in answers):
-        raise UsageError("no slice could be read; nothing was compared")
+        raise UsageError("no slice could be read, so nothing was compared; check the paths")
     if output is not None:
         slices = [answer.to_record() for answer in answers]
         record = {"schema": 1, "model": session.card.full_name, "slices": slices}
@@ -82,6 +83,6 @@ def _conclude(answers: list[SeenSlice], voice: words.Voice) -> int:
     counts = Counter(map(_word, answers))
     voice.say(
         f"{counts[SEEN]:,} of {counts[SEEN] + counts[UNSEEN]:,} slices were in training, or are "
-        "copies of one that was" + (f"; {counts[ERROR]:,} unreadable" if counts[ERROR] else "")
+        "copies of a slice that was" + (f"; {counts[ERROR]:,} unreadable" if counts[ERROR] else "")
     )
     return 1 if counts[ERROR] else 0

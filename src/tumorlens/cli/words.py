@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +20,7 @@ from tumorlens.cli.flags import spell_flags
 from tumorlens.cli.pace import Pace
 from tumorlens.errors import UsageError
 from tumorlens.model.runtime import PROVIDERS
-from tumorlens.version import __version__
+from tumorlens.version import list_versions
 from tumorlens.writing import hold_interrupts
 
 if TYPE_CHECKING:
@@ -324,16 +323,6 @@ class Stopwatch:
             "counts": dict(counts),
         }
         write_text(path, json.dumps(log, indent=1) + "\n", overwrite=True)
-
-
-def list_versions() -> dict[str, str]:
-    """tumorlens, Python, and the heavy libraries that this run has loaded."""
-    loaded: dict[str, str] = {
-        name: str(getattr(sys.modules[name], "__version__", "unknown"))
-        for name in ("numpy", "PIL", "onnxruntime", "pydicom", "nibabel", "sklearn", "torch")
-        if name in sys.modules
-    }
-    return {"tumorlens": __version__, "python": platform.python_version(), **loaded}
 
 
 def repeat_command(ctx: click.Context) -> str:

@@ -43,19 +43,27 @@ class Notices:
         if words:
             total = len(series.findings)
             slices = "1 slice" if total == 1 else f"{total:,} slices"
-            self._tell(_COUNTS, f"{where}: of {slices} {', '.join(words)}", _COUNTS)
+            self._tell(
+                _COUNTS, f"{where}: of {slices}, {', '.join(map(_say_count, words))}", _COUNTS
+            )
 
     def close(self) -> None:
         """Say how many more there were of each kind."""
         for kind, count in self._said.items():
             if count > _MOST:
-                self.say(f"{count - _MOST:,} more: {self._examples[kind]}")
+                self.say(f"{count - _MOST:,} more notes of this kind: {self._examples[kind]}")
 
     def _tell(self, kind: str, line: str, example: str) -> None:
         self._said[kind] += 1
         self._examples.setdefault(kind, example)
         if self._said[kind] <= _MOST:
             self.say(line)
+
+
+def _say_count(words: str) -> str:
+    """``8 uncertain`` as a part of a sentence."""
+    count, _, state = words.partition(" ")
+    return f"{count} {'is' if count == '1' else 'are'} {state}"
 
 
 def _sum_up(notes: Iterable[str]) -> Iterator[str]:
@@ -66,4 +74,4 @@ def _sum_up(notes: Iterable[str]) -> Iterator[str]:
     for kind in alike.values():
         first, *others = kind
         more = sum(kind[other] for other in others)
-        yield f"{first} (and {more:,} alike)" if more else first
+        yield f"{first} (and {more:,} like it)" if more else first

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tumorlens.errors import UsageError
+from tumorlens.progress import Notice, stay_silent
 
 if TYPE_CHECKING:
     from tumorlens.studies.assembling import FolderRule
@@ -54,10 +55,6 @@ class RunOptions:
             )
 
 
-def _ignore(_: object) -> None:
-    """Nobody listens."""
-
-
 @dataclass(frozen=True, slots=True)
 class Listener:
     """Whom a run tells what happens; by default nobody.
@@ -68,6 +65,6 @@ class Listener:
         advance: takes the number of files that were done since the last call; 0 is a sign of life.
     """
 
-    say: Callable[[str], None] = _ignore
-    detail: Callable[[str], None] = _ignore
-    advance: Callable[[int], None] = _ignore
+    say: Notice = stay_silent
+    detail: Notice = stay_silent
+    advance: Callable[[int], None] = stay_silent

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tumorlens.errors import InputError, UsageError
@@ -15,7 +16,15 @@ from tumorlens.imaging.files.sources import Skipped, Source, find_sources
 from tumorlens.imaging.slices import Slice
 from tumorlens.predicting.notices import Notices
 from tumorlens.predicting.options import Listener, RunOptions
-from tumorlens.predicting.records import RecordWriter, Written, key_of, name_place
+from tumorlens.predicting.record_files import take_up
+from tumorlens.predicting.records import (
+    LineForm,
+    RecordWriter,
+    Written,
+    key_of,
+    list_columns,
+    name_place,
+)
 from tumorlens.predicting.trail import Place, Trail
 from tumorlens.predicting.views import Views, open_views
 from tumorlens.report.tables import skipped_words
@@ -45,7 +54,7 @@ class PredictionRun:
             each file is judged by itself then.
         named: how the caller named the inputs, for messages; ``-`` is standard input.
         options: what is made beside the records.
-        written: what a broken run has written already.
+        written: what a broken run has written already; see `resume`.
         place: where the records go, for messages.
         own: real paths of the files that the run writes; they are no inputs.
         listener: whom the run tells what happens.
@@ -59,10 +68,10 @@ class PredictionRun:
     paths: Iterable[str]
     named: tuple[str, ...]
     options: RunOptions = field(default_factory=RunOptions)
-    written: Written = field(default_factory=Written)
     place: str = "standard output"
     own: frozenset[str] = frozenset()
     listener: Listener = field(default_factory=Listener)
+    written: Written = field(init=False, default_factory=Written)
     views: Views = field(init=False)
     pictures: HeatmapFolder | None = field(init=False)
     counts: Counter[str] = field(default_factory=Counter)
@@ -72,6 +81,19 @@ class PredictionRun:
     def __post_init__(self) -> None:
         self.views = open_views(self.detector, self.options)
         self.pictures = _open_pictures(self.options, self.named)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of a CSV with the records of this run."""
+        return list_columns(self.detector.card.classes, summary=self.options.summary)
+
+    def resume(self, output: Path, form: LineForm) -> None:
+        """Take up what a broken run has left of its file of records, if it has left anything.
+
+        Raises:
+            UsageError: it was made with another model, operating point or set of columns.
+        """
+        self.written = take_up(output, form, self.detector, self.columns)
         self.counts.update(self.written.counts)
 
     @property
@@ -125,8 +147,8 @@ class PredictionRun:
         if files:
             notices.say(
                 f"{sum(files):,} files of {len(files):,} series were read one by one, because a "
-                "list on standard input is answered line by line; name their folder to have "
-                "series read"
+                "list on standard input is answered line by line; give their folder to read them "
+                "as series"
             )
 
     def _end(self, series: SeriesFinding, writer: RecordWriter, notices: Notices) -> None:

@@ -15,7 +15,7 @@ from tumorlens.model.session import Session
 from tumorlens.predicting.inputs import read
 from tumorlens.predicting.predictions import OnError
 
-__all__ = ["SeenSlice", "iterate_seen", "open_memory", "seen"]
+__all__ = ["SeenSlice", "iterate_seen", "open_fingerprints", "seen"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,9 @@ def seen(
 ) -> list[SeenSlice]:
     """Say of each slice whether it, or a copy of it, was in the training of a model.
 
-    A copy counts however it was mirrored, turned, scaled or changed in contrast. A model keeps 32
-    bytes of each training picture, so that about 2 in 1,000 pictures that it never saw are called
-    seen.
+    A copy counts however it was mirrored, turned, scaled or changed in contrast. A model keeps a
+    fingerprint of 32 bytes for each training image. About 2 in 1,000 images that were not in
+    training are called seen.
 
     Args:
         model: name of the registry, an ``.onnx`` file, or one that is open already.
@@ -61,22 +61,22 @@ def seen(
 
     Raises:
         InputError: a slice cannot be read.
-        ModelFileError: the model is unknown, or does not remember its training.
+        ModelFileError: the model is unknown, or has no fingerprints of its training images.
     """
-    return list(iterate_seen(open_memory(_open(model)), x, on_error=on_error, axes=axes))
+    return list(iterate_seen(open_fingerprints(_open(model)), x, on_error=on_error, axes=axes))
 
 
-def open_memory(session: Session) -> Callable[[Slice], bool]:
+def open_fingerprints(session: Session) -> Callable[[Slice], bool]:
     """What tells whether a slice was in the training of a model.
 
     Raises:
-        ModelFileError: the model does not remember its training.
+        ModelFileError: the model has no fingerprints of its training images.
     """
     was_seen = recall(session)
     if was_seen is None:
         raise ModelFileError(
-            f"{session.path}: does not remember its training pictures (it has no entry "
-            "tumorlens.seen); exports drop it, so ask the .onnx file that the training wrote"
+            f"{session.path}: has no fingerprints of its training images (the entry "
+            "tumorlens.seen). Exports drop them; use the .onnx file that the training wrote"
         )
     return was_seen
 
@@ -88,7 +88,7 @@ def iterate_seen(
     on_error: OnError = "raise",
     axes: str | None = None,
 ) -> Iterator[SeenSlice]:
-    """The answers of `seen` one by one, for a memory that is open."""
+    """The answers of `seen` one by one, for fingerprints that are open."""
     slices: Iterator[Slice | InputError]
     slices = read(x, axes=axes) if on_error == "raise" else read(x, on_error=on_error, axes=axes)
     for item in slices:

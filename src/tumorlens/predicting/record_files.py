@@ -52,8 +52,8 @@ def check_output(output: Path, *, overwrite: bool, resume: bool) -> None:
     check_writable(output, overwrite=overwrite)
     if partial_path(output).exists() and not (resume or overwrite):
         raise UsageError(
-            f"{partial_path(output)}: is left of a broken run; "
-            "go on with it by `resume=True`, or begin anew with `overwrite=True`"
+            f"{partial_path(output)}: is left from a broken run; "
+            "continue it with `resume=True`, or start again with `overwrite=True`"
         )
 
 
@@ -81,13 +81,19 @@ def take_up(output: Path, form: LineForm, detector: Detector, columns: tuple[str
         return Written()
     written = read_written(partial, form)
     settings = (detector.operating_point, detector.name)
-    if (written.settings or settings) != settings or (written.columns or columns) != columns:
-        raise UsageError(
-            f"{partial}: was written with other options (operating point and model "
-            f"{written.settings}, now {settings}); give the same options, or begin anew with "
-            "`overwrite=True`"
-        )
+    if (written.settings or settings) != settings:
+        theirs, ours = map(" and ".join, (written.settings or settings, settings))
+        raise _refuse(partial, f"the operating point and model {theirs}; this run has {ours}")
+    if (written.columns or columns) != columns:
+        raise _refuse(partial, "other columns; `summary=` and the model's classes choose them")
     return written
+
+
+def _refuse(partial: Path, difference: str) -> UsageError:
+    return UsageError(
+        f"{partial}: was written with other options: it has {difference}. Use the same options, or "
+        "start again with `overwrite=True`"
+    )
 
 
 @contextmanager

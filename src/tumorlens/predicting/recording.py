@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,15 @@ from tumorlens.predicting.record_files import (
     guess_form,
     open_record_file,
     own_files,
-    take_up,
 )
-from tumorlens.predicting.records import LineForm, Written, list_columns
+from tumorlens.predicting.records import LineForm
+from tumorlens.progress import Notice, Progress, stay_silent
 from tumorlens.studies.assembling import FolderRule
 from tumorlens.study_finding import StudyFinding
+from tumorlens.version import list_versions
 from tumorlens.writing import check_results
 
-__all__ = ["RunSummary", "write_records", "write_study_page"]
+__all__ = ["RunSummary", "count_files", "write_records", "write_study_page"]
 
 Path_ = str | os.PathLike[str]
 
@@ -67,7 +68,8 @@ def write_records(
     montage: bool = False,
     activation_volume: Path_ | None = None,
     report: Path_ | None = None,
-    listener: Listener | None = None,
+    progress: Progress = stay_silent,
+    notice: Notice = stay_silent,
 ) -> RunSummary:
     """Judge everything in files and folders, and write a record a slice.
 
@@ -95,7 +97,9 @@ def write_records(
         montage: draw a picture a series into ``heatmaps``, not one a slice.
         activation_volume: folder for the evidence of each series as NIfTI.
         report: HTML file, a page for people.
-        listener: whom to tell what happens; by default nobody.
+        progress: told of the files that are done, and of the files in all; where nobody knows
+            these (an iterator, a pattern), of those that are done.
+        notice: takes sentences for a person: what was mended, left out or is doubtful.
 
     Returns:
         Counts of verdicts and of skipped files, and the studies.
@@ -117,14 +121,14 @@ def write_records(
     check_output(output, overwrite=overwrite, resume=resume)
     check_results((page,), overwrite=overwrite)
     check_results((output, page), overwrite=True)
-    detector = open_model(model, operating_point)
-    columns = list_columns(detector.card.classes, summary=summary)
     run = PredictionRun(
-        detector, inputs, named, options,
-        written=take_up(output, form, detector, columns) if resume else Written(),
-        place=str(output), own=own_files(output, page), listener=listener or Listener(),
+        open_model(model, operating_point), inputs, named, options,
+        place=str(output), own=own_files(output, page),
+        listener=Listener(say=notice, advance=_count_up(progress, inputs)),
     )  # fmt: skip
-    with open_record_file(output, form, run.written, columns) as writer:
+    if resume:
+        run.resume(output, form)
+    with open_record_file(output, form, run.written, run.columns) as writer:
         run.run(writer)
     if page is not None:
         write_study_page(page, run, overwrite=overwrite)
@@ -136,7 +140,6 @@ def write_study_page(
     run: PredictionRun,
     *,
     command: str = "",
-    versions: Mapping[str, str] | None = None,
     overwrite: bool = False,
 ) -> None:
     """The page of a run that has ended, whose options named a ``report``.
@@ -144,7 +147,7 @@ def write_study_page(
     Args:
         path: HTML file.
         run: with its studies.
-        command, versions: for the end of the page.
+        command: the command line, for the end of the page; empty for a call from Python.
         overwrite: replace a file that exists already.
     """
     from tumorlens.report.pages import write_page
@@ -152,7 +155,7 @@ def write_study_page(
 
     assert run.views.album is not None
     page = build_study_page(
-        run.studies, run.detector.card, run.views.album, command=command, versions=versions
+        run.studies, run.detector.card, run.views.album, command=command, versions=list_versions()
     )
     write_page(path, page, overwrite=overwrite)
 
@@ -164,6 +167,34 @@ def _list_inputs(paths: Any) -> tuple[Iterable[str], tuple[str, ...]]:
     listed = [paths] if isinstance(paths, (str, os.PathLike)) else paths
     named = tuple(map(os.fspath, listed))
     return named, named
+
+
+def count_files(paths: Iterable[str]) -> int | None:
+    """Files to go through; None if an iterator or a pattern leaves it open."""
+    if isinstance(paths, Iterator):
+        return None
+    total = 0
+    for path in map(Path, paths):
+        if path.is_dir():
+            total += sum(len(files) for _, _, files in os.walk(path))
+        elif path.exists():
+            total += 1
+        else:
+            return None
+    return total
+
+
+def _count_up(progress: Progress, paths: Iterable[str]) -> Callable[[int], None]:
+    if progress is stay_silent:
+        return stay_silent
+    total, done = count_files(paths), 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        progress("judging", done, done if total is None else total)
+
+    return advance
 
 
 def _as_path(path: Path_ | None) -> Path | None:

@@ -267,7 +267,9 @@ def _claim(stream: IO[str], partial: Path) -> None:
     if free and _is_open(stream, partial):
         return
     stream.close()
-    raise UsageError(f"{partial}: another run writes this file; wait for it, or name another file")
+    raise UsageError(
+        f"{partial}: another run is writing this file; wait until it ends, or name another file"
+    )
 
 
 def _is_open(stream: IO[str], path: Path) -> bool:
@@ -292,7 +294,7 @@ def name_place(place: str) -> Iterator[None]:
     except OSError as error:
         raise UsageError(
             f"{place}: cannot be written ({error.strerror or error}); "
-            "make room or choose another place"
+            "free space or choose another place"
         ) from error
 
 
@@ -304,7 +306,7 @@ def _parse_record(line: bytes, columns: Sequence[str], where: str) -> dict[str, 
         return _check_keys(json.loads(line))
     except (ValueError, KeyError, TypeError, RecursionError):
         raise UsageError(
-            f"{where}: no record of tumorlens predict in this format; "
+            f"{where}: is not a record in this format; "
             "give `form=` as in the broken run, or remove the file"
         ) from None
 

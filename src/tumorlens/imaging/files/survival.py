@@ -27,8 +27,8 @@ def check_inputs_survive(paths: Iterable[str], *results: Path | None) -> None:
     for result in filter(None, results):
         if result.exists() and (os.path.realpath(result) in inputs or _holds_image(result)):
             raise UsageError(
-                f"{result}: is an image or another input, and would be replaced; "
-                "give the result another name"
+                f"{result}: is an image or another input, and the result would replace it; "
+                "choose another name for the result"
             )
 
 
