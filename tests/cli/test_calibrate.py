@@ -17,7 +17,7 @@ from tumorlens.imaging.readers import read_slice
 from tumorlens.model.card import Figure, OperatingPoint
 from tumorlens.model.graph import read_calibration, write_model
 from tumorlens.model.memory import encode_memory
-from tumorlens.studies.prediction import find_study_model
+from tumorlens.studies.study_model import find_study_model
 
 
 @pytest.fixture(scope="module")

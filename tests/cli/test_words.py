@@ -11,10 +11,11 @@ import pytest
 
 from models import write_tiny_model
 from tumorlens.cli import words
-from tumorlens.cli.words import Stopwatch, Voice, hold_interrupts, make_printable, open_bar
+from tumorlens.cli.words import Stopwatch, Voice, make_printable, open_bar
 from tumorlens.errors import UsageError
 from tumorlens.model.session import Session
 from tumorlens.workers import available_cores
+from tumorlens.writing import hold_interrupts
 
 
 def test_voice_speaks_on_standard_error(capsys):

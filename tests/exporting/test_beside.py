@@ -12,7 +12,7 @@ from tumorlens.detector import Detector
 from tumorlens.exporting.beside import open_beside, write_card
 from tumorlens.model.graph import write_model
 from tumorlens.model.session import Session
-from tumorlens.studies.prediction import find_study_model
+from tumorlens.studies.study_model import find_study_model
 
 
 def open_runtime(path):

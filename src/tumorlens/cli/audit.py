@@ -9,9 +9,10 @@ import click
 
 from tumorlens.cli import words
 from tumorlens.cli.measuring import groups_option, map_option, open_detector, parse_map
-from tumorlens.cli.outputs import check_inputs_survive
 from tumorlens.cli.pace import Pulse
 from tumorlens.errors import UsageError
+from tumorlens.imaging.files.survival import check_inputs_survive
+from tumorlens.version import list_versions
 from tumorlens.writing import check_results, write_text
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def _write_page(path: Path, audit: Audit, ctx: click.Context, overwrite: bool) -
     from tumorlens.report.audits.audit_pages import build_audit_page
     from tumorlens.report.pages import write_page
 
-    command, versions = words.repeat_command(ctx), words.list_versions()
+    command, versions = words.repeat_command(ctx), list_versions()
     page = build_audit_page(audit, command=command, versions=versions)
     write_page(path, page, overwrite=overwrite)
 

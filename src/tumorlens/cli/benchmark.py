@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from tumorlens.cli import words
-from tumorlens.cli.outputs import check_inputs_survive
 from tumorlens.cli.pace import Pulse
 from tumorlens.exporting.benchmarking.runtimes import RUNTIMES
+from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.writing import check_results, write_text
 
 if TYPE_CHECKING:

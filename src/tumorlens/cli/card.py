@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from tumorlens.cli import words
-from tumorlens.cli.outputs import check_inputs_survive
+from tumorlens.imaging.files.survival import check_inputs_survive
+from tumorlens.version import list_versions
 from tumorlens.writing import check_writable, write_text
 
 __all__ = ["command"]
@@ -48,7 +49,7 @@ def command(
         sha256=session.sha256,
         drawn=form == "html",
         command=words.repeat_command(ctx),
-        versions=words.list_versions(),
+        versions=list_versions(),
     )
     text = render_html(page) if form == "html" else render_markdown(page)
     if output is None:

@@ -12,8 +12,8 @@ import click
 
 from tumorlens.cli import words
 from tumorlens.cli.measuring import twins_option
-from tumorlens.cli.outputs import check_inputs_survive
 from tumorlens.cli.pace import Pulse
+from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.writing import check_writable
 
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ from tumorlens.cli.measuring import (
     operating_point_option,
     tell_failures,
 )
-from tumorlens.cli.outputs import check_inputs_survive
 from tumorlens.cli.pace import Pulse
 from tumorlens.errors import UsageError
+from tumorlens.imaging.files.survival import check_inputs_survive
+from tumorlens.version import list_versions
 from tumorlens.writing import check_results, write_text
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def _build_page(ctx: click.Context, measurement: Measurement, keep_all: bool) ->
         counted,
         mistakes=show_mistakes(counted, measurement.detector),
         command=words.repeat_command(ctx),
-        versions=words.list_versions(),
+        versions=list_versions(),
     )
 
 

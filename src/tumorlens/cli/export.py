@@ -9,10 +9,10 @@ import click
 
 from tumorlens.cli import words
 from tumorlens.cli.measuring import choosing_options, open_detector
-from tumorlens.cli.outputs import check_inputs_survive
 from tumorlens.cli.pace import Pulse
 from tumorlens.errors import UsageError
 from tumorlens.exporting.targets import TARGETS, find_target
+from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.writing import check_results
 
 if TYPE_CHECKING:

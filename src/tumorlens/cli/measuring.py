@@ -10,6 +10,7 @@ import click
 
 from tumorlens.cli import words
 from tumorlens.errors import UsageError
+from tumorlens.writing import hold_interrupts
 
 if TYPE_CHECKING:
     from tumorlens.detector import Detector
@@ -138,7 +139,7 @@ def open_detector(
     from tumorlens.detector import Detector
     from tumorlens.model.runtime import find_providers
 
-    with words.hold_interrupts():  # libraries that are interrupted while they load raise anything
+    with hold_interrupts():  # libraries that are interrupted while they load raise anything
         return Detector(
             model,
             operating_point=operating_point,

@@ -11,7 +11,6 @@ from typing import IO, TYPE_CHECKING, Literal, cast
 
 from tumorlens.cli import words
 from tumorlens.errors import UsageError
-from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.predicting.record_files import (
     check_output,
     guess_form,
@@ -25,7 +24,7 @@ from tumorlens.writing import check_writable, open_when_done
 if TYPE_CHECKING:
     from tumorlens.predicting.prediction_run import PredictionRun
 
-__all__ = ["Form", "check_inputs_survive", "check_options", "choose_form", "open_writer"]
+__all__ = ["Form", "check_options", "choose_form", "open_writer"]
 
 Form = Literal["table", "jsonl", "csv"]
 

@@ -16,12 +16,12 @@ from tumorlens.cli import words
 from tumorlens.cli.measuring import open_detector, operating_point_option
 from tumorlens.cli.outputs import (
     Form,
-    check_inputs_survive,
     check_options,
     choose_form,
     open_writer,
 )
 from tumorlens.errors import UsageError
+from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.predicting.options import Listener, RunOptions
 from tumorlens.predicting.record_files import own_files
 from tumorlens.report.tables import count_studies, count_words

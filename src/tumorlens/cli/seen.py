@@ -10,8 +10,8 @@ import click
 
 from tumorlens.cli import words
 from tumorlens.cli.measuring import open_detector
-from tumorlens.cli.outputs import check_inputs_survive
 from tumorlens.errors import UsageError
+from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.predicting.recollection import SeenSlice, iterate_seen, open_fingerprints
 from tumorlens.writing import check_writable, write_text
 

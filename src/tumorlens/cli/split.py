@@ -18,9 +18,9 @@ from tumorlens.cli.measuring import (
     parse_map,
     twins_option,
 )
-from tumorlens.cli.outputs import check_inputs_survive
 from tumorlens.cli.pace import Pulse
 from tumorlens.errors import UsageError
+from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.writing import check_results
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from tumorlens.cli.measuring import (
 )
 from tumorlens.cli.pace import Pulse
 from tumorlens.errors import UsageError
+from tumorlens.version import list_versions
 from tumorlens.writing import check_results
 
 if TYPE_CHECKING:
@@ -243,7 +244,7 @@ def _write_page(path: Path, ctx: click.Context, result: TrainingResult) -> None:
         copies=result.copies,
         unfamiliar="" if result.familiarity.passed else result.familiarity.words,
         command=words.repeat_command(ctx),
-        versions=words.list_versions(),
+        versions=list_versions(),
     )
     write_page(path, page)
 

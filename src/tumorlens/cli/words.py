@@ -21,7 +21,6 @@ from tumorlens.cli.pace import Pace
 from tumorlens.errors import UsageError
 from tumorlens.model.runtime import PROVIDERS
 from tumorlens.version import list_versions
-from tumorlens.writing import hold_interrupts
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,8 +33,6 @@ __all__ = [
     "Voice",
     "data_arguments",
     "device_option",
-    "hold_interrupts",
-    "list_versions",
     "model_argument",
     "model_option",
     "open_bar",

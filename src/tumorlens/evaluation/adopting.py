@@ -19,7 +19,7 @@ from tumorlens.evaluation.scores import Scores
 from tumorlens.evaluation.scoring import Scored, open_detector, score_rows
 from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.progress import Notice, Progress, stay_silent
-from tumorlens.studies.prediction import find_study_model
+from tumorlens.studies.study_model import find_study_model
 from tumorlens.writing import check_results
 
 __all__ = ["Wishes", "adopt_scores", "calibrate", "score_site"]

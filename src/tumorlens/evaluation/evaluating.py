@@ -22,7 +22,7 @@ from tumorlens.evaluation.scoring import (
     score_rows,
 )
 from tumorlens.progress import Notice, Progress, stay_silent
-from tumorlens.studies.prediction import find_study_model
+from tumorlens.studies.study_model import find_study_model
 
 __all__ = ["Counting", "Measurement", "ModelOrScores", "evaluate", "measure_model", "score"]
 

@@ -10,8 +10,7 @@ from tumorlens.detector import Detector
 from tumorlens.errors import UsageError
 from tumorlens.finding import Finding, Findings
 from tumorlens.studies.assembling import FolderRule, SeriesGatherer, gather_studies
-from tumorlens.studies.prediction import find_study_model
-from tumorlens.studies.study_model import StudyModel
+from tumorlens.studies.study_model import StudyModel, find_study_model
 from tumorlens.study_finding import SeriesFinding, StudyFinding
 
 __all__ = ["OnError", "open_model", "predict", "predict_studies"]

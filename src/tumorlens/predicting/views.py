@@ -12,8 +12,7 @@ from tumorlens.finding import Finding
 from tumorlens.imaging.slices import Slice
 from tumorlens.predicting.options import RunOptions
 from tumorlens.studies.assembling import FolderRule, gather_studies, is_loose
-from tumorlens.studies.prediction import find_study_model
-from tumorlens.studies.study_model import StudyModel
+from tumorlens.studies.study_model import StudyModel, find_study_model
 from tumorlens.study_finding import SeriesFinding, StudyFinding
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ which do not know them still read the file.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -20,7 +21,18 @@ from tumorlens.finding import Verdict
 from tumorlens.model.card import HistoryEntry, OperatingPoint
 from tumorlens.studies.profile import FEATURES
 
-__all__ = ["OTHER", "STUDY_SCHEMA", "SeriesTerms", "StudyModel", "StudyTerms", "parse_study_model"]
+if TYPE_CHECKING:
+    from tumorlens.detector import Detector
+
+__all__ = [
+    "OTHER",
+    "STUDY_SCHEMA",
+    "SeriesTerms",
+    "StudyModel",
+    "StudyTerms",
+    "find_study_model",
+    "parse_study_model",
+]
 
 STUDY_SCHEMA = 1
 OTHER = "other"
@@ -123,6 +135,16 @@ class StudyModel(msgspec.Struct, frozen=True, kw_only=True):
 def to_chance(logit: float) -> float:
     """Probability of log-odds."""
     return float(1 / (1 + np.exp(-np.clip(logit, -30, 30))))
+
+
+def find_study_model(detector: Detector) -> StudyModel | None:
+    """The numbers for series and studies in a model file; None if it has none.
+
+    Raises:
+        ModelFileError: they do not fit the schema.
+    """
+    text = detector.session.studies
+    return None if text is None else parse_study_model(text, str(detector.session.path))
 
 
 def parse_study_model(text: str | bytes, path: str) -> StudyModel:
