@@ -241,7 +241,7 @@ FAULTS: dict[str, tuple[Callable[[Planter], list[int]], str]] = {
     "mask of half the size": (halve_masks, "mask of another size"),
     "mask in the corner": (shift_masks, "mask outside the head"),
     "text on three pictures": (burn_few, "burnt-in marks"),
-    "text on one class": (burn_class, "marks tell the label"),
+    "text on one class": (burn_class, "burnt-in text predicts the label"),
     "upside-down": (flip, "upside-down"),
     "cut off file": (truncate, "unreadable files"),
     "CT": (add_ct, "CT in place of MRI"),

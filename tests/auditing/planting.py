@@ -41,7 +41,12 @@ def paint_page(words: str) -> Image.Image:
     return page
 
 
-OF_REAL_HEADS = ("upside-down", "other planes", "plane tells the label", "way up tells the label")
+OF_REAL_HEADS = (
+    "upside-down",
+    "other planes",
+    "plane predicts the label",
+    "way up predicts the label",
+)
 """Checks that may say anything of painted heads, which have no front."""
 
 

@@ -44,7 +44,7 @@ def test_a_clean_set_is_clean_and_progress_is_whole(site):
     assert audited.distinct == audited.own == 48
     assert sum(steps) == PASSES * 48
     assert [one.name for one in audited.estimates] == ["label_from_file", "label_from_prepared"]
-    assert any("source was not measured" in note for note in audited.notes)
+    assert any("the source can be predicted" in note for note in audited.notes)
 
 
 def test_a_leaked_patient_and_a_leaked_copy(site):
@@ -158,8 +158,11 @@ def test_text_burnt_into_one_class(site):
         site.burn(row)
     audited = audit(site)
     assert names(audited, find(audited, "burnt-in marks").rows) == {row["path"] for row in burnt}
-    assert "100% of the tumor pictures and on 0%" in find(audited, "marks tell the label").title
-    warning = find(audited, "nuisance tells the label, the files")
+    assert (
+        "100% of the tumor pictures and on 0%"
+        in find(audited, "burnt-in text predicts the label").title
+    )
+    warning = find(audited, "label predicted without the brain, the files")
     assert warning.estimate.value > 0.9
     assert warning.severity in ("critical", "serious")
 
@@ -209,12 +212,12 @@ def test_planes_are_compared_with_the_usual_one():
     evidence = Evidence(rows, 6, traits, ())
     (other,) = find_other_planes(evidence)
     assert other.rows == (3, 4)
-    assert "3 axial, 1 coronal, 1 sagittal, 0 not told" in other.title
+    assert "3 axial, 1 coronal, 1 sagittal, 0 unknown" in other.title
     assert [one.words for one in other.examples] == ["coronal", "sagittal"]
     assert list(find_ties(evidence)) == []  # of six slices that may be chance
     ties = {one.check: one for one in find_ties(Evidence(4 * rows, 24, 4 * traits, ()))}
-    assert "coronal, sagittal" in ties["plane tells the label"].title
-    assert list(ties) == ["plane tells the label"]
+    assert "coronal, sagittal" in ties["plane predicts the label"].title
+    assert list(ties) == ["plane predicts the label"]
     assert list(find_other_planes(Evidence(rows[:1], 1, traits[:1], ()))) == []
 
 
@@ -260,7 +263,7 @@ def test_a_set_against_another(site, tmp_path):
 def test_sources_with_one_label_each(site):
     for row in site.rows:
         row["source"] = f"clinic of {row['label']}"
-    tie = find(audit(site), "source tells the label")
+    tie = find(audit(site), "source predicts the label")
     assert tie.kind == "balance"
     assert "AUC 1.00" in tie.title
     assert "clinic of no_tumor, clinic of tumor have one label only" in tie.title

@@ -33,7 +33,7 @@ def write(path: Path, vr: str, number: int) -> Path:
 def test_a_value_that_breaks_the_standard_is_noted_without_it(tmp_path, capfd, vr) -> None:
     for number in (9, 10, 11):
         write(tmp_path / f"{number}.dcm", vr, number)
-    note = f"an invalid value (type {vr}) was read as it stands"
+    note = f"an invalid value (type {vr}) was kept as it is"
     for place in (tmp_path, tmp_path / "9.dcm"):
         slices = list(read_slices(place))
         assert [one.info.notes.count(note) for one in slices] == [1] * len(slices)
@@ -46,7 +46,7 @@ def test_a_number_that_is_none_is_noted(tmp_path) -> None:
     path = builders.save_dataset(tmp_path / "9.dcm", dataset)
     assert [one.info.notes for one in read_slices(path)] == [()]
     path.write_bytes(path.read_bytes().replace(b"DS\x04\x001.0 ", b"DS\x04\x00Doe "))
-    notes = ("a number of its header cannot be read: taken as not stated",)
+    notes = ("a number in the header cannot be read: it is ignored",)
     assert [one.info.notes for one in read_slices(path)] == [notes]
 
 
@@ -69,4 +69,4 @@ def test_what_another_thread_reads_is_not_heard() -> None:
         warnings.warn("Invalid value for VR UI: '1.Doe'.", stacklevel=1)
         warnings.warn("The value length (99) exceeds the maximal length of VR UI.", stacklevel=1)
         warnings.warn("overflow encountered in cast", stacklevel=1)
-    assert notes == ["an invalid value (type UI) was read as it stands"]
+    assert notes == ["an invalid value (type UI) was kept as it is"]

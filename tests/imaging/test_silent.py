@@ -41,7 +41,7 @@ def test_slices_without_a_place_are_no_localizer(tmp_path):
         del dataset.ImagePositionPatient
         dataset.save_as(file)
     told = {note for notes in notes_of(tmp_path) for note in notes}
-    assert "tells less of its place than the 37 slices of its series: read by itself" in told
+    assert "states less about its place than 37 slices of its series: read by itself" in told
     assert not any("localizer" in note for note in told)
 
 
@@ -49,7 +49,7 @@ def test_frames_without_an_orientation_say_so(tmp_path):
     dataset = builders.make_enhanced(AXIAL, PLACE, [1] * len(AXIAL))
     del dataset.SharedFunctionalGroupsSequence
     path = builders.save_dataset(tmp_path / "enhanced.dcm", dataset)
-    note = "no sound orientation in the files: plane and sides are unknown"
+    note = "no valid orientation in the files: plane and sides are unknown"
     assert all(note in notes for notes in notes_of(path))
 
 
@@ -57,11 +57,11 @@ def test_a_negative_slope_is_told(tmp_path):
     path = builders.write_dicom(
         tmp_path / "a.dcm", AXIAL[20], RescaleSlope=-1, RescaleIntercept=4000
     )
-    assert notes_of(path) == [("a negative Rescale Slope turns dark and bright round",)]
+    assert notes_of(path) == [("a negative Rescale Slope swaps dark and bright",)]
     image = nib.Nifti1Image(HEAD.astype(np.int16), np.diag([1, 1, 4, 1]))
     image.header.set_slope_inter(-1, 4000)
     nib.save(image, tmp_path / "a.nii")
-    note = "a negative scl_slope turns dark and bright round"
+    note = "a negative scl_slope swaps dark and bright"
     assert all(note in notes for notes in notes_of(tmp_path / "a.nii"))
 
 
@@ -85,7 +85,7 @@ def test_what_an_archive_holds_besides_dicom_is_told(tmp_path):
     path = tmp_path / "outer.zip"
     builders.write_zip(path, {"inner.zip": inner, "a.png": picture, "a.txt": b"words"})
     reasons = {one.path: one.reason for one in find_sources([path])}
-    nested = "no DICOM file, but what is read outside of an archive: unpack it"
+    nested = "no DICOM file: files of its type are read only outside of an archive, so unpack it"
     assert reasons == {
         f"{path}/inner.zip": nested,
         f"{path}/a.png": nested,
@@ -105,7 +105,7 @@ def test_sizes_of_pixels_that_are_mixed_in_a_series_are_told(tmp_path):
 
 def test_a_size_of_pixels_that_makes_no_sense_is_told(tmp_path):
     path = builders.write_dicom(tmp_path / "a.dcm", AXIAL[20], PixelSpacing=[-1, -1])
-    assert notes_of(path) == [("a size of pixels that makes no sense: taken as not stated",)]
+    assert notes_of(path) == [("the stated pixel size makes no sense: it is ignored",)]
 
 
 def test_moving_pictures_say_that_one_of_them_is_read(tmp_path):
@@ -115,7 +115,7 @@ def test_moving_pictures_say_that_one_of_them_is_read(tmp_path):
             tmp_path / name, save_all=True, append_images=[first.rotate(90), first.rotate(180)]
         )
         assert notes_of(tmp_path / name) == [
-            ("the first of 3 moving pictures: the others are left out",)
+            ("the first of 3 frames of a moving picture: the others are left out",)
         ]
 
 

@@ -1,4 +1,4 @@
-"""Whether masks and boxes fit their picture."""
+"""Checks of masks and boxes against their picture."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ MISFITS: dict[str, str] = {
     "mask on a no-tumor slice": "correct the label, or remove the mask",
     "mask outside the head": "find the mask that belongs to the picture; it may be shifted",
     "mask over most of the head": "find the mask of the tumor; this may be that of the brain",
-    "box outside the picture": "check the order x0 y0 x1 y1 and whether picture or box was scaled",
+    "box outside the picture": "check the order x0 y0 x1 y1, and whether one of them was scaled",
     "box on a no-tumor slice": "correct the label, or remove the box",
-    "box outside the head": "check whether picture or box was scaled or turned",
+    "box outside the head": "check whether the picture or the box was scaled or turned",
     "box over most of the head": "draw the box around the tumor alone",
     "box without its mask": "one of the two belongs to another slice, or was scaled",
 }
-"""What may be wrong with an annotation -> what to do."""
+"""Fault of an annotation -> what to do."""
 
-_INSIDE = 0.5  # least share of an annotation that lies where the head is
-_LARGEST = 0.7  # largest share of the head's box that a lesion takes
+_INSIDE = 0.5  # smallest share of an annotation that must lie in the box of the head
+_LARGEST = 0.7  # largest share of that box that a lesion may fill
 
 Mask = npt.NDArray[np.bool_]
 

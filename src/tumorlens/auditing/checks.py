@@ -1,4 +1,4 @@
-"""`audit_manifest`: all checks over one set, ranked by how much they would change a result."""
+"""`audit_manifest`: all checks of one set. Findings are ranked by how much they change a result."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ from tumorlens.workers import available_cores
 __all__ = ["CHECKS", "PASSES", "audit", "audit_data", "audit_manifest"]
 
 PASSES = 3
-"""Times that progress is told of each picture."""
+"""How often progress is reported for each picture."""
 
 CHECKS: tuple[Callable[[Evidence], Iterator[AuditFinding]], ...] = (
     find_leaks,
@@ -67,16 +67,16 @@ CHECKS: tuple[Callable[[Evidence], Iterator[AuditFinding]], ...] = (
     find_imbalance,
     find_ties,
 )
-"""Each draws its findings from the evidence; the nuisance classifier comes after them."""
+"""Each makes findings from the evidence. The shortcut classifier runs after them."""
 
-_WARNED = 0.55  # low end of the AUC from which nuisance is a warning
-_PLACES = {"file": "the files", "prepared": "the prepared pictures"}
+_WARNED = 0.55  # a finding if the lower end of the AUC is above it
+_PLACES = {"file": "the files", "prepared": "the prepared images"}
 _SEEN = {
     "file": "size, border, histogram and compression",
     "prepared": "border, histogram and sharpness",
 }
 _NAMES = {"file": FILE_FEATURES, "prepared": PREPARED_FEATURES}
-_WEIGHTS = {"file": 0.6, "prepared": 0.8}  # prepared pictures are what a network sees
+_WEIGHTS = {"file": 0.6, "prepared": 0.8}  # a network sees the prepared images
 
 
 def audit(
@@ -168,15 +168,15 @@ def audit_manifest(
     most_examples: int = MOST_EXAMPLES,
     progress: Callable[[int], None] | None = None,
 ) -> Audit:
-    """Say what is wrong with a set, the worst first.
+    """Find what is wrong with a set of labelled slices; the worst finding comes first.
 
     Args:
         manifest: the set, with or without labels, groups and splits.
         against: another set that should share nothing with it.
-        session: a model that says which pictures are unlike brain MRI; None: not looked at.
-        threads: to work with.
-        most_examples: that a finding keeps to look at.
-        progress: told `PASSES` times of every picture.
+        session: a model that says which pictures are unlike brain MRI; None skips this check.
+        threads: how many to use.
+        most_examples: most pictures that a finding keeps to look at.
+        progress: called `PASSES` times for every picture.
 
     Raises:
         MissingExtra: scikit-learn or the nearest-neighbour index is not installed.
@@ -189,7 +189,7 @@ def audit_manifest(
     estimates, clues, notes = _measure_shortcuts(evidence)
     findings += _warn(evidence, estimates)
     if session is None:
-        notes.append("no model was asked whether pictures are brain MRI")
+        notes.append("no model was given, so it was not checked whether the pictures are brain MRI")
     return Audit(
         name=manifest.name,
         rows=evidence.rows,
@@ -223,8 +223,8 @@ def _measure_shortcuts(evidence: Evidence) -> tuple[list[Estimate], list[Clue], 
     for what in ("label", "source"):
         if not any(one.name.startswith(what) for one in estimates):
             notes.append(
-                f"whether nuisance tells the {what} was not measured: two {what}s with "
-                f"{LEAST_GROUPS} groups each are needed"
+                f"whether the {what} can be predicted without the brain was not measured: at least "
+                f"two {what}s with {LEAST_GROUPS} groups each are required"
             )
     return estimates, sorted(clues, key=lambda clue: -clue.auc), notes
 
@@ -242,7 +242,7 @@ def _inputs(
     features = np.stack([getattr(evidence.traits[row], f"on_{place}") for row in rows])
     return (
         [evidence.rows[row] for row in rows],
-        [evidence.cases[row] for row in rows],
+        [evidence.units[row] for row in rows],
         features,
     )
 
@@ -262,18 +262,18 @@ def _warn(evidence: Evidence, estimates: Sequence[Estimate]) -> Iterator[AuditFi
 
 
 def _guess_low(one: Estimate, value: float) -> float:
-    """Two standard errors of a share of as many groups below, where no interval can be had."""
+    """The value less two standard errors of a share, for want of an interval."""
     return value - 2 * float(np.sqrt(value * (1 - value) / max(1, one.groups)))
 
 
 def _warn_of_label(one: Estimate, low: float, place: str) -> AuditFinding:
     return AuditFinding(
         "shortcuts",
-        f"nuisance tells the label, {_PLACES[place]}",
-        f"{_SEEN[place]} of {_PLACES[place]} tell tumor from none with AUC {one.value:.2f}"
+        f"label predicted without the brain, {_PLACES[place]}",
+        f"{_SEEN[place]} of {_PLACES[place]} predict the label with AUC {one.value:.2f}"
         f"{_span(one)}, without a look at the brain",
-        "a good figure on this set proves little: test on other sources, inside patients and at "
-        "matched levels; make label and source independent",
+        "a good figure on this set proves little: test on other sources, within patients and at "
+        "matched levels; collect both labels from every source",
         impact=_WEIGHTS[place] * 2 * (low - 0.5),
         estimate=one,
     )
@@ -282,10 +282,10 @@ def _warn_of_label(one: Estimate, low: float, place: str) -> AuditFinding:
 def _warn_of_source(one: Estimate, guess: float, place: str) -> AuditFinding:
     return AuditFinding(
         "shortcuts",
-        f"nuisance tells the source, {_PLACES[place]}",
-        f"{_SEEN[place]} of {_PLACES[place]} tell the source of {one.value:.0%} of them"
-        f"{_span(one)}; guessing gets {guess:.0%}",
-        "harmless while every source holds both labels alike; else a network will learn it",
+        f"source predicted without the brain, {_PLACES[place]}",
+        f"{_SEEN[place]} of {_PLACES[place]} predict the source of {one.value:.0%} of them"
+        f"{_span(one)}; guessing reaches {guess:.0%}",
+        "harmless if every source has the same share of tumors; else a network learns the source",
         impact=0.1 * _WEIGHTS[place],
         estimate=one,
     )

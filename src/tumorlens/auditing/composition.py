@@ -1,4 +1,4 @@
-"""What a set is made of: labels and sources of very different size, or tied to each other."""
+"""The composition of a set: labels that are rare, and columns that predict the label."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tumorlens.optional import load
 
 __all__ = ["find_imbalance", "find_ties"]
 
-_UNEVEN = 4.0  # one label this many times as frequent as the other
-_TIED = 0.6  # AUC of a column alone from which it tells the label
-_CHANCE = 0.01  # of as strong a tie by chance, were slices independent
+_UNEVEN = 4.0  # reported if one label is this many times as frequent as the other
+_TIED = 0.6  # reported if a column alone predicts the label with this AUC
+_CHANCE = 0.01  # largest p-value of a reported dependence; slices are taken as independent
 
 
 def find_imbalance(evidence: Evidence) -> Iterator[AuditFinding]:
-    """One label missing or rare."""
+    """Report a label that is missing or rare."""
     counts = Counter(row.label for row in evidence.rows[: evidence.own])
     tumor, none = counts["tumor"], counts["no_tumor"]
     if tumor + none and max(tumor, none) >= _UNEVEN * min(tumor, none):
@@ -28,15 +28,15 @@ def find_imbalance(evidence: Evidence) -> Iterator[AuditFinding]:
             "balance",
             "uneven labels",
             f"{say_count(tumor, 'slice')} with a tumor, {none:,} without",
-            "judge by sensitivity, specificity and AUC, not by accuracy; add the rarer label",
+            "report sensitivity, specificity and AUC, not accuracy; add slices of the rarer label",
             impact=0.1 if min(tumor, none) else 0.3,
         )
 
 
 def find_ties(evidence: Evidence) -> Iterator[AuditFinding]:
-    """Sources, sequences, planes and ways up that tell the label by themselves.
+    """Report sources, sequences, planes and orientations that predict the label by themselves.
 
-    Slices that cannot be read, or whose plane cannot be told, are left out.
+    Slices that cannot be read, or whose plane is unknown, are not counted.
     """
     labelled = [n for n in evidence.readable if evidence.rows[n].label]
     for column, read in _COLUMNS.items():
@@ -52,12 +52,12 @@ def find_ties(evidence: Evidence) -> Iterator[AuditFinding]:
             continue
         single = [name or "(none)" for name in names if rates[name] in (0.0, 1.0)]
         has = "has" if len(single) == 1 else "have"
-        told = f"; {', '.join(single)} {has} one label only" if single else ""
+        told = f"; {', '.join(single)} {has} only one label" if single else ""
         yield AuditFinding(
             "balance",
-            f"{column} tells the label",
-            f"the {column} alone tells tumor from none with AUC {auc:.2f}{told}",
-            f"measure each {column} by itself; add slices of the label that it lacks",
+            f"{column} predicts the label",
+            f"the {column} alone predicts the label with AUC {auc:.2f}{told}",
+            f"measure each {column} separately; add slices with the missing label",
             impact=0.7 * 2 * (auc - 0.5),
         )
 
@@ -83,7 +83,7 @@ _COLUMNS: dict[str, Callable[[Evidence, int], str | None]] = {
 def _chance(
     tumor: np.typing.NDArray[np.bool_], values: np.typing.NDArray[Any], names: list[str]
 ) -> float:
-    """Chance of a tie as strong, were column and label independent: a chi-squared test."""
+    """The p-value of a chi-squared test: are column and label independent?"""
     table = [[int((of & (values == name)).sum()) for name in names] for of in (tumor, ~tumor)]
     return float(load("scipy.stats", "balance").chi2_contingency(table)[1])
 

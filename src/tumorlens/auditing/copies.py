@@ -1,4 +1,4 @@
-"""Copies: inside a set, with two labels, in two groups, and across splits and sets."""
+"""Copies of pictures: in a set, with two labels, in two groups, across splits and across sets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _GROUPS = ("group (patient)", "groups (patients)")
 
 
 def find_copies(evidence: Evidence) -> Iterator[AuditFinding]:
-    """Exact and near copies inside the set."""
+    """Report exact and near copies in the set."""
     own = [twin for twin in evidence.twins if twin.second < evidence.own]
     exact = [twin for twin in own if _is_exact(evidence, twin)]
     near = [twin for twin in own if not _is_exact(evidence, twin)]
@@ -25,8 +25,13 @@ def find_copies(evidence: Evidence) -> Iterator[AuditFinding]:
     same = len(readable) - len({evidence.traits[row].digest for row in readable})
     alike = len(readable) - evidence.distinct - same
     for check, twins, count, what in (
-        ("exact copies", exact, same, "with the same pixels as another"),
-        ("near copies", near, alike, "copied from another, turned, cropped or re-contrasted"),
+        ("exact copies", exact, same, "with the same pixels as another picture"),
+        (
+            "near copies",
+            near,
+            alike,
+            "copied from another picture and turned, cropped or changed in contrast",
+        ),
     ):
         if count < 1 or not twins:
             continue
@@ -35,8 +40,8 @@ def find_copies(evidence: Evidence) -> Iterator[AuditFinding]:
         yield AuditFinding(
             "twins",
             check,
-            f"{say_count(count, 'picture')} {what}" + (f"; among them {turned}" if turned else ""),
-            "group them (tumorlens split does) so that no split parts them; they add no cases",
+            f"{say_count(count, 'picture')} {what}" + (f"; of these, {turned}" if turned else ""),
+            "keep copies in one group, so that no split separates them: tumorlens split does this",
             impact=0.4 * count / len(readable),
             rows=_rows_of(twins),
             examples=_show(evidence, twins),
@@ -45,7 +50,7 @@ def find_copies(evidence: Evidence) -> Iterator[AuditFinding]:
 
 
 def find_conflicts(evidence: Evidence) -> Iterator[AuditFinding]:
-    """One picture with two labels: one of them is wrong, or nobody can tell."""
+    """Report pictures with two labels: one of the two is wrong, or the picture is ambiguous."""
     rows = evidence.rows
     twins = [twin for twin in evidence.twins if _differ(rows[twin.first], rows[twin.second])]
     if twins:
@@ -55,8 +60,8 @@ def find_conflicts(evidence: Evidence) -> Iterator[AuditFinding]:
         yield AuditFinding(
             "conflicts",
             "two labels",
-            say_count(len(concerned), "picture") + " with a copy of another label",
-            "look at each pair, correct one label, or leave both out",
+            say_count(len(concerned), "picture") + " with a copy that has another label",
+            "look at each pair, then correct one label or leave both pictures out",
             impact=min(1.0, 2 * len(concerned) / len(rows)),
             rows=concerned,
             leave_out=own,
@@ -66,7 +71,7 @@ def find_conflicts(evidence: Evidence) -> Iterator[AuditFinding]:
 
 
 def find_leaks(evidence: Evidence) -> Iterator[AuditFinding]:
-    """Groups and copies that stand on two sides of the set's splits."""
+    """Report groups and copies that are on two sides of a split."""
     groups: dict[str, list[int]] = defaultdict(list)
     for number in range(evidence.own):
         if evidence.rows[number].group:
@@ -93,8 +98,8 @@ def _tell_leak(
         "leakage",
         check,
         f"{say_count(len(crossing), *what)} in more than one of {words}: {leaked:,} of "
-        f"{say_count(len(tested), 'held-out picture')} known from another side",
-        "split anew with tumorlens split, or leave out the rows on the training side",
+        f"{say_count(len(tested), 'held-out picture')} also on another side",
+        "make a new split with tumorlens split, or leave out the rows on the training side",
         impact=leaked / max(1, len(tested)),
         rows=tuple(concerned),
         leave_out=tuple(sorted(row for one in crossing for row in _weaker(evidence, one))),
@@ -104,7 +109,7 @@ def _tell_leak(
 
 
 def find_shared(evidence: Evidence) -> Iterator[AuditFinding]:
-    """Groups and copies that stand in the set and in the one it is held against."""
+    """Report groups and copies that are in both sets."""
     if evidence.own == len(evidence.rows):
         return
     groups: dict[str, list[int]] = defaultdict(list)
@@ -126,7 +131,7 @@ def find_shared(evidence: Evidence) -> Iterator[AuditFinding]:
             f"{say_count(len(both), *what)} in both sets: {len(own):,} of the set's "
             f"{evidence.own:,} rows, {len(rows) - len(own):,} of the other's "
             f"{len(evidence.rows) - evidence.own:,}",
-            "do not train on one and test on the other, or leave these rows out of one of them",
+            "do not train on one set and test on the other, or leave these rows out of one of them",
             impact=len(own) / max(1, evidence.own),
             rows=rows,
             leave_out=own,
@@ -139,7 +144,7 @@ def find_shared(evidence: Evidence) -> Iterator[AuditFinding]:
 
 
 def find_divided_groups(evidence: Evidence) -> Iterator[AuditFinding]:
-    """Copies under different group names: the next split will part them."""
+    """Report copies in different groups: a split by groups may separate them."""
     twins = [
         twin
         for twin in evidence.twins
@@ -154,7 +159,7 @@ def find_divided_groups(evidence: Evidence) -> Iterator[AuditFinding]:
             "groups",
             "copies in two groups",
             say_count(len(rows), "picture") + " with a copy in another group",
-            "join the groups: a split that joins copies does that",
+            "join the groups: a split that joins copies does this",
             impact=0.6 * len(rows) / evidence.own,
             rows=rows,
             examples=_show(evidence, twins),
@@ -167,7 +172,7 @@ def _is_exact(evidence: Evidence, twin: Twin) -> bool:
 
 
 def _differ(first: Row, second: Row) -> bool:
-    """Whether two rows say different things; what is unknown contradicts nothing."""
+    """Whether two rows have different labels or tumor classes; unknown ones differ from none."""
     if not (first.label and second.label):
         return False
     classes = first.tumor_class and second.tumor_class
@@ -183,19 +188,19 @@ def _splits(evidence: Evidence, rows: Iterable[int]) -> set[str]:
 
 
 def _rank(split: str) -> int:
-    """How much a side is to be kept clean: tests before validation before all else."""
+    """Which side keeps a shared picture: test before validation, validation before all else."""
     return {"test": 2, "validation": 1}.get(find_split(split) or split, 0)
 
 
 def _weaker(evidence: Evidence, rows: list[int]) -> list[int]:
-    """The rows to leave out, so that all that stay are on one side: the one to be kept clean."""
+    """The rows to leave out, so that the others are all on the side with the highest rank."""
     counts = Counter(evidence.rows[row].split for row in rows)
     kept = max(counts, key=lambda split: (bool(split), _rank(split), counts[split]))
     return [row for row in rows if evidence.rows[row].split not in ("", kept)]
 
 
 def _show(evidence: Evidence, twins: list[Twin]) -> tuple[Example, ...]:
-    """The twins that are least alike first: an error would be among them."""
+    """The least similar copies come first: if one is no copy, it is among them."""
     least = sorted(twins, key=lambda twin: twin.correlation)[: evidence.most_examples]
     return tuple(
         Example(

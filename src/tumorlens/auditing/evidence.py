@@ -1,4 +1,4 @@
-"""`Evidence`: everything that was seen of a set, from which checks draw their findings."""
+"""`Evidence`: all that was measured on the pictures of a set. The checks use it."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ __all__ = ["ENDS", "MOST_EXAMPLES", "Evidence", "gather_evidence"]
 MOST_EXAMPLES = 24
 
 ENDS = (0.1, 0.9)
-"""Positions beyond which slices of two heads look alike: a blob of scalp, the same bones. Of 218
-pairs of two patients of tcga_lgg, 217 lie there."""
+"""Slices outside these positions look alike in any two heads: a spot of scalp, the same bones. Of
+218 pairs of similar slices from two patients of tcga_lgg, 217 lie there."""
 
 Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """N rows, of a set and of one to hold against it, and what was seen of each.
+    """The N rows of a set, and of a set to compare it with, and what was measured on each.
 
     Attributes:
         rows: the set's, then the other's.
         own: how many are the set's.
-        traits: (N,) one a row.
-        twins: pairs of copies, by numbers of rows; neighbouring slices of one series and ends of
-            heads, which look alike, are not among them unless they are equal.
-        threads: to compute with.
-        most_examples: that a finding keeps to look at.
+        traits: (N,) one for each row.
+        twins: pairs of copies, by numbers of rows. Neighbouring slices of one series, and slices
+            at the ends of heads, look alike: they are copies only if they are equal.
+        threads: how many to use.
+        most_examples: most pictures that a finding keeps to look at.
     """
 
     rows: tuple[Row, ...]
@@ -57,7 +57,7 @@ class Evidence:
 
     @cached_property
     def central(self) -> tuple[int, ...]:
-        """Readable rows of the set, but for the ends of heads, where little can be told."""
+        """Readable rows of the set, without the ends of heads, which show too little."""
         return tuple(row for row in self.readable if not _lies_at_end(self.rows[row]))
 
     @cached_property
@@ -68,19 +68,19 @@ class Evidence:
 
     @property
     def distinct(self) -> int:
-        """Different pictures among the readable ones of the set."""
+        """How many different pictures the readable rows of the set show."""
         return len({int(self.copies[row]) for row in self.readable})
 
     @cached_property
-    def cases(self) -> tuple[str, ...]:
-        """(N,) independent case of each row: its group, joined with those it shares copies with."""
+    def units(self) -> tuple[str, ...]:
+        """(N,) the independent unit of each row: its group, joined with those of its copies."""
         first: dict[str, int] = {}
         pairs = [(twin.first, twin.second) for twin in self.twins]
         pairs += [(first.setdefault(row.group_key, n), n) for n, row in enumerate(self.rows)]
-        return tuple(f"case {n}" for n in _number_components(len(self.rows), pairs).tolist())
+        return tuple(f"unit {n}" for n in _number_components(len(self.rows), pairs).tolist())
 
     def sets_of_copies(self) -> Iterator[tuple[int, ...]]:
-        """The rows of each picture that stands there more than once."""
+        """The rows of each picture that occurs more than once."""
         order = np.argsort(self.copies, kind="stable")
         cuts = np.flatnonzero(np.diff(self.copies[order])) + 1
         for part in np.split(order, cuts):
@@ -101,9 +101,9 @@ def gather_evidence(
     Args:
         manifest: the set.
         against: another set.
-        session: a model that says how unfamiliar a picture is, or None.
-        threads: to work with.
-        progress: told three times of every picture: seen, described, compared.
+        session: a model that gives the unfamiliarity of a picture, or None.
+        threads: how many to use.
+        progress: called three times for every picture: read, described, compared.
 
     Raises:
         MissingExtra: the nearest-neighbour index is not installed.
@@ -141,7 +141,7 @@ def _insist(item: Slice | InputError) -> Slice:
 
 
 def _proves_nothing(rows: Sequence[Row], traits: Sequence[Traits], twin: Twin) -> bool:
-    """Whether two slices look alike because they lie side by side, or at the end of a head."""
+    """Whether two slices look alike only because they are neighbours, or at the end of a head."""
     first, second = rows[twin.first], rows[twin.second]
     if traits[twin.first].digest == traits[twin.second].digest:
         return False

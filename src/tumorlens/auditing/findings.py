@@ -26,23 +26,23 @@ __all__ = [
 ]
 
 KINDS: dict[str, str] = {
-    "leakage": "a patient or picture stands on two sides of a split, or in both sets",
-    "conflicts": "one picture carries two labels, or a slice another than its neighbours",
-    "shortcuts": "label or source can be told without looking at the brain",
-    "groups": "copies of one picture stand in different groups",
+    "leakage": "a patient or a picture is on two sides of a split, or in both sets",
+    "conflicts": "one picture has two labels, or a slice has another label than its neighbours",
+    "shortcuts": "the label or the source can be predicted without looking at the brain",
+    "groups": "copies of one picture are in different groups",
     "twins": "copies of one picture inside the set",
     "unreadable": "files that cannot be read",
-    "suspicious": "pictures that look wrong: marks, size, contrast, no brain MRI",
-    "annotations": "masks and boxes that do not fit their picture",
-    "balance": "classes and sources of very different size, or tied to each other",
+    "suspicious": "pictures that look wrong: burnt-in text, size, contrast, no brain MRI",
+    "annotations": "masks and boxes that do not match their picture",
+    "balance": "labels and sources of very different size, or labels that depend on the source",
 }
 """Kind of finding -> what it means; the words of ``--fail-on``."""
 
 SEVERITIES: dict[str, float] = {"critical": 0.3, "serious": 0.1, "notable": 0.02, "minor": 0.0}
-"""Severity -> least impact, from the worst down."""
+"""Severity -> the smallest impact that has it; the worst comes first."""
 
 LEAVE_OUT = "audit: leave out"
-"""Words in the note of rows that should stand in no training and in no figure."""
+"""Words in the note of rows that should be used in no training and counted in no figure."""
 
 AUDIT_COLUMN = "audit"
 
@@ -53,7 +53,7 @@ def rate_severity(impact: float) -> str:
 
 
 def say_count(count: int, one: str, many: str = "") -> str:
-    """``1 picture``, ``2 pictures``; ``many`` where an s at the end does not do."""
+    """``1 picture``, ``2 pictures``; ``many`` is the plural where an s is not enough."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
@@ -72,13 +72,13 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Clue:
-    """How well one nuisance trait alone tells tumor from none.
+    """How well one property of a picture, without its anatomy, predicts the label.
 
     Attributes:
         place: what it was measured on: ``file`` or ``prepared``.
         trait: its name, as in `traits.FILE_FEATURES`.
-        auc: from 0.5, nothing, to 1.
-        larger: whether it is larger where there is a tumor.
+        auc: from 0.5 (predicts nothing) to 1 (predicts every label).
+        larger: True if the property is larger where there is a tumor.
     """
 
     place: str
@@ -96,12 +96,12 @@ class AuditFinding:
         check: what was looked at, e.g. ``"copies across splits"``; unique in an audit.
         title: what was found, in a sentence.
         advice: what to do.
-        impact: how much it may change a result: the share of it that rests on what is wrong,
-            0 to 1, weighed by how directly it does.
-        rows: indices into `Audit.rows`, sorted; empty where it concerns the set as a whole.
+        impact: how much it may change a result, 0 to 1: the share of the slices that it concerns,
+            times a weight for how directly it acts.
+        rows: indices into `Audit.rows`, sorted; empty if it concerns the set as a whole.
         leave_out: those of ``rows`` that should be left out.
-        examples: to look at, the most telling first.
-        instances: pictures, or pairs of them, that the examples were drawn from.
+        examples: pictures to look at, the clearest first.
+        instances: how many pictures, or pairs of pictures, the examples were taken from.
         estimate: the figure behind it, if there is one, with its interval.
 
     Raises:
@@ -128,7 +128,7 @@ class AuditFinding:
         concerned = set(self.rows)
         shown = {row for example in self.examples for row in example.rows}
         if not (concerned.issuperset(self.leave_out) and concerned.issuperset(shown)):
-            raise ValueError(f"{self.check}: rows to leave out or to show that it does not concern")
+            raise ValueError(f"{self.check}: rows to leave out, or to show, are not among its rows")
 
     @property
     def severity(self) -> str:
@@ -138,20 +138,21 @@ class AuditFinding:
 
 @dataclass(frozen=True)
 class Audit:
-    """What an audit found in a set, the worst first.
+    """What an audit found in a set; the worst finding comes first.
 
     Attributes:
         name: of the set.
-        rows: all that were looked at: those of the set, then those of ``against``.
-        findings: sorted by impact; at construction they may come in any order.
+        rows: all rows that were checked: those of the set, then those of ``against``.
+        findings: sorted by impact; they may be given in any order.
         own: how many of ``rows`` are the set's.
         against: name of the other set; empty if there was none.
-        distinct: different pictures among the readable ones of the set.
-        counts: what the set holds: label -> slices.
-        estimates: what nuisance tells: ``label_from_file`` and ``label_from_prepared`` (AUC),
-            ``source_from_file`` and ``source_from_prepared`` (share told); those that could be had.
-        clues: what gives the label away, trait by trait, the most telling first.
-        notes: what was not looked at, and why.
+        distinct: how many different pictures the set holds; copies count once.
+        counts: label -> slices of the set.
+        estimates: what can be predicted without the anatomy: ``label_from_file`` and
+            ``label_from_prepared`` (AUC), ``source_from_file`` and ``source_from_prepared``
+            (share of correct answers); only those that could be measured.
+        clues: properties that predict the label, the strongest first.
+        notes: what was not checked, and why.
 
     Raises:
         ValueError: a finding names a row that is not there, or two findings one check.
@@ -173,7 +174,7 @@ class Audit:
         object.__setattr__(self, "findings", ranked)
         object.__setattr__(self, "counts", MappingProxyType(dict(self.counts)))
         if len({one.check for one in ranked}) < len(ranked):
-            raise ValueError("two findings of one check")
+            raise ValueError("two findings have the same check")
         if any(not 0 <= row < len(self.rows) for one in ranked for row in one.rows):
             raise ValueError(f"a finding names a row outside 0 to {len(self.rows) - 1}")
 
@@ -188,14 +189,14 @@ class Audit:
         return str(row.path) + ("" if row.frame is None else f" [{row.frame}]")
 
     def mark(self, manifest: Manifest) -> Manifest:
-        """The set with its bad rows marked.
+        """The set with its faulty rows flagged.
 
-        The column ``audit`` lists the checks that concern a row; the note of a row that should be
-        left out says so in the words `LEAVE_OUT`, which evaluate heeds, and train where its
-        recipe excludes notes with ``audit: leave out``.
+        The column ``audit`` lists the checks that concern a row. The note of a row that should be
+        left out holds the words `LEAVE_OUT`. An evaluation leaves such rows out; a training does so
+        if its recipe excludes notes with ``audit: leave out``.
 
         Args:
-            manifest: that was audited: its rows are the first of ``rows``.
+            manifest: the one that was audited; its rows are the first of ``rows``.
         """
         checks: dict[int, list[str]] = {}
         for finding in self.findings:
@@ -208,7 +209,7 @@ class Audit:
         )
 
     def to_json(self) -> str:
-        """Everything but pictures, as JSON; keys are stable under ``schema`` 1."""
+        """Everything but the pictures, as JSON. Keys are stable under ``schema`` 1."""
         record = {
             "schema": 1,
             "name": self.name,

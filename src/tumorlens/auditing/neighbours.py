@@ -1,4 +1,4 @@
-"""A label that stands alone among those of the slices around it."""
+"""Slices whose label differs from the labels of the slices around them."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from tumorlens.data.rows import Row
 
 __all__ = ["find_lone_labels"]
 
-_SIDES = 2  # slices on each side that must agree
-_FARTHEST = {"position": 0.2, "frame": 2.0 * _SIDES}  # from the first of them to the last
+_SIDES = 2  # slices on each side that must have the same label
+_FARTHEST = {"position": 0.2, "frame": 2.0 * _SIDES}  # largest distance from first to last
 
 Place = tuple[float, int]
 
 
 def find_lone_labels(evidence: Evidence) -> Iterator[AuditFinding]:
-    """Slices whose label differs from that of two neighbours on either side.
+    """Report slices whose label differs from that of two neighbours on each side.
 
-    A lesion spans neighbouring slices, so such a label is wrong, or the lesion is smaller than the
-    gap between slices. Needs series: groups with ``position``, or volumes with frames.
+    A tumor extends over neighbouring slices. So such a label is wrong, or the tumor is smaller than
+    the gap between slices. This check needs series: groups with ``position``, or volumes.
     """
     lone = sorted(
         (row, before)
@@ -33,9 +33,8 @@ def find_lone_labels(evidence: Evidence) -> Iterator[AuditFinding]:
         yield AuditFinding(
             "conflicts",
             "label unlike its neighbours",
-            f"{say_count(len(rows), 'slice')} with another label than two neighbours on either "
-            "side",
-            "look at each between its neighbours, and correct the label if it is wrong",
+            f"{say_count(len(rows), 'slice')} with another label than two neighbours on each side",
+            "compare each slice with its neighbours, and correct the label if it is wrong",
             impact=min(1.0, 2 * len(rows) / evidence.own),
             rows=tuple(sorted({number for pair in lone for number in pair})),
             leave_out=rows,
@@ -52,7 +51,7 @@ def find_lone_labels(evidence: Evidence) -> Iterator[AuditFinding]:
 
 
 def _list_series(evidence: Evidence) -> Iterator[tuple[list[Place], float]]:
-    """Places of labelled slices in each series, in order, and how far five of them may span."""
+    """The places of labelled slices in each series, in order, and the largest span of five."""
     series: dict[tuple[str, ...], list[Place]] = defaultdict(list)
     for number in evidence.readable:
         row = evidence.rows[number]
@@ -70,7 +69,7 @@ def _list_series(evidence: Evidence) -> Iterator[tuple[list[Place], float]]:
 def _find_alone(
     rows: Sequence[Row], places: list[Place], farthest: float
 ) -> Iterator[tuple[int, int]]:
-    """Rows that stand alone, each with the row before it."""
+    """Rows that differ from their neighbours, each with the row before it."""
     for middle in range(_SIDES, len(places) - _SIDES):
         around = places[middle - _SIDES : middle + _SIDES + 1]
         own = rows[around[_SIDES][1]].label

@@ -1,4 +1,4 @@
-"""Single files that cannot be read or look wrong, and annotations that do not fit."""
+"""Files that cannot be read, pictures that look wrong, and annotations that do not match."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ __all__ = [
 SMALLEST_SIDE, LARGEST_SIDE, LONGEST_SHAPE = 64, 4096, 2.5
 FEWEST_LEVELS = 16
 MOST_SATURATED = 0.2
-_TELLING = 0.05  # difference of rates from which marks tell the label
-_CHANCE = 0.01  # of as great a difference by chance
+_TELLING = 0.05  # smallest difference between the labels in the share of pictures with text
+_CHANCE = 0.01  # largest p-value of such a difference
 
 _ODD: dict[str, tuple[Callable[[Traits], bool], str, str, float]] = {
     "burnt-in marks": (
         lambda one: one.marks > 0,
-        "with what looks like letters or marks beside the head",
-        "cut them away if they stand with one label or source more than with another",
+        "with burnt-in text or marks beside the head, it seems",
+        "remove the text if it is more frequent with one label or source than with another",
         0.2,
     ),
     "odd size": (
@@ -41,37 +41,37 @@ _ODD: dict[str, tuple[Callable[[Traits], bool], str, str, float]] = {
             or max(one.shape) > LONGEST_SHAPE * min(one.shape)
         ),
         "of very small, very large or very long shape",
-        "look at them: thumbnails and screenshots hold no slice",
+        "look at them: they may be thumbnails or screenshots",
         0.5,
     ),
     "extreme contrast": (
         lambda one: one.levels < FEWEST_LEVELS or one.saturated > MOST_SATURATED,
-        "with hardly any grey levels, or white in large parts",
-        "look at them: drawings, masks and overexposed pictures hold no slice",
+        "with very few grey levels, or with large white areas",
+        "look at them: they may be drawings, masks or overexposed",
         0.5,
     ),
     "CT in place of MRI": (
         lambda one: one.appearance is not None and one.appearance.is_ct,
-        "perhaps of CT: a rim as white as bone around a flat inside",
-        "look at them, and leave out the CTs; an MRI with a bright scalp may be among them",
+        "that may be CT: a white rim, like bone, around an even inside",
+        "look at them, and leave out those of CT; MRI with a bright scalp may look the same",
         0.5,
     ),
     "no head": (
         lambda one: one.appearance is not None and one.appearance.no_head,
         "without a head, or with one that is cut off, framed or of unusual contrast",
-        "look at them, and leave out what is no brain",
+        "look at them, and leave out those that show no brain",
         0.5,
     ),
     "upside-down": (
         lambda one: one.appearance is not None and one.appearance.upside_down,
-        "perhaps upside-down",
-        "turn them, or see that they stand with both labels alike",
+        "that may be upside-down",
+        "turn them, or check that both labels have the same share of them",
         0.1,
     ),
     "unlike brain MRI": (
         lambda one: one.unfamiliarity > 1,
-        "unlike what the model learned from: no brain MRI, CT, or an unusual one",
-        "look at them, and leave out what is no brain MRI",
+        "unlike the training data of the model: perhaps CT, or no brain MRI",
+        "look at them, and leave out those that are no brain MRI",
         0.5,
     ),
 }
@@ -82,23 +82,23 @@ _MISTAKEN = {
     "upside-down": 0.02,
     "other planes": 0.005,
 }
-"""Check that goes by looks -> share of pictures that it names by mistake, about the most that was
-seen in a public set; docs/how-to/audit.md."""
+"""Check by appearance -> share of pictures that it reports by mistake: about the largest share that
+was seen in a public set; see docs/how-to/audit.md."""
 
-_DOUBT = "; no more than are named by mistake in sets without any"
-_DOUBTED = 0.2  # of its impact that such a finding keeps
+_DOUBT = "; sets without such pictures get as many by mistake"
+_DOUBTED = 0.2  # share of its impact that such a finding keeps
 
 
 def find_unreadable(evidence: Evidence) -> Iterator[AuditFinding]:
-    """Files that no reader takes, and blank pictures."""
+    """Report files that cannot be read, and blank pictures."""
     rows = tuple(n for n in range(evidence.own) if evidence.traits[n].error)
     if rows:
         yield AuditFinding(
             "unreadable",
             "unreadable files",
-            f"{say_count(len(rows), 'row')} cannot be read; the first: "
+            f"{say_count(len(rows), 'row')} cannot be read. The first one: "
             f"{evidence.traits[rows[0]].error}",
-            "get these files anew, or remove their rows",
+            "get these files again, or remove their rows",
             impact=0.3 * len(rows) / evidence.own,
             rows=rows,
             leave_out=rows,
@@ -110,7 +110,7 @@ def find_unreadable(evidence: Evidence) -> Iterator[AuditFinding]:
 
 
 def find_oddities(evidence: Evidence) -> Iterator[AuditFinding]:
-    """Pictures that look wrong by themselves."""
+    """Report pictures that look wrong by themselves."""
     for check, (is_odd, what, advice, weight) in _ODD.items():
         known = evidence.central if check in _MISTAKEN else evidence.readable
         rows = [n for n in known if is_odd(evidence.traits[n])]
@@ -131,7 +131,7 @@ def find_oddities(evidence: Evidence) -> Iterator[AuditFinding]:
 
 
 def find_other_planes(evidence: Evidence) -> Iterator[AuditFinding]:
-    """Slices in another plane than most of the set; those that cannot be told are not counted."""
+    """Report slices in another plane than most of the set; unknown planes are not counted."""
     planes = {
         n: look.plane
         for n in evidence.central
@@ -149,8 +149,8 @@ def find_other_planes(evidence: Evidence) -> Iterator[AuditFinding]:
         "suspicious",
         "other planes",
         f"{say_count(len(rows), 'picture')} in another plane than {usual}, it seems: {known}, "
-        f"{unknown:,} not told{doubt}",
-        "measure each plane by itself, and see that planes stand with both labels alike",
+        f"{unknown:,} unknown{doubt}",
+        "measure each plane separately, and check that both labels have the same planes",
         impact=(_DOUBTED if doubt else 1) * 0.1 * len(rows) / evidence.own,
         rows=tuple(rows),
         examples=tuple(Example((n,), planes[n]) for n in rows[: evidence.most_examples]),
@@ -159,7 +159,7 @@ def find_other_planes(evidence: Evidence) -> Iterator[AuditFinding]:
 
 
 def find_telling_marks(evidence: Evidence) -> Iterator[AuditFinding]:
-    """Marks that stand with one label: a network will read them."""
+    """Report burnt-in text that is more frequent with one label: a network will use it."""
     labelled = [n for n in evidence.readable if evidence.rows[n].label]
     marked = np.array([evidence.traits[n].marks > 0 for n in labelled], bool)
     tumor = np.array([evidence.rows[n].label == "tumor" for n in labelled], bool)
@@ -174,10 +174,10 @@ def find_telling_marks(evidence: Evidence) -> Iterator[AuditFinding]:
     rows = [n for n, mark in zip(labelled, marked.tolist(), strict=True) if mark]
     yield AuditFinding(
         "shortcuts",
-        "marks tell the label",
-        f"letters or marks stand on {with_:.0%} of the tumor pictures and on {without:.0%} of "
+        "burnt-in text predicts the label",
+        f"burnt-in text or marks on {with_:.0%} of the tumor pictures and on {without:.0%} of "
         "the others",
-        "cut the marks away, or balance them over the labels",
+        "remove the text, or balance it over the labels",
         impact=min(1.0, abs(with_ - without)),
         rows=tuple(rows),
         examples=_show(evidence, rows, "burnt-in marks"),
@@ -186,7 +186,7 @@ def find_telling_marks(evidence: Evidence) -> Iterator[AuditFinding]:
 
 
 def find_misfits(evidence: Evidence) -> Iterator[AuditFinding]:
-    """Masks and boxes that do not fit their picture."""
+    """Report masks and boxes that do not match their picture."""
     annotated = sum(
         row.mask is not None or bool(row.boxes) for row in evidence.rows[: evidence.own]
     )
@@ -207,7 +207,7 @@ def find_misfits(evidence: Evidence) -> Iterator[AuditFinding]:
 
 
 def _doubt(evidence: Evidence, check: str, count: int) -> str:
-    """Words for a finding that names no more pictures than are named by mistake elsewhere."""
+    """A remark for a finding with no more pictures than are reported by mistake elsewhere."""
     return _DOUBT if count <= _MISTAKEN.get(check, 0) * len(evidence.central) else ""
 
 

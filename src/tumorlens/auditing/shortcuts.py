@@ -1,9 +1,9 @@
-"""Whether label and source can be told from nuisance alone: the shortcut that a network takes.
+"""Shortcuts: can label and source be predicted without looking at the brain?
 
-A gradient-boosted classifier sees size, border, histogram and compression of each picture and
-nothing of its anatomy; predictions are cross-validated over groups. What it reaches, a network may
-reach without looking at the brain. Some of it is the disease itself: a large bright tumor changes
-the histogram, so an AUC of 0.6 on prepared pictures is no proof.
+A gradient-boosted classifier gets size, border, histogram and compression of each picture, and
+nothing of its anatomy. Its predictions are cross-validated over groups. A network may reach the
+same figure without looking at the brain. The disease itself explains a part: a large bright tumor
+changes the histogram. So an AUC of 0.6 on prepared images proves no shortcut.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ FloatArray = npt.NDArray[np.float64]
 Array = npt.NDArray[np.float32]
 
 LEAST_GROUPS = 10
-"""Groups of each label or source under which nothing is fitted."""
+"""Fewest groups of each label or source for which a classifier is fitted."""
 
 MOST_ROWS = 20_000
-"""Rows that are fitted; of more, a draw."""
+"""Most rows that are used; of a larger set, a random sample is."""
 
 _FOLDS = 5
 
@@ -47,7 +47,7 @@ _FOLDS = 5
 def measure_label_shortcut(
     rows: Sequence[Row], groups: Sequence[str], features: Array
 ) -> Estimate | None:
-    """AUC of tumor against no tumor from nuisance, with its interval over groups.
+    """AUC of a classifier that predicts the label without the anatomy, with its interval.
 
     Args:
         rows: n, all with a label.
@@ -70,7 +70,7 @@ def measure_label_shortcut(
 
 
 def tell_label(rows: Sequence[Row], groups: Sequence[str], features: Array) -> FloatArray | None:
-    """Chances (n,) of a tumor from nuisance, each from folds that hold no row of its group.
+    """(n,) tumor probabilities without the anatomy, each from folds without the row's group.
 
     Arguments and None as for `measure_label_shortcut`.
     """
@@ -85,7 +85,7 @@ def tell_label(rows: Sequence[Row], groups: Sequence[str], features: Array) -> F
 def measure_source_shortcut(
     rows: Sequence[Row], groups: Sequence[str], features: Array
 ) -> Estimate | None:
-    """Share of pictures whose source is told from nuisance, with its interval over groups.
+    """Share of pictures whose source is predicted without the anatomy, with its interval.
 
     Returns:
         None where there are too few groups of a source.
@@ -104,7 +104,7 @@ def measure_source_shortcut(
 def find_clues(
     rows: Sequence[Row], features: Array, names: Sequence[str], place: str
 ) -> list[Clue]:
-    """How well each trait alone tells the label, the most telling first.
+    """How well each property alone predicts the label, the strongest first.
 
     Args:
         rows: n, all with a label.
@@ -127,7 +127,7 @@ def find_clues(
 def _cross_validate(
     features: Array, targets: npt.NDArray[Any], groups: Sequence[str]
 ) -> tuple[FloatArray, list[str]] | None:
-    """Chances (n, C) of each class, each from folds that hold no row of its group."""
+    """(n, C) probabilities of each class, each from folds without the row's group."""
     keys = np.array(groups, object)
     classes = sorted(set(targets.tolist()))
     fewest = min(len(set(keys[targets == name])) for name in classes)
@@ -138,7 +138,7 @@ def _cross_validate(
     splitter = selection.StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=0)
     chances = np.zeros((len(targets), len(classes)))
     codes = np.searchsorted(classes, targets.tolist())
-    # More threads spin while they wait: on a busy machine two took ten times as long as one.
+    # One thread: waiting threads spin, and on a busy machine two took ten times as long as one.
     with load("threadpoolctl").threadpool_limits(1):
         for kept, held in splitter.split(features, codes, keys):
             model = ensemble.HistGradientBoostingClassifier(
@@ -149,11 +149,11 @@ def _cross_validate(
 
 
 def _as_scores(rows: Sequence[Row], groups: Sequence[str], chances: FloatArray) -> Scores:
-    """The classifier's word as if it were a model's, so that its figures are the usual ones."""
+    """The classifier's predictions as scores of a model, so that the usual figures apply."""
     n = len(rows)
     return Scores(
         rows=tuple(replace(row, group=group) for row, group in zip(rows, groups, strict=True)),
-        name="nuisance",
+        name="shortcuts",
         classes=(),
         tumor_probability=np.clip(chances, 0, 1),
         probabilities=np.empty((n, 0)),

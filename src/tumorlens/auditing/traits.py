@@ -1,4 +1,4 @@
-"""`Traits`: one look at each picture, which all checks but that for copies share."""
+"""`Traits`: what is measured on each picture, once, for all checks but the one for copies."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _HISTOGRAM = tuple(
 )
 _SURFACE = ("border mean", "border deviation", "sharpness", "blockiness")
 PREPARED_FEATURES = (*_HISTOGRAM, *_SURFACE)
-"""Nuisance features of what `prepare` gives: intensity, border, sharpness; nothing of shape."""
+"""Features of a prepared image without its anatomy: intensity, border, sharpness, no shape."""
 
 FILE_FEATURES = (
     *PREPARED_FEATURES,
@@ -62,25 +62,25 @@ FILE_FEATURES = (
     *("darkest value", "brightest value", "median value", "grey levels", "marks"),
     *("file format", "bytes a pixel", "channels", "JPEG quantization"),
 )
-"""Nuisance features of the file: those, and size, margins around the head, compression."""
+"""Features of a file without its anatomy: those above, size, margins of the head, compression."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Traits:
-    """What one row's picture is like.
+    """What was measured on the picture of one row.
 
     Attributes:
-        error: why it cannot be read; empty where it can. All else is then empty.
+        error: why it cannot be read; then all else is empty. Empty if it can be read.
         digest: of the pixels and their shape: equal for exact copies.
         shape: height and width in pixels.
         levels: different values, counted up to 256.
         saturated: share of pixels at the brightest value.
-        marks: letters outside the head.
+        marks: how many burnt-in letters or marks lie outside the head.
         misfits: what is wrong with mask and boxes.
-        unfamiliarity: of the model, over 1 for what is unlike its training; NaN without a model.
-        appearance: plane, way up, CT or no head, as far as it can be told.
-        on_file: (F,) nuisance features, as `FILE_FEATURES`.
-        on_prepared: (P,) the same of the prepared image, as `PREPARED_FEATURES`.
+        unfamiliarity: above 1 if the picture is unlike the training data; NaN without a model.
+        appearance: plane, orientation, CT or no head, as far as they are recognised.
+        on_file: (F,) features of the file, in the order of `FILE_FEATURES`.
+        on_prepared: (P,) features of the prepared image, in the order of `PREPARED_FEATURES`.
     """
 
     error: str = ""
@@ -103,13 +103,13 @@ def measure_rows(
     threads: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> list[Traits]:
-    """Look at every row's picture once; a volume is read once for all its rows.
+    """Measure the picture of every row once. A volume is read once for all its rows.
 
     Args:
         rows: of a manifest.
-        session: a model that says how unfamiliar a picture is, or None.
-        threads: to look with.
-        progress: told how many rows are done since the last call.
+        session: a model that gives the unfamiliarity of a picture, or None.
+        threads: how many to use.
+        progress: called with the number of rows done since the last call.
     """
     spec = PreprocessSpec() if session is None else session.card.preprocess
     files = (list(group) for _, group in groupby(rows, key=lambda row: row.path))

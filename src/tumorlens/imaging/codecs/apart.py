@@ -35,7 +35,7 @@ _BLOCK = 2**20
 _PATIENCE, _BYTES_A_SECOND = 10.0, 32 * 2**20
 """Seconds for any work, and what slow decoders do in one second more: 2 megapixels."""
 _BROKEN = "cannot be decoded"
-_ADVICE = "save the picture anew, or leave it out"
+_ADVICE = "save the picture again, or leave it out"
 _log = logging.getLogger(__name__)
 _said: set[str] = set()
 
@@ -206,9 +206,7 @@ def _open_decoders() -> Iterator[_Decoders]:
 def _say_once(reason: str) -> None:
     if reason not in _said:
         _said.add(reason)
-        _log.warning(
-            "pictures are decoded in this process, which a damaged one may end: %s", reason
-        )
+        _log.warning("pictures are decoded in this process; a damaged one may crash it: %s", reason)
 
 
 def _costs(memory: int) -> dict[str, Any]:

@@ -28,7 +28,7 @@ _DEEP = {"I;16": "<u2", "I;16L": "<u2", "I;16B": ">u2", "I;16N": "=u2", "I": "=i
 """Pillow's deep grey modes, and NumPy's names for their values."""
 _ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
 _ORIENTATION, _PHOTOMETRIC, _TILE_WIDTH, _TILE_HEIGHT = 0x0112, 262, 322, 323
-_ADVICE = "save the picture anew, or leave it out"
+_ADVICE = "save the picture again, or leave it out"
 
 
 class Grey(NamedTuple):
@@ -67,7 +67,7 @@ class Picture:
                 return cls(Image.open(io.BytesIO(data), formats=FORMATS))
         except InputError as error:
             if isinstance(error.__cause__, Image.DecompressionBombError):
-                reason = f"has far too many pixels ({error.__cause__})"
+                reason = f"has too many pixels ({error.__cause__})"
                 raise InputError("", reason, "make the picture smaller") from error
             raise
 
@@ -102,7 +102,10 @@ class Picture:
                 notes = [f"turned as its EXIF orientation {orientation} says"]
             frames = 1 if self._is_tiff() else getattr(self._image, "n_frames", 1)
             if frames > 1:
-                notes = [*notes, f"the first of {frames} moving pictures: the others are left out"]
+                notes = [
+                    *notes,
+                    f"the first of {frames} frames of a moving picture: the others are left out",
+                ]
             upside_down = image.mode.startswith("I;16") and self._tags().get(_PHOTOMETRIC) == 0
             grey = _to_grey(image)
             dtype = _DEEP.get(grey.mode, "|u1")

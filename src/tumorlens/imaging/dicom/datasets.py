@@ -342,10 +342,10 @@ def _check_pixels(dataset: Dataset, path: str, limits: Limits) -> int:
     rows, columns, count = int(dataset.Rows), int(dataset.Columns), count_frames(dataset)
     limits.check_slice(path, rows, columns)
     if dataset.file_meta.TransferSyntaxUID == JPEGExtended12Bit and dataset.BitsStored > 8:
-        reason = "is a 12-bit JPEG, which no freely licensed decoder here reads"
+        reason = "is a 12-bit JPEG, which no freely licensed decoder reads"
         raise InputError(path, reason, "convert it to an uncompressed DICOM file")
     if count > _most_frames(dataset):
-        raise InputError(path, f"is cut short: it promises {count} frames", _ADVICE)
+        raise InputError(path, f"is cut short: it states {count} frames", _ADVICE)
     return count
 
 

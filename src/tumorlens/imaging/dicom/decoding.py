@@ -194,7 +194,7 @@ def _check_slope(values: Pixels, header: FrameHeader, path: str) -> None:
         raise InputError(
             path,
             "states a Rescale Slope of 0, which makes all its pixels one value",
-            "mend or remove the Rescale Slope (0028,1053), or export it anew",
+            "mend or remove the Rescale Slope (0028,1053), or export it again",
         )
 
 
@@ -207,7 +207,7 @@ def _rescale(values: Pixels, header: FrameHeader) -> Pixels:
         slope, intercept = 1.0, 0.0
     elif (slope, intercept) != (1.0, 0.0):
         if slope < 0:
-            tell("a negative Rescale Slope turns dark and bright round")
+            tell("a negative Rescale Slope swaps dark and bright")
         values = values.astype(np.float32) * np.float32(slope) + np.float32(intercept)
     if dataset.PhotometricInterpretation != "MONOCHROME1":
         return values

@@ -25,7 +25,7 @@ __all__ = [
 DataSet = Any
 Key = str | tuple[int, int]
 
-_BROKEN = "a number of its header cannot be read: taken as not stated"
+_BROKEN = "a number in the header cannot be read: it is ignored"
 LONGEST_TEXT = 64  # characters of a UID, and of most other texts: PS3.5, 6.2
 
 

@@ -108,7 +108,7 @@ class FrameHeader:
             if values is not None and _is_sound(values):
                 return (values[0], values[1]), note
             if values is not None:
-                tell("a size of pixels that makes no sense: taken as not stated")
+                tell("the stated pixel size makes no sense: it is ignored")
         ratio = self.floats("PixelAspectRatio", 2)
         if ratio is not None and _is_sound(ratio) and ratio[0] != ratio[1]:
             return (ratio[0] / ratio[1], 1.0), _RATIO

@@ -64,7 +64,7 @@ def open_file(path: Path, name: str) -> Iterator[BinaryIO]:
 
 def _unopened(name: str, error: OSError | ValueError) -> InputError:
     if isinstance(error, ValueError):  # a null byte in the name
-        return InputError(name, f"is no possible file name ({error})")
+        return InputError(name, f"is not a possible file name ({error})")
     if isinstance(error, IrregularFile):
         return InputError(name, "is no regular file", "give a file or a folder of files")
     if error.errno in (errno.ENOENT, errno.ENOTDIR):

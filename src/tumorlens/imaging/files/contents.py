@@ -102,7 +102,7 @@ def describe(head: bytes) -> str:
         return known
     if not head.strip(b"\0"):
         return "a file of zeros"
-    return "a text file" if _is_text(head) else "no image that is known here"
+    return "a text file" if _is_text(head) else "a file of an unknown type"
 
 
 def is_drawn(head: bytes) -> bool:

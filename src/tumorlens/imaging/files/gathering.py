@@ -21,7 +21,7 @@ Gathered = Skipped | InputError
 
 _STEP = 1024**2
 _OUTSIDE = "points outside of its folder"
-_NESTED = "no DICOM file, but what is read outside of an archive: unpack it"
+_NESTED = "no DICOM file: files of its type are read only outside of an archive, so unpack it"
 
 
 @dataclass(frozen=True, slots=True)

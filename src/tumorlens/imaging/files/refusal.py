@@ -21,16 +21,22 @@ _LONGEST_REASON = 160
 _BAD_PLACE = (None, errno.EINVAL, errno.EOVERFLOW)
 """Of an `OSError`: a decoder's own words, or its jump to a place that damaged bytes name."""
 _COMPLAINTS = (
-    (r"using (?:implicit|explicit) VR", "encoded in another way than it says: read as it looks"),
-    (r"[Ee]nd of file", "its data end within a value: what follows is missing"),
+    (
+        r"using (?:implicit|explicit) VR",
+        "the encoding is not the one that the file states: read by what its data look like",
+    ),
+    (r"[Ee]nd of file", "the data end inside a value: the rest is missing"),
     (r"Number of Frames", "an invalid number of frames was read as 1"),
     (
         r"character set|Character Set|encoding|byte string",
-        "text in another character set than it names: letters may be wrong",
+        "text is not in the stated character set: some letters may be wrong",
     ),
     (r"setting VR to 'UN'|Setting VR to 'UN'", "values of an unknown type were not read"),
-    (r"excess padding|trailing bytes", "more pixel data than its frames take: the rest left out"),
-    (r"VR(?: of)?:? '?([A-Z]{2})\b", "an invalid value (type {}) was read as it stands"),
+    (
+        r"excess padding|trailing bytes",
+        "more pixel data than the frames need: the rest was left out",
+    ),
+    (r"VR(?: of)?:? '?([A-Z]{2})\b", "an invalid value (type {}) was kept as it is"),
 )
 """What pydicom warns of, and a note on it that names nothing of the file but a type of value."""
 
@@ -134,7 +140,9 @@ def unread(path: str, error: OSError) -> InputError:
     """The error for a file whose bytes the system could not give."""
     reason = error.strerror or type(error).__name__
     return InputError(
-        path, f"cannot be read ({reason})", "copy it anew, or check its disc, drive or network"
+        path,
+        f"cannot be read ({reason})",
+        "copy it again, or check the disc, the drive or the network",
     )
 
 

@@ -119,7 +119,7 @@ def _find(name: str, gathering: Gathering) -> Iterator[Found]:
         else:
             yield from _name_file(path, name, gathering)
     except ValueError as error:  # a null byte in the name
-        yield InputError(name, f"is no possible file name ({error})")
+        yield InputError(name, f"is not a possible file name ({error})")
 
 
 def _expand(pattern: str, gathering: Gathering) -> Iterator[Found]:
@@ -225,7 +225,7 @@ def _sort_files(folder: Path, names: Sequence[str], gathering: Gathering) -> Ite
     for name in names:
         part = Part(str(folder / name), folder / name)
         if name.startswith("._"):
-            yield Skipped(part.path, "what macOS notes beside a file")
+            yield Skipped(part.path, "a file of notes that macOS writes")
         elif _is_drawn(part):
             yield Skipped(part.path, DRAWN)
         elif _is_picture(name):

@@ -31,11 +31,11 @@ _FEW = 0.1  # of the slices of a series: so few of another plane are a localizer
 _MANY = 8  # if the others are so many
 
 _UNEVENLY = "slices are missing or lie unevenly"
-_TILTED = "its slices are shifted against each other, as by a tilted gantry"
+_TILTED = "its slices are shifted sideways against each other, as with a tilted gantry"
 _AT_ONE_PLACE = "{} slices at the same place, in the order of their numbers"
 _SCOUT = "one of {} planes in its series, as of a localizer"
 _PARTED = "one of {} parts of its series, which differ in size, spacing or direction"
-_UNTURNED = "no sound orientation in the files: plane and sides are unknown"
+_UNTURNED = "no valid orientation in the files: plane and sides are unknown"
 _UNPLACED = "the files state no positions: read in the order of their numbers"
 
 
@@ -140,8 +140,10 @@ def _tell_odd(layout: Layout, layouts: Sequence[Layout], most: int) -> tuple[str
         parts = [one for one in layouts if len(one.members) > _FEW * most]
         return (_PARTED.format(len(parts)),) if len(parts) > 1 else ()
     if layout.shown is None or layout.positions is None:
-        return (f"tells less of its place than the {most} slices of its series: read by itself",)
-    return (f"taken for a localizer: lies otherwise than the {most} slices of its series",)
+        return (f"states less about its place than {most} slices of its series: read by itself",)
+    return (
+        f"seems to be a localizer: its orientation differs from the {most} slices of its series",
+    )
 
 
 def _tell_volumes(count: int, volumes: Sequence[Indices]) -> tuple[str, ...]:

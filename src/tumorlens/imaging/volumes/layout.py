@@ -41,7 +41,7 @@ LARGEST_OFFSET = 64 * 1024**2
 """Bytes that may come before the first voxel: extensions of a header."""
 
 DAMAGED = "is a damaged volume"
-_ADVICE = "copy it anew, or export it anew"
+_ADVICE = "copy or export it again"
 _STEP = 1024**2
 _PART = 128 * 1024  # voxels that are looked at in turn
 _SINGLE = (1e-20, 1e20)  # slopes that single precision bears

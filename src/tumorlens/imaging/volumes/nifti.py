@@ -46,13 +46,13 @@ Floats = npt.NDArray[np.float64]
 _BROKEN = "has a broken NIfTI header"
 _ORDER = np.diag([1.0, -1.0, 1.0])
 """Directions that Analyze takes: x to the patient's left, y to the front, z to the head."""
-_NEGATIVE = "negative voxel sizes, of which the sign is left out: left and right are not sure"
+_NEGATIVE = "voxel sizes are negative: their sign is ignored, and left and right are not sure"
 _UNITS = {1: (1000.0, "metres"), 3: (0.001, "micrometres")}
 """Codes of ``xyzt_units``: by how much a length becomes one in mm. Programs often get it wrong."""
 
 _VOXELS = (0.05, 30.0)  # mm
-_UPSIDE_DOWN = "a negative scl_slope turns dark and bright round"
-_ADVICE = "check the file with nib-ls, or export it anew"
+_UPSIDE_DOWN = "a negative scl_slope swaps dark and bright"
+_ADVICE = "check the file with nib-ls, or export it again"
 _INTENTS = (
     ((1002, 1003), LABELS),
     ((*range(2, 25), 1001), "a map of statistics"),

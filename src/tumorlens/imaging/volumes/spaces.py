@@ -20,7 +20,7 @@ RAS_TO_LPS = np.array([[-1.0], [-1.0], [1.0]])
 """Signs that turn NIfTI's patient system, x to the right and y to the front, into DICOM's."""
 
 _UNSTATED = "the header states no orientation: left and right unknown"
-_OTHER_SIZES = "voxels of {1} by the {0}, of {2} by their sizes: the latter are used"
+_OTHER_SIZES = "the {0} gives voxels of {1}, the sizes give {2}: the sizes are used"
 _SAME_DIRECTION = 0.5  # cosine between an axis of two orientations: 60 degrees
 _SAME_SIZE = 1.3  # ratio of two sizes of a voxel; affines to a standard head stretch by less
 _FARTHEST = 1e5  # mm from the scanner's centre: what lies beyond is no position

@@ -30,8 +30,8 @@ _GALLERIES = {
     "Odd pictures": ("suspicious", "unreadable"),
     "Masks and boxes": ("annotations",),
 }
-_PLACES = {"file": "the files", "prepared": "what prepare makes of them"}
-_TOLD = {"label": "tumor from none, AUC", "source": "source, share told"}
+_PLACES = {"file": "the files", "prepared": "the prepared images"}
+_PREDICTED = {"label": "label (AUC)", "source": "source (share of correct answers)"}
 
 
 def build_audit_page(
@@ -39,8 +39,8 @@ def build_audit_page(
 ) -> Page:
     """The page of ``tumorlens audit``.
 
-    Pictures are read anew by path, at most `MOST_TILES` examples a finding, so that the page stays
-    small however large the set.
+    Pictures are read again from their paths: at most `MOST_TILES` examples for each finding, so
+    that the page stays small for a large set.
 
     Args:
         audit: what is shown.
@@ -49,7 +49,7 @@ def build_audit_page(
     counts = ", ".join(
         f"{count:,} {label.replace('_', ' ')}" for label, count in sorted(audit.counts.items())
     )
-    against = f" Held against {audit.against}." if audit.against else ""
+    against = f" Compared with {audit.against}." if audit.against else ""
     lead = (
         f"{say_count(audit.own, 'slice')} ({counts or 'none'}), "
         f"{say_count(audit.distinct, 'different picture')}."
@@ -61,11 +61,11 @@ def build_audit_page(
     ]
     sections = (
         Section("At a glance", tuple(_show_first(audit))),
-        Section("What to do, the worst first", tuple(_list_findings(audit))),
+        Section("What to do, the worst finding first", tuple(_list_findings(audit))),
         *pictures,
-        Section("What gives the label away", tuple(_show_shortcuts(audit))),
-        Section("What the set is made of", tuple(_show_composition(audit))),
-        Section("Not looked at", (Text(audit.notes, listed=True),) if audit.notes else ()),
+        Section("Shortcuts: what predicts the label", tuple(_show_shortcuts(audit))),
+        Section("Composition of the set", tuple(_show_composition(audit))),
+        Section("Not checked", (Text(audit.notes, listed=True),) if audit.notes else ()),
     )
     return Page(f"Audit of {audit.name}", lead, sections, command, dict(versions or {}))
 
@@ -79,16 +79,16 @@ def _show_first(audit: Audit) -> Iterator[Block]:
         Fact(
             "different pictures",
             f"{audit.distinct:,}",
-            (f"of {say_count(audit.own, 'slice')}", f"{copies:,} copied or not readable"),
+            (f"of {say_count(audit.own, 'slice')}", f"{copies:,} are copies or cannot be read"),
         ),
     ]
     out = {row for one in audit.findings for row in one.leave_out if row < audit.own}
-    facts.append(Fact("rows to leave out", f"{len(out):,}", ("the marked manifest names them",)))
+    facts.append(Fact("rows to leave out", f"{len(out):,}", ("the marked manifest flags them",)))
     facts += [
         Fact(
-            f"tumor told from {'files' if place == 'file' else 'prepared pictures'}",
+            f"label predicted from {_PLACES[place]}",
             f"{one.value:.2f}",
-            ("AUC of nuisance alone", write_span(one.low, one.high, digits=2) or "no interval"),
+            ("AUC without the brain", write_span(one.low, one.high, digits=2) or "no interval"),
         )
         for place in _PLACES
         if (one := _find(audit, f"label_from_{place}")) is not None and one.value is not None
@@ -113,14 +113,14 @@ def _show_shortcuts(audit: Audit) -> Iterator[Block]:
         return
     yield Text(
         (
-            "A classifier that sees border, histogram and sharpness of each picture, and of files "
-            "also size, margins and compression, but nothing of the brain. Its figures are "
-            "cross-validated over groups. What it can tell, a network may learn in place of the "
-            "tumor; part of it is the disease, since a large bright tumor changes the histogram.",
+            "A classifier gets border, histogram and sharpness of each picture, and of files also "
+            "size, margins and compression, but nothing of the brain. Its figures are "
+            "cross-validated over groups. What it can predict, a network may learn in place of the "
+            "tumor. The disease explains a part: a large bright tumor changes the histogram.",
         )
     )
     panels: dict[str, list[Interval]] = {}
-    for what, title in _TOLD.items():
+    for what, title in _PREDICTED.items():
         for place, name in _PLACES.items():
             one = _find(audit, f"{what}_from_{place}")
             if one is not None and one.value is not None:

@@ -1,4 +1,4 @@
-"""An audit on a terminal: what was found, the worst first, and what to do."""
+"""An audit on a terminal: what was found, the worst finding first, and what to do."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tumorlens.report.tables import make_table
 
 __all__ = ["print_audit"]
 
-_NAMED = 2  # rows or pairs that a finding shows by name
+_NAMED = 2  # rows or pairs of a finding that are named
 _LONGEST = 40  # characters of a name
 
 
 def print_audit(console: Console, audit: Audit) -> None:
-    """Print the findings as a table, and what was not looked at."""
+    """Print the findings as a table, and what was not checked."""
     rows = [row for one in audit.findings for row in _describe(audit, one)]
     if rows:
         console.print(
