@@ -266,7 +266,7 @@ def test_sources_with_one_label_each(site):
     tie = find(audit(site), "source predicts the label")
     assert tie.kind == "balance"
     assert "AUC 1.00" in tie.title
-    assert "clinic of no_tumor, clinic of tumor have one label only" in tie.title
+    assert "clinic of no_tumor, clinic of tumor have only one label" in tie.title
 
 
 def test_a_rare_label(site):

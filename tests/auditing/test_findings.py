@@ -22,8 +22,8 @@ ROWS = (Row(Path("/a.png"), note="seen; audit: leave out"), Row(Path("/b.png")))
     [
         ({"kind": "nope"}, "kind: expected one of leakage"),
         ({"impact": 1.5}, "impact: expected 0 to 1"),
-        ({"rows": (0,), "leave_out": (1,)}, "does not concern"),
-        ({"rows": (0,), "examples": (Example((0, 1), "x"),)}, "does not concern"),
+        ({"rows": (0,), "leave_out": (1,)}, "not among its rows"),
+        ({"rows": (0,), "examples": (Example((0, 1), "x"),)}, "not among its rows"),
     ],
 )
 def test_a_finding_refuses(changes, words):
@@ -33,7 +33,7 @@ def test_a_finding_refuses(changes, words):
 
 @pytest.mark.parametrize("findings", [(make_finding(), make_finding()), (make_finding(rows=(2,)),)])
 def test_an_audit_refuses(findings):
-    with pytest.raises(ValueError, match=r"one check|outside 0 to 1"):
+    with pytest.raises(ValueError, match=r"same check|outside 0 to 1"):
         Audit("set", ROWS, findings, own=2)
 
 

@@ -55,7 +55,7 @@ def test_a_new_model_with_history(site, model, tmp_path, capsys):
     assert card.operating_points["balanced"].low <= card.operating_points["balanced"].middle
     # Figures of order hold after a calibration; a sensitivity does not.
     assert [one.split for one in card.figures if one.name == "sensitivity"] == [
-        "crosswise: judged with numbers fitted on other groups"
+        "cross-validated: each group is judged with numbers fitted on other groups"
     ]
     assert any(one.name == "AUC" for one in card.figures)
     before, after = (onnx.load(path).graph for path in (model, new))
@@ -176,7 +176,7 @@ def test_patients_that_were_in_training_are_left_out_and_counted(
     entry = Detector(new).card.history[0]
     # With the picture goes the patient: the other slice shows the same head.
     assert (entry.slices, entry.groups) == (52, 26)
-    words = "8 slices of 4 groups left out, since the model has seen pictures of them in training"
+    words = "8 slices of 4 groups were left out, because the model has seen pictures of them in"
     assert words in entry.notes[0]
     assert words in " ".join(capsys.readouterr().out.split())
 

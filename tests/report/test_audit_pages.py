@@ -57,7 +57,12 @@ def test_the_page_loads_nothing_and_escapes_names(page):
     assert read.faults == []
     assert "b" not in read.tags or "<b>clinic</b>" in read.text
     assert read.pictures > 0
-    for word in ("two labels", "mask of another size", "burnt-in marks", "AUC of the trait alone"):
+    for word in (
+        "two labels",
+        "mask of another size",
+        "burnt-in marks",
+        "AUC of the property alone",
+    ):
         assert word in read.text
 
 

@@ -1,4 +1,4 @@
-"""`Adoption`: a model refitted to a site's own cases, and what that did, measured honestly.
+"""`Adoption`: a model calibrated on a site's own cases, and how its figures change.
 
 The figures before and after come from crosswise fits: each group is judged with numbers fitted on
 the other groups, so that no case speaks for its own calibration.
@@ -57,12 +57,12 @@ SHOWN = (
     "loss",
 )
 RANK_FIGURES = ("auc", "average", "pointing")
-"""Figures of a card that a new calibration leaves as they are: those of order and of place."""
-CROSSWISE = "crosswise: judged with numbers fitted on other groups"
+"""Figures of a card that a new calibration does not change: those of ranking and of location."""
+CROSSWISE = "cross-validated: each group is judged with numbers fitted on other groups"
 LEAST_COVERAGE = 0.8
-"""With fewer answers than this the person is warned."""
+"""With a lower coverage than this, the user is warned."""
 LEAST_RATE = 0.7
-"""So is who gets a lower sensitivity or specificity at the middle than this."""
+"""With a lower sensitivity or specificity at the middle threshold, the user is warned, too."""
 SEEN_SHARE = 0.1
 """A group goes with its seen slices if at least so many of its slices were seen: about 2 in 1,000
 pictures are taken for seen that were not, and one of them must not cost a patient of 100 slices."""
@@ -253,13 +253,13 @@ def set_seen_aside(scores: Scores, with_seen: bool) -> tuple[Scores, list[str]]:
     if with_seen:
         return scores, [
             f"{seen.sum()} slices of {cases.count_groups(seen)} groups that the model has seen in "
-            "training are counted: every figure here is too good"
+            "training are counted: every figure here is too high"
         ]
     share = cases.total(seen) / cases.total(np.ones(len(scores)))
     gone = seen | (share >= SEEN_SHARE)[cases.codes]
     return scores.take(~gone), [
-        f"{gone.sum()} slices of {cases.count_groups(gone)} groups left out, since the model has "
-        "seen pictures of them in training"
+        f"{gone.sum()} slices of {cases.count_groups(gone)} groups were left out, because the "
+        "model has seen pictures of them in training"
     ]
 
 
@@ -289,8 +289,8 @@ def _warn(changes: Mapping[str, Change], wish: str) -> Iterator[str]:
         rate = changes[name].difference.value
         if rate < LEAST_RATE:
             yield (
-                f"with {wish} the {name} is only {rate:.2f} there: the model tells these cases "
-                f"apart too poorly (AUC {auc.difference.other:.2f}), and no threshold mends that"
+                f"with {wish} the {name} is only {rate:.2f} there: the model separates these cases "
+                f"poorly (AUC {auc.difference.other:.2f}), and no threshold can change that"
             )
 
 

@@ -44,7 +44,7 @@ def evaluate_scores(
 
     Args:
         scores: at least one row.
-        by: columns to part the rows by, each on its own; ``a,b`` parts by both at once. By
+        by: columns that define subsets, each on its own; ``a,b`` combines two columns. By
             default source and sequence, where they have several values.
         prevalence: share of tumor slices at which PPV and NPV are stated.
         other: scores of another model on the same rows, for paired differences.
@@ -80,7 +80,7 @@ def evaluate_scores(
 
 @dataclass(frozen=True, eq=False)
 class _Measuring:
-    """How parts are measured, the same for all of them; ``other`` has the rows of ``scores``."""
+    """How subsets are measured, the same for all; ``other`` has the rows of ``scores``."""
 
     scores: Scores
     other: Scores | None
@@ -123,7 +123,7 @@ class _Measuring:
         if self.heads is None:
             return Heads()
         series = _choose_heads(self.heads.series, by, seen)
-        # A study of several sequences belongs to none of them.
+        # A study has several sequences, so it belongs to none of them.
         whole = "sequence" not in by
         studies = (
             _choose_heads(self.heads.studies, by, seen)
@@ -194,17 +194,17 @@ def _align(scores: Scores, other: Scores) -> Scores:
 
 def _say_what_lacks(scores: Scores) -> str:
     if not scores.labelled.any():
-        return "no labels: only the shares of the verdicts hold"
+        return "no labels: only the shares of the verdicts are valid"
     if scores.tumor[scores.labelled].all():
         return (
-            "one label only (tumor): sensitivity, found, loss and pointing hold; AUC, balanced "
-            "accuracy, F1, MCC, ECE and every other figure of both labels need no_tumor slices"
+            "one label only (tumor): sensitivity, found, loss and pointing are valid; AUC, "
+            "balanced accuracy, F1, MCC, ECE and other figures of both labels need no_tumor slices"
         )
     if not scores.tumor.any():
         return (
-            "one label only (no_tumor): specificity, alarm, cleared, loss and series without alarm "
-            "hold; AUC, balanced accuracy, F1, MCC, ECE and every other figure of both labels need "
-            "tumor slices"
+            "one label only (no_tumor): specificity, alarm, cleared, loss and series without "
+            "alarm are valid; AUC, balanced accuracy, F1, MCC, ECE and other figures of both "
+            "labels need tumor slices"
         )
     return ""
 
@@ -216,14 +216,14 @@ def _collect_notes(scores: Scores) -> list[str]:
         for word, count in sorted(strange.items()):
             if word:
                 notes.append(
-                    f"{count} slices of the class {word!r}, which the model does not have: "
-                    "they count as tumor, and in no figure of classes"
+                    f"{count} slices have the class {word!r}, which the model does not know: "
+                    "they count as tumor, but in no figure of classes"
                 )
     groupless = sum(not row.group for row in scores.rows)
     if groupless:
         notes.append(
-            f"{groupless} of {len(scores)} slices have no group: each file counts as a case of "
-            "its own, and intervals are too narrow if patients have several"
+            f"{groupless} of {len(scores)} slices have no group: each file counts as a "
+            "group of its own, and intervals are too narrow if patients have several files"
         )
     return notes
 

@@ -43,9 +43,9 @@ specificity on; of lower ones where that would leave too many slices without an 
 COVERAGE = 0.9
 """Share of familiar slices that must get an answer, tumor or no tumor."""
 STEP = 0.002
-"""By which the confident rates are lowered until enough slices get an answer."""
+"""Step by which the confident rates are lowered until enough slices get an answer."""
 FAMILIAR = 0.99
-"""Share of one's own cases that must count as familiar."""
+"""Share of a site's own slices that must count as familiar."""
 SCALE_SPREAD = 0.7
 OFFSET_SPREAD = 2.0
 """Prior standard deviations of log(scale) and offset around the identity."""
@@ -312,13 +312,13 @@ def _widen(
 
 
 def _between(below: float, above: float) -> float:
-    """Halfway, but never on ``below``: what equals a threshold is over it."""
+    """The middle, but never ``below`` itself: a value that equals a threshold counts as over it."""
     middle = (below + above) / 2
     return float(np.clip(middle if middle > below else above, SMALLEST, LARGEST))
 
 
 def _balance(ill: FloatArray, well: FloatArray) -> float:
-    """Where sensitivity falls to meet specificity as the threshold rises."""
+    """The threshold at which sensitivity and specificity are equal."""
     levels = np.unique(np.concatenate([ill, well]))
     missed = np.searchsorted(ill, levels, "left") / len(ill)
     cleared = np.searchsorted(well, levels, "left") / len(well)

@@ -1,4 +1,4 @@
-"""Operating points that mean something, from pooled scores that no model was trained on.
+"""Operating points from pooled held-out scores.
 
 Alarms are counted on tumor-free people, for they are whom a model meets most; found on all slices
 with a tumor.

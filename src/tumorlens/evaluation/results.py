@@ -16,7 +16,7 @@ EVALUATION_SCHEMA = 1
 
 
 class Heads(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Figures of whole heads.
+    """Figures of whole series and studies.
 
     Attributes:
         series, studies: figures that count series, and that count studies.
@@ -105,7 +105,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def leading(self) -> Subset:
-        """The whole, as it is to be believed: without what was seen, where anything is left."""
+        """The whole to rely on: without the pictures seen in training, if any others are left."""
         return self.parts[0]
 
     def to_json(self) -> str:

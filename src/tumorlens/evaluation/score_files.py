@@ -176,7 +176,7 @@ def _check_columns(file: Path) -> None:
         raise DataError(
             f"{file}, line 1: expected a table of scores with the columns path, "
             f"{', '.join(REQUIRED)}; {', '.join(missing)} not found. "
-            "Scores of another program need low, middle and high too: its threshold, three times"
+            "For scores of another program, write its threshold into low, middle and high"
         )
 
 

@@ -1,4 +1,4 @@
-"""Scores of a model over a manifest: each slice is read, judged and set beside its label."""
+"""Scores of a model on a manifest: each slice is read, judged and compared with its label."""
 
 from __future__ import annotations
 
@@ -253,7 +253,7 @@ class _Reading:
             yield replace(slice_, contrast=self._find_contrast(index))
 
     def _find_contrast(self, index: int) -> float | None:
-        """The typical range of intensities in the series of a row, if it stands in one."""
+        """The typical range of intensities in the series of a row, if it has one."""
         key = series_key(self._all[index])
         if key is None:
             return None
@@ -270,6 +270,6 @@ class _Reading:
 
 
 def _shrink(finding: Finding) -> Finding:
-    """Without the activation, which a hundred thousand findings need not keep."""
+    """The finding without its activation, to save memory: there may be 100,000 of them."""
 
     return replace(finding, activation=None, to_pixels=None)

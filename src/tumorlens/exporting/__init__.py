@@ -1,1 +1,1 @@
-"""The model elsewhere: smaller, in other formats, and how fast it runs on this machine."""
+"""Exports of a model to other formats, and the speed of models on this machine."""

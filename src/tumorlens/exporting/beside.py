@@ -1,4 +1,4 @@
-"""Formats that carry no metadata: card and numbers for studies lie beside; any runtime serves."""
+"""Exports to formats without metadata: the card and the numbers for studies lie beside the file."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ CALIBRATION_SLICES, PARITY_SLICES = 256, 1000
 """Slices that int8 is fitted on, and that an export is compared on at most, by default."""
 
 FEWEST = 20
-"""Slices that ranges of values are seen on, at least."""
+"""Fewest slices to measure ranges of values on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ def export_model(
     progress: Count = lambda count: None,
     show: Callable[[ParityReport], None] = lambda report: None,
 ) -> Export:
-    """Write a model for a target, if it says there what it said before.
+    """Write a model for a target, if it gives the same answers there.
 
     Args:
         original: the model.
@@ -188,12 +188,12 @@ def export_model(
         if samples is not None:
             report = _compare(original, candidate, target, samples, progress)
             show(report)
-        misses = ["parity was never measured"] if report is None else report.misses
+        misses = ["parity was not measured"] if report is None else report.misses
         if misses and not force:
             raise UsageError(
                 f"{output}: not written, since the answers of the export to {target.name} differ "
-                f"too much: {'; '.join(misses)}; give more slices of the kind that it will meet, "
-                "or `force=True` to write it with the miss in its card"
+                f"too much: {'; '.join(misses)}; give more slices like those that it will "
+                "judge, or `force=True` to write it and to note this in its card"
             )
         card = _describe(original, target, report, misses)
         _write(candidate, output, card, overwrite)
@@ -208,8 +208,8 @@ def _check_samples(target: Target, samples: Samples | None, force: bool) -> None
         )
     if samples is None and not force:
         raise UsageError(
-            f"without `data=` nobody can say whether the export to {target.name} gives the same "
-            "answers; give labelled slices, or `force=True` to write it unmeasured"
+            f"without `data=` it cannot be checked whether the export to {target.name} gives the "
+            "same answers; give labelled slices, or `force=True` to write it without this check"
         )
 
 

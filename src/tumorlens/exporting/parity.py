@@ -1,4 +1,4 @@
-"""Parity: does an export say what the model says that it was made from, on real slices?
+"""Parity: do an export and its original give the same answers on real slices?
 
 Nothing is measured here but differences: every figure is one of `tumorlens.evaluation`.
 """
@@ -23,7 +23,7 @@ __all__ = ["BARS", "Bars", "ParityReport", "SourceParity", "compare_scores"]
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """What an export must keep to.
+    """The bars that an export must reach.
 
     Attributes:
         largest_difference: of a tumor probability, at most.
@@ -36,7 +36,7 @@ class Bars:
     auc_difference: float = 1.0
 
     def find_misses(self, parity: Parity) -> list[str]:
-        """In a sentence each, where ``parity`` misses a bar."""
+        """The bars that ``parity`` misses, a sentence each."""
         misses = []
         if parity.largest_difference > self.largest_difference:
             misses.append(
@@ -61,7 +61,7 @@ BARS: dict[Kind, Bars] = {
     "float16": Bars(verdicts_equal=0.99, auc_difference=0.003),
     "int8": Bars(verdicts_equal=0.99, auc_difference=0.003),
 }
-"""Numbers that an export computes with -> what it must keep to."""
+"""Numbers that an export computes with -> the bars that it must reach."""
 
 
 class SourceParity(msgspec.Struct, frozen=True):
@@ -93,7 +93,7 @@ class ParityReport(msgspec.Struct, frozen=True):
 
 
 def compare_scores(export: Scores, original: Scores, kind: Kind) -> ParityReport:
-    """Compare what an export and its original say of the same slices.
+    """Compare the answers of an export and of its original on the same slices.
 
     Args:
         export, original: scores of the same rows in the same order.

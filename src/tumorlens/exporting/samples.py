@@ -1,4 +1,4 @@
-"""Slices for an export: some to calibrate on, others, of other people, to judge it by."""
+"""Slices for an export: some to calibrate on, and slices of other patients to judge it by."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tumorlens.imaging.preprocess import PreprocessSpec, prepare
 __all__ = ["Samples", "draw_samples", "draw_slices", "prepare_images"]
 
 _SIDE = 0.5
-"""Share of the rows that calibration is drawn from; parity is judged on groups of the rest."""
+"""Share of the rows for calibration; parity is judged on groups of the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Samples:
         parity: where export and original are compared.
 
     Raises:
-        DataError: a group stands in both.
+        DataError: a group is in both.
     """
 
     calibration: Manifest
@@ -63,7 +63,9 @@ def draw_samples(manifest: Manifest, *, calibration: int, parity: int, seed: int
     """
     rows = tuple(row for row in manifest.rows if row not in set(manifest.unreadable))
     if not rows:
-        raise DataError(f"{manifest.name}: no slice that can be read; an export needs some")
+        raise DataError(
+            f"{manifest.name}: none of its slices can be read; an export needs readable slices"
+        )
     if not calibration:
         return Samples(manifest.with_rows(()), draw_slices(manifest.with_rows(rows), parity, seed))
     first, second = hold_out_groups(rows, _SIDE, seed)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["TARGETS", "Kind", "Target", "find_target"]
 
 Kind = Literal["float32", "float16", "int8"]
-"""The numbers that an export computes with; sets the bars of its parity."""
+"""The numbers that an export computes with; they decide the bars of its parity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Target:
 
     @property
     def calibrated(self) -> bool:
-        """Whether converting needs slices to see ranges of values on."""
+        """Whether converting needs slices, to measure the ranges of values on."""
         return self.kind == "int8"
 
     def find_convert(self) -> Convert:
@@ -55,7 +55,7 @@ class Target:
         return cast("Convert", self._load().convert)
 
     def open(self, path: Path, threads: int = 1) -> Session | Path:
-        """What a detector takes to run a file of this target."""
+        """A session for a file of this target, or the path of an ``.onnx`` file."""
         if self.suffix == ".onnx":
             return path
         return cast("Session", self._load().open_session(path, threads))

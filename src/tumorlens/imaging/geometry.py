@@ -1,4 +1,4 @@
-"""Where voxels lie in the patient, and how a volume is cut into slices for display.
+"""Positions of voxels in the patient, and cutting a volume into slices for display.
 
 Coordinates are DICOM's patient system, in mm: x to the patient's left, y to the back, z to the head
 (LPS; DICOM PS3.3, C.7.6.2.1.1). NIfTI's RAS differs in the signs of x and y.

@@ -1,7 +1,7 @@
-"""Anything readable becomes slices: the first bytes choose the reader.
+"""Reading files and objects as slices. The first bytes of a file decide which reader is used.
 
-Blank slices (one value throughout) of a file with several are left out, and ``frame`` still counts
-them; a file in which nothing is to be seen is an error.
+Blank slices (one value throughout) of a file with several slices are left out, but ``frame`` counts
+them. A file with only blank slices is an error.
 """
 
 from __future__ import annotations
@@ -224,9 +224,10 @@ def _guard(items: Iterator[Item], path: str) -> Iterator[Item]:
 
 
 def keep_visible(items: Iterable[Item], path: str) -> Iterator[Item]:
-    """Leave out blank slices, of which skull-stripped volumes have many; all blank is an error.
+    """Leave out blank slices, of which skull-stripped volumes have many.
 
-    The last slice to be seen says how many were left out, for only then it is known.
+    It is an error if all are blank. The last slice that is kept says how many were left out,
+    because the number is known only then.
     """
     held: list[Item] = []  # the newest slice, and errors that came after it
     why, blank, count = InputError(path, BLANK), 0, 0

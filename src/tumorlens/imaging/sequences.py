@@ -1,4 +1,4 @@
-"""The MRI sequence of a series, guessed from what people write about it: only where it is sure."""
+"""The MRI sequence of a series, from its description or file name, if that is unambiguous."""
 
 from __future__ import annotations
 

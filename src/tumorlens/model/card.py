@@ -52,7 +52,7 @@ class OperatingPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             )
 
     def judge(self, tumor_probability: float, unfamiliarity: float) -> Verdict:
-        """The verdict of design section 4."""
+        """The verdict by the rule of docs/contracts.md."""
         if unfamiliarity > 1:
             return "unfamiliar"
         if tumor_probability >= self.high:

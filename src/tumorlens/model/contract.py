@@ -1,4 +1,4 @@
-"""The contract of a model file: names, shapes and metadata of design section 4.
+"""The contract of a model file: names, shapes and metadata (docs/contracts.md).
 
 One ``.onnx`` file holds the network, its calibration in named initializers, its card and the
 fingerprints of its training pictures. Everything that a change of calibration touches is listed
@@ -49,7 +49,7 @@ BRAIN = "brain"
 """Optional output: the probability that a cell of `activation` shows brain."""
 
 LEAST_BRAIN = 0.04
-"""Share of cells that must show brain for a slice to be judged."""
+"""Smallest share of cells that must show brain for a slice to be judged."""
 
 SCALE = "calibration.scale"
 OFFSET = "calibration.offset"
@@ -146,5 +146,5 @@ def _check_shape(
     if not agrees:
         raise ModelFileError(
             f"{path}: {what} has shape {tuple(found)}, expected {tuple(wanted)} "
-            "(None stands for any size)"
+            "(None means any size)"
         )

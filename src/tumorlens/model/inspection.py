@@ -134,7 +134,7 @@ def _refuse_outside(place: str = "") -> str:
 
 
 def _judge_sparse(_: Reader, __: list[Field]) -> str:
-    return "holds sparse weights, which a few bytes make as large as they say; store them dense"
+    return "holds sparse weights, which may take far more memory than the file; store them dense"
 
 
 def _judge_function(_: Reader, __: list[Field]) -> str:

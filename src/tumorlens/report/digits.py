@@ -1,4 +1,4 @@
-"""Numbers as people read them: rounded, but never to a limit that they did not reach."""
+"""Rounded numbers for people; a number is never rounded to a limit that it did not reach."""
 
 from __future__ import annotations
 

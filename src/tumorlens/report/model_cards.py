@@ -1,4 +1,4 @@
-"""A model's card as a page for people: what it is for, what it was made of, what is known of it."""
+"""A model's card as a page: its purpose, its training data, its figures and known failures."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def build_card_page(
 
 def _show_figures(card: Card, drawn: bool) -> Iterator[Block]:
     if not card.figures:
-        yield Text(("No figure was measured on slices that the model did not learn from.",))
+        yield Text(("No figure was measured on slices outside of the training.",))
         return
     plot = _plot_figures(card.figures) if drawn else None
     if plot is not None:
@@ -161,7 +161,9 @@ def _tabulate_change(entry: HistoryEntry) -> Table:
         for one in entry.before
         if one.name in after
     )
-    caption = f"{entry.date}: the same cases before and after, after with numbers fitted on others"
+    caption = (
+        f"{entry.date}: the same cases before and after; after: with numbers fitted on other cases"
+    )
     return Table(caption, ("figure", "before", "after"), rows)
 
 

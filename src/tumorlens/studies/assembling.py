@@ -25,12 +25,12 @@ from tumorlens.study_finding import SeriesFinding, StudyFinding
 __all__ = ["FolderRule", "SeriesGatherer", "gather_studies", "is_loose"]
 
 FolderRule = Literal["folder"] | None
-"""Whether the caller says that each folder is one series, or one study."""
+"""Whether the caller declares each folder to be one series, or one study."""
 
 SAME_MM = 0.02
-"""Positions so near are one position."""
+"""Positions that differ by less, in mm, are one position."""
 MOST = 0.5
-"""A share of repeated positions from which they are another pass over the head, not a slip."""
+"""Share of repeated positions from which they are another pass over the head, not an error."""
 BIDS = re.compile(r"(?:^|[/\\_])(sub-[A-Za-z0-9]+)(?:[/\\_](ses-[A-Za-z0-9]+))?")
 
 
@@ -91,7 +91,7 @@ class SeriesGatherer:
 
 
 def is_loose(info: SliceInfo) -> bool:
-    """Whether a slice is a picture that names no series and no place in a head."""
+    """Whether a slice is a picture without a series and without a position."""
     alone = info.series_instance_uid is None and info.position_mm is None
     return alone and info.plane is None and info.frame == 0
 
@@ -166,7 +166,7 @@ def _split_volumes(findings: Sequence[Finding]) -> Iterator[list[Finding]]:
 
 
 def _split_passes(stack: list[Finding]) -> Iterator[list[Finding]]:
-    """The n-th slice at one position belongs to the n-th pass."""
+    """Passes over the head: the n-th slice at a position belongs to the n-th pass."""
     positions = [one.info.position_mm for one in stack]
     if any(one is None for one in positions):
         yield stack

@@ -31,12 +31,12 @@ these hospitals apart, and do worse on the next."""
 WEIGHT_SPREAD, OFFSET_SPREAD = 0.3, 2.0
 """Prior standard deviations of a common weight around `PRIOR`, and of the offset around 0."""
 SEQUENCE_SPREAD, SEQUENCE_OFFSET_SPREAD = 0.2, 0.5
-"""Of a sequence's weight and offset around the common ones."""
+"""Prior standard deviations of the weight and offset of a sequence around the common ones."""
 STUDY_SPREAD = 0.3
-"""Of the weight of a sequence in a study around 1, and of ``alike`` around `ALIKE`."""
+"""Prior standard deviations: a sequence's weight in a study around 1, ``alike`` around `ALIKE`."""
 ALIKE = 0.5
 SHIFT_SPREAD = (0.7, 2.0)
-"""Of log(scale) and offset around the identity, where a site shifts the numbers of a model."""
+"""Prior standard deviations of log(scale) and offset around 0, for the shift to a site."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ __all__ = ["choose_key_slices"]
 
 COUNT = 3
 APART_MM = 10.0
-"""Two slices to open lie at least so far apart, as long as others are left."""
+"""Smallest distance between two slices to open, as long as there are others."""
 
 
 def choose_key_slices(
@@ -24,7 +24,7 @@ def choose_key_slices(
     *,
     high: float,
 ) -> tuple[KeySlice, ...]:
-    """Up to three slices to open first, the most telling one first.
+    """Up to three slices to open first, the one with the strongest evidence first.
 
     Args:
         findings: of the judged slices of a series.
@@ -43,7 +43,7 @@ def choose_key_slices(
 
 
 def _rank(findings: Sequence[Finding], inside: npt.NDArray[np.bool_]) -> Iterator[int]:
-    """The strongest slice of the run, then all others from the strongest down."""
+    """The strongest slice of the run, then all others, strongest first."""
     chance = np.array([one.tumor_probability or 0.0 for one in findings])
     order = np.argsort(-chance, kind="stable").tolist()
     first = next((index for index in order if inside[index]), order[0])
@@ -58,16 +58,16 @@ def _is_apart(place: npt.NDArray[np.float64], chosen: Sequence[int], index: int)
 def _word_reason(finding: Finding, rank: int, inside: bool, high: float) -> str:
     chance = f"tumor probability {finding.tumor_probability or 0:.0%}"
     if finding.verdict == "unfamiliar":
-        return f"{chance}, but the slice looks unlike those that the model learned from"
+        return f"{chance}, but the slice is unlike the training data of the model"
     if inside:
         return f"strongest evidence: {chance}" if rank == 0 else f"same run of slices: {chance}"
     if (finding.tumor_probability or 0) >= high:
         return f"evidence at another level: {chance}"
-    return f"highest of all slices, yet low: {chance}" if rank == 0 else f"next highest: {chance}"
+    return f"highest of all slices, but low: {chance}" if rank == 0 else f"next highest: {chance}"
 
 
 def _name(finding: Finding, reason: str) -> KeySlice:
-    """What a person can open: of a slice that was cut, the stored one that shows its peak."""
+    """The slice that a person can open: for a slice that was cut, the stored one at its peak."""
     info = finding.info
     stored = info.find_stored(*(finding.peak_xy or (0.0, 0.0)))
     return KeySlice(

@@ -1,4 +1,4 @@
-"""`Looks`: what the slices of a series show by their pixels, beside what the file says of it."""
+"""`Looks`: plane, sequence and skull of a series as its pixels show them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["Looks"]
 
 QUESTIONS = ("plane", "sequence", "skull")
 SURE = 0.5
-"""A word is taken for the series from this mean probability on."""
+"""Smallest mean probability at which a word is used for the series."""
 CONTRADICTS = 0.9
-"""From this one on, what the file says is doubted."""
+"""Smallest mean probability at which a contradiction to the file is reported."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class Looks:
         )
 
     def find(self, question: str) -> str | None:
-        """The most likely word, where it is likely enough."""
+        """The most probable word, if it is probable enough."""
         word, chance = self._best(question)
         return word if chance >= SURE else None
 
     def doubt(self, question: str, said: str | None) -> Iterator[str]:
-        """A sentence where the pictures contradict what the file says."""
+        """A sentence if the pixels contradict what the file says."""
         word, chance = self._best(question)
         if said in (None, word, "oblique") or chance < CONTRADICTS:
             return

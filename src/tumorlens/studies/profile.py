@@ -30,18 +30,18 @@ BoolArray = npt.NDArray[np.bool_]
 
 GRID_MM = 1.0
 NEAR_MM = 7.5
-"""A slice speaks for tissue up to so far away; farther from any slice nothing is known."""
+"""Largest distance, in mm, at which a slice stands for tissue; beyond it nothing is known."""
 HEAD_MM = 160.0
-"""From the lowest to the highest slice of a head, where only the order of its slices is known."""
+"""Assumed length of a head, in mm, if only the order of its slices is known."""
 UNKNOWN_GAP_MM = 5.0
 """Taken between slices whose distance is unknown, as in most clinical series; less where so many
 slices would be longer than a head."""
 LONGEST_MM = 3000.0
 """Positions that span more are no positions in a patient."""
 LIMIT = 7.0
-"""Logits are cut at plus and minus this (0.999): no slice outvotes all others."""
+"""Logits are limited to plus and minus this (0.999), so that no slice outvotes all others."""
 SHORT_MM, MOST_MM = 10.0, 30.0
-"""Lengths of tissue over which evidence is averaged: a small tumor's, and a large one's."""
+"""Lengths of tissue, in mm, over which evidence is averaged: a small tumor, a large tumor."""
 QUIET = 0.25
 """Share of the tissue that is taken for quiet, whatever the head shows: few tumors fill more than
 three quarters of it."""
@@ -96,7 +96,7 @@ class Profile:
 
     @property
     def length_mm(self) -> float:
-        """Tissue that slices speak for."""
+        """Length of tissue, in mm, that the slices cover."""
         return float(self.covered.sum() * GRID_MM)
 
     def smooth(self, length_mm: float) -> FloatArray:
@@ -156,7 +156,7 @@ class Profile:
         return float(np.sort(self.logit[self.covered])[-cells:].mean())
 
     def level(self, share: float) -> float:
-        """The logit that a share of the tissue stays below."""
+        """The logit below which a share of the tissue lies."""
         return float(np.quantile(self.logit[self.covered], share))
 
 
@@ -191,7 +191,7 @@ def measure_tissue(place: FloatArray) -> FloatArray:
 
 
 def half_gap(place: FloatArray) -> float:
-    """How far the first and the last slice speak beyond themselves: half of the usual gap."""
+    """How far the first and the last slice reach beyond themselves: half of the usual gap."""
     gaps = np.diff(np.unique(place))
     gap = float(np.median(gaps)) if len(gaps) else UNKNOWN_GAP_MM
     return min(gap / 2, NEAR_MM)

@@ -32,20 +32,20 @@ BoolArray = npt.NDArray[np.bool_]
 
 NOT_JUDGED: Verdict = "not_judged"
 LEAST_SLICES = 5
-"""Slices that must be judged for a series to have a verdict: the numbers know no fewer."""
+"""Fewest judged slices for a verdict of a series: the numbers were fitted on no shorter ones."""
 TOO_SHORT = (
-    f"fewer than {LEAST_SLICES} slices were judged: the series has no verdict, look at its slices"
+    f"fewer than {LEAST_SLICES} slices were judged: the series has no verdict, its slices do"
 )
 NO_BRAIN = "no slice shows brain: nothing was judged"
 OF_SERIES = re.compile(r"\d+ of \d+ slices? ")
-"""A note that counts slices itself: it speaks of its series, whichever slice carries it."""
-UNKNOWN_SPACING = "the distance of the slices is unknown: they are taken as evenly spaced"
+"""A note that counts slices: it is about the series, not about the slice that carries it."""
+UNKNOWN_SPACING = "the distance of the slices is unknown: even spacing is assumed"
 
 
 def judge_series(
     findings: Sequence[Finding], model: StudyModel | None, path: str | None = None
 ) -> SeriesFinding:
-    """What the slices of one series say together.
+    """Combine the findings of the slices of one series.
 
     Args:
         findings: of its slices, in their order; at least one.
@@ -103,7 +103,7 @@ def to_logit(chance: npt.ArrayLike) -> FloatArray:
 
 @dataclass(frozen=True, eq=False)
 class _Told:
-    """The slices of a series by what became of them."""
+    """The slices of a series, sorted by their verdict or error."""
 
     findings: Sequence[Finding]
 
@@ -127,12 +127,12 @@ class _Told:
 
     @property
     def sequence(self) -> str | None:
-        """As the file tells, or else as the pictures look."""
+        """As the file says; if it does not, as the pixels look."""
         return self._tell("sequence") or self.looks.find("sequence")
 
     @property
     def plane(self) -> str | None:
-        """In the same way."""
+        """As the file says; if it does not, as the pixels look."""
         return self._tell("plane") or self.looks.find("plane")
 
     def _tell(self, question: str) -> str | None:
@@ -141,7 +141,7 @@ class _Told:
 
     @property
     def notes(self) -> Iterable[str]:
-        """What readers said, each once, with the number of slices where it is not all of them."""
+        """The notes of the readers, each once, with the number of slices if not all have it."""
         counts = Counter(note for one in self.answered for note in one.info.notes)
         for note, count in counts.items():
             whole = count == len(self.answered) or OF_SERIES.match(note)
@@ -180,7 +180,7 @@ class _Evidence:
         return float(self.tissue[strange].sum() / self.tissue.sum())
 
     def find_inside(self, threshold: float) -> BoolArray:
-        """(n,) slices of the run: over the threshold, or else the strongest stretch there is."""
+        """(n,) slices of the run: those over the threshold, else the strongest stretch."""
         run = self.profile.find_run(threshold)
         if run is None:
             smooth = np.nan_to_num(self.profile.smooth(SHORT_MM), nan=-np.inf)
@@ -235,7 +235,7 @@ def _measure_region(finding: Finding) -> tuple[float, float] | None:
 def _mix_types(
     findings: Sequence[Finding], inside: BoolArray, chance: float
 ) -> dict[str, float] | None:
-    """Class probabilities of the series: those of the run's slices, to the series' own sum."""
+    """Class probabilities of the series: those of the run, scaled to the series' probability."""
     told = [one for one, is_in in zip(findings, inside, strict=True) if is_in and one.probabilities]
     if not told:
         return None

@@ -17,7 +17,7 @@ __all__ = ["judge_study"]
 def judge_study(
     series: Sequence[SeriesFinding], model: StudyModel | None, path: str
 ) -> StudyFinding:
-    """What the series of one study say together.
+    """Combine the findings of the series of one study.
 
     Series that are unfamiliar or not judged count only where there is no other.
 
@@ -70,7 +70,7 @@ def judge_study(
 
 
 def _tell(series: Sequence[SeriesFinding]) -> dict[str, Any]:
-    """What needs no evidence."""
+    """The fields of a finding that need no evidence."""
     verdicts: Counter[str] = Counter()
     for one in series:
         verdicts.update(one.verdicts)
@@ -89,7 +89,7 @@ def _tell(series: Sequence[SeriesFinding]) -> dict[str, Any]:
 
 
 def _join_notes(series: Sequence[SeriesFinding], more: Sequence[str]) -> tuple[str, ...]:
-    """Notes of all series, each once; those of some series only name how many."""
+    """Notes of the series, each once, with the number of series if not all have it."""
     counts = Counter(note for one in series for note in one.notes if note != NO_STUDY_MODEL)
     joined = [
         note if count == len(series) else f"{note} ({count} of {len(series)} series)"
@@ -108,17 +108,17 @@ def _tell_left_out(series: Sequence[SeriesFinding], counted: Sequence[SeriesFind
 
 
 def _tell_other_verdict(counted: Sequence[SeriesFinding], verdict: Verdict) -> list[str]:
-    """Why a study says otherwise than the only series that it has."""
+    """Why the verdict of a study differs from that of its only series."""
     if len(counted) > 1 or counted[0].verdict == verdict:
         return []
     said = str(counted[0].verdict).replace("_", " ")
     return [
-        f"its only series is {said!r} by itself; the study has thresholds of its own, which count"
+        f"its only series is {said!r} by itself; the study has its own thresholds, and they decide"
     ]
 
 
 def _scale_types(leading: SeriesFinding, chance: float) -> dict[str, float] | None:
-    """The class probabilities of the leading series, to the study's own sum."""
+    """The class probabilities of the leading series, scaled to the study's probability."""
     if leading.probabilities is None or leading.tumor_probability is None:
         return None
     (healthy, _), *tumors = leading.probabilities.items()

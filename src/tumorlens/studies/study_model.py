@@ -36,10 +36,10 @@ __all__ = [
 
 STUDY_SCHEMA = 1
 OTHER = "other"
-"""Sequence whose numbers serve all that are unknown."""
+"""The sequence whose numbers are used for unknown sequences."""
 
 MOSTLY = 0.5
-"""With a larger share of unfamiliar tissue than this, a series is unfamiliar."""
+"""A series with a larger share of unfamiliar tissue than this is unfamiliar."""
 
 
 class SeriesTerms(msgspec.Struct, frozen=True, kw_only=True):

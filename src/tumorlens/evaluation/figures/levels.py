@@ -2,7 +2,7 @@
 
 Tumors lie where the brain is wide, so a detector of "middle of the head" passes many tests. Here
 slices are compared at one level between patients, and inside one patient beside what the position
-alone would give (design, section 5). Levels are compared inside one source and sequence only.
+alone would give (docs/science.md). Levels are compared inside one source and sequence only.
 """
 
 from __future__ import annotations

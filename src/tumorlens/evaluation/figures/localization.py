@@ -1,7 +1,8 @@
 """The pointing game: does the strongest evidence lie on the lesion that a person drew?
 
-After Zhang et al., Top-down neural attention by excitation backprop, 2016, with the design's
-margin: for a box inside it, for a mask in it or within 15 pixels at 256 x 256.
+After Zhang et al., Top-down neural attention by excitation backprop, 2016, with a
+margin: a point hits a box if it lies inside, and a mask if it lies in it or within 15 pixels of it,
+at 256 x 256.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def read_lesion(row: Row, shape: tuple[int, int] | None = None) -> Lesion | None
     if shape is not None and mask.shape != shape:
         size, wanted = (f"{width} x {height}" for height, width in (mask.shape, shape))
         raise DataError(
-            f"mask of {row.path}: {row.mask}: expected {wanted} pixels as its picture, got {size}"
+            f"mask of {row.path}: {row.mask}: expected {wanted} pixels like its picture, got {size}"
         )
     return Lesion(mask=mask) if mask.any() else None
 

@@ -1,6 +1,6 @@
 """Do probabilities mean what they say: ECE, Brier's neighbour the reliability table, abstention.
 
-ECE as the design defines it (section 5): equal-mass bins of the tumor probability,
+The expected calibration error (ECE) uses equal-mass bins of the tumor probability,
 max(5, min(15, n / 100)) of them, source by source, on sources with both labels.
 """
 

@@ -1,1 +1,1 @@
-"""Whole heads: series and studies of a table of scores, their verdicts and their figures."""
+"""Series and studies of a table of scores: their verdicts and their figures."""

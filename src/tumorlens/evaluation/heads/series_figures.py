@@ -1,4 +1,4 @@
-"""Figures of series and of studies: what somebody with a whole head would have met."""
+"""Figures that count whole series and whole studies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The processor: its instruction sets, and how many multiply-adds a second it really does."""
+"""The processor: its instruction sets, and how many multiply-adds a second it reaches."""
 
 from __future__ import annotations
 

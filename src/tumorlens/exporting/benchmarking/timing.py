@@ -1,4 +1,4 @@
-"""How long a call takes, what memory the process has taken, what energy the processor."""
+"""Time of a call, memory of the process, energy of the processor."""
 
 from __future__ import annotations
 

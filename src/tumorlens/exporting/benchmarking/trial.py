@@ -1,4 +1,4 @@
-"""One model in one runtime, timed in a process of its own: memory and caches are nobody else's."""
+"""One model in one runtime, timed in a process of its own with its own memory and caches."""
 
 from __future__ import annotations
 

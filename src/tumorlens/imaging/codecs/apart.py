@@ -1,4 +1,4 @@
-"""Decoding, as the readers ask for it: each file in a process apart, within a budget.
+"""Decoding for the readers: each file in a process of its own, within limits.
 
 Where no process can be started (a frozen program, one that embeds Python, a browser) the same
 decoders run here, and the log says so once.

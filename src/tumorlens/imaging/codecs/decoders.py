@@ -1,4 +1,4 @@
-"""What the helper processes answer with. Libraries are loaded for the first file of their kind."""
+"""The work of the helper processes. A library is loaded for the first file of its kind."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NEEDS = "needs"
 
 def make_handler() -> Handler:
     """A handler with a memory of its own."""
-    # One picture at a time is decoded here: threads would be started for nothing.
+    # One picture at a time is decoded here, so more threads are of no use.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     return _Decoders().answer
 

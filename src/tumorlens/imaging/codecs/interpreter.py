@@ -1,4 +1,4 @@
-"""Which program may be started to run Python: never the user's own."""
+"""The Python interpreter for helper processes: never the user's own program."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NAMES = re.compile(r"(python|pypy|graalpy)[\d.]*[dtw]*(-dbg|-intel64|-arm64)?(\
 
 
 def find_python() -> str | None:
-    """The interpreter of this process, or None where there is no knowing it.
+    """The interpreter of this process; None if it is unknown.
 
     In a frozen program (PyInstaller, cx_Freeze, Nuitka) and in one that embeds Python (uWSGI,
     Blender, QGIS) ``sys.executable`` is that program, and starting it would start the user's work
@@ -31,7 +31,7 @@ def find_python() -> str | None:
 
 
 def why_none() -> str:
-    """Why there is no interpreter, in a phrase."""
+    """Why no interpreter was found, in a phrase."""
     if _is_frozen():
         return "a frozen program has no Python to start"
     return f"{sys.executable or 'this program'} is no Python interpreter that could be started"

@@ -1,4 +1,4 @@
-"""Runs work in other processes, so that a crash, a panic or a hang there ends nothing here.
+"""Runs work in other processes, so that a crash or a hang there does not stop this process.
 
 Decoders of compressed pictures meet hostile bytes. Some abort the whole process, which no ``try``
 can stop, some panic, some never come back, and some take all the memory. In a sandbox each of
@@ -39,7 +39,8 @@ _ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
     "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20),
 }
-"""For glibc: what small pictures take stays for the next one; mapped anew, it costs half a JPEG."""
+"""For glibc: keep the memory of small pictures for the next one. To map it again takes half of the
+time of decoding a JPEG."""
 
 
 class Unavailable(RuntimeError):

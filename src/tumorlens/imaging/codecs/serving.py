@@ -1,6 +1,6 @@
 """The helper process's side of a `Sandbox`: requests in, answers out, nothing else.
 
-A message is two lengths, facts as JSON, and data. Neither side runs what the other sends.
+A message is two lengths, facts as JSON, and data. Neither side executes what the other sends.
 """
 
 from __future__ import annotations

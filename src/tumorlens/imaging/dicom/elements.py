@@ -1,4 +1,4 @@
-"""Elements of a DICOM data set, asked by keyword: a value that makes no sense counts as absent.
+"""Elements of a DICOM data set, read by keyword. A value that makes no sense counts as absent.
 
 Real files break every rule of the standard. Nothing here loads pydicom.
 """

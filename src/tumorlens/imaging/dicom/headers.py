@@ -1,4 +1,4 @@
-"""What a DICOM data set says of its frames: place, patient, sequence, window.
+"""What a DICOM data set says about its frames: position, patient, sequence, window.
 
 Data sets are asked by keyword; nothing here decodes a pixel. Real files break every rule of the
 standard, so that a value that makes no sense counts as absent.
@@ -98,7 +98,7 @@ class FrameHeader:
 
     @property
     def spacing_note(self) -> str:
-        """Where the spacing is taken from, if that is doubtful."""
+        """A note on where the spacing comes from, if it is uncertain."""
         return self._spacing[1]
 
     @property
@@ -196,7 +196,7 @@ class FrameHeader:
 
     @property
     def contents(self) -> Contents:
-        """What tells the volume of this frame from others at the same place."""
+        """What distinguishes the volume of this frame from others at the same place."""
 
         def number(keyword: str, macro: str = "") -> float | None:
             values = self.floats(keyword, 1, macro)
@@ -248,7 +248,7 @@ class FrameHeader:
         )
 
     def _doubts(self) -> Iterator[str]:
-        """What speaks against a plain MRI of the head, in sentences."""
+        """Reasons against a plain MRI of the head, a sentence each."""
         dataset = self.dataset
         rows, columns = _read_shape(dataset)
         spacing = (0.0, 0.0) if self.spacing_note else self.spacing or (0.0, 0.0)
@@ -328,7 +328,7 @@ def _first(*values: float | None) -> float | None:
 
 
 def hash_patient(dataset: DataSet) -> str | None:
-    """Sixteen hex digits of SHA-256: the same for one patient everywhere, and not the id itself."""
+    """Sixteen hex digits of SHA-256: the same for one patient everywhere, but not the ID itself."""
     patient = read_text(dataset, "PatientID")
     if not patient:
         return None

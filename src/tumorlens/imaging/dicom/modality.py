@@ -1,7 +1,7 @@
-"""What a DICOM header says that speaks against a picture of the head by MRI.
+"""Statements of a DICOM header that the picture is no MRI of the head.
 
-Such a slice is judged all the same, for headers are often wrong; but nobody shall take the verdict
-for one on a brain MRI without having been told.
+Headers are often wrong, so such a slice is judged, too. A note says that its verdict may mean
+nothing.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _HEAD = re.compile(
     r"|sch[aä]e?del|cabeza|testa|capo|t[eê]te|cr[aâ]ne|\b(?:ear|eye|iac|jaw|nose|sinus|tmj)\b",
     re.IGNORECASE,
 )
-_WIDEST = 520.0  # mm: no scanner sees farther to both sides
+_WIDEST = 520.0  # mm: the largest field of view of a scanner
 _NO_PART = re.compile(r"\W*|unknown|none|other|others|undefined|default|mri?|n/?a", re.IGNORECASE)
 
 
@@ -97,7 +97,7 @@ def doubt_body_part(part: str) -> str:
 
 
 def doubt_extent(height: float, width: float) -> str:
-    """A sentence on a picture that is larger, in mm, than a scanner sees; else empty.
+    """A sentence on a picture that is larger, in mm, than the view of any scanner; else empty.
 
     A mosaic whose header does not say that it is one has the pixels of its slices and the size of
     all of them together.

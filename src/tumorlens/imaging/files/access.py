@@ -26,11 +26,11 @@ _ADVICE = "pack the archive anew"
 _STEP = 2**20
 _LONGEST_END = 22 + 2**16  # bytes of the record that ends an archive, with its comment
 _ENTRY_GROWTH = 20
-"""How much longer a list of members is in memory: an entry has 47 bytes or more, and takes 800."""
+"""Memory of a list of members by its size in the file: an entry of 47 bytes or more takes 800."""
 
 
 def is_file(path: Path) -> bool:
-    """Whether a regular file is there to be seen; `Path.is_file` raises where access is denied."""
+    """Whether a regular file is there and visible; `Path.is_file` raises if access is denied."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except (OSError, ValueError):
@@ -99,8 +99,9 @@ class Opener:
 
         Args:
             part: a file, or a member of an archive.
-            ahead: unpack a member before it is read, in a quarter of ``limits.memory_bytes``:
-                whoever reads it makes a copy, and decodes. Else it is unpacked as it is read.
+            ahead: unpack a member before it is read, into at most a quarter of
+                ``limits.memory_bytes``, since its reader needs memory, too. Else it is unpacked
+                while it is read.
 
         Raises:
             InputError: it does not exist or may not be read; a member is encrypted, damaged or

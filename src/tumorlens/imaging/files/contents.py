@@ -1,4 +1,4 @@
-"""What a file holds, told by its first bytes and never by its name."""
+"""The kind of a file, recognised by its first bytes and never by its name."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DRAWN_BY = "tumorlens"
 that this program draws, and the description of NIfTI volumes that it writes."""
 
 DRAWN = "a result of tumorlens"
-"""What `describe` calls them: results are no scans, wherever they lie."""
+"""How `describe` names such files. A result is no scan, wherever it lies."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _DRAWN_MARK = b"tEXtSoftware\0" + DRAWN_BY.encode()
@@ -47,7 +47,7 @@ _VRS = frozenset(
 _METAIMAGE = re.compile(
     rb"(?:\s*\w+\s*[=:][^\r\n]*\r?\n)*?\s*(?:NDims\s*[=:]\s*\d|ObjectType\s*[=:]\s*\w)"
 )
-"""Fields, among them one that hardly any other text has."""
+"""Fields of a header, one of which is rare in other texts."""
 
 _FOREIGN = (
     (b"GIF8", "a GIF picture"),
@@ -74,7 +74,7 @@ def sniff(head: bytes) -> Kind | None:
 
 
 def _sniff(head: bytes) -> Kind | None:
-    if head[128:132] == b"DICM":  # asked first: the preamble before it may pose as a TIFF
+    if head[128:132] == b"DICM":  # first, because the preamble may look like a TIFF
         return "dicom"
     if _starts_picture(head):
         return "raster"
@@ -90,7 +90,7 @@ def _starts_picture(head: bytes) -> bool:
 
 
 def describe(head: bytes) -> str:
-    """What a file seems to be that is none of ours, for an error message."""
+    """What a file that cannot be read seems to be, for an error message."""
     if not head:
         return "an empty file"
     if _inflate(head)[128:132] == b"DICM":
@@ -119,7 +119,7 @@ def is_drawn(head: bytes) -> bool:
 
 
 def _inflate(head: bytes) -> bytes:
-    """The head itself, or what it unpacks to where it is gzipped."""
+    """The head itself; if it is gzipped, its content."""
     if not head.startswith(b"\x1f\x8b"):
         return head
     try:

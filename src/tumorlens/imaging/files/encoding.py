@@ -1,4 +1,4 @@
-"""How a file stores its picture: what nobody sees, and what may still tell where it comes from."""
+"""How a file stores its picture. Nobody sees it, but it may reveal where the picture comes from."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def read_encoding(path: str | os.PathLike[str]) -> Encoding:
     try:
         with open_file(Path(path), os.fspath(path)) as stream:
             found = describe_picture(stream, os.fspath(path), DEFAULT_LIMITS)
-    except InputError:  # readers tell of it
+    except InputError:  # the reader reports it
         return Encoding("", size, 0, 0.0)
     return Encoding(found["format"], size, found["channels"], found["quantization"])
 
@@ -61,6 +61,6 @@ def encode_jpeg(pixels: npt.NDArray[np.uint8], quality: int = 90) -> bytes:
 
 
 def decode_bare(data: bytes) -> npt.NDArray[np.uint8]:
-    """Grey pixels (H, W) by Pillow and nothing else: what a reader's time is compared with."""
+    """Grey pixels (H, W) by Pillow alone. The time of a reader is compared with this."""
     with Image.open(BytesIO(data), formats=FORMATS[1:]) as picture:
         return np.asarray(picture.convert("L"))

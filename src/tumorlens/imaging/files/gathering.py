@@ -44,9 +44,9 @@ class _Member:
 class Gathering:
     """DICOM files by series, wherever they lie. Only headers are read.
 
-    Scanners and archives put so many files in a folder and go on in the next one, so that a
-    series is known by its UID alone. Files whose numbers it has already are another copy or
-    another volume, and a source of their own, unless they lie in one folder.
+    Scanners and archives often spread a series over several folders, so a series is recognised by
+    its UID alone. Files that repeat its numbers are a copy or another volume. They become a source
+    of their own, unless they lie in the same folder.
 
     Args:
         limits: for each file.
@@ -170,7 +170,7 @@ def _find_members(archive: Part, gathering: Gathering) -> Iterator[Gathered]:
 def _not_empty(
     found: Iterator[Gathered], gathering: Gathering, path: str, reason: str
 ) -> Iterator[Gathered]:
-    """Pass everything on; an error at the end if there was nothing but skipped files."""
+    """Pass everything on; raise an error at the end if all files were skipped."""
     before, empty = len(gathering), True
     for one in found:
         empty = empty and isinstance(one, Skipped)
@@ -202,7 +202,7 @@ def join_named(
     gathering = Gathering(limits, apart)
     for part in sorted(numbers, key=numbers.__getitem__):
         for _ in gathering.add([part], os.path.dirname(part.path) or os.curdir):  # noqa: PTH120
-            pass  # its reader will say what is wrong
+            pass  # its reader reports the fault
     for parts, sources in gathering.give_out_each():
         made = list(sources)
         if not any(source.is_series for source in made):
@@ -234,7 +234,7 @@ def _make_sources(members: Sequence[_Member], uid: str | None, limits: Limits) -
 
 
 def _name(wheres: Sequence[str]) -> str:
-    """What all of them lie in; the first, if that is nothing that a caller would name."""
+    """The folder that holds all of them; the first one, if a caller would not name that folder."""
     try:
         common = os.path.commonpath(wheres)
     except ValueError:  # absolute and relative ones, or two drives
@@ -245,9 +245,10 @@ def _name(wheres: Sequence[str]) -> str:
 
 
 def _drop_copies(members: Sequence[_Member], limits: Limits) -> tuple[list[_Member], int]:
-    """Files that are not the same, byte for byte, as one before; and how many are.
+    """Files without exact copies of earlier ones, and the number of copies.
 
-    Two files of one SOP Instance UID may differ all the same: edited, or wrongly made anonymous.
+    Bytes are compared: two files with one SOP Instance UID may differ, after editing or after a
+    faulty anonymisation.
     """
     kept: list[_Member] = []
     seen: dict[tuple[str, tuple[Place, ...]], list[_Member]] = {}
@@ -308,6 +309,6 @@ def _list_numbers(members: Sequence[_Member]) -> list[tuple[int, int]]:
 
 
 def _are_numbers_own(folders: Sequence[Sequence[tuple[int, int]]]) -> bool:
-    """Whether numbers tell slices apart: no folder repeats one, and they are not all the same."""
+    """Whether numbers identify slices: no folder repeats one, and they are not all the same."""
     distinct = {number for numbers in folders for number in numbers}
     return len(distinct) > 1 and all(len(set(numbers)) == len(numbers) for numbers in folders)

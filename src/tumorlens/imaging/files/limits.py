@@ -1,4 +1,4 @@
-"""`Limits`: how much one file may ask for before it is refused."""
+"""`Limits`: how much memory and how many pixels one file may take before it is refused."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ class Limits:
     def reserve(self, path: str, needed: int) -> Iterator[None]:
         """Hold ``needed`` bytes of ``memory_bytes``, which all threads of the process share.
 
-        Waits until others have freed enough. Never yield to a caller inside: whoever waits for
-        memory may be the one that the caller waits for.
+        Waits until other threads have freed enough. Do not yield to a caller inside: the caller may
+        wait for a thread that waits for this memory.
 
         Raises:
             InputError: as `check_memory`.
@@ -89,15 +89,15 @@ class Limits:
 
 
 class _Budget:
-    """Bytes in use by all threads; who asks first is served first.
+    """Bytes in use by all threads, in the order of the requests.
 
-    A thread that holds some already does not wait for more: it might wait for itself.
+    A thread that holds bytes already does not wait for more: it might wait for itself.
     """
 
     def __init__(self) -> None:
         self.reset()
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self.reset)  # the other threads are no more
+            os.register_at_fork(after_in_child=self.reset)  # a forked process has no other threads
 
     def reset(self) -> None:
         self._used = 0
@@ -145,7 +145,7 @@ DEFAULT_LIMITS = Limits()
 def hold_memory(needed: int) -> Iterator[None]:
     """Like `Limits.reserve` of the default limits, for work on a slice that was read already.
 
-    Nothing is refused: what needs more than there is waits until it is alone.
+    Nothing is refused: a request for more than the limit waits until no other is in use.
     """
     with _budget.take(needed, DEFAULT_LIMITS.memory_bytes):
         yield

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tumorlens.errors import InputError
 
-if TYPE_CHECKING:  # a source carries places and never looks into them
+if TYPE_CHECKING:  # only the name of a type: a source never looks into its places
     from tumorlens.imaging.series.places import Place
 
 __all__ = ["Found", "Part", "Skipped", "Source"]
@@ -36,7 +36,7 @@ class Source:
     Attributes:
         path: how the caller named it; for a series, the folder, DICOMDIR or archive it lies in.
         parts: the files to read, in the order of their slices.
-        kind: ``raster``, ``volume`` or ``dicom``: a guess by name, the reader looks at the content.
+        kind: ``raster``, ``volume`` or ``dicom``: guessed by name; the reader checks the content.
         named: True if the caller named this very file.
         series_uid: Series Instance UID, for a series that has one.
         any_content: True to read label maps, and what else is no scan, too.

@@ -1,4 +1,4 @@
-"""The border to the decoding libraries: whatever they raise or warn of ends here."""
+"""The border to the decoding libraries: here their errors become `InputError`, warnings notes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 
 _LONGEST_REASON = 160
 _BAD_PLACE = (None, errno.EINVAL, errno.EOVERFLOW)
-"""Of an `OSError`: a decoder's own words, or its jump to a place that damaged bytes name."""
+"""Numbers of an `OSError` that a decoder raises for damaged bytes; the disk raises others."""
 _COMPLAINTS = (
     (
         r"using (?:implicit|explicit) VR",
@@ -38,7 +38,7 @@ _COMPLAINTS = (
     ),
     (r"VR(?: of)?:? '?([A-Z]{2})\b", "an invalid value (type {}) was kept as it is"),
 )
-"""What pydicom warns of, and a note on it that names nothing of the file but a type of value."""
+"""Pattern in a warning of pydicom -> our note. The note names no value of the file."""
 
 _heard = threading.local()
 _lock = threading.Lock()
@@ -50,8 +50,8 @@ _depth = 0
 def silence() -> Iterator[None]:
     """Keep the warnings of decoding libraries from the user.
 
-    ``warnings.catch_warnings`` changes a global list and puts the old one back; threads that
-    overlap would leave it changed for ever. So the first thread in enters it, the last one leaves.
+    ``warnings.catch_warnings`` changes a global list and puts the old one back; overlapping
+    threads would leave it changed for ever. So the first thread enters it and the last one leaves.
     """
     _enter_silence()
     try:
@@ -62,9 +62,9 @@ def silence() -> Iterator[None]:
 
 @contextmanager
 def listen() -> Iterator[list[str]]:
-    """Notes on the values that this thread read differently, or as they should not be.
+    """Notes on values that are invalid, or that were read in another way than the file states.
 
-    They come from what pydicom warns of, which names the value itself: a UID, or a patient's name.
+    They are made from pydicom's warnings. Those name the value itself, such as a patient's name.
     """
     before, notes = getattr(_heard, "notes", None), list[str]()
     _heard.notes = notes
@@ -82,7 +82,7 @@ def _hear(message: Warning | str, *_: Any, **__: Any) -> None:
 
 
 def tell(note: str) -> None:
-    """Note something of what this thread reads, once, if anything listens."""
+    """Add a note on what this thread reads, once, if `listen` is active."""
     notes: list[str] | None = getattr(_heard, "notes", None)
     if notes is not None and note not in notes:
         notes.append(note)
@@ -96,9 +96,9 @@ def _word_complaint(message: str) -> str | None:
 
 
 def read_silently(items: Iterator[Item]) -> Iterator[Item]:
-    """The items, each one made in silence: headers are parsed when a value is asked for.
+    """The items, each one read without warnings: headers are parsed when a value is asked for.
 
-    What pydicom warns of names the value, which may be a UID or a patient's.
+    A warning of pydicom names the value, which may be a patient's name.
     """
     missing = object()
     while True:
@@ -132,7 +132,7 @@ def refuse(path: str, what: str, advice: str = "") -> Iterator[None]:
 
 
 def comes_from_disk(error: BaseException) -> TypeGuard[OSError]:
-    """Whether the system could not give a file's bytes, good or bad."""
+    """Whether the system failed to read the file, whatever its bytes are."""
     return isinstance(error, OSError) and error.errno not in _BAD_PLACE
 
 

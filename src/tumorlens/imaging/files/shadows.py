@@ -1,4 +1,4 @@
-"""Folders and files beside a script that are called as a library is.
+"""Folders and files beside a script that have the name of a library.
 
 Python looks first where the script lies, or in the working folder. Libraries ask there for optional
 parts that are not installed, and fail over what they find: a folder ``dl`` (deep learning) ends the
@@ -17,7 +17,7 @@ __all__ = ["find_libraries", "hide_shadows"]
 
 _OWN_HOMES = ("tumorlens", "numpy", "PIL")
 _GONE = ("dl", "DLFCN")
-"""Modules of Python 2 that GDCM looks for. None of today's can be what it means."""
+"""Modules of Python 2 that GDCM looks for. A module of that name today is another one."""
 
 
 def find_libraries() -> list[str]:
@@ -28,7 +28,7 @@ def find_libraries() -> list[str]:
 
 @contextmanager
 def hide_shadows() -> Iterator[None]:
-    """Inside, libraries are imported as if nothing lay beside the script."""
+    """Inside, imports ignore files and folders beside the script."""
     paths, own = [*sys.path], _find_own_folder()
     hidden = {name: sys.modules[name] for name in _GONE if name in sys.modules}
     if own is not None:

@@ -163,7 +163,7 @@ def _name_file(path: Path, name: str, gathering: Gathering) -> Iterator[Found]:
 
 
 def _find_part(path: Path, name: str) -> Part:
-    """The file; or a member of an archive, named ``ARCHIVE/MEMBER`` as records name it."""
+    """The file, or a member of an archive, which records name ``ARCHIVE/MEMBER``."""
     if not os.path.lexists(path):
         for parent in path.parents:
             if is_file(parent):
@@ -204,7 +204,7 @@ def _walk(top: Path, gathering: Gathering) -> Iterator[Found]:
 
 
 def _kind_of_entry(entry: os.DirEntry[str]) -> Literal["folder", "file", "special"]:
-    """What lies in a folder. A picture by name is read whatever it is, and so gets its error."""
+    """Kind of an entry of a folder. What is named like a picture is a file, to get its error."""
     try:
         if entry.is_dir():
             return "folder"
@@ -268,7 +268,7 @@ def _tell_picture(part: Part, limits: Limits) -> Source | Skipped:
                 if holds_labels(stream, part.path, limits):
                     return Skipped(part.path, refuse_content(part.path, LABELS).reason)
         except InputError:
-            pass  # its reader will say what is wrong
+            pass  # its reader reports the fault
     return Source(part.path, (part,), "raster")
 
 
@@ -286,11 +286,11 @@ def _is_drawn(part: Part) -> bool:
         with open_file(part.file, part.path) as stream:
             return is_drawn(stream.read(HEAD_BYTES))
     except InputError:
-        return False  # its reader will say what is wrong
+        return False  # its reader reports the fault
 
 
 def _is_second_name(name: str, present: set[str]) -> bool:
-    """Whether a file is one of a pair, for which the other stands."""
+    """Whether a file belongs to another one, which is read instead."""
     lower = name.lower()
     stem = lower.removesuffix(".gz").removesuffix(".hdr")
     if ".hdr" in lower and {f"{stem}.img", f"{stem}.img.gz"} & present:

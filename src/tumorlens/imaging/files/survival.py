@@ -1,4 +1,4 @@
-"""Inputs survive: no result is written over an image, or over another file that is read."""
+"""Protection of inputs: no result replaces an image, or another file that is read."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def _tell_axes(shape: tuple[int, ...]) -> str:
 
 
 def _put_slices_first(shape: tuple[int, ...], axes: str) -> str:
-    """The axes, where no other reading is as likely.
+    """The axes, if no other interpretation is as likely.
 
     Raises:
         InputError: slices may be last, or colors first.

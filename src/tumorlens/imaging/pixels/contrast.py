@@ -24,7 +24,7 @@ __all__ = ["SAMPLED", "choose_evenly", "measure_contrast", "share_contrast", "ty
 _ROOM = 256 * 2**20  # bytes of pixels
 
 SAMPLED = 9
-"""Slices of a series that are looked at; more tell nothing new."""
+"""Slices of a series that are measured; more slices do not change the result."""
 
 
 def choose_evenly(count: int, most: int = SAMPLED) -> list[int]:
@@ -56,7 +56,7 @@ def measure_contrast(slices: Iterable[Slice]) -> float | None:
 
 
 def share_contrast(items: Iterable[Slice | InputError]) -> Iterator[Slice | InputError]:
-    """Slices of a series, each told the typical range of intensities in it.
+    """Slices of a series, each with the typical range of intensities of the series.
 
     The slices are held back until all are read, or until they fill `_ROOM`: of a longer series the
     first part tells. A slice alone is no series.

@@ -1,4 +1,4 @@
-"""What stays of a picture when it is copied: for twins, and for the memory of a model.
+"""Descriptors and fingerprints that a copy keeps: to find copies, and to know what was seen.
 
 A *descriptor* is the head (or the whole frame) stretched to a square of 48 x 48, band-passed,
 evened out (each spot divided by the contrast around it) and written as its 24 x 24 lowest
@@ -62,7 +62,7 @@ ORIENTATIONS = (
     "turned 90 clockwise",
     "anti-transposed",
 )
-"""How a copy may lie: the order of `turn_descriptors`."""
+"""How a copy may be turned or mirrored, in the order of `turn_descriptors`."""
 
 Array = npt.NDArray[np.float32]
 Box = tuple[float, float, float, float]

@@ -1,4 +1,4 @@
-"""Where the head lies on a slice, and between which intensities: steps 1 to 3 of `prepare`."""
+"""The head on a slice: its box and its intensities. These are steps 1 to 3 of `prepare`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _THUMBNAILS = {1: 96, 2: 64}  # version -> about the longest side of the thumbna
 _CONTRAST = 0.12  # share of the range by which the head differs from the background
 _FLAT = 0.08  # share of the range within which an edge row counts as one value
 _LINE_GAP = 1 / 16  # of the thumbnail's side, between solid parts and a line of theirs: the scalp
-_ORDINARY = (2.0**-10, 2.0**100)  # the largest value of a slice that is taken as it is
+_ORDINARY = (2.0**-10, 2.0**100)  # range of the largest value of a slice that is not rescaled
 _ROWS_AT_ONCE = 16
 
 Array = npt.NDArray[np.float32]
@@ -135,7 +135,7 @@ def _find_ends(rows: Array, tolerance: float) -> tuple[int, int]:
 
 
 def _find_first(rows: Array, tolerance: float) -> int:
-    """Some rows at a time: nearly always the first ones settle it."""
+    """Check some rows at a time: the first ones are nearly always enough."""
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         holds = _hold_something(rows[start : start + _ROWS_AT_ONCE], tolerance)
         if holds.any():

@@ -1,4 +1,4 @@
-"""Where the head lies in a slice, as a filled shape: what a heat map may cover."""
+"""The head as a filled shape. A heat map covers nothing outside of it."""
 
 from __future__ import annotations
 

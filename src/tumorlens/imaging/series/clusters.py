@@ -1,4 +1,4 @@
-"""Which slices of a series lie alike, and in which order: by nearness, never by rounded numbers.
+"""Groups of slices with one orientation, and their order: by tolerance, never by rounded numbers.
 
 Numbers of one series differ in their last decimals. Rounded, two of them may fall on two sides of a
 border, however little they differ; so all that is compared here is compared with a tolerance.
@@ -29,7 +29,7 @@ _JITTER = 0.05  # of a pixel: nearer slices lie at one place, whatever the dista
 _PLACE = 0.2  # of a pixel, and
 _GAP = 0.25  # of the usual distance: nearer slices lie at one place
 _ALWAYS = ("frame_of_reference", "series", "stack", "kind", "echo_time", "b_value")
-"""Contents of which one volume has one."""
+"""Contents that have one value in a volume."""
 _IF_NEEDED = ("time_point", "echo", "acquisition", "trigger_time")
 """Contents that may differ inside a volume: asked where slices share a place."""
 

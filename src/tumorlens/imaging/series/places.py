@@ -1,4 +1,4 @@
-"""`Place`: where a stored slice stands in its series, from its header alone."""
+"""`Place`: the position of a stored slice in its series, from its header alone."""
 
 from __future__ import annotations
 

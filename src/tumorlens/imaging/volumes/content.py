@@ -1,4 +1,4 @@
-"""Volumes and pictures that are no scans: label maps, statistics, vectors.
+"""Recognising volumes and pictures that are no scans: label maps, statistics, vectors.
 
 A header may say so. Else a volume counts as a label map if it holds few small whole numbers, or if
 its name says so and its values lie in patches of equal whole numbers, as no scan's do. Of a picture

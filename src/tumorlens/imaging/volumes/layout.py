@@ -1,4 +1,4 @@
-"""What a header says of its voxels, and the voxels read by it: one volume at a time.
+"""What a header says about its voxels, and reading them: one volume at a time.
 
 Never more is read than the file holds, so that a header that promises gigabytes costs nothing.
 """

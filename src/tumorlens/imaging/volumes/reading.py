@@ -1,4 +1,4 @@
-"""Files of volumes, of any format: opened by what they hold, read, or told for no scan."""
+"""Files of volumes of any format: recognised by content, then read, or refused as no scan."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tumorlens.imaging.volumes.streams import Bytes
 __all__ = ["read_volume_file", "tell_content"]
 
 _LONGEST_LOOK = 256 * 1024**2
-"""Bytes of a volume in a folder that are looked at before its turn: zeros alone tell nothing."""
+"""Bytes of a volume in a folder that are checked before it is read."""
 
 
 def read_volume_file(
@@ -58,7 +58,7 @@ def tell_content(kind: Kind | None, file: Path, path: str, limits: Limits) -> st
         ):
             limits.check_memory(path, layout.block_bytes)
             if layout.block_bytes > _LONGEST_LOOK and not layout.content:
-                return ""  # its reader will tell
+                return ""  # its reader reports the fault
             with refuse(path, DAMAGED):
                 what = find_content(voxels, layout, path)
     except InputError:

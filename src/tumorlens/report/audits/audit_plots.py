@@ -1,4 +1,4 @@
-"""Plots of an audit: what a set is made of, and what gives its labels away."""
+"""Plots of an audit: the composition of a set, and the properties that predict its labels."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ MOST_BARS = 20
 """Sources that get a bar of their own, the largest first."""
 
 MOST_CLUES = 10
-"""Traits that are drawn of each place."""
+"""Properties that are drawn for each place."""
 
 _CLASSES = ("no_tumor", "tumor", "glioma", "meningioma", "pituitary")
 
 
 def plot_composition(rows: Sequence[Row], column: str) -> Plot | None:
-    """Shares of the classes in each value of a column; what has one colour has one class.
+    """Shares of the classes for each value of a column. One color means one class.
 
     Args:
         rows: of the set.
@@ -60,28 +60,28 @@ def plot_composition(rows: Sequence[Row], column: str) -> Plot | None:
 
 
 def plot_clues(clues: Sequence[Clue], place: str) -> Plot | None:
-    """How well the most telling traits tell the label, each alone."""
+    """How well each property alone predicts the label, for the strongest of them."""
     chosen = [clue for clue in clues if clue.place == place][:MOST_CLUES]
     if not chosen:
         return None
-    what = "the files" if place == "file" else "what prepare makes of them"
+    what = "the files" if place == "file" else "the prepared images"
     with Drawing(4.6, 0.9 + 0.3 * len(chosen)) as sheet:
         axes = sheet.axes()
         for line, clue in enumerate(chosen):
             hue = HUES[1] if clue.larger else HUES[0]
             axes.barh(line, clue.auc - 0.5, 0.7, 0.5, color=hue, alpha=0.75)
             axes.text(clue.auc + 0.01, line, f"{clue.auc:.2f}", va="center", color=FAINT)
-        axes.set(xlim=(0.5, 1.06), ylim=(len(chosen) - 0.5, -0.5), xlabel="AUC of the trait alone")
+        axes.set(
+            xlim=(0.5, 1.06), ylim=(len(chosen) - 0.5, -0.5), xlabel="AUC of the property alone"
+        )
         axes.set_xticks([0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
         axes.set_yticks(range(len(chosen)), [clue.trait for clue in chosen], color=INK)
         axes.tick_params(axis="y", length=0)
         axes.grid(visible=False, axis="y")
         best = chosen[0]
         way = "larger" if best.larger else "smaller"
-        alt = (
-            f"Traits of {what} that tell the label: {best.trait}, {way} with tumor, {best.auc:.2f}"
-        )
-        caption = f"Traits of {what}; orange: larger with tumor, blue: smaller"
+        alt = f"Properties of {what}; the best is {best.trait}, {way} with tumor: {best.auc:.2f}"
+        caption = f"Properties of {what}; orange: larger with tumor, blue: smaller"
         return sheet.finish(f"{alt}.", caption)
 
 
@@ -102,7 +102,7 @@ def _tell(
         for name in sizes
     )
     alt = f"Shares of the classes by {column}: {single} of {len(sizes)} hold one class only."
-    caption = f"Classes by {column}; right the slices"
+    caption = f"Classes by {column}; at the right the number of slices"
     if len(names) < len(sizes):
         caption += f"; the largest {len(names)} of {len(sizes)}"
     return alt, caption

@@ -61,7 +61,9 @@ def _tabulate_changes(changes: Sequence[Change]) -> Table:
         for one in changes
     ]
     columns = ("figure", "before", "after", "difference")
-    return make_table("On these cases, each judged with numbers fitted on others", columns, rows)
+    return make_table(
+        "On these cases; each is judged with numbers fitted on the others", columns, rows
+    )
 
 
 def _write_difference(one: Difference) -> str:
@@ -97,7 +99,7 @@ def _say_bound(bound: MissBound) -> Iterator[str]:
         )
     alarms, total = bound.alarms
     if not total or bound.alarm_low is None or bound.alarm_high is None:
-        yield "No tumor-free study is labelled here: what the threshold costs in alarms is unknown"
+        yield "Without labelled tumor-free studies, the false alarms of the threshold are unknown"
         return
     yield (
         f"It costs {alarms} alarms in {total} tumor-free studies: {100 * alarms / total:.1f} per "
@@ -118,7 +120,9 @@ def _tabulate_heads(before: Judged | None, after: Judged) -> Table:
                 cells = (brief_estimate(one.get(name), digits=3) for one in (old, new))
                 rows.append((label, *cells))
     columns = ("figure", "before", "after")
-    return make_table("Whole heads, each judged with numbers fitted on others", columns, rows)
+    return make_table(
+        "Whole series and studies; each is judged with numbers fitted on the others", columns, rows
+    )
 
 
 def _measure(heads: Scores) -> dict[str, Estimate]:

@@ -1,4 +1,4 @@
-"""An evaluation as a page: what is read first, the curves, each source, the worst mistakes."""
+"""An evaluation as a page: main figures, curves, each source, the worst mistakes."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ FIGURE_WORDS = {
     "pointing_of_center": "…of the center of the head",
     "pointing_best_of_grid": "…best that the grid allows",
 }
-"""Names that do not read well as they are."""
+"""Name of a figure -> how it is shown, where the name itself is unclear."""
 
 IN_PARTS = (
     "auc",
@@ -137,7 +137,7 @@ def print_estimates(
 
 
 def _name_with_remark(one: Estimate, words: Mapping[str, str]) -> str:
-    """What a figure counts, and what to know of it, below its name: words there have the room."""
+    """A figure's name, and below it what it counts: the column of names has the space."""
     name, _, counts = words.get(one.name, name_figure(one.name)).partition(" (")
     below = "; ".join(filter(None, (counts.removesuffix(")"), remark_on(one))))
     return f"{name}\n  {below}" if below else name
@@ -175,7 +175,7 @@ def word_seen(part: Subset) -> str:
     if not part.slices_seen:
         return ""
     share = "all" if part.slices_seen == part.slices else f"{part.slices_seen:,} of"
-    return f"{share} {part.slices:,} SEEN in training, so too good"
+    return f"{share} {part.slices:,} SEEN in training: too optimistic"
 
 
 def label_part(part: Subset) -> str:
@@ -187,7 +187,7 @@ def label_part(part: Subset) -> str:
 
 
 def _tabulate_parts(parts: Sequence[Subset], width: int) -> Iterator[Table]:
-    """As many tables side by side in thought as the width asks for, so that no word is broken."""
+    """Tables of subsets: several with few columns on a narrow terminal, so that no word breaks."""
     names = [name for name in IN_PARTS if any(_get(part, name) for part in parts)]
     at_once = max(1, (width - WIDEST_LABEL - 4) // WIDTH_OF_FIGURE)
     for start in range(0, len(names), at_once):
@@ -324,7 +324,7 @@ def write_span(low: float | None, high: float | None, *, digits: int = 3) -> str
 
 
 def remark_on(one: Estimate) -> str:
-    """How the interval came about, and what to know about the figure."""
+    """How the interval was made, and what to know about the figure."""
     if one.value is None:
         return one.note
     words = {"exact": "exact, on groups", "counts": "under 20 groups"}.get(one.method, "")

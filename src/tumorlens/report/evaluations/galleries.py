@@ -95,9 +95,7 @@ def show_mistakes(
             shown = f"the worst {len(tiles)} of {len(mistakes):,}"
             blocks.append(Gallery(f"{words}: {shown}, of different groups first", tuple(tiles)))
         if absent:
-            blocks.append(
-                Text((f"{words}: {absent} of the pictures looked for could not be read.",))
-            )
+            blocks.append(Text((f"{words}: {absent} of the pictures to show could not be read.",)))
     if any(isinstance(block, Gallery) for block in blocks):
         blocks.insert(0, Text((_explain(detector is not None),)))
     return blocks

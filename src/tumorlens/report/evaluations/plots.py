@@ -1,4 +1,4 @@
-"""Plots of what was measured, as people look at them."""
+"""Plots of an evaluation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 MOST_SOURCES = 5
-"""Sources that get a line of their own; more would be a knot."""
+"""Most sources with a line of their own; more lines could not be told apart."""
 MOST_LINES = 40
 """Lines of one forest plot."""
 _MARKS = ("o", "s", "D", "^")
