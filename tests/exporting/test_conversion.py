@@ -135,7 +135,7 @@ def test_integers_need_slices_even_by_force(original, tmp_path):
 def test_too_few_slices_to_calibrate_on(manifest, original, tmp_path):
     few = manifest.with_rows(manifest.rows[:4])
     rest = manifest.with_rows(manifest.rows[8:])
-    with pytest.raises(DataError, match="4 slices to calibrate on. At least"):
+    with pytest.raises(DataError, match=r"4 slices to calibrate on\. At least"):
         export_model(
             original, TARGETS["onnx-int8"], tmp_path / "x.onnx", samples=Samples(few, rest)
         )

@@ -94,7 +94,7 @@ def test_pictures_are_read_by_path_and_the_missing_counted(pictures):
     assert all(max(p.size) <= 256 for tile in gallery.tiles for p in tile.pictures)
     said = " ".join(line for block in blocks if hasattr(block, "lines") for line in block.lines)
     assert "without the model: no heat maps" in said
-    assert "1 of the pictures looked for could not be read" in said
+    assert "1 of the pictures to show could not be read" in said
     assert "False alarms: none." in said
 
 

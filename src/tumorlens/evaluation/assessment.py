@@ -216,7 +216,7 @@ def _collect_notes(scores: Scores) -> list[str]:
         for word, count in sorted(strange.items()):
             if word:
                 notes.append(
-                    f"{count} slices have the class {word!r}, which the model does not know: "
+                    f"{count} slices of the class {word!r}, which the model does not know: "
                     "they count as tumor, but in no figure of classes"
                 )
     groupless = sum(not row.group for row in scores.rows)

@@ -80,7 +80,7 @@ def plot_clues(clues: Sequence[Clue], place: str) -> Plot | None:
         axes.grid(visible=False, axis="y")
         best = chosen[0]
         way = "larger" if best.larger else "smaller"
-        alt = f"Properties of {what}; the best is {best.trait}, {way} with tumor: {best.auc:.2f}"
+        alt = f"Properties of {what}; the best: {best.trait}, {way} with tumor, {best.auc:.2f}"
         caption = f"Properties of {what}; orange: larger with tumor, blue: smaller"
         return sheet.finish(f"{alt}.", caption)
 
