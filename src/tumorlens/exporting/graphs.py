@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from tumorlens.model.contract import SEEN_KEY
 from tumorlens.model.graph import parse_model
 from tumorlens.model.runtime import load_runtime
 from tumorlens.optional import load
 
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto
+
 __all__ = [
+    "Part",
     "convolutions",
     "copy_graph",
     "find_float_nodes",
@@ -22,7 +29,27 @@ __all__ = [
 ]
 
 
-def load_graph(path: Path) -> Any:
+class Named(Protocol):
+    """An input of a part of a graph."""
+
+    name: str
+
+
+class Part(Protocol):
+    """An open session of a part of a graph."""
+
+    def run(
+        self, names: Sequence[str], given: Mapping[str, npt.NDArray[np.float32]]
+    ) -> list[npt.NDArray[np.float32]]:
+        """The named tensors, for the given inputs."""
+        ...
+
+    def get_inputs(self) -> Sequence[Named]:
+        """What the part takes."""
+        ...
+
+
+def load_graph(path: Path) -> ModelProto:
     """The model, every node with a name.
 
     Raises:
@@ -34,12 +61,13 @@ def load_graph(path: Path) -> Any:
     return model
 
 
-def copy_graph(model: Any) -> Any:
+def copy_graph(model: ModelProto) -> ModelProto:
     """A model of its own, to be changed."""
-    return load("onnx").ModelProto.FromString(model.SerializeToString())
+    copy: ModelProto = load("onnx").ModelProto.FromString(model.SerializeToString())
+    return copy
 
 
-def save_graph(model: Any, like: Any, path: Path) -> None:
+def save_graph(model: ModelProto, like: ModelProto, path: Path) -> None:
     """Write ``model`` with the metadata of ``like``, but not the list of pictures it has seen."""
     from onnxruntime.quantization.onnx_model import ONNXModel
 
@@ -51,12 +79,12 @@ def save_graph(model: Any, like: Any, path: Path) -> None:
     path.write_bytes(model.SerializeToString())
 
 
-def convolutions(model: Any) -> list[str]:
+def convolutions(model: ModelProto) -> list[str]:
     """Names of the convolutions, in the order in which they run."""
     return [node.name for node in model.graph.node if node.op_type == "Conv"]
 
 
-def find_float_nodes(model: Any) -> list[str]:
+def find_float_nodes(model: ModelProto) -> list[str]:
     """Nodes that stay in single precision: all that no convolution follows.
 
     These are the last convolution, whose outputs are the cells' logits, the pooling of evidence,
@@ -74,7 +102,7 @@ def find_float_nodes(model: Any) -> list[str]:
     return [node.name for node in model.graph.node if node.name not in before]
 
 
-def open_at(model: Any, names: list[str], known: Collection[str] = ()) -> Any:
+def open_at(model: ModelProto, names: list[str], known: Collection[str] = ()) -> Part:
     """A session of the part of the graph that leads to the named tensors.
 
     Args:
@@ -100,19 +128,20 @@ def open_at(model: Any, names: list[str], known: Collection[str] = ()) -> Any:
     graph.output.extend(onnx.helper.make_tensor_value_info(name, kind, None) for name in names)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(
+    session: Part = onnxruntime.InferenceSession(
         part.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
+    return session
 
 
 def trace_back(
-    graph: Any, names: Sequence[str], known: Collection[str]
-) -> tuple[list[str], list[Any]]:
+    graph: GraphProto, names: Sequence[str], known: Collection[str]
+) -> tuple[list[str], list[NodeProto]]:
     """Known tensors, the network's input among them, that lead to the named; nodes between."""
     maker = {output: node for node in graph.node for output in node.output}
     ends = {*known, *(value.name for value in graph.input)}
     given: dict[str, None] = {}
-    needed: list[Any] = []
+    needed: list[NodeProto] = []
     open_ = list(names)
     while open_:
         name = open_.pop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +23,13 @@ from tumorlens.model.inspection import read_model
 from tumorlens.optional import load
 from tumorlens.writing import replace_when_done
 
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, TensorProto
+
 __all__ = ["parse_model", "read_calibration", "read_layers", "write_model"]
 
 
-def parse_model(path: Path) -> Any:
+def parse_model(path: Path) -> ModelProto:
     """The model of a file as the onnx package holds it.
 
     Raises:
@@ -35,9 +38,10 @@ def parse_model(path: Path) -> Any:
     onnx = load("onnx", "rewriting a model file")
     data = read_model(path)
     try:
-        return onnx.load_model_from_string(data)
+        model: ModelProto = onnx.load_model_from_string(data)
     except Exception as error:  # protobuf raises its own
         raise ModelFileError(f"{path}: is no ONNX model ({error})") from None
+    return model
 
 
 def read_calibration(path: str | Path) -> Calibration:
@@ -112,21 +116,22 @@ def write_model(
         partial.write_bytes(model.SerializeToString())
 
 
-def _find(graph: Any, name: str, path: str | Path) -> Any:
-    for initializer in graph.initializer:
-        if initializer.name == name:
-            return initializer
+def _find(graph: GraphProto, name: str, path: str | Path) -> TensorProto:
+    found: TensorProto | None = next((one for one in graph.initializer if one.name == name), None)
+    if found is not None:
+        return found
     raise ModelFileError(
         f"{path}: has no initializer {name!r}, so it cannot be recalibrated; "
         "models that tumorlens trains have it"
     )
 
 
-def _array(graph: Any, name: str, path: str | Path) -> Any:
-    return load("onnx.numpy_helper").to_array(_find(graph, name, path))
+def _array(graph: GraphProto, name: str, path: str | Path) -> npt.NDArray[np.float32]:
+    values: npt.NDArray[np.float32] = load("onnx.numpy_helper").to_array(_find(graph, name, path))
+    return values
 
 
-def _set(graph: Any, name: str, value: float, path: str | Path) -> None:
+def _set(graph: GraphProto, name: str, value: float, path: str | Path) -> None:
     old = _find(graph, name, path)
     shape = tuple(old.dims)
     new = load("onnx.numpy_helper").from_array(np.full(shape, value, np.float32), name)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tumorlens.exporting.graphs import load_graph
 from tumorlens.model.contract import INPUT
 from tumorlens.optional import load
+
+if TYPE_CHECKING:
+    from onnx import NodeProto
 
 __all__ = ["count_multiply_adds"]
 
@@ -42,7 +45,7 @@ def count_multiply_adds(path: Path) -> Counter[str]:
     return counted
 
 
-def _count(node: Any, shapes: dict[str, list[int]]) -> int:
+def _count(node: NodeProto, shapes: dict[str, list[int]]) -> int:
     """Outputs, times the products that each of them sums up."""
     first, second = (shapes.get(name, [0]) for name in node.input[:2])
     outputs = prod(max(size, 1) for size in shapes.get(node.output[0], [0]))

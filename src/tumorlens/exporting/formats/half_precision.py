@@ -5,12 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from tumorlens.exporting.graphs import find_float_nodes, load_graph, save_graph
+
+if TYPE_CHECKING:
+    from onnx import GraphProto
 
 __all__ = ["convert"]
 
@@ -35,7 +38,7 @@ def convert(source: Path, output: Path, images: Iterable[npt.NDArray[np.float32]
     save_graph(half, model, output)
 
 
-def _drop_detours(graph: Any) -> None:
+def _drop_detours(graph: GraphProto) -> None:
     """Let nodes that stay in single precision hand over to one another without a rounding.
 
     The converter wraps each of them in casts, so that what one gives to the next would pass
@@ -63,7 +66,7 @@ def _drop_detours(graph: Any) -> None:
     _drop_unread(graph, results)
 
 
-def _drop_unread(graph: Any, results: set[str]) -> None:
+def _drop_unread(graph: GraphProto, results: set[str]) -> None:
     read = {name for node in graph.node for name in node.input} | results
     for node in [node for node in graph.node if read.isdisjoint(node.output)]:
         graph.node.remove(node)

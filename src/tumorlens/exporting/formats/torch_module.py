@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,9 @@ from tumorlens.errors import UsageError
 from tumorlens.exporting.graphs import load_graph
 from tumorlens.model.contract import INPUT, OUTPUTS
 from tumorlens.optional import load
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, NodeProto
 
 __all__ = ["GraphModule"]
 
@@ -71,7 +74,7 @@ class GraphModule(nn.Module):
         return tuple(known[name] for name in OUTPUTS)
 
 
-def _find_needed(graph: Any) -> list[Any]:
+def _find_needed(graph: GraphProto) -> list[NodeProto]:
     """The nodes that the contract's outputs come from; what else a model tells is left out."""
     wanted, needed = set(OUTPUTS), []
     for node in reversed(graph.node):

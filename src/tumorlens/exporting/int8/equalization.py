@@ -8,7 +8,7 @@ changes nothing in float32 (Nagel et al. 2019, arXiv:1906.04721, section 4.1).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ import numpy.typing as npt
 from tumorlens.exporting.graphs import find_float_nodes, open_at
 from tumorlens.model.contract import INPUT
 from tumorlens.optional import load
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 __all__ = ["equalize"]
 
@@ -25,7 +28,7 @@ LARGEST_GAIN = 50.0
 """Of a channel, at most: one that holds next to nothing on these slices may hold more on others."""
 
 
-def equalize(model: Any, images: Sequence[Array]) -> None:
+def equalize(model: ModelProto, images: Sequence[Array]) -> None:
     """Scale the channels of all tensors that convolutions give and no ReLU6 cuts, in place.
 
     Args:
@@ -49,7 +52,7 @@ def equalize(model: Any, images: Sequence[Array]) -> None:
                 _undo(model.graph, node, stream, gain)
 
 
-def _find_streams(model: Any) -> Iterator[set[str]]:
+def _find_streams(model: ModelProto) -> Iterator[set[str]]:
     """Sets of tensors that sums and enlargements join, so that they must share their scales."""
     last = set(find_float_nodes(model))
     streams: list[set[str]] = []
@@ -64,7 +67,7 @@ def _find_streams(model: Any) -> Iterator[set[str]]:
     yield from (one for one in streams if one.isdisjoint(clipped))
 
 
-def _find_largest(model: Any, names: list[str], images: Sequence[Array]) -> dict[str, Array]:
+def _find_largest(model: ModelProto, names: list[str], images: Sequence[Array]) -> dict[str, Array]:
     """Largest magnitude of each tensor's channels."""
     if not names:
         return {}
@@ -77,14 +80,14 @@ def _find_largest(model: Any, names: list[str], images: Sequence[Array]) -> dict
     return largest
 
 
-def _scale(tensor: Any, factors: Array, *, axis: int) -> None:
+def _scale(tensor: TensorProto, factors: Array, *, axis: int) -> None:
     arrays = load("onnx.numpy_helper")
     values = arrays.to_array(tensor)
     shape = [-1 if place == axis else 1 for place in range(values.ndim)]
     tensor.CopyFrom(arrays.from_array(values * factors.reshape(shape), tensor.name))
 
 
-def _undo(graph: Any, node: Any, stream: set[str], gain: Array) -> None:
+def _undo(graph: GraphProto, node: NodeProto, stream: set[str], gain: Array) -> None:
     """Let a node that is no convolution read what it read before."""
     helper, arrays = load("onnx.helper"), load("onnx.numpy_helper")
     for place, name in enumerate(node.input):

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -28,9 +28,14 @@ from tumorlens.exporting.int8.rounding import round_weights
 from tumorlens.model.contract import INPUT
 from tumorlens.optional import load
 
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto
+
 __all__ = ["convert", "fit_integers"]
 
 Images = Iterable[npt.NDArray[np.float32]]
+Ranges = dict[str, list[dict[str, np.float32]]]
+"""Tensor -> its ``rmin`` and ``rmax``, as ONNX Runtime takes them."""
 
 FIRST_FLOAT = 0.25
 """Share of the convolutions, from the input on, that stay in single precision: of MobileNetV2 its
@@ -64,7 +69,7 @@ def convert(source: Path, output: Path, images: Images) -> None:
     save_graph(integers, model, output)
 
 
-def fit_integers(source: Path, images: Images) -> tuple[Any, Any]:
+def fit_integers(source: Path, images: Images) -> tuple[ModelProto, ModelProto]:
     """The graph in float32, its channels evened out, and its twin in 8 bits.
 
     Args:
@@ -85,13 +90,13 @@ def fit_integers(source: Path, images: Images) -> tuple[Any, Any]:
     return model, integers
 
 
-def _find_first(model: Any) -> list[str]:
+def _find_first(model: ModelProto) -> list[str]:
     """All nodes before the first convolution in integers, the sums between float ones too."""
     names, layers = [node.name for node in model.graph.node], convolutions(model)
     return names[: names.index(layers[int(FIRST_FLOAT * len(layers))])]
 
 
-def _wake_silent(model: Any, kept: list[str], ranges: dict[str, Any]) -> None:
+def _wake_silent(model: ModelProto, kept: list[str], ranges: Ranges) -> None:
     """Give channels whose weights are nearly nothing one weight that is just large enough.
 
     A channel's scale follows its largest weight, and its bias is counted in steps of that scale:
@@ -128,7 +133,7 @@ def _thin(images: list[npt.NDArray[np.float32]], count: int) -> list[npt.NDArray
     return [images[place] for place in places.round().astype(int)]
 
 
-def _quantize(model: Any, kept: list[str], ranges: dict[str, Any], images: Images) -> Any:
+def _quantize(model: ModelProto, kept: list[str], ranges: Ranges, images: Images) -> ModelProto:
     """The QDQ graph; ``images`` are run for form's sake, since all ranges are given."""
     from onnxruntime import quantization as q
 
@@ -155,7 +160,7 @@ def _quantize(model: Any, kept: list[str], ranges: dict[str, Any], images: Image
         root.level = level
 
 
-def _share_equal(graph: Any) -> None:
+def _share_equal(graph: GraphProto) -> None:
     """Keep one of the initializers that hold the same: each layer brings its zeros along."""
     arrays, signed = load("onnx.numpy_helper"), load("onnx").TensorProto.INT8
     first: dict[object, str] = {}
@@ -172,7 +177,7 @@ def _share_equal(graph: Any) -> None:
             node.input[place] = name_of.get(name, name)
 
 
-def _sign_weights(graph: Any) -> None:
+def _sign_weights(graph: GraphProto) -> None:
     """Weights around 128 become weights around 0, the same numbers."""
     arrays = load("onnx.numpy_helper")
     initializers = {one.name: one for one in graph.initializer}
@@ -190,7 +195,7 @@ def _sign_weights(graph: Any) -> None:
         graph.initializer.remove(one)
 
 
-def _find_tensors(model: Any, kept: list[str]) -> list[str]:
+def _find_tensors(model: ModelProto, kept: list[str]) -> list[str]:
     """Tensors that become integers: what quantised nodes read and give, weights apart."""
     weights = {one.name for one in model.graph.initializer}
     names = [
@@ -209,6 +214,6 @@ class _Reader:
     def __init__(self, images: Images) -> None:
         self._images: Iterator[npt.NDArray[np.float32]] = iter(images)
 
-    def get_next(self) -> dict[str, Any] | None:
+    def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
         image = next(self._images, None)
         return None if image is None else {INPUT: image}

@@ -8,13 +8,16 @@ of the error (Nagel et al. 2021, arXiv:2106.08295, section 3.1).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from tumorlens.exporting.graphs import open_at
 from tumorlens.model.contract import INPUT
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 __all__ = ["choose_ranges", "shrink_range"]
 
@@ -27,7 +30,7 @@ DRAWN = 4000
 
 
 def choose_ranges(
-    model: Any, names: list[str], images: Sequence[Array], *, seed: int = 0
+    model: ModelProto, names: list[str], images: Sequence[Array], *, seed: int = 0
 ) -> dict[str, tuple[float, float]]:
     """Low and high end of each tensor's range; 0 lies in all of them.
 

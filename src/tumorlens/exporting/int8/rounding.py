@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ import numpy.typing as npt
 from tumorlens.exporting.graphs import open_at, trace_back
 from tumorlens.model.contract import INPUT
 from tumorlens.optional import load
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto, TensorProto
 
 __all__ = ["Layer", "compensate", "round_weights", "take_over"]
 
@@ -44,8 +47,8 @@ class Layer:
         integers: node of the same name that reads and gives 8 bits.
     """
 
-    original: Any
-    integers: Any
+    original: ModelProto
+    integers: ModelProto
 
     def read(self, name: str, default: list[int]) -> list[int]:
         """An attribute of integers."""
@@ -79,7 +82,7 @@ class Layer:
         return taken.reshape(1, len(taken) * len(places), -1)
 
 
-def round_weights(integers: Any, original: Any, images: Sequence[Array]) -> None:
+def round_weights(integers: ModelProto, original: ModelProto, images: Sequence[Array]) -> None:
     """Rewrite the 8-bit weights and 32-bit biases of a quantised graph in place.
 
     Args:
@@ -106,7 +109,7 @@ def round_weights(integers: Any, original: Any, images: Sequence[Array]) -> None
         _write(values[bias_of.input[0]], np.round((bias + shift.ravel()) / bias_steps), np.int32)
 
 
-def take_over(model: Any, integers: Any) -> list[str]:
+def take_over(model: ModelProto, integers: ModelProto) -> list[str]:
     """Give a graph in float32 the rounded weights and biases of its 8-bit twin.
 
     Returns:
@@ -130,7 +133,9 @@ def take_over(model: Any, integers: Any) -> list[str]:
     return [layer.original.name for layer in layers]
 
 
-def _find_layers(integers: Any, original: Any, maker: dict[str, Any]) -> Iterator[Layer]:
+def _find_layers(
+    integers: ModelProto, original: ModelProto, maker: dict[str, NodeProto]
+) -> Iterator[Layer]:
     """Convolutions with quantised weights, in the order in which they run."""
     quantised = {node.name: node for node in integers.graph.node if node.op_type == "Conv"}
     for node in original.graph.node:
@@ -141,7 +146,7 @@ def _find_layers(integers: Any, original: Any, maker: dict[str, Any]) -> Iterato
 
 
 def _sample_all(
-    model: Any, layers: list[Layer], weights: list[Array], images: Sequence[Array]
+    model: ModelProto, layers: list[Layer], weights: list[Array], images: Sequence[Array]
 ) -> list[Array]:
     """What each layer reads at some positions of all images."""
     names = list(dict.fromkeys(layer.original.input[0] for layer in layers))
@@ -157,7 +162,7 @@ def _sample_all(
 class _Stream:
     """Tensors of a graph whose layers change from the first to the last, each computed once."""
 
-    def __init__(self, model: Any, names: list[str], images: Sequence[Array]) -> None:
+    def __init__(self, model: ModelProto, names: list[str], images: Sequence[Array]) -> None:
         self._model, self._wanted = model, names
         self._known = {INPUT: np.concatenate(images)}
 
@@ -217,5 +222,5 @@ def _round_in_turn(aim: Matrix, moments: Matrix) -> Matrix:
     return whole
 
 
-def _write(tensor: Any, values: Matrix, kind: Any) -> None:
+def _write(tensor: TensorProto, values: Matrix, kind: type[np.generic]) -> None:
     tensor.CopyFrom(load("onnx.numpy_helper").from_array(values.astype(kind), tensor.name))
