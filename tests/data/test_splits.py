@@ -189,7 +189,7 @@ def test_without_a_fold_for_every_row_they_are_dealt(splits, note):
 
 
 def test_other_folds_than_asked_for_are_refused():
-    with pytest.raises(DataError, match=r"set: .* the folds 0, 1, 2; expected 0 to 4.*--folds 3"):
+    with pytest.raises(DataError, match=r"set: .* the folds 0, 1, 2; expected 0 to 4.*`folds=3`"):
         fold_manifest(with_splits(TEN, "0", "1", "2"), folds=5)
 
 
