@@ -142,9 +142,11 @@ def test_twin_of_calibrate(site, model, command, tmp_path):
         tumorlens.calibrate(model, site, output="x.onnx", misses=0.1, sensitivity=0.9)
 
 
-def test_the_old_name_of_the_operating_point_still_works(site, model, command):
+def test_the_old_name_of_the_operating_point_still_works(site, model, command, capsys):
     written = command("calibrate", model, site, "--name", "screening", output="named.onnx")
     assert "screening" in tumorlens.load_card(written).operating_points
+    assert run(["calibrate", "--help"]) == 0
+    assert "--name" not in capsys.readouterr().out
 
 
 def test_twin_of_audit(copies, site, model, command):

@@ -129,7 +129,9 @@ def test_other_points_keep_their_verdicts(site, model, tmp_path):
 def test_calibrations_compose(site, model, tmp_path):
     once, twice = tmp_path / "once.onnx", tmp_path / "twice.onnx"
     assert calibrate(model, site, "--output", once, "--quiet") == 0
-    assert calibrate(once, site, "--output", twice, "--quiet", "--name", "screening") == 0
+    assert (
+        calibrate(once, site, "--output", twice, "--quiet", "--operating-point", "screening") == 0
+    )
     card = Detector(twice).card
     assert card.version == "0+calibrated.2"
     assert set(card.operating_points) == {"balanced", "keen", "screening"}
@@ -222,7 +224,7 @@ def test_the_old_card_is_left_alone(site, model, tmp_path):
 
 def test_bad_wishes_are_refused_before_the_cases_are_judged(site, model, tmp_path, capsys):
     new = tmp_path / "new.onnx"
-    assert calibrate(model, site, "--output", new, "--name", " ") == 2
+    assert calibrate(model, site, "--output", new, "--operating-point", " ") == 2
     assert "an operating point needs a name" in capsys.readouterr().err
     assert calibrate(model, site, "--output", new, "--run-log", new) == 2
     assert "is named for two results" in capsys.readouterr().err
@@ -258,7 +260,7 @@ def test_held_out_scores_give_a_model_its_numbers_for_studies(model, held_out, t
 def test_misses_promise_and_tell_the_cost(model, held_out, tmp_path, capsys):
     first, new = tmp_path / "first.onnx", tmp_path / "new.onnx"
     assert calibrate(model, *held_out[:2], "--output", first, "--quiet") == 0
-    words = ("--misses", "0.1", "--name", "screening", "--output", new)
+    words = ("--misses", "0.1", "--operating-point", "screening", "--output", new)
     assert calibrate(first, *held_out[2:], *words) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "at most 0.1 of tumor studies missed, with 95% confidence" in shown

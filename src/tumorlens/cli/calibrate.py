@@ -21,6 +21,18 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+
+class _Renamed(click.Option):
+    """An option whose old flags still work, and stand in no help."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        flags, self.opts = self.opts, self.opts[:1]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = flags
+
+
 RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
@@ -55,6 +67,7 @@ RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
     "--operating-point",
     "--name",
     "operating_point",
+    cls=_Renamed,
     default="balanced",
     show_default=True,
     metavar="NAME",
