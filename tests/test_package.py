@@ -63,6 +63,7 @@ def test_public_names_are_pinned_and_load():
         "Slice",
         "SliceInfo",
         "StudyFinding",
+        "TrainingResult",
         "TumorlensError",
         "UsageError",
         "__version__",
@@ -79,6 +80,7 @@ def test_public_names_are_pinned_and_load():
         "score",
         "seen",
         "split",
+        "train",
         "write_records",
     ]
     for name in tumorlens.__all__:
@@ -150,7 +152,7 @@ print(*sorted(root for root in roots if root not in sys.stdlib_module_names))
 
 def test_light_core_imports_without_any_extra():
     light = [name for name in MODULES if not any(fnmatch(name, pattern) for pattern in NEEDS_TORCH)]
-    light += [name for name in MODULES if name == "tumorlens.training.recipe"]
+    light += [f"tumorlens.training.{name}" for name in ("recipe", "result", "workflow")]
     extras = sorted({module for modules in optional.EXTRAS.values() for module in modules})
     code = f"""
 import importlib, sys

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from tumorlens.report.pictures.overlay import draw
     from tumorlens.study_finding import SeriesFinding, StudyFinding
     from tumorlens.training.recipe import Recipe
+    from tumorlens.training.result import TrainingResult
+    from tumorlens.training.workflow import train
 
 __all__ = [
     "Audit",
@@ -64,6 +66,7 @@ __all__ = [
     "Slice",
     "SliceInfo",
     "StudyFinding",
+    "TrainingResult",
     "TumorlensError",
     "UsageError",
     "__version__",
@@ -80,6 +83,7 @@ __all__ = [
     "score",
     "seen",
     "split",
+    "train",
     "write_records",
 ]
 
@@ -103,6 +107,7 @@ _HOMES = {
     "Slice": "tumorlens.imaging.slices",
     "SliceInfo": "tumorlens.finding",
     "StudyFinding": "tumorlens.study_finding",
+    "TrainingResult": "tumorlens.training.result",
     "TumorlensError": "tumorlens.errors",
     "UsageError": "tumorlens.errors",
     "audit": "tumorlens.auditing.checks",
@@ -118,6 +123,7 @@ _HOMES = {
     "score": "tumorlens.evaluation.evaluating",
     "seen": "tumorlens.predicting.recollection",
     "split": "tumorlens.data.splits",
+    "train": "tumorlens.training.workflow",
     "write_records": "tumorlens.predicting.recording",
 }
 

@@ -83,7 +83,7 @@ def test_train_leaves_model_curves_figures_and_a_log(place, capsys):
         assert (place / "run" / name).stat().st_size > 0
     table = " ".join(shown.out.split())
     for words in (
-        "Held-out pictures", "accuracy", "AUC", "loss", "precision tumor", "recall tumor",
+        "Test pictures", "accuracy", "AUC", "loss", "precision tumor", "recall tumor",
         "F1 tumor", "precision no_tumor", "recall no_tumor", "F1 no_tumor", "published", "0.9062",
         "True class (rows)", "For research only",
     ):  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,14 +18,12 @@ from tumorlens.cli.measuring import (
     twins_option,
 )
 from tumorlens.cli.pace import Pulse
-from tumorlens.errors import UsageError
 from tumorlens.version import list_versions
 from tumorlens.writing import check_results
 
 if TYPE_CHECKING:
-    from tumorlens.data.rows import Manifest
     from tumorlens.data.splits import By
-    from tumorlens.training.request import Request, TrainingResult
+    from tumorlens.training.result import TrainingResult
 
 __all__ = ["command"]
 
@@ -85,13 +83,27 @@ def command(
     /,
     *,
     data: tuple[Path, ...],
+    recipe: str,
     output: Path,
+    changes: tuple[str, ...],
+    weights: Path | None,
+    teachers: tuple[str, ...],
+    left_out: tuple[str, ...],
     folds: int | None,
+    folds_by: By,
+    mapped: tuple[str, ...],
+    twins: bool | None,
+    shared_groups: bool | None,
+    store: Path | None,
+    skip_unreadable: bool,
+    drop_conflicts: bool,
+    device: str,
+    devices: int,
+    threads: int | None,
     report: Path | None,
     run_log: Path | None,
     quiet: bool,
     verbose: bool,
-    **options: Any,
 ) -> int:
     """Train on DATA...: a folder of class folders (yes/ and no/), or a manifest.
 
@@ -99,16 +111,33 @@ def command(
     (run.json), learning curves, and the scores of the test. For research only, not a
     medical device.
     """
-    from tumorlens.training.allocator import start_torch
+    from tumorlens.training.workflow import train
 
-    start_torch()
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
-    if folds and options["left_out"]:
-        raise UsageError("--folds and --leave-out contradict each other; give one of them")
     check_results((report, run_log))
     with Pulse(voice) as pulse:
-        request = _make_request(data, output, pulse, options)
-        result = _train(request, folds, options["folds_by"])
+        result = train(
+            *data,
+            output=output,
+            recipe=recipe,
+            settings=changes,
+            weights=weights,
+            teachers=teachers,
+            leave_out=left_out,
+            folds=folds,
+            folds_by=folds_by,
+            classes=parse_map(mapped),
+            shared_groups=shared_groups,
+            twins=twins,
+            store=store,
+            skip_unreadable=skip_unreadable,
+            drop_conflicts=drop_conflicts,
+            device=device,
+            devices=devices,
+            threads=threads,
+            progress=pulse.advance,
+            notice=pulse.say,
+        )
         _show(result, pulse)
     if report is not None:
         _write_page(report, ctx, result)
@@ -119,66 +148,6 @@ def command(
         counts = {"slices": result.slices, "scored": scored}
         watch.write_log(run_log, "train", ctx.params, counts=counts)
     return 0
-
-
-def _train(request: Request, folds: int | None, by: By) -> TrainingResult:
-    from tumorlens.training.folds import train_folds
-    from tumorlens.training.run import train_model
-
-    return train_folds(request, folds, by) if folds else train_model(request)
-
-
-def _make_request(
-    data: tuple[Path, ...], output: Path, pulse: Pulse, options: dict[str, Any]
-) -> Request:
-    from tumorlens.data.choosing import group_copies, read_sets
-    from tumorlens.training.hardware import Hardware
-    from tumorlens.training.recipe import read_recipe
-    from tumorlens.training.request import Request
-
-    recipe = read_recipe(options["recipe"], options["changes"])
-    # Before anything is read: what is not there is said at once.
-    hardware = Hardware(options["device"], options["devices"], options["threads"])
-    merged = read_sets(
-        data, classes=parse_map(options["mapped"]), shared_groups=options["shared_groups"]
-    )
-    merged = group_copies(
-        merged,
-        options["twins"],
-        threads=options["threads"],
-        progress=pulse.advance,
-        notice=pulse.say,
-    )
-    kept, left_out, counts = _leave_out(merged, options["left_out"])
-    return Request(
-        recipe=recipe,
-        manifest=kept,
-        left_out=left_out,
-        folder=output,
-        weights=options["weights"],
-        teachers=options["teachers"],
-        store=options["store"],
-        skip_unreadable=options["skip_unreadable"],
-        drop_conflicts=options["drop_conflicts"],
-        left_out_counts=counts,
-        hardware=hardware,
-        notice=pulse.say,
-        progress=pulse.advance,
-    )
-
-
-def _leave_out(
-    merged: Manifest, names: tuple[str, ...]
-) -> tuple[Manifest, Manifest | None, dict[str, int]]:
-    from tumorlens.data.splits import leave_out
-
-    if not names:
-        return merged, None, {}
-    kept, left_out, neither = leave_out(merged, names)
-    counts = {" + ".join(names): len(left_out)}
-    if len(neither):
-        counts["rows that share a group with them"] = len(neither)
-    return kept, left_out, counts
 
 
 def _name_next_steps(

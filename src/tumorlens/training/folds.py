@@ -16,7 +16,8 @@ from tumorlens.evaluation.scores import Scores, as_text, join_scores
 from tumorlens.training.familiarity import check_familiarity
 from tumorlens.training.finishing.scored_rows import measure_test
 from tumorlens.training.recipe import Recipe
-from tumorlens.training.request import Request, TrainingResult
+from tumorlens.training.request import Request
+from tumorlens.training.result import TrainingResult
 from tumorlens.training.rows.fingerprints import FileDigests
 from tumorlens.training.run import SCORES, open_run, train_model, write_figures
 

@@ -107,16 +107,18 @@ def find_recipes() -> dict[str, Path]:
     return {}
 
 
-def read_recipe(recipe: str | Path, changes: Iterable[str] = ()) -> Recipe:
+def read_recipe(recipe: Recipe | str | Path, changes: Iterable[str] = ()) -> Recipe:
     """Read a recipe by name or from a TOML file.
 
     Args:
-        recipe: name of a recipe of tumorlens, or a path.
+        recipe: name of a recipe of tumorlens, or a path; or a recipe, to change it.
         changes: ``key=value`` with dotted keys, e.g. ``"loss.cells=1.0"``; values as in TOML.
 
     Raises:
         RecipeError: no such recipe, no TOML, an unknown key, or a contradiction.
     """
+    if isinstance(recipe, Recipe):
+        return _change(recipe.to_record(), changes, f"the recipe {recipe.name}")
     known = find_recipes()
     path = known.get(str(recipe), Path(recipe))
     try:
@@ -132,10 +134,14 @@ def read_recipe(recipe: str | Path, changes: Iterable[str] = ()) -> Recipe:
     except ValueError as error:
         raise RecipeError(f"{path}: cannot be read as TOML ({error})") from None
     _check_fields(values, str(path))
+    return _change(values, changes, str(path))
+
+
+def _change(values: dict[str, Any], changes: Iterable[str], where: str) -> Recipe:
     for change in changes:
         override(values, change)
         _check_fields(values, f"{change!r}")
-    return _convert(values, str(path))
+    return _convert(values, where)
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -41,7 +41,8 @@ from tumorlens.training.learning.seeding import seed_weights
 from tumorlens.training.learning.teaching import Teachers
 from tumorlens.training.planning import Plan, describe_run, plan_training
 from tumorlens.training.recipe import Recipe
-from tumorlens.training.request import Request, TrainingResult
+from tumorlens.training.request import Request
+from tumorlens.training.result import TrainingResult
 from tumorlens.training.rows.fingerprints import FileDigests
 from tumorlens.training.rows.prepared_rows import PreparedRows
 from tumorlens.training.rows.preparing import Unreadable, prepare_rows

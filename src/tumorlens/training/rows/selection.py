@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,9 @@ from tumorlens.errors import DataError
 from tumorlens.training.choices import DataChoice
 from tumorlens.training.recipe import Recipe
 from tumorlens.training.rows.codes import MARK_MASK
-from tumorlens.training.rows.prepared_rows import PreparedRows
+
+if TYPE_CHECKING:  # it needs torch, and choosing rows does not
+    from tumorlens.training.rows.prepared_rows import PreparedRows
 
 __all__ = [
     "Selection",

@@ -1,0 +1,57 @@
+"""`TrainingResult`: what a training leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tumorlens.evaluation.figures.intervals import FEW_GROUPS
+from tumorlens.evaluation.results import Evaluation
+from tumorlens.evaluation.scores import Scores
+from tumorlens.training.familiarity import FamiliarityCheck
+from tumorlens.training.recipe import Recipe
+from tumorlens.training.rows.selection import count_label_groups
+
+__all__ = ["TrainingResult"]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingResult:
+    """What a training leaves. *Test* rows were scored once, by a model that never saw them.
+
+    Attributes:
+        recipe: as used.
+        folder: of the run.
+        slices: rows that were given to train on, those of their test and validation included.
+        model: the model file; None after folds, each of which has its own.
+        folds: name of a fold -> folder of its run; empty where one model was trained.
+        validation: scores of the validation rows, calibrated on themselves; None after folds.
+        test: scores of the test rows; None if there were none.
+        evaluation: figures of the test rows; None if there were none, or of one label only.
+        familiarity: how many held-out pictures (validation and test) of the sources that were
+            trained on are called unfamiliar.
+        copies: test rows whose group is trained on, too; 0 unless the recipe asked for it.
+        seconds: how long it took.
+    """
+
+    recipe: Recipe
+    folder: Path
+    slices: int
+    model: Path | None
+    folds: dict[str, Path]
+    validation: Scores | None
+    test: Scores | None
+    evaluation: Evaluation | None
+    familiarity: FamiliarityCheck
+    copies: int = 0
+    seconds: float = 0.0
+
+    @property
+    def test_groups(self) -> dict[str, int]:
+        """Label -> how many groups of the test hold a slice of it."""
+        return count_label_groups(self.test.rows if self.test is not None else ())
+
+    @property
+    def test_can_calibrate(self) -> bool:
+        """Whether the test has enough groups of each label to fit thresholds on."""
+        return min(self.test_groups.values()) >= FEW_GROUPS
