@@ -61,7 +61,7 @@ def test_curves_of_a_page_have_its_colors_its_words_and_their_phases(tmp_path):
     assert (plot.caption, plot.wide) == ("fold 1 of 5", True)
     assert "3 epochs" in plot.alt
     assert "0.800" in plot.alt
-    for word in ("training", "held-out groups", "frozen", "fine-tuned", "learning rate", "epoch"):
+    for word in ("training", "validation groups", "frozen", "fine-tuned", "learning rate", "epoch"):
         assert f">{word}<" in plot.svg
     assert "var(--accent)" in plot.svg
     assert "mathdefault" not in plot.svg
@@ -71,7 +71,7 @@ def test_curves_of_a_page_have_its_colors_its_words_and_their_phases(tmp_path):
 
 @pytest.mark.parametrize(
     ("losses", "words"),
-    [(((1.0, ""),), "held-out groups nan"), ((), "of 0 epochs")],
+    [(((1.0, ""),), "validation groups nan"), ((), "of 0 epochs")],
     ids=["no validation", "no epoch"],
 )
 def test_curves_without_numbers_are_drawn(tmp_path, losses, words):
