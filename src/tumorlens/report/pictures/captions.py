@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
@@ -35,6 +36,7 @@ _VERDICT_WORDS: dict[Verdict | None, str] = {
 }
 _LINE = 1.15  # units from line to line
 _LEGEND = 12  # units that the scale is wide
+_LEAST_LETTERS = 4  # that are left of a text
 
 
 def draw_caption(finding: Finding, marks: Marks, width: int, unit: int) -> Image.Image:
@@ -148,9 +150,14 @@ def _list_ticks(finding: Finding) -> Iterator[tuple[float, str]]:
 
 def _shorten(words: str, font: ImageFont.FreeTypeFont, room: float) -> str:
     """The words, or their two ends around an ellipsis where they are too long."""
-    shown = clean = "".join(letter if letter.isprintable() else "?" for letter in words)
-    keep = len(clean)
-    while font.getlength(shown) > room and keep > 4:
-        keep -= 1
-        shown = clean[: keep // 2] + "…" + clean[-(keep // 2) :]
-    return shown
+    clean = "".join(letter if letter.isprintable() else "?" for letter in words)
+    if font.getlength(clean) <= room:
+        return clean
+
+    def cut(keep: int) -> str:
+        return clean[: keep // 2] + "…" + clean[-(keep // 2) :]
+
+    # By halves: a name inside an archive may have 65,535 letters.
+    sizes = range(_LEAST_LETTERS, len(clean))
+    fitting = bisect(sizes, room, key=lambda keep: font.getlength(cut(keep)))
+    return cut(sizes[max(0, fitting - 1)]) if sizes else clean
