@@ -14,8 +14,8 @@ from tumorlens.version import __version__
 if TYPE_CHECKING:
     from tumorlens.auditing.checks import audit
     from tumorlens.auditing.findings import Audit
+    from tumorlens.data.dividing import split
     from tumorlens.data.rows import Manifest
-    from tumorlens.data.splits import split
     from tumorlens.detector import Detector
     from tumorlens.errors import (
         DataError,
@@ -122,7 +122,7 @@ _HOMES = {
     "read": "tumorlens.predicting.inputs",
     "score": "tumorlens.evaluation.evaluating",
     "seen": "tumorlens.predicting.recollection",
-    "split": "tumorlens.data.splits",
+    "split": "tumorlens.data.dividing",
     "train": "tumorlens.training.workflow",
     "write_records": "tumorlens.predicting.recording",
 }

@@ -200,7 +200,7 @@ def test_too_few_unseen_patients_are_refused(tmp_path, capsys):
     assert calibrate(model, site, "--output", tmp_path / "new.onnx") == 2
     said = " ".join(capsys.readouterr().err.split())
     assert "17 groups (patients) with slices labelled tumor" in said
-    assert "10 slices of 5 groups left out" in said
+    assert "10 slices of 5 groups were left out" in said
     assert not (tmp_path / "new.onnx").exists()
 
 

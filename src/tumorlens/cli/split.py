@@ -88,7 +88,7 @@ def command(
     that gave way is said.
     """
     from tumorlens.data.choosing import Choice
-    from tumorlens.data.splits import split_data
+    from tumorlens.data.dividing import split_data
 
     given = ctx.get_parameter_source("fractions")
     if folds is not None and given is ParameterSource.COMMANDLINE:
