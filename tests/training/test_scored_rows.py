@@ -18,4 +18,4 @@ def test_validation_pictures_give_numbers_for_studies():
 def test_too_few_series_are_said():
     model, words = fit_studies(draw_scores(groups=3))
     assert model is None
-    assert words.startswith("the model judges slices only, and no series and studies: validation")
+    assert words.startswith("the model judges slices, but no series and no studies: validation")

@@ -86,7 +86,7 @@ def load_backbone(backbone: MobileNetV2, path: Path | None, *, frozen: int = 0) 
             )
         if frozen:
             raise DataError(
-                f"{origin}: weights of a wider network lose channels and want training, but the "
+                f"{origin}: weights of a wider network lose channels and must be trained, but the "
                 f"first {frozen} layers are frozen; give `settings='network.frozen=0'`"
             )
         found = narrow_weights(found, backbone)

@@ -39,8 +39,8 @@ class NetworkChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
             (Zhou et al. 2021, arXiv:2104.02008); 0: never. Like dropped branches, off to the end
             of the training after a phase that freezes the backbone.
         frozen: so many of the backbone's first layers (of 19) keep their initial weights and batch
-            statistics for good. Edges and blobs are known from photographs, and these layers cost
-            the most: 4 reach stride 4 and leave a third of the time away.
+            statistics for good. Photographs teach edges and blobs well enough, and these layers
+            cost the most: freezing 4 of them, up to stride 4, saves a third of the time.
         normalization: what the initial weights expect: ``tensorflow`` x * 2 - 1, ``torchvision``
             ImageNet mean and deviation.
         padding: how the initial weights pad at stride 2: ``same`` (TensorFlow) or ``symmetric``.

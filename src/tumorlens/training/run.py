@@ -122,7 +122,7 @@ def write_figures(result: TrainingResult, notice: Notice) -> None:
     if result.evaluation is not None:
         write_text(result.folder / FIGURES, result.evaluation.to_json(), overwrite=True)
     elif result.test is not None:
-        notice(f"the {len(result.test)} test rows hold one label only, so there are no figures")
+        notice(f"all {len(result.test)} test slices have the same label, so there are no figures")
 
 
 def _make_ready(request: Request, plan: Plan) -> _Ready:

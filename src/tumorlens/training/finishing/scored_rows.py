@@ -76,5 +76,5 @@ def fit_studies(validation: Scores) -> tuple[StudyModel | None, str]:
     try:
         model = fit_study_model(list_fit_series(validation), slice_middle=middle, data="validation")
     except DataError as error:
-        return None, f"the model judges slices only, and no series and studies: {error}"
+        return None, f"the model judges slices, but no series and no studies: {error}"
     return model, f"numbers for series and studies: fitted on {model.fitted_on}"

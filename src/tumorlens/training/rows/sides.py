@@ -65,7 +65,7 @@ def part_rows(
         sides = Sides(usable[kept], usable[held], removed)
     for name, indices in (("training", sides.training), ("validation", sides.validation)):
         if len(set(prepared.tumor[indices].tolist())) < 2:
-            raise DataError(f"the {name} side holds one label only; add groups of the other label")
+            raise DataError(f"all {name} slices have the same label; add groups of the other label")
     return sides
 
 
