@@ -8,6 +8,9 @@ TORCH ?= torch==2.13.0
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Files of tests are parted among the cores, four at most: each process loads torch. PARTED= runs
+# them one after another.
+PARTED ?= -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 PACKAGE := pyproject.toml src/tumorlens/version.py
 
 .PHONY: help demo test check format docs tutorial gallery examples clean
@@ -54,7 +57,7 @@ demo: .venv/core.stamp
 	@echo "Pictures with heat maps: $(CURDIR)/demo"
 
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARTED)
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check
