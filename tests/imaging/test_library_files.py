@@ -24,7 +24,7 @@ SLOW = ("RG", "color3d", "examples_ybr")
 """Large frames, or many, of a kind that others show."""
 
 REFUSED = re.compile(
-    "PAR/REC|text file|XML file|TrackVis|HDF5|netCDF|ECAT|no image that is known|gzip|mosaic|"
+    "PAR/REC|text file|XML file|TrackVis|HDF5|netCDF|ECAT|file of an unknown type|gzip|mosaic|"
     "without a picture|has no pixels|radiotherapy dose|segmentation|only .* pixels|constant image|"
     "file is missing|label map|mask of one bit|lists no image|12-bit JPEG|are stated|"
     "cannot be decoded|cut short"

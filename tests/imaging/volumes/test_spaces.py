@@ -105,7 +105,7 @@ def test_negative_sizes_leave_the_sides_open_unless_the_sform_serves(tmp_path) -
     pixdim = [HAND, -0.9, 0.9, 5, 0, 0, 0, 0]
     one = next(read_slices(write(tmp_path / "a.nii", sform_code=0, pixdim=pixdim)))
     assert one.info.spacing_mm == pytest.approx((0.9, 0.9)) and not one.info.sides_known
-    assert "negative voxel sizes" in one.info.notes[0]
+    assert "voxel sizes are negative" in one.info.notes[0]
     assert next(read_slices(write(tmp_path / "b.nii", pixdim=pixdim))).info.sides_known
 
 
@@ -144,7 +144,10 @@ def test_sizes_of_the_header_serve_where_no_orientation_agrees(tmp_path) -> None
     stretched = rows(*(AFFINE[:3] * [[1, 1, 0.1, 1]]))  # cubes of 0.9 x 0.9 x 0.5 mm
     one = next(read_slices(write(tmp_path / "a.nii", **stretched, qform_code=0)))
     assert one.info.plane == "axial" and one.info.sides_known
-    assert "0.9 x 0.9 x 0.5 mm by the sform, of 0.9 x 0.9 x 5 mm by their" in one.info.notes[0]
+    assert (
+        "the sform gives voxels of 0.9 x 0.9 x 0.5 mm, the sizes give 0.9 x 0.9 x 5 mm"
+        in one.info.notes[0]
+    )
 
 
 @pytest.mark.parametrize("sizes", [[1, 1, 1], [0.8, 0.8, 4.5], [0, 0, 0]])

@@ -118,8 +118,11 @@ def _unsqueeze(x: Tensor, axes: Any) -> Tensor:
     return x
 
 
-def _resize(x: Tensor, _roi: Any, scales: Any, *_: Any, **__: Any) -> Tensor:
-    return functional.interpolate(x, scale_factor=tuple(scales[2:]), mode="nearest")
+def _resize(x: Tensor, _roi: Any, scales: Any, *_: Any, mode: bytes, **__: Any) -> Tensor:
+    factors = tuple(scales[2:])
+    if mode == b"linear":  # with the coordinates of half pixels, as torch writes it
+        return functional.interpolate(x, scale_factor=factors, mode="bilinear", align_corners=False)
+    return functional.interpolate(x, scale_factor=factors, mode="nearest")
 
 
 def _reshape(x: Tensor, shape: Any, **_: Any) -> Tensor:
