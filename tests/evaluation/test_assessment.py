@@ -46,6 +46,15 @@ def test_seen_pictures_are_measured_with_and_without():
     assert found.leading.slices == 200
 
 
+def test_figures_of_seen_slices_alone_say_so():
+    found = evaluate_scores(draw_scores(seen=np.ones(300)), replicates=100)
+    words = "all 300 slices were seen in training: the figures are too optimistic"
+    assert found.optimism == found.notes[0] == words
+    assert not evaluate_scores(draw_scores(seen=np.zeros(300)), replicates=100).optimism
+    some = np.array([1.0, 0, 0, 0] * 75)
+    assert not evaluate_scores(draw_scores(seen=some), replicates=100).optimism
+
+
 def test_each_part_leads_with_what_was_not_seen():
     source = ["here", "there"] * 150
     scores = draw_scores(seen=np.array([1.0, 0, 0, 0] * 75))

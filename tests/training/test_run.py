@@ -402,6 +402,9 @@ def test_a_network_learns_from_teachers_and_has_seen_what_they_have(ended, tmp_p
     assert read_run(taught.folder)["learned_from"] == names
     assert Session(made.model).card.training.learned_from == names
     assert made.test.seen.mean() == 1
+    card = Session(made.model).card
+    assert {one.split for one in card.figures if "SEEN" not in one.split} == set()
+    assert not card.figures or "too optimistic" in card.known_failures[-1]
     assert np.isnan(result.test.seen).all()
 
 

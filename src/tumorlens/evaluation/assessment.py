@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -63,7 +64,7 @@ def evaluate_scores(
         raise DataError(f"{scores.name}: all rows are left out ({_word_counts(left_out)})")
     same = None if other is None else _align(kept, other)
     measuring = _Measuring(kept, same, heads, prevalence, replicates, seed)
-    return Evaluation(
+    evaluation = Evaluation(
         data=scores.name,
         model=scores.model,
         operating_point=scores.operating_point,
@@ -76,6 +77,8 @@ def evaluate_scores(
         notes=[*notes, *_collect_notes(kept)],
         parts=[part for named in _cut(kept, by) for part in measuring.measure_twice(*named)],
     )
+    warned = [evaluation.optimism] if evaluation.optimism else []
+    return msgspec.structs.replace(evaluation, notes=[*warned, *evaluation.notes])
 
 
 @dataclass(frozen=True, eq=False)

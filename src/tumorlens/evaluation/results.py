@@ -108,6 +108,15 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
         """The whole to rely on: without the pictures seen in training, if any others are left."""
         return self.parts[0]
 
+    @property
+    def optimism(self) -> str:
+        """Why the leading figures are too good: slices that the model saw in training; or empty."""
+        seen, slices = self.leading.slices_seen, self.leading.slices
+        if not seen:
+            return ""
+        share = f"all {slices:,}" if seen == slices else f"{seen:,} of {slices:,}"
+        return f"{share} slices were seen in training: the figures are too optimistic"
+
     def to_json(self) -> str:
         """Readable JSON, keys in the order of the schema."""
         return msgspec.json.format(msgspec.json.encode(self), indent=1).decode() + "\n"

@@ -63,6 +63,8 @@ def print_run(
     confusion = tabulate_confusion(whole)
     if confusion is not None:
         console.print(confusion)
+    if evaluation.optimism:
+        console.print(Text(f"Warning: {evaluation.optimism}."))
     if copies:
         console.print(Text(f"{copies} of the test pictures had a copy or a patient in training."))
     console.print(Text(RESEARCH_USE))

@@ -123,8 +123,13 @@ def complete_card(
         numbers: for series and studies, if any.
     """
     data = ", ".join(sorted(sources)) if len(sources) < 4 else f"{len(sources)} sources"
+    if evaluation is not None and evaluation.optimism:
+        split = f"{split}, but SEEN in training"
+    optimism = "" if evaluation is None else evaluation.optimism
     figures = [] if evaluation is None else _list_figures(evaluation, data, split)
     failures = [] if check.passed else [check.words]
+    if optimism:  # a model that it started or learned from may have seen the test rows
+        failures.append(f"The figures of this card do not hold for new patients: {optimism}.")
     told = msgspec.structs.replace(
         card, figures=figures, known_failures=[*card.known_failures, *failures]
     )
