@@ -271,6 +271,23 @@ def test_misses_promise_and_tell_the_cost(model, held_out, tmp_path, capsys):
     assert read_calibration(new) == read_calibration(model)
 
 
+def test_a_new_point_of_studies_serves_predict(model, held_out, tmp_path):
+    first, new = tmp_path / "first.onnx", tmp_path / "new.onnx"
+    assert calibrate(model, *held_out[:2], "--output", first, "--quiet") == 0
+    words = ("--misses", "0.1", "--operating-point", "screening", "--output", new)
+    assert calibrate(first, *held_out[2:], *words, "--quiet") == 0
+    points = Detector(new, operating_point="screening").card.operating_points
+    assert points["screening"] == points["balanced"]
+
+
+@pytest.mark.parametrize("wish", [("--operating-point", "mine"), ("--sensitivity", "0.9")])
+def test_held_out_scores_set_no_point_of_slices(model, held_out, tmp_path, capsys, wish):
+    new = tmp_path / "new.onnx"
+    assert calibrate(model, *held_out, *wish, "--output", new) == 2
+    assert f"{wish[0]} has no effect" in " ".join(capsys.readouterr().err.split())
+    assert not new.exists()
+
+
 def test_misses_that_cannot_be_promised_are_refused(model, held_out, tmp_path, capsys):
     first, new = tmp_path / "first.onnx", tmp_path / "new.onnx"
     assert calibrate(model, *held_out[:2], "--output", first, "--quiet") == 0

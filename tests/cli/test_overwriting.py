@@ -44,6 +44,14 @@ def test_no_verb_replaces_a_scan(folder, capsys, verb, option):
     assert (folder / "1.png").read_bytes() == before
 
 
+@pytest.mark.parametrize("other", ["--report", "--run-log"])
+def test_no_result_of_predict_replaces_another(folder, capsys, other):
+    command = ["predict", "0.png", "--model", "m.onnx", "-o", "r.csv", other, "r.csv"]
+    assert run([*command, "--overwrite"]) == 2
+    assert "is named for two results" in capsys.readouterr().err
+    assert not (folder / "r.csv").exists()
+
+
 @pytest.mark.parametrize("verb", ["evaluate", "audit"])
 def test_a_report_does_not_replace_the_manifest(folder, capsys, verb):
     assert run([*CALLS[verb][0], "--report", "set.csv", "--overwrite"]) == 2

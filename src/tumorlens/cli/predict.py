@@ -135,8 +135,8 @@ def command(
     form = form or choose_form(output)
     check_inputs_survive(paths, output, report, run_log)
     check_options(output, form, overwrite=overwrite, resume=resume)
+    check_results((output, report, run_log), overwrite=True)  # a record file may be resumed
     check_results((report,), overwrite=overwrite)
-    check_results((output, run_log), overwrite=True)
     table = form == "table"  # which shows series and studies in place of their slices
     options = RunOptions(
         summary=summary or table, slices=slices or not table,

@@ -184,6 +184,7 @@ def adopt_scores(
             notes=notes,
         )
     if held_out:
+        _refuse_idle(wishes)
         return adopt_held_out(detector.card, scores)
     return adopt_model(
         detector.card,
@@ -195,3 +196,18 @@ def adopt_scores(
         with_seen=wishes.with_seen,
         numbers=numbers,
     )
+
+
+def _refuse_idle(wishes: Wishes) -> None:
+    """Held-out scores set no operating point of slices."""
+    idle = {
+        "operating_point": wishes.operating_point != "balanced",
+        "sensitivity": wishes.sensitivity is not None,
+        "specificity": wishes.specificity is not None,
+    }
+    for name, given in idle.items():
+        if given:
+            raise UsageError(
+                f"`scores=` fits only the numbers for series and studies, so `{name}=` has no "
+                "effect: leave it out, or give labelled data in place of scores"
+            )

@@ -119,8 +119,8 @@ def write_records(
     form = form or guess_form(output)
     check_inputs_survive(named, output, page)
     check_output(output, overwrite=overwrite, resume=resume)
-    check_results((page,), overwrite=overwrite)
     check_results((output, page), overwrite=True)
+    check_results((page,), overwrite=overwrite)
     run = PredictionRun(
         open_model(model, operating_point), inputs, named, options,
         place=str(output), own=own_files(output, page),

@@ -265,7 +265,8 @@ def adopt_misses(
         )
     numbers, bound = promise_misses(model, scores, misses, point=point)
     entry = _enter(scores, f"threshold of studies, point {point}: {bound.meaning}", notes)
-    return StudyAdoption(_renew(card, entry), _note(numbers, entry), bound, notes=tuple(notes))
+    card = _renew(_offer(card, point), entry)
+    return StudyAdoption(card, _note(numbers, entry), bound, notes=tuple(notes))
 
 
 def adopt_held_out(card: Card, scores: Scores) -> StudyAdoption:
@@ -293,6 +294,12 @@ def _enter(scores: Scores, change: str, notes: Sequence[str] = ()) -> HistoryEnt
         data=scores.name,
         notes=list(notes),
     )
+
+
+def _offer(card: Card, point: str) -> Card:
+    """A card with that operating point: slices and series are judged there as at balanced."""
+    points = {point: card.find_operating_point("balanced"), **card.operating_points}
+    return msgspec.structs.replace(card, operating_points=points)
 
 
 def _renew(card: Card, entry: HistoryEntry) -> Card:
