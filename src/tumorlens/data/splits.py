@@ -65,9 +65,11 @@ def split_manifest(
         The manifest with its splits, and notes: in a sentence each, where balance gave way.
 
     Raises:
-        UsageError: fewer than two folds, or fractions that do not add up to 1.
+        UsageError: fewer than two folds, fractions that do not add up to 1, or an unknown ``by``.
         DataError: fewer groups, or sources, than parts.
     """
+    if by not in ("group", "source"):
+        raise UsageError(f"`folds_by=` is group or source, got {by!r}")
     groups = {key: number for number, key in enumerate(manifest.groups)}
     if by == "source":
         groups = _join_sources(manifest.rows)

@@ -38,7 +38,8 @@ class Wishes:
         with_seen: also fit on cases that the model has seen in training.
 
     Raises:
-        UsageError: wishes that contradict each other, or a point without a name.
+        UsageError: wishes that contradict each other, a rate outside of 0 to 1, or a point
+            without a name.
     """
 
     sensitivity: float | None = None
@@ -51,6 +52,10 @@ class Wishes:
     def __post_init__(self) -> None:
         if not self.operating_point.strip():
             raise UsageError("`operating_point=`: an operating point needs a name")
+        for name in ("sensitivity", "specificity", "coverage", "misses"):
+            rate = getattr(self, name)
+            if rate is not None and not 0 < rate < 1:
+                raise UsageError(f"`{name}=` must lie between 0 and 1, got {rate}")
         if self.misses is None:
             return
         for wish in ("sensitivity", "specificity"):

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tumorlens.errors import DataError
+from tumorlens.errors import DataError, UsageError
 from tumorlens.evaluation.figures.cases import Cases
 from tumorlens.evaluation.figures.families import build_families, compare_cases
 from tumorlens.evaluation.figures.intervals import REPLICATES, measure
@@ -56,7 +56,14 @@ def evaluate_scores(
 
     Raises:
         DataError: no rows, an unknown column, or other scores of other rows.
+        UsageError: a prevalence, a number of replicates or a seed that makes no sense.
     """
+    if prevalence is not None and not 0 < prevalence < 1:
+        raise UsageError(f"`prevalence=` must lie between 0 and 1, got {prevalence}")
+    if replicates < 1 or seed < 0:
+        raise UsageError(
+            f"`replicates=` must be at least 1 and `seed=` at least 0, got {replicates} and {seed}"
+        )
     if not len(scores):
         raise DataError(f"{scores.name}: no rows to evaluate")
     kept, left_out = (scores, {}) if keep_all else drop_unfit(scores)

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tumorlens.errors import UsageError
 from tumorlens.progress import Notice, stay_silent
-
-if TYPE_CHECKING:
-    from tumorlens.studies.assembling import FolderRule
+from tumorlens.studies.assembling import FolderRule, check_rules
 
 __all__ = ["Listener", "RunOptions"]
 
@@ -47,6 +44,7 @@ class RunOptions:
     report: Path | None = None
 
     def __post_init__(self) -> None:
+        check_rules(self.series_from, self.study_from)
         if self.montage and self.heatmaps is None:
             raise UsageError("`montage=True` draws into the folder of `heatmaps=`; name a folder")
         if not self.slices and not self.summary:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from tumorlens.detector import Detector
 from tumorlens.errors import UsageError
 from tumorlens.finding import Finding, Findings
-from tumorlens.studies.assembling import FolderRule, SeriesGatherer, gather_studies
+from tumorlens.studies.assembling import FolderRule, SeriesGatherer, check_rules, gather_studies
 from tumorlens.studies.study_model import StudyModel, find_study_model
 from tumorlens.study_finding import SeriesFinding, StudyFinding
 
@@ -82,6 +82,7 @@ def predict_studies(
         ModelFileError: the model is unknown, or its file breaks the contract.
         UsageError: no such operating point, or ``axes`` do not fit an array.
     """
+    check_rules(series_from, study_from)
     detector = open_model(model, operating_point)
     numbers = find_study_model(detector)
     findings = (finding for _, finding in detector.iterate(x, on_error=on_error, axes=axes))

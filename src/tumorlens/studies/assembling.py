@@ -16,13 +16,14 @@ from typing import Literal
 
 import numpy as np
 
+from tumorlens.errors import UsageError
 from tumorlens.finding import Finding, SliceInfo
 from tumorlens.studies.series_judging import judge_series
 from tumorlens.studies.study_judging import judge_study
 from tumorlens.studies.study_model import StudyModel
 from tumorlens.study_finding import SeriesFinding, StudyFinding
 
-__all__ = ["FolderRule", "SeriesGatherer", "gather_studies", "is_loose"]
+__all__ = ["FolderRule", "SeriesGatherer", "check_rules", "gather_studies", "is_loose"]
 
 FolderRule = Literal["folder"] | None
 """Whether the caller declares each folder to be one series, or one study."""
@@ -32,6 +33,17 @@ SAME_MM = 0.02
 MOST = 0.5
 """Share of repeated positions from which they are another pass over the head, not an error."""
 BIDS = re.compile(r"(?:^|[/\\_])(sub-[A-Za-z0-9]+)(?:[/\\_](ses-[A-Za-z0-9]+))?")
+
+
+def check_rules(series_from: FolderRule, study_from: FolderRule) -> None:
+    """Refuse a rule that there is not.
+
+    Raises:
+        UsageError: it is neither None nor ``folder``.
+    """
+    for name, rule in (("series_from", series_from), ("study_from", study_from)):
+        if rule not in (None, "folder"):
+            raise UsageError(f"`{name}=` is None or 'folder', got {rule!r}")
 
 
 class SeriesGatherer:
