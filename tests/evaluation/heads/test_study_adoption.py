@@ -89,7 +89,8 @@ def test_misses_set_the_threshold_of_studies_alone():
     assert point.low == point.high == adoption.bound.threshold
     assert adoption.numbers.study_points["balanced"] == model.study_points["balanced"]
     assert adoption.numbers.series == model.series
-    assert adoption.card.operating_points == make_card().operating_points
+    points = make_card().operating_points
+    assert adoption.card.operating_points == {**points, "screening": points["balanced"]}
     assert "threshold of studies, point screening" in adoption.card.history[-1].change
     assert adoption.numbers.history[-1] == adoption.card.history[-1]
 
