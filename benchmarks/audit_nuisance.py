@@ -23,7 +23,7 @@ from tumorlens.auditing.shortcuts import measure_label_shortcut, tell_label
 from tumorlens.auditing.traits import measure_rows
 from tumorlens.data.manifest import read_data
 from tumorlens.data.rows import Row
-from tumorlens.evaluation.figures.cases import Cases, Ratio, ratio_family
+from tumorlens.evaluation.figures.grouped_scores import GroupedScores, Ratio, ratio_family
 from tumorlens.evaluation.figures.intervals import Estimate, measure
 from tumorlens.evaluation.score_files import read_scores
 from tumorlens.evaluation.scores import Scores
@@ -118,13 +118,13 @@ def measure_model(file: Path, rows: list[Row], features: Features) -> None:
 
 
 def measure_part(scores: Scores) -> list[Estimate]:
-    cases = Cases.of(scores)
+    grouped = GroupedScores.of(scores)
     called, tumor = scores.called, scores.tumor
     ratios = [
         Ratio("sensitivity", called & tumor, tumor),
         Ratio("specificity", ~called & ~tumor, ~tumor),
     ]
-    return measure([ratio_family(cases, ratios)], cases.names)
+    return measure([ratio_family(grouped, ratios)], grouped.names)
 
 
 def main() -> None:

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from tumorlens.data.rows import Row
-from tumorlens.evaluation.figures.cases import Cases
 from tumorlens.evaluation.figures.families import build_families
+from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.intervals import measure
 from tumorlens.evaluation.scores import Scores, as_text
 
@@ -69,8 +69,8 @@ def draw_world(groups: int, rng: np.random.Generator, prefix: str = "p") -> Scor
 
 def measure_truth() -> dict[str, float]:
     """The figures of a very large draw. Its ECE has hardly any noise of its own left."""
-    cases = Cases.of(draw_world(LARGE, np.random.default_rng(1)))
-    families = build_families(cases)
+    grouped = GroupedScores.of(draw_world(LARGE, np.random.default_rng(1)))
+    families = build_families(grouped)
     return {one.name: one.value for f in families for one in f.statistics if one.name in FIGURES}
 
 
@@ -99,11 +99,11 @@ def count_hits(groups: int, rounds: int, replicates: int, truth: dict[str, float
 
 
 def estimate(scores: Scores, replicates: int, seed: int) -> dict[str, tuple[float, float]]:
-    cases = Cases.of(scores)
+    grouped = GroupedScores.of(scores)
     families = [
-        f for f in build_families(cases) if any(one.name in FIGURES for one in f.statistics)
+        f for f in build_families(grouped) if any(one.name in FIGURES for one in f.statistics)
     ]
-    found = measure(families, cases.names, replicates=replicates, seed=seed)
+    found = measure(families, grouped.names, replicates=replicates, seed=seed)
     return {
         one.name: (one.low, one.high)
         for one in found

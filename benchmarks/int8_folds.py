@@ -24,7 +24,7 @@ import numpy as np
 from tumorlens.data.choosing import read_sets
 from tumorlens.data.rows import Manifest
 from tumorlens.detector import Detector
-from tumorlens.evaluation.figures.cases import Cases
+from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.intervals import FEW_GROUPS, draw_weights, replicate_family
 from tumorlens.evaluation.figures.ranking import ranking_family
 from tumorlens.evaluation.score_files import read_scores, write_scores
@@ -68,13 +68,13 @@ def bound(drawn: Any, groups: int) -> tuple[str, str]:
 
 def compare(fold: str, source: str, after: Scores, before: Scores) -> dict[str, Any]:
     """One line of the table."""
-    cases, other = Cases.of(after), Cases.of(before)
-    weights, groups = draw_weights(len(cases.names), REPLICATES, 0), len(cases.names)
+    grouped, other = GroupedScores.of(after), GroupedScores.of(before)
+    weights, groups = draw_weights(len(grouped.names), REPLICATES, 0), len(grouped.names)
     equal = (after.verdict == before.verdict).astype(float)
     gap = np.abs(after.tumor_probability - before.tumor_probability)
-    size = np.bincount(cases.codes, minlength=groups)
-    shares = (weights @ np.bincount(cases.codes, equal, groups)) / (weights @ size)
-    families = [ranking_family(one) for one in (cases, other)]
+    size = np.bincount(grouped.codes, minlength=groups)
+    shares = (weights @ np.bincount(grouped.codes, equal, groups)) / (weights @ size)
+    families = [ranking_family(one) for one in (grouped, other)]
     change = families[0].statistics[0].value - families[1].statistics[0].value
     ours, theirs = (replicate_family(one, weights)[:, 0] for one in families)
     known = bool(np.isfinite(change))

@@ -22,8 +22,8 @@ from site_calibration import measure_error, part_groups
 
 from tumorlens.data.public_sets.catalogue import SETS
 from tumorlens.evaluation.calibration import fit_logit, recalibrate
-from tumorlens.evaluation.figures.cases import Cases
 from tumorlens.evaluation.figures.families import build_families
+from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.intervals import (
     Estimate,
     bound_replicates,
@@ -106,8 +106,8 @@ def pick(
 
 
 def estimate(scores: Scores) -> dict[str, Estimate]:
-    cases = Cases.of(scores)
-    return {one.name: one for one in measure(build_families(cases), cases.names)}
+    grouped = GroupedScores.of(scores)
+    return {one.name: one for one in measure(build_families(grouped), grouped.names)}
 
 
 def span(value: float, low: float | None, high: float | None) -> str:
@@ -250,7 +250,7 @@ def show_left_calibration(files: Files) -> Iterator[Line]:
             parts.append(files.held(*WEB, shown=[source])[1])
         except Missing:
             parts.append(files.held(source)[1])
-    slices, groups = sum(map(len, parts)), sum(len(Cases.of(part).names) for part in parts)
+    slices, groups = sum(map(len, parts)), sum(len(GroupedScores.of(part).names) for part in parts)
     told = ", ".join(f"{part.rows[0].source} {measure_error(part):.3f}" for part in parts)
     yield Line("left out: ECE, mean over tcga_lgg, navoneel, br35h", "≤ 0.10",
                span(*mean_error(parts)), slices, groups, told)  # fmt: skip
@@ -270,10 +270,10 @@ def mean_error(parts: list[Scores]) -> tuple[float, float, float]:
     """Mean ECE and its interval; sources share no draw of groups."""
     values, drawn, groups = [], [], []
     for seed, part in enumerate(parts):
-        cases = Cases.of(part)
-        family = calibration_family(cases)
+        grouped = GroupedScores.of(part)
+        family = calibration_family(grouped)
         values.append(family.statistics[0].value)
-        drawn.append(replicate_family(family, draw_weights(len(cases.names), seed=seed))[:, 0])
+        drawn.append(replicate_family(family, draw_weights(len(grouped.names), seed=seed))[:, 0])
         groups.append(family.statistics[0].groups)
     value = float(np.mean(values))
     return value, *bound_replicates(np.mean(drawn, axis=0), min(groups), value=value, biased=True)

@@ -15,8 +15,8 @@ import argparse
 import numpy as np
 
 from tumorlens.evaluation.calibration import fit_logit, recalibrate
-from tumorlens.evaluation.figures.cases import Cases
-from tumorlens.evaluation.figures.families import compare_cases
+from tumorlens.evaluation.figures.families import compare_figures
+from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.reliability import assign_bins, calibration_error
 from tumorlens.evaluation.score_files import read_scores
 from tumorlens.evaluation.scores import Scores, drop_unfit
@@ -26,9 +26,9 @@ SHOWN = ("ece", "brier", "loss")
 
 def part_groups(scores: Scores, groups: int, seed: int) -> tuple[Scores, Scores]:
     """The slices of ``groups`` random groups, and all others."""
-    cases = Cases.of(scores)
-    chosen = np.random.default_rng(seed).permutation(len(cases.names))[:groups]
-    inside = np.isin(cases.codes, chosen)
+    grouped = GroupedScores.of(scores)
+    chosen = np.random.default_rng(seed).permutation(len(grouped.names))[:groups]
+    inside = np.isin(grouped.codes, chosen)
     return scores.take(inside), scores.take(~inside)
 
 
@@ -48,7 +48,7 @@ def try_groups(scores: Scores, groups: int, draws: int) -> None:
                 f"\n{groups} groups ({len(site)} slices) to calibrate on, {len(rest)} slices left; "
                 f"scale x {fitted.scale:.2f}, offset {fitted.offset:+.2f}"
             )
-            for one in compare_cases(Cases.of(after), Cases.of(rest)):
+            for one in compare_figures(GroupedScores.of(after), GroupedScores.of(rest)):
                 if one.name in SHOWN:
                     low, high = (
                         f"{end:+.3f}" if end is not None else "–" for end in (one.low, one.high)

@@ -35,7 +35,7 @@ import numpy as np
 from PIL import Image
 
 from tumorlens.data.manifest import read_data
-from tumorlens.evaluation.figures.cases import Cases
+from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.intervals import (
     bound_exactly,
     bound_replicates,
@@ -43,7 +43,7 @@ from tumorlens.evaluation.figures.intervals import (
     replicate_family,
 )
 from tumorlens.evaluation.figures.ranking import ranking_family
-from tumorlens.evaluation.heads.series_cases import LabelledSeries
+from tumorlens.evaluation.heads.labelled_series import LabelledSeries
 from tumorlens.evaluation.heads.study_fitting import judge_crosswise, list_fit_series
 from tumorlens.evaluation.score_files import pool_scores
 from tumorlens.evaluation.scores import Scores
@@ -80,12 +80,12 @@ def discount_ends(profile: Profile, length_mm: float = 30, most: float = 4) -> P
 
 def rank(scores: Scores, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, int]:
     """The figures of `SHOWN`, their replicates, and the groups that carry them."""
-    cases = Cases.of(scores)
-    family = ranking_family(cases, (0.9,))
+    grouped = GroupedScores.of(scores)
+    family = ranking_family(grouped, (0.9,))
     place = [[one.name for one in family.statistics].index(name) for name in SHOWN]
-    weights = draw_weights(len(cases.names)) if weights is None else weights
+    weights = draw_weights(len(grouped.names)) if weights is None else weights
     values = np.array([family.statistics[i].value for i in place])
-    return values, replicate_family(family, weights)[:, place], cases.groups_of_both
+    return values, replicate_family(family, weights)[:, place], grouped.groups_of_both
 
 
 def word(values: np.ndarray, drawn: np.ndarray, groups: int) -> str:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from score_tables import draw_scores, make_rows, make_scores
-from tumorlens.evaluation.figures.cases import Cases
 from tumorlens.evaluation.figures.clearing import clearing_family
+from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.intervals import measure
 from tumorlens.evaluation.scores import as_text
 
@@ -24,7 +24,7 @@ def make_table():
 
 
 def values(scores):
-    family = clearing_family(Cases.of(scores))
+    family = clearing_family(GroupedScores.of(scores))
     return {one.name: one for one in family.statistics}
 
 
@@ -76,12 +76,12 @@ def test_parts_by_sequence_class_and_skull():
 def test_nothing_without_tumor_free_people():
     scores = draw_scores(groups=5, slices=40)
     assert scores.tumor.any()
-    assert clearing_family(Cases.of(scores)) is None
+    assert clearing_family(GroupedScores.of(scores)) is None
 
 
 def test_the_bootstrap_sets_the_threshold_anew():
-    family = clearing_family(Cases.of(make_table()))
-    names = Cases.of(make_table()).names
+    family = clearing_family(GroupedScores.of(make_table()))
+    names = GroupedScores.of(make_table()).names
     weights = np.ones((2, len(names)))
     weights[1, names.index("well-19")] = 0  # the person with the highest scores is not drawn
     whole, without = family.replicate(weights)

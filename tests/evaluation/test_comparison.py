@@ -8,12 +8,12 @@ import pytest
 from score_tables import draw_scores
 from tumorlens.errors import DataError
 from tumorlens.evaluation.assessment import evaluate_scores
-from tumorlens.evaluation.figures.cases import Cases
-from tumorlens.evaluation.figures.families import compare_cases
+from tumorlens.evaluation.figures.families import compare_figures
+from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 
 
 def differences(scores, other):
-    found = compare_cases(Cases.of(scores), Cases.of(other), replicates=300)
+    found = compare_figures(GroupedScores.of(scores), GroupedScores.of(other), replicates=300)
     return {one.name: one for one in found}
 
 

@@ -5,8 +5,8 @@ import pytest
 from sklearn import metrics
 
 from score_tables import CLASSES, draw_scores, make_rows, make_scores
-from tumorlens.evaluation.figures.cases import Cases
 from tumorlens.evaluation.figures.families import build_families
+from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.intervals import draw_weights, replicate_family
 from tumorlens.evaluation.figures.verdict_figures import (
     class_families,
@@ -19,9 +19,9 @@ from tumorlens.evaluation.figures.verdict_figures import (
 
 def everything(scores, weights=None):
     """Figure -> value, or its replicates under weights."""
-    cases = Cases.of(scores)
+    grouped = GroupedScores.of(scores)
     found = {}
-    for family in build_families(cases, prevalence=0.1):
+    for family in build_families(grouped, prevalence=0.1):
         drawn = None if weights is None else replicate_family(family, weights, cells=1000)
         for k, one in enumerate(family.statistics):
             found[one.name] = one.value if drawn is None else drawn[:, k]
@@ -61,11 +61,11 @@ def test_values_are_those_of_scikit_learn():
 
 def test_weighted_replicates_are_those_of_scikit_learn():
     scores = draw_scores()
-    cases = Cases.of(scores)
-    weights = draw_weights(len(cases.names), 7, seed=1)
+    grouped = GroupedScores.of(scores)
+    weights = draw_weights(len(grouped.names), 7, seed=1)
     found = everything(scores, weights)
     for k, drawn in enumerate(weights):
-        weight = drawn[cases.codes].astype(float)
+        weight = drawn[grouped.codes].astype(float)
         expected = by_sklearn(scores.tumor, scores.tumor_probability, scores.called, weight)
         got = {name: found[name][k] for name in expected}
         assert got == pytest.approx(expected, abs=1e-12)
@@ -133,8 +133,8 @@ def test_verdicts_and_abstention():
 )
 def test_with_one_label_some_figures_hold_and_others_say_why_not(label, holds, lacks):
     rows = make_rows("abc", [label] * 3)
-    cases = Cases.of(make_scores(rows, np.array([0.1, 0.6, 0.9])))
-    statistics = {one.name: one for f in build_families(cases) for one in f.statistics}
+    grouped = GroupedScores.of(make_scores(rows, np.array([0.1, 0.6, 0.9])))
+    statistics = {one.name: one for f in build_families(grouped) for one in f.statistics}
     assert np.isfinite(statistics[holds].value)
     for name in ("auc", "mcc", "balanced_accuracy", "ece", lacks):
         assert np.isnan(statistics[name].value)
@@ -155,7 +155,7 @@ def test_cleared_is_also_averaged_over_people():
     # One person with four clear slices, one with a false alarm in one of two: 5 of 6 slices.
     rows = make_rows("aaaabbc", [False] * 6 + [True])
     scores = make_scores(rows, np.array([0.1, 0.1, 0.1, 0.5, 0.9, 0.1, 0.9]))
-    found = measure_all([verdict_family(Cases.of(scores))])
+    found = measure_all([verdict_family(GroupedScores.of(scores))])
     assert found["cleared"].value == pytest.approx(5 / 6)
     assert found["cleared_mean_of_groups"].value == pytest.approx((1 + 1 / 2) / 2)
     assert (found["cleared_mean_of_groups"].n, found["cleared_mean_of_groups"].groups) == (2, 2)
@@ -165,7 +165,7 @@ def test_found_is_told_by_tumor_class():
     classes = ["glioma", "glioma", "schwannoma", "", ""]
     rows = make_rows("abcde", [True] * 4 + [False], tumor_class=classes)
     scores = make_scores(rows, np.array([0.9, 0.1, 0.9, 0.9, 0.9]), classes=CLASSES)
-    found = measure_all([verdict_family(Cases.of(scores))])
+    found = measure_all([verdict_family(GroupedScores.of(scores))])
     told = {name: (one.value, one.n) for name, one in found.items() if name.startswith("found_")}
     assert told == {"found_glioma": (0.5, 2), "found_schwannoma": (1.0, 1)}
 
@@ -176,7 +176,7 @@ def test_types_are_told_apart_whatever_the_verdict():
     scores = make_scores(rows, np.array([0.1, 0.9, 0.9, 0.9, 0.1]), classes=CLASSES)
     # make_scores gives glioma the largest share; the third row is turned to its own class.
     scores.probabilities[2, 1:3] = scores.probabilities[2, 2:0:-1].copy()
-    found = measure_all(class_families(Cases.of(scores)))
+    found = measure_all(class_families(GroupedScores.of(scores)))
     assert found["type_accuracy"].value == pytest.approx(3 / 4)
     assert found["type_accuracy_glioma"].value == 1
     assert found["type_accuracy_meningioma"].value == 1

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from score_tables import draw_scores, make_rows, make_scores
-from tumorlens.evaluation.figures.cases import Cases, Ratio, ratio_family
 from tumorlens.evaluation.figures.families import build_families
+from tumorlens.evaluation.figures.grouped_scores import GroupedScores, Ratio, ratio_family
 from tumorlens.evaluation.figures.intervals import (
     bound_exactly,
     bound_replicates,
@@ -15,9 +15,9 @@ from tumorlens.evaluation.figures.intervals import (
 
 
 def sensitivity_of(scores):
-    cases = Cases.of(scores)
-    family = ratio_family(cases, [Ratio("s", scores.tumor & scores.called, scores.tumor)])
-    return measure([family], cases.names)[0]
+    grouped = GroupedScores.of(scores)
+    family = ratio_family(grouped, [Ratio("s", scores.tumor & scores.called, scores.tumor)])
+    return measure([family], grouped.names)[0]
 
 
 def test_weights_are_counts_of_draws():
@@ -99,8 +99,8 @@ def test_loss_brier_and_ece_have_no_negative_bounds(seed):
     tumor = np.arange(60) % 2 == 0
     chance = np.where(tumor, 0.999, 0.001)
     chance[rng.permutation(60)[:2]] = 0.5
-    cases = Cases.of(make_scores(make_rows(range(60), tumor), chance))
-    found = {one.name: one for one in measure(build_families(cases), cases.names)}
+    grouped = GroupedScores.of(make_scores(make_rows(range(60), tumor), chance))
+    found = {one.name: one for one in measure(build_families(grouped), grouped.names)}
     for name in ("loss", "brier", "ece"):
         assert 0 <= found[name].low <= found[name].high
 
@@ -132,8 +132,8 @@ def test_intervals_cover(groups):
 def test_where_no_draw_differs_there_is_no_interval():
     """A model that calls everything a tumor: its balanced accuracy is not known without error."""
     rows = make_rows(range(50), [True, False] * 25)
-    cases = Cases.of(make_scores(rows, np.linspace(0.9, 0.99, 50)))
-    found = {one.name: one for one in measure(build_families(cases), cases.names)}
+    grouped = GroupedScores.of(make_scores(rows, np.linspace(0.9, 0.99, 50)))
+    found = {one.name: one for one in measure(build_families(grouped), grouped.names)}
     for name in ("balanced_accuracy", "mcc"):
         assert (found[name].low, found[name].high) == (None, None)
         assert "no draw of groups differs" in found[name].note

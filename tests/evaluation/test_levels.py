@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from score_tables import draw_scores, make_rows, make_scores
 from tumorlens.evaluation.figures import levels
-from tumorlens.evaluation.figures.cases import Cases
+from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.intervals import draw_weights, replicate_family
 
 
@@ -26,7 +26,7 @@ def by_loops(scores, score, weight):
 
 
 def statistics_of(scores):
-    families = levels.level_families(Cases.of(scores))
+    families = levels.level_families(GroupedScores.of(scores))
     return {one.name: one for family in families for one in family.statistics}
 
 
@@ -38,12 +38,14 @@ def test_level_matched_auc_is_what_the_loops_give():
 
 def test_its_replicates_weigh_pairs_by_both_patients():
     scores = draw_scores(groups=8, slices=12)
-    cases = Cases.of(scores)
+    grouped = GroupedScores.of(scores)
     weights = draw_weights(8, 3)
-    family = levels.level_families(cases)[0]
+    family = levels.level_families(grouped)[0]
     drawn = replicate_family(family, weights)[:, 0]
     for k in range(3):
-        expected = by_loops(scores, scores.tumor_probability, weights[k][cases.codes].astype(float))
+        expected = by_loops(
+            scores, scores.tumor_probability, weights[k][grouped.codes].astype(float)
+        )
         assert drawn[k] == pytest.approx(expected)
 
 
@@ -58,8 +60,8 @@ def test_many_groups_are_pooled_and_spread_alike(monkeypatch):
     scores = draw_scores(groups=120, slices=6)
 
     def spread():
-        cases = Cases.of(scores)
-        family = levels.level_families(cases)[0]
+        grouped = GroupedScores.of(scores)
+        family = levels.level_families(grouped)[0]
         return family.statistics[0].value, replicate_family(family, draw_weights(120, 500)).std()
 
     value, whole = spread()
@@ -123,12 +125,12 @@ def test_a_detector_of_position_is_unmasked():
 
 def test_levels_compare_inside_one_sequence_only():
     rows = make_rows("ab", [True, False], [0.5, 0.5], sequence=["FLAIR", "T1"])
-    assert levels.level_families(Cases.of(make_scores(rows, np.array([0.9, 0.1])))) == []
+    assert levels.level_families(GroupedScores.of(make_scores(rows, np.array([0.9, 0.1])))) == []
 
 
 def test_without_positions_there_are_no_such_figures():
     rows = make_rows("ab", [True, False])
-    assert levels.level_families(Cases.of(make_scores(rows, np.array([0.9, 0.1])))) == []
+    assert levels.level_families(GroupedScores.of(make_scores(rows, np.array([0.9, 0.1])))) == []
 
 
 def test_the_rate_at_a_level_where_no_other_patient_lies_is_unknown():

@@ -9,7 +9,7 @@ from PIL import Image
 
 from score_tables import make_rows, make_scores
 from tumorlens.errors import DataError
-from tumorlens.evaluation.figures.cases import Cases
+from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.localization import (
     Lesion,
     fill_hits,
@@ -82,7 +82,7 @@ def test_a_missing_mask_names_both_files(tmp_path):
 def test_hits_become_figures():
     rows = make_rows("abcd", [True, True, True, False])
     hits = np.array([[1, 0, 1], [0, 0, 1], [1, 1, 1], [np.nan] * 3])
-    family = pointing_family(Cases.of(make_scores(rows, np.full(4, 0.5), hits=hits)))
+    family = pointing_family(GroupedScores.of(make_scores(rows, np.full(4, 0.5), hits=hits)))
     assert [one.value for one in family.statistics] == pytest.approx([2 / 3, 1 / 3, 1])
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from score_tables import make_rows, make_scores
-from tumorlens.evaluation.figures.cases import Cases
+from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.patients import patient_family
 from tumorlens.evaluation.scores import know_patients
 
@@ -34,7 +34,7 @@ def test_patients_and_series_by_hand():
     # "missed" is called on its normal slice only; "loud" alarms on FLAIR, not on T1.
     chance = np.array([0.9, 0.1, 0.1, 0.1, 0.9, 0.1, 0.1, 0.1, 0.9, 0.1])
     scores = make_scores(make_rows(group, tumor, sequence=sequence), chance)
-    found = {one.name: one for one in patient_family(Cases.of(scores)).statistics}
+    found = {one.name: one for one in patient_family(GroupedScores.of(scores)).statistics}
     assert found["patients_found"].value == 1 / 2
     assert found["patients_without_alarm"].value == 1 / 2
     assert (found["series_without_alarm"].value, found["series_without_alarm"].n) == (3 / 4, 4)
@@ -42,4 +42,4 @@ def test_patients_and_series_by_hand():
 
 def test_clusters_give_no_patient_figures():
     scores = make_scores(make_rows(["g001", "g002"], [True, False]), np.array([0.9, 0.1]))
-    assert patient_family(Cases.of(scores)) is None
+    assert patient_family(GroupedScores.of(scores)) is None

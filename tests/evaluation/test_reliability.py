@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from score_tables import draw_scores, make_rows, make_scores
-from tumorlens.evaluation.figures.cases import Cases
+from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.reliability import (
     assign_bins,
     calibration_error,
@@ -45,14 +45,14 @@ def test_a_calibrated_model_shows_what_was_expected_of_it():
 
 
 def test_the_note_states_the_floor():
-    one = calibration_family(Cases.of(draw_scores(groups=50))).statistics[0]
+    one = calibration_family(GroupedScores.of(draw_scores(groups=50))).statistics[0]
     assert one.note.startswith("perfectly calibrated: 0.0")
     assert one.biased
 
 
 def test_table_adds_up():
     scores = draw_scores(groups=60)
-    table = tabulate_reliability(Cases.of(scores), replicates=200, seed=0)
+    table = tabulate_reliability(GroupedScores.of(scores), replicates=200, seed=0)
     assert sum(one.n for one in table) == len(scores)
     gap = sum(one.n * abs(one.predicted - one.observed) for one in table) / len(scores)
     bins = assign_bins(scores)

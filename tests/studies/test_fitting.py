@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tumorlens.studies.fitting import SeriesCase, StudyCase, fit_series_terms, fit_study_terms
+from tumorlens.studies.fitting import SeriesToFit, StudyToFit, fit_series_terms, fit_study_terms
 from tumorlens.studies.profile import FEATURES
 
 
 def draw_cases(
     count: int, sequence: str = "T1", *, share: float = 0.5, gain: float = 2.0, seed: int = 0
-) -> list[SeriesCase]:
+) -> list[SeriesToFit]:
     """Log-odds ``gain`` times the best 10 mm; nothing else tells."""
     rng = np.random.default_rng(seed)
     cases = []
@@ -20,7 +20,7 @@ def draw_cases(
         top = rng.normal(gain / 2 if tumor else -gain / 2, 1)
         rest = rng.normal(0, 1, 2)
         features = dict(zip(FEATURES, [top, *rest], strict=True))
-        cases.append(SeriesCase(f"{sequence}-{seed}-{index}", sequence, tumor, features))
+        cases.append(SeriesToFit(f"{sequence}-{seed}-{index}", sequence, tumor, features))
     return cases
 
 
@@ -38,7 +38,7 @@ def test_probabilities_mean_even_odds_whatever_the_mix():
 
 def test_no_weight_is_negative():
     cases = [
-        SeriesCase(c.group, c.sequence, c.tumor, {**c.features, "quiet": -c.features["top_10mm"]})
+        SeriesToFit(c.group, c.sequence, c.tumor, {**c.features, "quiet": -c.features["top_10mm"]})
         for c in draw_cases(300)
     ]
     terms = fit_series_terms(cases)
@@ -63,13 +63,13 @@ def test_a_sequence_with_one_label_has_the_common_numbers():
 
 def test_many_series_of_a_patient_count_as_one():
     cases = draw_cases(100)
-    odd = SeriesCase("odd", "T1", True, dict.fromkeys(FEATURES, -3.0))
+    odd = SeriesToFit("odd", "T1", True, dict.fromkeys(FEATURES, -3.0))
     once = fit_series_terms([*cases, odd])["T1"]
     often = fit_series_terms([*cases, *[odd] * 30])["T1"]
     assert often.weights["top_10mm"] == pytest.approx(once.weights["top_10mm"], abs=0.05)
 
 
-def draw_studies(count: int, alike: float, seed: int = 0) -> list[StudyCase]:
+def draw_studies(count: int, alike: float, seed: int = 0) -> list[StudyToFit]:
     """Two series with true log-odds each; ``alike`` is the correlation of what they show."""
     rng = np.random.default_rng(seed)
     studies = []
@@ -79,7 +79,7 @@ def draw_studies(count: int, alike: float, seed: int = 0) -> list[StudyCase]:
         noise = alike**0.5 * shared + (1 - alike) ** 0.5 * rng.normal(size=2)
         logits = 1.5 * ((0.75 if tumor else -0.75) + noise)
         names = ("T1", "FLAIR")
-        studies.append(StudyCase(str(index), tumor, list(zip(names, logits, strict=True))))
+        studies.append(StudyToFit(str(index), tumor, list(zip(names, logits, strict=True))))
     return studies
 
 

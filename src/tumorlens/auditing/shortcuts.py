@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from tumorlens.auditing.findings import Clue
 from tumorlens.data.rows import Row
-from tumorlens.evaluation.figures.cases import Cases, Ratio, ratio_family
+from tumorlens.evaluation.figures.grouped_scores import GroupedScores, Ratio, ratio_family
 from tumorlens.evaluation.figures.intervals import Estimate, measure
 from tumorlens.evaluation.figures.ranking import ranking_family
 from tumorlens.evaluation.scores import UNKNOWN, Scores, as_text
@@ -64,8 +64,8 @@ def measure_label_shortcut(
     if chances is None:
         return None
     scores = _as_scores(rows, groups, chances)
-    cases = Cases.of(scores)
-    estimates = measure([ranking_family(cases)], cases.names)
+    grouped = GroupedScores.of(scores)
+    estimates = measure([ranking_family(grouped)], grouped.names)
     return next(one for one in estimates if one.name == "auc")
 
 
@@ -96,9 +96,9 @@ def measure_source_shortcut(
         return None
     predicted, classes = chances
     right = np.array(classes, object)[predicted.argmax(1)] == sources
-    cases = Cases.of(_as_scores(rows, groups, predicted[:, 0]))
-    family = ratio_family(cases, [Ratio("source_accuracy", right, np.ones(len(rows)))])
-    return measure([family], cases.names)[0]
+    grouped = GroupedScores.of(_as_scores(rows, groups, predicted[:, 0]))
+    family = ratio_family(grouped, [Ratio("source_accuracy", right, np.ones(len(rows)))])
+    return measure([family], grouped.names)[0]
 
 
 def find_clues(

@@ -1,4 +1,4 @@
-"""``tumorlens calibrate``: a site's own cases set scale, thresholds and the familiarity limit."""
+"""``tumorlens calibrate``: fit scale, thresholds and the familiarity limit to a site."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _Renamed(click.Option):
 RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
-@click.command(short_help="Fit a model's thresholds to a site's own labelled cases.")
+@click.command(short_help="Fit a model's thresholds to labelled slices of a site.")
 @words.model_argument
 @words.optional_data_arguments
 @click.option("--sensitivity", type=RATE, help="Wanted at the middle threshold.")
@@ -76,7 +76,7 @@ RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
 @click.option(
     "--with-seen",
     is_flag=True,
-    help="Also fit on cases that the model has seen in training, and say so in its card.",
+    help="Also fit on slices that the model has seen in training, and say so in its card.",
 )
 @choosing_options
 @words.output_option
@@ -111,7 +111,7 @@ def command(
     apart as --coverage allows), the limit of what counts as familiar, and, where there are enough
     series, the numbers for series and studies. The network stays as it is. What that does to
     found, alarm and coverage is shown, each patient judged with numbers fitted on others. At least
-    20 patients with and 20 without tumor are needed, more for a rate near 1. Cases that the model
+    20 patients with and 20 without tumor are needed, more for a rate near 1. Slices that the model
     has seen in training are left out, and counted.
 
     With --misses only the threshold of studies is set, so that it can promise something; with

@@ -28,7 +28,7 @@ VERBS: dict[str, str] = {
     "train": "Train a model on labelled slices, by a recipe.",
     "recipes": "List the recipes of train, or print one.",
     "evaluate": "Measure a model on labelled slices: every figure with its interval.",
-    "calibrate": "Fit a model's thresholds to a site's own labelled cases.",
+    "calibrate": "Fit a model's thresholds to labelled slices of a site.",
     "export": "Write a model in another format, and compare its answers with the original's.",
     "benchmark": "Measure how fast models run on this machine, in every runtime installed.",
     "card": "A model's card for people: use, data and terms, figures, known failures, checklists.",

@@ -198,7 +198,7 @@ class Manifest:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The group keys, sorted: as many as there are independent cases."""
+        """The group keys, sorted: as many as there are independent patients."""
         return tuple(sorted({row.group_key for row in self.rows}))
 
     @property

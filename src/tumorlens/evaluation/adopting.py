@@ -1,4 +1,4 @@
-"""`calibrate`: from a model and a site's labelled cases to a new model file."""
+"""`calibrate`: from a model and a site's labelled slices to a new model file."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Wishes:
         misses: share of tumor studies that may be missed. With it, only the threshold of studies
             is set.
         operating_point: the point to set; the others keep their decisions.
-        with_seen: also fit on cases that the model has seen in training.
+        with_seen: also fit on slices that the model has seen in training.
 
     Raises:
         UsageError: wishes that contradict each other, a rate outside of 0 to 1, or a point
@@ -87,7 +87,7 @@ def calibrate(
     progress: Progress | None = None,
     notice: Notice | None = None,
 ) -> Adoption | StudyAdoption:
-    """Fit a model's thresholds to a site's own labelled cases, and write the new model file.
+    """Fit a model's thresholds to labelled slices of a site, and write the new model file.
 
     The network stays as it is. With ``misses`` only the threshold of studies is set; with
     ``scores`` only the numbers for series and studies are fitted.
@@ -101,7 +101,7 @@ def calibrate(
         coverage: share of familiar slices that get an answer (tumor or no tumor) at least.
         misses: share of tumor studies that may be missed, with 95 % confidence.
         operating_point: the point to set; the others keep their decisions.
-        with_seen: also fit on cases that the model has seen in training. They are left out
+        with_seen: also fit on slices that the model has seen in training. They are left out
             otherwise.
         split, classes, shared_groups, twins: as `evaluate` takes them.
         overwrite: replace ``output``.
@@ -115,7 +115,7 @@ def calibrate(
         where only numbers for series and studies were set.
 
     Raises:
-        DataError: too few cases; gives the number that would do.
+        DataError: too few patients; gives the number that would do.
         UsageError: arguments that contradict each other, or ``output`` exists.
         ModelFileError: the model is unknown, or cannot be recalibrated.
     """
@@ -154,7 +154,7 @@ def score_site(
         DataError: what cannot be read.
     """
     if bool(data) == bool(scores):
-        raise UsageError("expected either data or `scores=`: labelled cases, or their scores")
+        raise UsageError("expected either data or `scores=`: labelled slices, or their scores")
     if scores:
         return Scored(pool_scores(scores), ())
     chosen = choose_rows(
@@ -175,7 +175,7 @@ def adopt_scores(
         held_out: the scores come from files: only numbers for series and studies are fitted.
 
     Raises:
-        DataError: too few cases; gives the number that would do.
+        DataError: too few patients; gives the number that would do.
     """
     numbers = find_study_model(detector)
     if wishes.misses is not None:

@@ -1,7 +1,7 @@
-"""`Adoption`: a model calibrated on a site's own cases, and how its figures change.
+"""`Adoption`: a model calibrated on labelled slices of a site, and how its figures change.
 
 The figures before and after come from crosswise fits: each group is judged with numbers fitted on
-the other groups, so that no case speaks for its own calibration.
+the other groups, so that no group speaks for its own calibration.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from tumorlens.evaluation.calibration import (
     fit_logit,
     recalibrate,
 )
-from tumorlens.evaluation.figures.cases import Cases
-from tumorlens.evaluation.figures.families import build_families, compare_cases
+from tumorlens.evaluation.figures.families import build_families, compare_figures
+from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.intervals import Difference, Estimate, measure
 from tumorlens.evaluation.heads.study_adoption import (
     carry_numbers,
@@ -70,7 +70,7 @@ pictures are taken for seen that were not, and one of them must not cost a patie
 
 @dataclass(frozen=True)
 class Change:
-    """One figure of the same cases before and after.
+    """One figure of the same slices before and after.
 
     Attributes:
         before: of the model as it was.
@@ -93,7 +93,7 @@ class Adoption:
         chosen: the thresholds.
         changes: what that does to the figures.
         warnings: what speaks against using the result, a sentence each.
-        notes: what was done about cases that the model has seen in training, and with studies.
+        notes: what was done about slices that the model has seen in training, and with studies.
         numbers: for series and studies, refitted or carried along; None if there are none.
         heads: series and studies before (None without numbers) and after; None if they could not
             be judged.
@@ -140,16 +140,16 @@ def adopt_model(
 
     Args:
         card: of the model that gave the scores.
-        scores: of a site's own cases; rows without a label or noted as unfit are ignored.
+        scores: of a site's own slices; rows without a label or noted as unfit are ignored.
         point: operating point to set; others keep their decisions.
         sensitivity, specificity: wanted at the middle threshold, one of them at most.
         coverage: share of familiar slices that get an answer at least.
-        with_seen: also fit on cases that the model has seen in training, which it knows too well.
+        with_seen: also fit on slices that the model has seen in training, and knows too well.
         numbers: of the model, for series and studies; where there are too few studies to refit
             them, they are carried along.
 
     Raises:
-        DataError: too few cases that the model has not seen; gives the number that would do.
+        DataError: too few patients that the model has not seen; gives the number that would do.
         UsageError: a wish that contradicts itself.
     """
     whole, notes = set_seen_aside(scores.take(scores.labelled), with_seen)
@@ -205,11 +205,11 @@ def recalibrate_crosswise(
     Returns:
         The same rows in the same order, with new probabilities, thresholds and verdicts.
     """
-    cases = Cases.of(scores)
-    fold = np.random.default_rng(seed).permutation(len(cases.names)) % folds
+    grouped = GroupedScores.of(scores)
+    fold = np.random.default_rng(seed).permutation(len(grouped.names)) % folds
     judged, places = [], []
     for one in range(folds):
-        held = fold[cases.codes] == one
+        held = fold[grouped.codes] == one
         if held.any():
             rest = scores.take(~held)
             fitted = _fit(rest)
@@ -234,10 +234,10 @@ def _refit_heads(
 
 
 def set_seen_aside(scores: Scores, with_seen: bool) -> tuple[Scores, list[str]]:
-    """The cases to fit on, and what was done about those that were seen in training.
+    """The slices to fit on, and what was done about those that were seen in training.
 
     Args:
-        scores: of a site's cases.
+        scores: of a site's slices.
         with_seen: keep them, and say so.
     """
     seen = np.asarray(scores.seen == 1, bool)
@@ -245,31 +245,31 @@ def set_seen_aside(scores: Scores, with_seen: bool) -> tuple[Scores, list[str]]:
     if len(scores) and np.isnan(scores.seen).all():
         notes.append(
             "the model does not say which pictures it was trained on (exports do not): that these "
-            "cases were not among them could not be checked"
+            "slices were not among them could not be checked"
         )
     if not seen.any():
         return scores, notes
-    cases = Cases.of(scores)
+    grouped = GroupedScores.of(scores)
     if with_seen:
         return scores, [
-            f"{seen.sum()} slices of {cases.count_groups(seen)} groups that the model has seen in "
-            "training are counted: every figure here is too high"
+            f"{seen.sum()} slices of {grouped.count_groups(seen)} groups that the model has seen "
+            "in training are counted: every figure here is too high"
         ]
-    share = cases.total(seen) / cases.total(np.ones(len(scores)))
-    gone = seen | (share >= SEEN_SHARE)[cases.codes]
+    share = grouped.total(seen) / grouped.total(np.ones(len(scores)))
+    gone = seen | (share >= SEEN_SHARE)[grouped.codes]
     return scores.take(~gone), [
-        f"{gone.sum()} slices of {cases.count_groups(gone)} groups were left out, because the "
+        f"{gone.sum()} slices of {grouped.count_groups(gone)} groups were left out, because the "
         "model has seen pictures of them in training"
     ]
 
 
 def _compare(after: Scores, before: Scores) -> list[Change]:
-    new, old = Cases.of(after), Cases.of(before)
+    new, old = GroupedScores.of(after), GroupedScores.of(before)
     estimates = [
-        {one.name: one for one in measure(build_families(cases), cases.names)}
-        for cases in (old, new)
+        {one.name: one for one in measure(build_families(grouped), grouped.names)}
+        for grouped in (old, new)
     ]
-    differences = {one.name: one for one in compare_cases(new, old)}
+    differences = {one.name: one for one in compare_figures(new, old)}
     return [
         Change(estimates[0][name], estimates[1][name], differences[name])
         for name in SHOWN
@@ -289,8 +289,8 @@ def _warn(changes: Mapping[str, Change], wish: str) -> Iterator[str]:
         rate = changes[name].difference.value
         if rate < LEAST_RATE:
             yield (
-                f"with {wish} the {name} is only {rate:.2f} there: the model separates these cases "
-                f"poorly (AUC {auc.difference.other:.2f}), and no threshold can change that"
+                f"with {wish} the {name} is only {rate:.2f} there: the model separates these "
+                f"slices poorly (AUC {auc.difference.other:.2f}), and no threshold can change that"
             )
 
 

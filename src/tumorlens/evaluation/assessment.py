@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.errors import DataError, UsageError
-from tumorlens.evaluation.figures.cases import Cases
-from tumorlens.evaluation.figures.families import build_families, compare_cases
+from tumorlens.evaluation.figures.families import build_families, compare_figures
+from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.intervals import REPLICATES, measure
 from tumorlens.evaluation.figures.reliability import tabulate_reliability
 from tumorlens.evaluation.figures.verdict_figures import count_classes, true_classes
@@ -109,24 +109,24 @@ class _Measuring:
             yield Subset(by, "without_seen", 0, note="all seen")
 
     def measure(self, by: dict[str, str], rows: BoolArray, seen: str) -> Subset:
-        cases = Cases.of(self.scores.take(rows))
+        grouped = GroupedScores.of(self.scores.take(rows))
         draws = {"replicates": self.replicates, "seed": self.seed}
         return Subset(
             by=by,
             seen=seen,
-            slices=len(cases.scores),
-            tumor=int(cases.scores.tumor.sum()),
-            no_tumor=int((cases.scores.labelled & ~cases.scores.tumor).sum()),
-            groups=len(cases.names),
-            slices_seen=int((cases.scores.seen == 1).sum()),
-            estimates=measure(build_families(cases, self.prevalence), cases.names, **draws),
-            confusion=count_classes(cases.scores),
-            reliability=tabulate_reliability(cases, **draws),
+            slices=len(grouped.scores),
+            tumor=int(grouped.scores.tumor.sum()),
+            no_tumor=int((grouped.scores.labelled & ~grouped.scores.tumor).sum()),
+            groups=len(grouped.names),
+            slices_seen=int((grouped.scores.seen == 1).sum()),
+            estimates=measure(build_families(grouped, self.prevalence), grouped.names, **draws),
+            confusion=count_classes(grouped.scores),
+            reliability=tabulate_reliability(grouped, **draws),
             differences=[]
             if self.other is None
-            else compare_cases(cases, Cases.of(self.other.take(rows)), **draws),
+            else compare_figures(grouped, GroupedScores.of(self.other.take(rows)), **draws),
             heads=self._measure_heads(by, seen),
-            note=_say_what_lacks(cases.scores),
+            note=_say_what_lacks(grouped.scores),
         )
 
     def _measure_heads(self, by: dict[str, str], seen: str) -> Heads:

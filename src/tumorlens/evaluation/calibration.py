@@ -1,7 +1,7 @@
 """Recalibration: scale and offset of the tumor logit, thresholds, and the familiarity limit.
 
-All three are fitted on cases that the model was not trained on: held-out rows at the end of a
-training, or a site's own labelled cases. Neither needs torch.
+All three are fitted on slices that the model was not trained on: validation rows at the end of a
+training, or labelled slices of a site. Neither needs torch.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.errors import DataError, UsageError
-from tumorlens.evaluation.figures.cases import Cases
+from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.intervals import FEW_GROUPS
 from tumorlens.evaluation.figures.reliability import to_logit
 from tumorlens.evaluation.scores import Scores, as_text
@@ -59,7 +59,7 @@ class ChosenPoint:
 
     Attributes:
         point: low, middle, high.
-        confident: the sensitivity at ``low`` and the specificity at ``high``, on the cases that
+        confident: the sensitivity at ``low`` and the specificity at ``high``, on the slices that
             chose them (where the middle allows).
         wish: what the middle was chosen for, in words.
     """
@@ -70,11 +70,11 @@ class ChosenPoint:
 
 
 def fit_logit(chance: FloatArray, tumor: BoolArray, group: npt.NDArray[np.generic]) -> Calibration:
-    """Scale and offset of the tumor logit that fit labelled cases best (Platt 1999).
+    """Scale and offset of the tumor logit that fit labelled slices best (Platt 1999).
 
     Slices of one group resemble each other, so a group counts as the square root of its slices:
-    between one case (all alike) and as many cases as slices (all independent). A prior holds few
-    cases near the identity and fades as groups are added.
+    between one slice (all alike) and all of its slices (all independent). A prior holds few
+    groups near the identity and fades as groups are added.
 
     Args:
         chance: (n,) tumor probabilities as the model gives them now.
@@ -98,7 +98,7 @@ def fit_logit(chance: FloatArray, tumor: BoolArray, group: npt.NDArray[np.generi
 def fit_familiarity(
     unfamiliarity: FloatArray, group: npt.NDArray[np.generic], *, familiar: float = FAMILIAR
 ) -> float:
-    """Factor of unfamiliarity that puts the limit, 1, where ``familiar`` of the cases lie below.
+    """Factor of unfamiliarity that puts the limit, 1, where ``familiar`` of the slices lie below.
 
     Every group weighs the same, however many slices it has.
     """
@@ -124,7 +124,7 @@ def choose_thresholds(
 ) -> ChosenPoint:
     """Thresholds for an operating point.
 
-    A few odd cases must not widen the band of uncertainty at will: the confident rates are lowered
+    A few odd slices must not widen the band of uncertainty at will: the confident rates are lowered
     together until enough slices get an answer.
 
     Args:
@@ -168,7 +168,7 @@ def check_enough(
     specificity: float | None = None,
     notes: Sequence[str] = (),
 ) -> None:
-    """Refuse to calibrate on too few cases.
+    """Refuse to calibrate on too few groups.
 
     At least 20 groups with and 20 without tumor, as for an interval; for a wanted rate r, as many
     as leave one group on the other side of the threshold: 1 / (1 - r).
@@ -181,14 +181,14 @@ def check_enough(
     Raises:
         DataError: gives the number of groups that would do.
     """
-    cases = Cases.of(scores)
+    grouped = GroupedScores.of(scores)
     for label, rate, column in (("tumor", sensitivity, 0), ("no_tumor", specificity, 1)):
         need = max(FEW_GROUPS, 0 if rate is None else ceil(1 / (1 - rate) - 1e-9))
-        have = int(np.count_nonzero(cases.of_each[:, column]))
+        have = int(np.count_nonzero(grouped.of_each[:, column]))
         if have < need:
             wish = "" if rate is None else f" for a rate of {rate:g}"
             raise DataError(
-                f"{scores.name}: too few cases to calibrate on: {have} groups (patients) with "
+                f"{scores.name}: too few patients to calibrate on: {have} groups (patients) with "
                 f"slices labelled {label}; expected at least {need}{wish}: "
                 f"add {need - have} more" + "".join(f" ({note})" for note in notes)
             )

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.errors import DataError
-from tumorlens.evaluation.figures.cases import Cases
 from tumorlens.evaluation.figures.clearing import SMALLEST, largest_of_series, part_people
+from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.scores import Scores
 from tumorlens.model.card import OperatingPoint
 
@@ -38,8 +38,8 @@ def choose_points(scores: Scores) -> dict[str, OperatingPoint]:
     Raises:
         DataError: no tumor slice, or no people without a tumor.
     """
-    cases = Cases.of(scores)
-    free, ill = part_people(cases)
+    grouped = GroupedScores.of(scores)
+    free, ill = part_people(grouped)
     if not (free.any() and ill.any()):
         raise DataError(
             f"{scores.name}: operating points need slices with a tumor of over {SMALLEST} pixels "
@@ -47,7 +47,7 @@ def choose_points(scores: Scores) -> dict[str, OperatingPoint]:
         )
     p = scores.tumor_probability
     well, tumors, judged = (np.sort(p[rows]) for rows in (free, ill, scores.labelled))
-    largest = largest_of_series(cases, free)
+    largest = largest_of_series(grouped, free)
     high = _clear(well, CLEARED)
     if largest.size:
         high = max(high, _clear(np.sort(largest), 1 - ALARMED))

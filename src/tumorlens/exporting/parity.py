@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from tumorlens.evaluation.figures.cases import Cases
-from tumorlens.evaluation.figures.families import compare_cases
+from tumorlens.evaluation.figures.families import compare_figures
+from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.intervals import Difference
 from tumorlens.evaluation.figures.ranking import ranking_family
 from tumorlens.evaluation.scores import Scores
@@ -102,13 +102,13 @@ def compare_scores(export: Scores, original: Scores, kind: Kind) -> ParityReport
     Raises:
         DataError: the rows differ.
     """
-    cases = Cases.of(export)
-    differences = {one.name: one for one in compare_cases(cases, Cases.of(original))}
+    grouped = GroupedScores.of(export)
+    differences = {one.name: one for one in compare_figures(grouped, GroupedScores.of(original))}
     gap = np.abs(export.tumor_probability - original.tumor_probability)
     auc, pointing, ece = (differences.get(name) for name in ("auc", "pointing", "ece"))
     parity = Parity(
         slices=len(export),
-        groups=len(cases.names),
+        groups=len(grouped.names),
         verdicts_equal=float(np.mean(export.verdict == original.verdict)),
         largest_difference=float(gap.max()),
         mean_difference=float(gap.mean()),
@@ -137,4 +137,4 @@ def _compare_source(source: str, export: Scores, original: Scores) -> SourcePari
 
 
 def _auc(scores: Scores) -> float:
-    return ranking_family(Cases.of(scores)).statistics[0].value
+    return ranking_family(GroupedScores.of(scores)).statistics[0].value

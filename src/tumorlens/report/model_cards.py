@@ -162,7 +162,8 @@ def _tabulate_change(entry: HistoryEntry) -> Table:
         if one.name in after
     )
     caption = (
-        f"{entry.date}: the same cases before and after; after: with numbers fitted on other cases"
+        f"{entry.date}: the same slices before and after. The column after judges each group with "
+        "numbers fitted on other groups"
     )
     return Table(caption, ("figure", "before", "after"), rows)
 

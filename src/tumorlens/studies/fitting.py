@@ -1,7 +1,7 @@
 """Fitting the numbers of a `StudyModel` on labelled series and studies.
 
-Two small logistic regressions with priors. Cases are few and come from few hospitals, so that each
-sequence borrows from all others: its weights are drawn to common ones, the more the fewer cases of
+Two small logistic regressions with priors. Series are few and come from few hospitals, so that each
+sequence borrows from all others: its weights are drawn to common ones, the more the fewer series of
 its rarer label there are. Weights are never negative: more evidence of a tumor in a place must not
 speak against one. Labels are balanced inside each sequence, so that a probability means: among as
 many heads with as without a tumor.
@@ -19,14 +19,14 @@ from tumorlens.optional import load
 from tumorlens.studies.profile import FEATURES
 from tumorlens.studies.study_model import OTHER, SeriesTerms, StudyTerms
 
-__all__ = ["SeriesCase", "StudyCase", "fit_series_terms", "fit_shift", "fit_study_terms"]
+__all__ = ["SeriesToFit", "StudyToFit", "fit_series_terms", "fit_shift", "fit_study_terms"]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 PRIOR = {"top_10mm": 0.4, "most_30mm": 0.4, "quiet": 0.3}
 """Weights before any case is seen. Features are logits of calibrated slices, so that weights near
-these say what the slices say. Cases come from few hospitals: numbers that follow them freely tell
+these say what the slices say. Series come from few sites: numbers that follow them freely tell
 these hospitals apart, and do worse on the next."""
 WEIGHT_SPREAD, OFFSET_SPREAD = 0.3, 2.0
 """Prior standard deviations of a common weight around `PRIOR`, and of the offset around 0."""
@@ -40,7 +40,7 @@ SHIFT_SPREAD = (0.7, 2.0)
 
 
 @dataclass(frozen=True)
-class SeriesCase:
+class SeriesToFit:
     """A labelled series.
 
     Attributes:
@@ -57,7 +57,7 @@ class SeriesCase:
 
 
 @dataclass(frozen=True)
-class StudyCase:
+class StudyToFit:
     """A labelled study.
 
     Attributes:
@@ -72,19 +72,19 @@ class StudyCase:
 
 
 def fit_series_terms(
-    cases: Sequence[SeriesCase], features: Sequence[str] = FEATURES
+    series: Sequence[SeriesToFit], features: Sequence[str] = FEATURES
 ) -> dict[str, SeriesTerms]:
     """Terms of each sequence; ``other`` holds the common ones.
 
     Args:
-        cases: of both labels.
+        series: of both labels.
         features: names of those to use.
     """
-    measured = [[1.0, *(case.features[name] for name in features)] for case in cases]
+    measured = [[1.0, *(one.features[name] for name in features)] for one in series]
     design = np.array(measured, np.float64)
-    tumor = np.array([case.tumor for case in cases], bool)
-    sequence = np.array([case.sequence for case in cases], object)
-    weight = _balance(tumor, sequence, _count_as_one(cases)) * (sequence != OTHER)
+    tumor = np.array([one.tumor for one in series], bool)
+    sequence = np.array([one.sequence for one in series], object)
+    weight = _balance(tumor, sequence, _count_as_one(series)) * (sequence != OTHER)
     names = sorted({str(name) for name in sequence[weight > 0]})
     code = np.array([names.index(one) if one in names else 0 for one in sequence], np.intp)
     sign = np.where(tumor, 1.0, -1.0)
@@ -114,21 +114,21 @@ def fit_series_terms(
     }
 
 
-def fit_study_terms(cases: Sequence[StudyCase]) -> StudyTerms:
+def fit_study_terms(studies: Sequence[StudyToFit]) -> StudyTerms:
     """How series add up; from studies of both labels, best those with several sequences.
 
     With few of them the prior stands: weights of 1, and n series count as the square root of n.
     """
-    names = sorted({name for case in cases for name, _ in case.logits} - {OTHER})
+    names = sorted({name for one in studies for name, _ in one.logits} - {OTHER})
     names = [OTHER, *names]
-    sums = np.zeros((len(cases), len(names)))
-    for row, case in zip(sums, cases, strict=True):
-        for name, logit in case.logits:
+    sums = np.zeros((len(studies), len(names)))
+    for row, one in zip(sums, studies, strict=True):
+        for name, logit in one.logits:
             row[names.index(name)] += logit
-    count = np.array([max(1, len(case.logits)) for case in cases], np.float64)
-    tumor = np.array([case.tumor for case in cases], bool)
+    count = np.array([max(1, len(one.logits)) for one in studies], np.float64)
+    tumor = np.array([one.tumor for one in studies], bool)
     sign = np.where(tumor, 1.0, -1.0)
-    weight = _balance(tumor, np.full(len(cases), "", object), np.ones(len(cases)))
+    weight = _balance(tumor, np.full(len(studies), "", object), np.ones(len(studies)))
 
     def cost(parameters: FloatArray) -> float:
         offset, alike, weights = parameters[0], parameters[1], parameters[2:]
@@ -147,9 +147,9 @@ def fit_study_terms(cases: Sequence[StudyCase]) -> StudyTerms:
 def fit_shift(
     logits: FloatArray, tumor: Sequence[bool], groups: Sequence[str]
 ) -> tuple[float, float]:
-    """Scale and offset that fit log-odds to labelled cases (Platt 1999), labels balanced.
+    """Scale and offset that fit log-odds to labels, which are balanced (Platt 1999).
 
-    A prior holds few cases near the identity.
+    A prior holds scale and offset near the identity where there are few series or studies.
 
     Args:
         logits: (n,) log-odds as they are.
@@ -172,9 +172,9 @@ def fit_shift(
     return float(np.exp(stretch)), float(offset)
 
 
-def _count_as_one(cases: Sequence[SeriesCase]) -> FloatArray:
+def _count_as_one(series: Sequence[SeriesToFit]) -> FloatArray:
     """A patient counts once in each sequence, however many series there are."""
-    keys = [(case.group, case.sequence) for case in cases]
+    keys = [(one.group, one.sequence) for one in series]
     return np.array([1 / keys.count(key) for key in keys])
 
 

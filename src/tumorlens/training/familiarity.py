@@ -103,7 +103,7 @@ class FamiliarityCheck:
         return (
             f"{found}{where}; at most {MOST_UNFAMILIAR:.0%} should be. The model will give no "
             "answer for many pictures like those that it learned from: train on more patients, or "
-            "fit its limit to cases of your own with tumorlens calibrate"
+            "fit its limit to slices of your own with tumorlens calibrate"
         )
 
 

@@ -38,7 +38,7 @@ def test_the_threshold_is_the_order_statistic():
     allowed = count_allowed(61, 0.1)
     bound = bound_misses(make_studies(np.random.default_rng(0).permutation(ill)), 0.1)
     assert bound.threshold == ill[allowed]
-    assert (bound.cases, bound.missed) == (61, allowed)
+    assert (bound.patients, bound.missed) == (61, allowed)
     assert bound.point.low == bound.point.high == bound.threshold
     assert "at most 0.1 of tumor studies missed, with 95% confidence: 2 of 61" in bound.meaning
 
@@ -62,7 +62,7 @@ def test_each_patient_counts_with_one_study():
     studies = make_studies(np.linspace(0.1, 0.9, 60), groups=groups)
     with pytest.raises(DataError, match="20 patients"):
         bound_misses(studies, 0.1)
-    assert bound_misses(studies, 0.2).cases == 20
+    assert bound_misses(studies, 0.2).patients == 20
 
 
 def test_studies_without_an_answer_are_missed():

@@ -13,7 +13,7 @@ from study_tables import make_study_model
 from tumorlens.errors import DataError
 from tumorlens.evaluation.adoption import adopt_model
 from tumorlens.evaluation.calibration import recalibrate
-from tumorlens.evaluation.heads.series_cases import weigh_series
+from tumorlens.evaluation.heads.labelled_series import weigh_series
 from tumorlens.evaluation.heads.study_adoption import (
     adopt_held_out,
     adopt_misses,

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.data.rows import Row
-from tumorlens.evaluation.figures.cases import Cases
+from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.intervals import Family, Statistic
 from tumorlens.evaluation.scores import know_patients
 
@@ -32,28 +32,28 @@ SMALLEST = 150
 SKULL = re.compile(r"skull (on|off|stripped)")
 
 
-def clearing_family(cases: Cases) -> Family | None:
+def clearing_family(grouped: GroupedScores) -> Family | None:
     """Found at 99 and 95 % cleared; by sequence, class and skull; series with an alarm there.
 
     Returns:
         None without tumor slices, or without people who have none.
     """
-    s = cases.scores
-    free, ill = part_people(cases)
+    s = grouped.scores
+    free, ill = part_people(grouped)
     if not (free.any() and ill.any()):
         return None
-    wanted = _list_parts(cases, ill)
-    series = _list_series(cases, free)
-    ladder = _Clearing(cases, free, wanted, series)
-    whole = np.ones((1, len(cases.names)))
+    wanted = _list_parts(grouped, ill)
+    series = _list_series(grouped, free)
+    ladder = _Clearing(grouped, free, wanted, series)
+    whole = np.ones((1, len(grouped.names)))
     values = ladder.replicate(whole)[0]
-    few = int(np.count_nonzero(cases.total(free)))
+    few = int(np.count_nonzero(grouped.total(free)))
     statistics = []
     for place, percent in enumerate(CLEARED):
         for column, (name, rows) in enumerate(wanted):
             value = values[place * ladder.width + column]
             statistics.append(
-                _describe(cases, f"found_at_{percent}_cleared{name}", value, rows, few)
+                _describe(grouped, f"found_at_{percent}_cleared{name}", value, rows, few)
             )
         if series is not None:
             value = float(values[place * ladder.width + len(wanted)])
@@ -62,21 +62,23 @@ def clearing_family(cases: Cases) -> Family | None:
     return Family(tuple(statistics), ladder.replicate, width=2 * len(s))
 
 
-def part_people(cases: Cases) -> tuple[BoolArray, BoolArray]:
+def part_people(grouped: GroupedScores) -> tuple[BoolArray, BoolArray]:
     """Masks of the slices of tumor-free people, and of the slices whose tumor is large enough."""
-    s = cases.scores
-    free = (cases.of_each[:, 0] == 0)[cases.codes] & s.labelled & ~s.tumor
+    s = grouped.scores
+    free = (grouped.of_each[:, 0] == 0)[grouped.codes] & s.labelled & ~s.tumor
     return free, s.tumor & ~np.array([_is_small(row) for row in s.rows], bool)
 
 
-def largest_of_series(cases: Cases, free: BoolArray) -> FloatArray:
+def largest_of_series(grouped: GroupedScores, free: BoolArray) -> FloatArray:
     """The largest probability in each series of tumor-free people; empty where none is known."""
-    series = _list_series(cases, free)
+    series = _list_series(grouped, free)
     return np.empty(0) if series is None else series.largest
 
 
-def _describe(cases: Cases, name: str, value: float, rows: BoolArray, free: int) -> Statistic:
-    groups = min(free, cases.count_groups(rows))
+def _describe(
+    grouped: GroupedScores, name: str, value: float, rows: BoolArray, free: int
+) -> Statistic:
+    groups = min(free, grouped.count_groups(rows))
     return Statistic(name, float(value), n=int(rows.sum()), groups=groups, share=True)
 
 
@@ -92,18 +94,18 @@ class _Clearing:
 
     def __init__(
         self,
-        cases: Cases,
+        grouped: GroupedScores,
         free: BoolArray,
         wanted: Sequence[tuple[str, BoolArray]],
         series: _Series | None,
     ) -> None:
-        s = cases.scores
+        s = grouped.scores
         # A slice that is not judged alarms nobody, and finds nothing.
         p = np.where(s.verdict == "not_judged", 0.0, s.tumor_probability)
         rows = np.flatnonzero(free)
         rows = rows[np.argsort(p[rows], kind="stable")]
-        self._free, self._codes = p[rows], cases.codes[rows]
-        self._wanted = [_sort_part(p, cases.codes, part) for _, part in wanted]
+        self._free, self._codes = p[rows], grouped.codes[rows]
+        self._wanted = [_sort_part(p, grouped.codes, part) for _, part in wanted]
         self._series = series
         self.width = len(wanted) + (series is not None)
 
@@ -147,9 +149,9 @@ def _share_over(part: _Sorted, weight: FloatArray, level: float) -> float:
     return float(mine[chance > level].sum() / total) if total > 0 and np.isfinite(level) else np.nan
 
 
-def _list_parts(cases: Cases, ill: BoolArray) -> list[tuple[str, BoolArray]]:
+def _list_parts(grouped: GroupedScores, ill: BoolArray) -> list[tuple[str, BoolArray]]:
     """All tumor slices, then those of each sequence, class and skull where there are several."""
-    s = cases.scores
+    s = grouped.scores
     parts: list[tuple[str, BoolArray]] = [("", ill)]
     skulls = np.array([_find_skull(row) for row in s.rows], object)
     for column in (s.column("sequence"), s.column("tumor_class"), skulls):
@@ -159,13 +161,13 @@ def _list_parts(cases: Cases, ill: BoolArray) -> list[tuple[str, BoolArray]]:
     return parts
 
 
-def _list_series(cases: Cases, free: BoolArray) -> _Series | None:
-    s = cases.scores
+def _list_series(grouped: GroupedScores, free: BoolArray) -> _Series | None:
+    s = grouped.scores
     rows = free & know_patients(s) & (s.column("sequence") != "")
     if not rows.any():
         return None
     _, stratum = np.unique(s.stratum, return_inverse=True)
-    key = cases.codes * (stratum.max() + 1) + stratum
+    key = grouped.codes * (stratum.max() + 1) + stratum
     names, code = np.unique(key[rows], return_inverse=True)
     largest = np.full(len(names), -np.inf)
     np.maximum.at(largest, code, s.tumor_probability[rows])

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.errors import DataError
-from tumorlens.evaluation.figures.cases import Cases
 from tumorlens.evaluation.figures.clearing import clearing_family
+from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.intervals import (
     FEW_GROUPS,
     REPLICATES,
@@ -34,52 +34,52 @@ from tumorlens.evaluation.figures.verdict_figures import (
     verdict_family,
 )
 
-__all__ = ["build_families", "compare_cases"]
+__all__ = ["build_families", "compare_figures"]
 
 FloatArray = npt.NDArray[np.float64]
 
 
-def build_families(cases: Cases, prevalence: float | None = None) -> list[Family]:
+def build_families(grouped: GroupedScores, prevalence: float | None = None) -> list[Family]:
     """Every figure that the data allow; those that need what is not there say so.
 
     A new figure is one more line here.
 
     Args:
-        cases: the rows; without any label only the shares of the verdicts are left.
+        grouped: the rows; without any label only the shares of the verdicts are left.
         prevalence: share of tumor slices at which PPV and NPV are stated.
     """
-    if not cases.scores.labelled.any():
-        return [verdict_family(cases)]
-    optional = [clearing_family(cases), patient_family(cases), pointing_family(cases)]
+    if not grouped.scores.labelled.any():
+        return [verdict_family(grouped)]
+    optional = [clearing_family(grouped), patient_family(grouped), pointing_family(grouped)]
     return [
-        ranking_family(cases),
-        *two_way_families(cases, prevalence),
-        *class_families(cases),
-        calibration_family(cases),
-        verdict_family(cases),
-        abstention_family(cases),
-        *level_families(cases),
+        ranking_family(grouped),
+        *two_way_families(grouped, prevalence),
+        *class_families(grouped),
+        calibration_family(grouped),
+        verdict_family(grouped),
+        abstention_family(grouped),
+        *level_families(grouped),
         *(family for family in optional if family is not None),
     ]
 
 
-def compare_cases(
-    cases: Cases, other: Cases, *, replicates: int = REPLICATES, seed: int = 0
+def compare_figures(
+    grouped: GroupedScores, other: GroupedScores, *, replicates: int = REPLICATES, seed: int = 0
 ) -> list[Difference]:
     """Differences of every figure that both have.
 
     Args:
-        cases, other: the same rows in the same order, judged by two models.
+        grouped, other: the same rows in the same order, judged by two models.
 
     Raises:
         DataError: the rows differ.
     """
-    if cases.names != other.names or not np.array_equal(cases.codes, other.codes):
+    if grouped.names != other.names or not np.array_equal(grouped.codes, other.codes):
         raise DataError("the two tables of scores hold different rows; score both on one manifest")
-    weights = draw_weights(len(cases.names), replicates, seed)
+    weights = draw_weights(len(grouped.names), replicates, seed)
     theirs = {one.name: (one.value, drawn) for one, drawn in _replicate(other, weights)}
     differences = []
-    for statistic, drawn in _replicate(cases, weights):
+    for statistic, drawn in _replicate(grouped, weights):
         value, other_drawn = theirs.get(statistic.name, (np.nan, drawn))
         if np.isfinite(statistic.value) and np.isfinite(value):
             differences.append(_subtract(statistic, drawn - other_drawn, value))
@@ -87,9 +87,9 @@ def compare_cases(
 
 
 def _replicate(
-    cases: Cases, weights: npt.NDArray[np.uint8]
+    grouped: GroupedScores, weights: npt.NDArray[np.uint8]
 ) -> Iterator[tuple[Statistic, FloatArray]]:
-    for family in build_families(cases):
+    for family in build_families(grouped):
         drawn = replicate_family(family, weights)
         yield from zip(family.statistics, drawn.T, strict=True)
 

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from tumorlens.evaluation.figures.cases import Cases, Ratio, ratio_family
+from tumorlens.evaluation.figures.grouped_scores import GroupedScores, Ratio, ratio_family
 from tumorlens.evaluation.figures.intervals import Family, Statistic
 
 __all__ = ["KERNEL", "TOLERANCE", "level_families", "score_positions"]
@@ -35,24 +35,24 @@ MOST_CELLS = 2000
 PAIRS_AT_ONCE = 2_000_000
 
 
-def level_families(cases: Cases) -> list[Family]:
+def level_families(grouped: GroupedScores) -> list[Family]:
     """Level-matched AUC, and within-patient AUC beside position alone; none without positions.
 
     Position alone has no level-matched figure: leaving a slice's own group out lowers the rate of
     every tumor slice and of no other, so that it would lie far below 0.5 whatever the truth.
     """
-    s = cases.scores
+    s = grouped.scores
     rows = np.flatnonzero(s.labelled & np.isfinite(s.position))
     if not (s.tumor[rows].any() and (~s.tumor[rows]).any()):
         return []
-    slices = _Slices.of(cases, rows)
+    slices = _Slices.of(grouped, rows)
     by_position = score_positions(slices.position, slices.tumor, slices.group, slices.stratum)
-    pairs = _pair_family(cases, slices)
+    pairs = _pair_family(grouped, slices)
     ratios = [
-        _within_patients(cases, slices, slices.score, "within_patient_auc"),
-        _within_patients(cases, slices, by_position, "within_patient_auc_of_position"),
+        _within_patients(grouped, slices, slices.score, "within_patient_auc"),
+        _within_patients(grouped, slices, by_position, "within_patient_auc_of_position"),
     ]
-    within = [ratio_family(cases, ratios)] if ratios[0].whole.any() else []
+    within = [ratio_family(grouped, ratios)] if ratios[0].whole.any() else []
     return ([pairs] if pairs.statistics[0].n else []) + within
 
 
@@ -109,20 +109,22 @@ class _Slices:
     stratum: IndexArray
 
     @classmethod
-    def of(cls, cases: Cases, rows: IndexArray) -> _Slices:
-        s = cases.scores
+    def of(cls, grouped: GroupedScores, rows: IndexArray) -> _Slices:
+        s = grouped.scores
         _, stratum = np.unique(s.stratum[rows], return_inverse=True)
         return cls(
-            s.tumor_probability[rows], s.tumor[rows], s.position[rows], cases.codes[rows], stratum
+            s.tumor_probability[rows], s.tumor[rows], s.position[rows], grouped.codes[rows], stratum
         )
 
 
-def _within_patients(cases: Cases, slices: _Slices, score: FloatArray, name: str) -> Ratio:
+def _within_patients(
+    grouped: GroupedScores, slices: _Slices, score: FloatArray, name: str
+) -> Ratio:
     """Mean over patients of the AUC inside each that has both labels.
 
     A patient with several sequences counts once, with the mean over those that hold both labels.
     """
-    groups = len(cases.names)
+    groups = len(grouped.names)
     known = np.isfinite(score)
     series = slices.stratum[known] * groups + slices.group[known]
     area, which = _areas(series, score[known], slices.tumor[known])
@@ -153,9 +155,9 @@ def _areas(
     return area, names[both]
 
 
-def _pair_family(cases: Cases, slices: _Slices) -> Family:
+def _pair_family(grouped: GroupedScores, slices: _Slices) -> Family:
     """Share of level-matched pairs of two patients in which the tumor slice scores higher."""
-    groups = len(cases.names)
+    groups = len(grouped.names)
     cells = min(groups, MOST_CELLS)
     cell = np.arange(groups)
     if cells < groups:
@@ -170,7 +172,7 @@ def _pair_family(cases: Cases, slices: _Slices) -> Family:
         float(wins.sum() / total) if total else np.nan,
         n=int(total),
         groups=int(min(ill, well)),
-        parts=cases.of_each,
+        parts=grouped.of_each,
         share=True,
         note="n counts pairs",
     )

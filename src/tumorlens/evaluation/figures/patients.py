@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tumorlens.evaluation.figures.cases import Cases, Ratio, ratio_family
+from tumorlens.evaluation.figures.grouped_scores import GroupedScores, Ratio, ratio_family
 from tumorlens.evaluation.figures.intervals import Family
 from tumorlens.evaluation.scores import know_patients
 
@@ -14,44 +14,46 @@ __all__ = ["patient_family"]
 BoolArray = npt.NDArray[np.bool_]
 
 
-def patient_family(cases: Cases) -> Family | None:
+def patient_family(grouped: GroupedScores) -> Family | None:
     """Patients found, patients and series without alarm, where patients are known.
 
     A patient has a tumor if one of the slices has, and is found if one of those slices gets the
     verdict ``tumor``. Alarms are counted on patients and series without any tumor slice.
     """
-    s = cases.scores
+    s = grouped.scores
     rows = know_patients(s) & s.labelled
     if not rows.any():
         return None
     says = np.asarray(s.verdict == "tumor", bool)
-    ill = cases.total(rows & s.tumor) > 0
-    well = (cases.total(rows) > 0) & ~ill
-    quiet, series = _quiet_series(cases, rows, says)
+    ill = grouped.total(rows & s.tumor) > 0
+    well = (grouped.total(rows) > 0) & ~ill
+    quiet, series = _quiet_series(grouped, rows, says)
     ratios = [
-        Ratio("patients_found", (cases.total(rows & s.tumor & says) > 0) & ill, ill, by_group=True),
         Ratio(
-            "patients_without_alarm", (cases.total(rows & says) == 0) & well, well, by_group=True
+            "patients_found", (grouped.total(rows & s.tumor & says) > 0) & ill, ill, by_group=True
+        ),
+        Ratio(
+            "patients_without_alarm", (grouped.total(rows & says) == 0) & well, well, by_group=True
         ),
         Ratio("series_without_alarm", quiet, series, by_group=True),
     ]
-    return ratio_family(cases, [ratio for ratio in ratios if ratio.whole.any()])
+    return ratio_family(grouped, [ratio for ratio in ratios if ratio.whole.any()])
 
 
 def _quiet_series(
-    cases: Cases, rows: BoolArray, says: BoolArray
+    grouped: GroupedScores, rows: BoolArray, says: BoolArray
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """(G,) series without alarm and series, among those without a tumor slice."""
-    s = cases.scores
+    s = grouped.scores
     rows = rows & (s.column("sequence") != "")
     _, stratum = np.unique(s.stratum, return_inverse=True)
     names, code = np.unique(
-        cases.codes[rows] * (stratum.max(initial=0) + 1) + stratum[rows], return_inverse=True
+        grouped.codes[rows] * (stratum.max(initial=0) + 1) + stratum[rows], return_inverse=True
     )
     group = names // (stratum.max(initial=0) + 1)
     well = np.bincount(code, weights=s.tumor[rows], minlength=len(names)) == 0
     quiet = well & (np.bincount(code, weights=says[rows], minlength=len(names)) == 0)
-    size = len(cases.names)
+    size = len(grouped.names)
     return (
         np.bincount(group, weights=quiet, minlength=size).astype(np.float64),
         np.bincount(group, weights=well, minlength=size).astype(np.float64),

@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tumorlens.evaluation.figures.cases import Cases, Ratio, ratio_family
+from tumorlens.evaluation.figures.grouped_scores import GroupedScores, Ratio, ratio_family
 from tumorlens.evaluation.figures.intervals import Family
 
 __all__ = ["pointing_family"]
 
 
-def pointing_family(cases: Cases) -> Family | None:
+def pointing_family(grouped: GroupedScores) -> Family | None:
     """Pointing at lesions, beside the center of the head and the best that the grid allows."""
-    hits = cases.scores.hits
+    hits = grouped.scores.hits
     if not np.isfinite(hits[:, 0]).any():
         return None
     names = ("pointing", "pointing_of_center", "pointing_best_of_grid")
-    return ratio_family(cases, [_hit_ratio(name, hits[:, k]) for k, name in enumerate(names)])
+    return ratio_family(grouped, [_hit_ratio(name, hits[:, k]) for k, name in enumerate(names)])
 
 
 def _hit_ratio(name: str, hit: npt.NDArray[np.float64]) -> Ratio:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tumorlens.evaluation.figures.cases import ONE_LABEL, Cases
+from tumorlens.evaluation.figures.grouped_scores import ONE_LABEL, GroupedScores
 from tumorlens.evaluation.figures.intervals import Family, Statistic
 from tumorlens.optional import load
 
@@ -21,26 +21,26 @@ TARGETS = (0.90, 0.95)
 """Specificities at which sensitivity is stated, and the reverse."""
 
 
-def ranking_family(cases: Cases, targets: Sequence[float] = TARGETS) -> Family:
+def ranking_family(grouped: GroupedScores, targets: Sequence[float] = TARGETS) -> Family:
     """AUC, average precision, sensitivity at fixed specificity and the reverse.
 
     The scores are sorted once; a replicate is a gather, two cumulative sums and a few sums.
 
     Args:
-        cases: rows without a label count nowhere.
+        grouped: rows without a label count nowhere.
         targets: specificities at which sensitivity is stated, and the reverse.
     """
     names = _name_figures(targets)
-    ladder = _Ladder.of(cases, targets)
-    both = cases.groups_of_both > 0
-    values = _score(cases, targets) if both else [np.nan] * len(names)
+    ladder = _Ladder.of(grouped, targets)
+    both = grouped.groups_of_both > 0
+    values = _score(grouped, targets) if both else [np.nan] * len(names)
     statistics = tuple(
         Statistic(
             name,
             value,
-            n=int(cases.scores.labelled.sum()),
-            groups=cases.groups_of_both,
-            parts=cases.of_each,
+            n=int(grouped.scores.labelled.sum()),
+            groups=grouped.groups_of_both,
+            parts=grouped.of_each,
             share=True,
             note="" if both else ONE_LABEL,
         )
@@ -79,15 +79,15 @@ class _Ladder:
     targets: Sequence[float]
 
     @classmethod
-    def of(cls, cases: Cases, targets: Sequence[float]) -> _Ladder:
-        rows = np.flatnonzero(cases.scores.labelled)
-        score = cases.scores.tumor_probability[rows]
+    def of(cls, grouped: GroupedScores, targets: Sequence[float]) -> _Ladder:
+        rows = np.flatnonzero(grouped.scores.labelled)
+        score = grouped.scores.tumor_probability[rows]
         order = np.argsort(-score, kind="stable")
         score = score[order]
         ends = np.flatnonzero(np.append(score[1:] != score[:-1], len(score) > 0))
         rows = rows[order]
-        tumor = cases.scores.tumor[rows].astype(np.float64)
-        return cls(cases.codes[rows], tumor, ends, targets)
+        tumor = grouped.scores.tumor[rows].astype(np.float64)
+        return cls(grouped.codes[rows], tumor, ends, targets)
 
     def climb(self, weights: FloatArray) -> FloatArray:
         """(b, G) weights -> (b, 2 + 2 a target) figures."""
@@ -131,9 +131,9 @@ def _keep(false_rate: FloatArray, tp: FloatArray, wanted: FloatArray) -> FloatAr
     return 1 - np.take_along_axis(false_rate, step[:, None], axis=1)[:, 0]
 
 
-def _score(cases: Cases, targets: Sequence[float]) -> list[float]:
+def _score(grouped: GroupedScores, targets: Sequence[float]) -> list[float]:
     metrics = load("sklearn.metrics", "figures")
-    s = cases.scores
+    s = grouped.scores
     y, p = s.tumor[s.labelled], s.tumor_probability[s.labelled]
     fpr, tpr, _ = metrics.roc_curve(y, p, drop_intermediate=False)
     at_specificity = [tpr[fpr <= 1 - t + SLACK].max() for t in targets]

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tumorlens.evaluation.figures.cases import Cases, Ratio, ratio_family
+from tumorlens.evaluation.figures.grouped_scores import GroupedScores, Ratio, ratio_family
 from tumorlens.evaluation.figures.intervals import Family, Statistic, measure
 from tumorlens.evaluation.scores import Scores
 
@@ -89,18 +89,18 @@ def expect_error(chance: FloatArray, bins: IndexArray, *, seed: int = 0) -> floa
     return float(np.mean(drawn))
 
 
-def calibration_family(cases: Cases) -> Family:
+def calibration_family(grouped: GroupedScores) -> Family:
     """The ECE, and beside it what a perfectly calibrated model would show."""
-    s = cases.scores
+    s = grouped.scores
     bins = assign_bins(s)
     used = bins >= 0
     count = int(bins.max(initial=-1)) + 1
-    key = cases.codes[used] * count + bins[used]
-    size = len(cases.names) * count
+    key = grouped.codes[used] * count + bins[used]
+    size = len(grouped.names) * count
     gaps = np.bincount(
         key, weights=s.tumor_probability[used] - s.tumor[used], minlength=size
-    ).reshape(len(cases.names), count)
-    slices = cases.total(used)
+    ).reshape(len(grouped.names), count)
+    slices = grouped.total(used)
 
     def replicate(weights: FloatArray) -> FloatArray:
         return np.asarray(np.abs(weights @ gaps).sum(axis=1) / (weights @ slices))[:, None]
@@ -110,23 +110,25 @@ def calibration_family(cases: Cases) -> Family:
         "ece",
         calibration_error(s.tumor_probability, s.tumor, bins),
         n=int(used.sum()),
-        groups=cases.count_groups(used),
-        parts=cases.of_each,
+        groups=grouped.count_groups(used),
+        parts=grouped.of_each,
         biased=True,
         note=f"perfectly calibrated: {chance:.3f}" if count else "needs a source with both labels",
     )
     return Family((statistic,), replicate, width=count)
 
 
-def tabulate_reliability(cases: Cases, *, replicates: int, seed: int) -> list[ReliabilityBin]:
+def tabulate_reliability(
+    grouped: GroupedScores, *, replicates: int, seed: int
+) -> list[ReliabilityBin]:
     """The table behind the ECE."""
-    s = cases.scores
+    s = grouped.scores
     bins = assign_bins(s)
     if not (bins >= 0).any():
         return []
     numbers = range(int(bins.max()) + 1)
-    family = ratio_family(cases, [Ratio("", s.tumor & (bins == k), bins == k) for k in numbers])
-    estimates = measure([family], cases.names, replicates=replicates, seed=seed)
+    family = ratio_family(grouped, [Ratio("", s.tumor & (bins == k), bins == k) for k in numbers])
+    estimates = measure([family], grouped.names, replicates=replicates, seed=seed)
     source = s.column("source")
     return [
         ReliabilityBin(
@@ -142,13 +144,13 @@ def tabulate_reliability(cases: Cases, *, replicates: int, seed: int) -> list[Re
     ]
 
 
-def abstention_family(cases: Cases) -> Family:
+def abstention_family(grouped: GroupedScores) -> Family:
     """Error of the two-way answer when only the surest share of slices is answered.
 
     Sureness is the distance of the tumor logit from the middle threshold; slices that the model
     calls unfamiliar are answered last.
     """
-    s = cases.scores
+    s = grouped.scores
     rows = np.flatnonzero(s.labelled)
     distance = np.abs(to_logit(s.tumor_probability) - to_logit(s.thresholds[:, 1]))[rows]
     order = rows[np.lexsort((-distance, s.unfamiliarity[rows] > 1))]
@@ -160,7 +162,7 @@ def abstention_family(cases: Cases) -> Family:
         ratios.append(
             Ratio(f"error_at_coverage_{round(100 * coverage)}", answered & wrong, answered)
         )
-    return ratio_family(cases, ratios)
+    return ratio_family(grouped, ratios)
 
 
 def to_logit(chance: FloatArray) -> FloatArray:

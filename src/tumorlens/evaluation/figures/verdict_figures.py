@@ -12,7 +12,12 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from tumorlens.evaluation.figures.cases import ONE_LABEL, Cases, Ratio, ratio_family
+from tumorlens.evaluation.figures.grouped_scores import (
+    ONE_LABEL,
+    GroupedScores,
+    Ratio,
+    ratio_family,
+)
 from tumorlens.evaluation.figures.intervals import Family, Statistic
 from tumorlens.evaluation.scores import Scores
 from tumorlens.optional import load
@@ -33,19 +38,19 @@ BoolArray = npt.NDArray[np.bool_]
 TextArray = npt.NDArray[np.object_]
 
 
-def two_way_families(cases: Cases, prevalence: float | None = None) -> list[Family]:
+def two_way_families(grouped: GroupedScores, prevalence: float | None = None) -> list[Family]:
     """Tumor or not at the middle threshold, over all labelled slices.
 
     Args:
-        cases: rows without a label count nowhere.
+        grouped: rows without a label count nowhere.
         prevalence: share of tumor slices to state PPV and NPV at; they are left out if None.
     """
-    return [_rates(cases), _confusion_family(cases, prevalence)]
+    return [_rates(grouped), _confusion_family(grouped, prevalence)]
 
 
-def verdict_family(cases: Cases) -> Family:
+def verdict_family(grouped: GroupedScores) -> Family:
     """Shares of the verdicts, by label, and what abstention costs and saves."""
-    s = cases.scores
+    s = grouped.scores
     normal = s.labelled & ~s.tumor
     says = {word: np.asarray(s.verdict == word, bool) for word in _WORDS}
     answered = says["tumor"] | says["no_tumor"]
@@ -61,7 +66,7 @@ def verdict_family(cases: Cases) -> Family:
         Ratio("unfamiliar", s.labelled & says["unfamiliar"], s.labelled),
         Ratio("coverage", s.labelled & answered, s.labelled),
         Ratio("error_among_answered", s.labelled & wrong, s.labelled & answered),
-        _clear_by_group(cases, normal & ~says["tumor"], normal),
+        _clear_by_group(grouped, normal & ~says["tumor"], normal),
     ]
     blank = np.asarray(s.verdict == "not_judged", bool)
     if blank.any():
@@ -73,12 +78,12 @@ def verdict_family(cases: Cases) -> Family:
         ratios.append(Ratio(f"found_{word}", is_it & says["tumor"], is_it))
     if not s.labelled.all():
         ratios += [Ratio(f"{w}_among_unlabelled", ~s.labelled & says[w], ~s.labelled) for w in says]
-    return ratio_family(cases, ratios)
+    return ratio_family(grouped, ratios)
 
 
-def _clear_by_group(cases: Cases, cleared: BoolArray, normal: BoolArray) -> Ratio:
+def _clear_by_group(grouped: GroupedScores, cleared: BoolArray, normal: BoolArray) -> Ratio:
     """Each group's share of cleared slices, then the mean: a person with many slices is one."""
-    parts, wholes = cases.total(cleared), cases.total(normal)
+    parts, wholes = grouped.total(cleared), grouped.total(normal)
     share = parts / np.maximum(wholes, 1)
     return Ratio("cleared_mean_of_groups", share, wholes > 0, by_group=True)
 
@@ -130,9 +135,9 @@ def count_classes(scores: Scores) -> dict[str, dict[str, int]]:
     }
 
 
-def class_families(cases: Cases) -> list[Family]:
+def class_families(grouped: GroupedScores) -> list[Family]:
     """Accuracy, loss, F1 and MCC over classes, on slices whose class the model has."""
-    s = cases.scores
+    s = grouped.scores
     truth = true_classes(s)
     if len(s.classes) < 3 or not np.any((truth != "") & (truth != "no_tumor")):
         return []
@@ -144,7 +149,7 @@ def class_families(cases: Cases) -> list[Family]:
         Ratio("class_loss", np.where(known, _surprise(chance), 0), known, share=False),
     ]
     ratios += _tell_types(s, truth)
-    return [ratio_family(cases, ratios), _class_family(cases, truth, guess, known)]
+    return [ratio_family(grouped, ratios), _class_family(grouped, truth, guess, known)]
 
 
 def _tell_types(scores: Scores, truth: TextArray) -> list[Ratio]:
@@ -163,8 +168,8 @@ def _tell_types(scores: Scores, truth: TextArray) -> list[Ratio]:
 _WORDS = ("tumor", "no_tumor", "uncertain", "unfamiliar")
 
 
-def _rates(cases: Cases) -> Family:
-    s = cases.scores
+def _rates(grouped: GroupedScores) -> Family:
+    s = grouped.scores
     y, p, called, known = s.tumor, s.tumor_probability, s.called, s.labelled
     normal = known & ~y
     metrics = load("sklearn.metrics", "figures")
@@ -177,7 +182,7 @@ def _rates(cases: Cases) -> Family:
         float(metrics.log_loss(y[known], p[known], labels=[False, True])) if known.any() else np.nan
     )
     return ratio_family(
-        cases,
+        grouped,
         [
             Ratio(
                 "accuracy", known & (y == called), known, value=by(metrics.accuracy_score, known)
@@ -200,13 +205,13 @@ def _surprise(chance: FloatArray) -> FloatArray:
     return np.asarray(-np.log(np.clip(chance, np.finfo(np.float64).eps, 1.0)))
 
 
-def _confusion_family(cases: Cases, prevalence: float | None) -> Family:
-    s = cases.scores
+def _confusion_family(grouped: GroupedScores, prevalence: float | None) -> Family:
+    s = grouped.scores
     y, called, known = s.tumor, s.called, s.labelled
     cells = [y & called, y & ~called, known & ~y & called, known & ~y & ~called]
-    sums = np.stack([cases.total(cell) for cell in cells], axis=1)
+    sums = np.stack([grouped.total(cell) for cell in cells], axis=1)
     formulas = _two_way_formulas(prevalence)
-    both = cases.groups_of_both > 0
+    both = grouped.groups_of_both > 0
     values = dict.fromkeys(formulas, np.nan)
     if both:
         whole = sums.sum(axis=0)[:, None]
@@ -217,8 +222,8 @@ def _confusion_family(cases: Cases, prevalence: float | None) -> Family:
             name,
             value,
             n=int(known.sum()),
-            groups=cases.groups_of_both,
-            parts=cases.of_each,
+            groups=grouped.groups_of_both,
+            parts=grouped.of_each,
             share=name != "mcc",
             note="" if both else ONE_LABEL,
         )
@@ -285,17 +290,17 @@ def _labels_and_calls(scores: Scores) -> tuple[TextArray, TextArray]:
 
 
 def _class_family(
-    cases: Cases, truth: TextArray, guess: TextArray, known: npt.NDArray[np.bool_]
+    grouped: GroupedScores, truth: TextArray, guess: TextArray, known: npt.NDArray[np.bool_]
 ) -> Family:
     """F1 and MCC of each tumor class that stands in the data, one against the rest."""
-    words = [word for word in cases.scores.classes[1:] if np.any(truth[known] == word)]
+    words = [word for word in grouped.scores.classes[1:] if np.any(truth[known] == word)]
     columns: list[FloatArray] = []
     statistics: list[Statistic] = []
     for word in words:
         is_it, called = known & (truth == word), known & (guess == word)
         cells = [is_it & called, is_it & ~called, known & ~is_it & called, known & ~is_it & ~called]
-        columns += [cases.total(cell) for cell in cells]
-        statistics += _describe_class(cases, word, is_it, called, known)
+        columns += [grouped.total(cell) for cell in cells]
+        statistics += _describe_class(grouped, word, is_it, called, known)
     sums = np.stack(columns, axis=1)
 
     def replicate(weights: FloatArray) -> FloatArray:
@@ -309,7 +314,7 @@ def _class_family(
 
 
 def _describe_class(
-    cases: Cases,
+    grouped: GroupedScores,
     word: str,
     is_it: npt.NDArray[np.bool_],
     called: npt.NDArray[np.bool_],
@@ -318,8 +323,8 @@ def _describe_class(
     metrics = load("sklearn.metrics", "figures")
     truth, guess = is_it[known], called[known]
     others = bool((~truth).any())
-    parts = np.stack([cases.total(is_it & called), cases.total(is_it)], axis=1)
-    groups = min(cases.count_groups(is_it), cases.count_groups(known & ~is_it))
+    parts = np.stack([grouped.total(is_it & called), grouped.total(is_it)], axis=1)
+    groups = min(grouped.count_groups(is_it), grouped.count_groups(known & ~is_it))
     note = "" if others else "needs slices of another class"
     values = {f"f1_{word}": np.nan, f"mcc_{word}": np.nan}
     if others:

@@ -4,9 +4,9 @@ Take n tumor studies of n patients, scored by numbers that none of them has set,
 (k + 1)-th lowest score on. With confidence 1 - P(Binomial(n, m) <= k) at most the share m of future
 tumor studies lies below it: more would only if at most k of the n fell below the m-quantile
 (Wilks, Determination of sample sizes for setting tolerance limits, 1941). No distribution is
-assumed, only that future cases are like these. With k = 0, 14, 29, 59 and 149 cases promise 20,
-10, 5 and 2 % with 95 % confidence. Studies of one patient are alike, and slices of one head all the
-more, so that each patient counts with one study.
+assumed, only that future patients are like these. With k = 0, 14, 29, 59 and 149 patients promise
+20, 10, 5 and 2 % with 95 % confidence. Studies of one patient are alike, and slices of one head
+are more so: each patient counts with one study.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class MissBound:
         misses: share of tumor studies that is missed at most.
         confidence: of that.
         threshold: on the tumor probability of a study; from it on the verdict is ``tumor``.
-        cases: tumor studies that chose it, one a patient.
+        patients: patients with a tumor whose studies chose it, one study each.
         missed: how many of them are missed: below it, or without an answer.
         unanswered: how many of these are unfamiliar or not judged; no threshold finds them.
         alarms: (at or over it, in all) tumor-free studies.
@@ -50,7 +50,7 @@ class MissBound:
     misses: float
     confidence: float
     threshold: float
-    cases: int
+    patients: int
     missed: int
     unanswered: int
     alarms: tuple[int, int]
@@ -69,19 +69,19 @@ class MissBound:
         """The promise in a sentence."""
         return (
             f"at most {self.misses:.3g} of tumor studies missed, with {self.confidence:.0%} "
-            f"confidence: {self.missed} of {self.cases} missed here, one study a patient"
+            f"confidence: {self.missed} of {self.patients} missed here, one study a patient"
         )
 
 
-def count_allowed(cases: int, misses: float, confidence: float = CONFIDENCE) -> int | None:
-    """How many of the cases may be missed; None if even with none missed nothing is promised."""
+def count_allowed(patients: int, misses: float, confidence: float = CONFIDENCE) -> int | None:
+    """How many of the patients may be missed; None if even with none missed nothing is promised."""
     binomial = load("scipy.stats", "a bound on misses").binom
-    allowed = np.flatnonzero(binomial.cdf(np.arange(cases), cases, misses) <= 1 - confidence)
+    allowed = np.flatnonzero(binomial.cdf(np.arange(patients), patients, misses) <= 1 - confidence)
     return int(allowed[-1]) if len(allowed) else None
 
 
 def count_needed(misses: float, missed: int = 0, confidence: float = CONFIDENCE) -> int:
-    """The smallest number of cases that promises a share with so many of them missed."""
+    """The smallest number of patients that promises a share with so many of them missed."""
     needed = max(missed + 1, ceil(log(1 - confidence) / log1p(-misses) - 1e-9))
     while (allowed := count_allowed(needed, misses, confidence)) is None or allowed < missed:
         needed += 1
@@ -99,7 +99,7 @@ def bound_misses(
     """Choose the highest threshold that keeps the promise.
 
     Args:
-        studies: one row a study, as `series_cases.score_studies` gives them; judged by numbers
+        studies: one row a study, as `labelled_series.score_studies` gives them; judged by numbers
             that were not fitted on them.
         misses: share of tumor studies that may be missed, e.g. 0.1.
         unjudged: further patients with a tumor, of whom no slice shows brain.
@@ -127,7 +127,7 @@ def bound_misses(
         misses=misses,
         confidence=confidence,
         threshold=threshold,
-        cases=len(score),
+        patients=len(score),
         missed=int((score < threshold).sum()),
         unanswered=silent,
         alarms=(alarms, total),
@@ -136,13 +136,13 @@ def bound_misses(
     )
 
 
-def _say_needed(name: str, cases: int, silent: int, misses: float, confidence: float) -> str:
+def _say_needed(name: str, patients: int, silent: int, misses: float, confidence: float) -> str:
     needed = count_needed(misses, silent, confidence)
     because = f", of which {silent} get no answer (unfamiliar or not judged)" if silent else ""
     return (
         f"{name}: too few tumor studies to promise that at most {misses:.3g} are missed with "
-        f"{confidence:.0%} confidence: {cases} patients with a tumor{because}; expected at least "
-        f"{needed}: add {needed - cases} more, or allow more misses"
+        f"{confidence:.0%} confidence: {patients} patients with a tumor{because}; expected at "
+        f"least {needed}: add {needed - patients} more, or allow more misses"
     )
 
 

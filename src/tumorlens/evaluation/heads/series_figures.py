@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from tumorlens.evaluation.figures.cases import Cases
+from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.intervals import REPLICATES, Estimate, measure
 from tumorlens.evaluation.figures.ranking import ranking_family
 from tumorlens.evaluation.figures.verdict_figures import two_way_families, verdict_family
@@ -39,7 +39,7 @@ def measure_heads(heads: Scores, *, replicates: int = REPLICATES, seed: int = 0)
     """Figures of a table that has one row a series, or one row a study.
 
     Args:
-        heads: as `series_cases.score_series` and `score_studies` give them.
+        heads: as `labelled_series.score_series` and `score_studies` give them.
         replicates, seed: of the bootstrap over patients.
 
     Returns:
@@ -48,13 +48,13 @@ def measure_heads(heads: Scores, *, replicates: int = REPLICATES, seed: int = 0)
     labelled = heads.take(heads.labelled)
     if not len(labelled):
         return []
-    cases = Cases.of(labelled)
+    grouped = GroupedScores.of(labelled)
     families = [
-        ranking_family(cases, _TARGETS),
-        *two_way_families(cases),
-        verdict_family(cases),
+        ranking_family(grouped, _TARGETS),
+        *two_way_families(grouped),
+        verdict_family(grouped),
     ]
-    measured = measure(families, cases.names, replicates=replicates, seed=seed)
+    measured = measure(families, grouped.names, replicates=replicates, seed=seed)
     found = {one.name: one for one in measured if one.value is not None}
     return list(_rename(found))
 

@@ -17,14 +17,14 @@ import numpy as np
 
 from tumorlens.errors import DataError
 from tumorlens.evaluation.calibration import recalibrate
-from tumorlens.evaluation.heads.misses import MissBound, bound_misses
-from tumorlens.evaluation.heads.series_cases import (
+from tumorlens.evaluation.heads.labelled_series import (
     LabelledSeries,
     list_studies,
     score_series,
     score_studies,
     weigh_series,
 )
+from tumorlens.evaluation.heads.misses import MissBound, bound_misses
 from tumorlens.evaluation.heads.study_fitting import (
     check_enough_series,
     choose_point,
@@ -94,19 +94,19 @@ def refit_numbers(
     model = msgspec.structs.replace(
         model, series_points={**model.series_points, point: choose_point(table)}
     )
-    cases = list_studies(series, logits)
-    sums = np.array([model.study.add_up(case.logits) for case in cases])
-    scale, offset = fit_shift(sums, [case.tumor for case in cases], [case.group for case in cases])
+    studies = list_studies(series, logits)
+    sums = np.array([model.study.add_up(one.logits) for one in studies])
+    scale, offset = fit_shift(sums, [one.tumor for one in studies], [one.group for one in studies])
     terms = StudyTerms(
         offset=scale * model.study.offset + offset,
         weights={name: scale * weight for name, weight in model.study.weights.items()},
         alike=model.study.alike,
     )
-    studies = score_studies(series, logits, terms, model.study_points["balanced"], scores.name)
+    judged = score_studies(series, logits, terms, model.study_points["balanced"], scores.name)
     return msgspec.structs.replace(
         model,
         study=terms,
-        study_points={**model.study_points, point: choose_point(studies)},
+        study_points={**model.study_points, point: choose_point(judged)},
         fitted_on=f"{model.fitted_on}; shifted to {len(studies)} studies of {scores.name}",
     )
 
@@ -159,7 +159,7 @@ def promise_misses(
 ) -> tuple[StudyModel, MissBound]:
     """Set the threshold of studies so that at most a share of tumor studies is missed.
 
-    All else stays: a threshold can only promise for scores that these cases did not set.
+    All else stays: a threshold can only promise for scores that these studies did not set.
 
     Args:
         model: the numbers of the model file.
@@ -213,7 +213,7 @@ class StudyAdoption:
         bound: what the threshold of studies promises; None where nothing was promised.
         heads: series and studies, judged with numbers that were fitted on others; None where the
             numbers were not fitted.
-        notes: what was done about cases that the model has seen in training.
+        notes: what was done about slices that the model has seen in training.
     """
 
     card: Card
@@ -245,7 +245,7 @@ def adopt_misses(
 ) -> StudyAdoption:
     """Set the threshold of studies so that at most a share of tumor studies is missed.
 
-    All else stays: a threshold can only promise for scores that these cases did not set.
+    All else stays: a threshold can only promise for scores that these studies did not set.
 
     Args:
         card: of the model that gave the scores.
@@ -253,7 +253,7 @@ def adopt_misses(
         scores: of the slices of a site's labelled studies.
         misses: the share.
         point: operating point of studies to set.
-        notes: what was done about cases that the model has seen.
+        notes: what was done about slices that the model has seen.
 
     Raises:
         DataError: no numbers, or too few tumor studies; gives the number that would do.
@@ -274,7 +274,7 @@ def adopt_held_out(card: Card, scores: Scores) -> StudyAdoption:
 
     Args:
         card: of the model that gets the numbers.
-        scores: of models trained as it was, each on other cases than it judges.
+        scores: of models trained as it was, each on other patients than it judges.
 
     Raises:
         DataError: too few patients; gives the number that would do.

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from tumorlens.errors import DataError
 from tumorlens.evaluation.calibration import choose_thresholds
-from tumorlens.evaluation.heads.series_cases import (
+from tumorlens.evaluation.heads.labelled_series import (
     LabelledSeries,
     list_series,
     list_studies,
@@ -204,18 +204,18 @@ def _weigh_crosswise(
     series: Sequence[LabelledSeries], level: float, features: Sequence[str], seed: int
 ) -> npt.NDArray[np.float64]:
     """(n,) log-odds of each series from terms fitted on other patients."""
-    cases = [one.to_case() for one in series]
-    groups = sorted({case.group for case in cases})
+    to_fit = [one.describe_to_fit() for one in series]
+    groups = sorted({one.group for one in to_fit})
     lot = np.random.default_rng(seed).permutation(len(groups)) % FOLDS
     dealt = dict(zip(groups, lot.tolist(), strict=True))
-    fold = np.array([dealt[case.group] for case in cases])
-    logits = np.zeros(len(cases))
+    fold = np.array([dealt[one.group] for one in to_fit])
+    logits = np.zeros(len(to_fit))
     for one in range(FOLDS):
-        rest = [case for case, mine in zip(cases, fold, strict=True) if mine != one]
+        rest = [given for given, mine in zip(to_fit, fold, strict=True) if mine != one]
         terms = fit_series_terms(rest, features)
         for index in np.flatnonzero(fold == one):
-            case = cases[index]
-            logits[index] = terms.get(case.sequence, terms[OTHER]).add_up(case.features)
+            held = to_fit[index]
+            logits[index] = terms.get(held.sequence, terms[OTHER]).add_up(held.features)
     return logits
 
 
@@ -237,7 +237,7 @@ def _assemble(
     patients = [len(_name_patients(series, label)) for label in ("tumor", "no_tumor")]
     return StudyModel(
         slice_logit=level,
-        series=fit_series_terms([one.to_case() for one in series], features),
+        series=fit_series_terms([one.describe_to_fit() for one in series], features),
         study=terms,
         series_points={"balanced": choose_point(score_series(series, honest, _OPEN, data))},
         study_points={"balanced": choose_point(studies)},

@@ -30,7 +30,7 @@ KINDS = ("series", "studies")
 
 
 def print_adoption(console: Console, adoption: Adoption, point: str) -> None:
-    """Print what a calibration changed and what its number of cases allows to say."""
+    """Print what a calibration changed and what its number of patients allows to say."""
     fitted, chosen = adoption.fitted, adoption.chosen.point
     console.print(
         Text(
@@ -62,7 +62,7 @@ def _tabulate_changes(changes: Sequence[Change]) -> Table:
     ]
     columns = ("figure", "before", "after", "difference")
     return make_table(
-        "On these cases; each is judged with numbers fitted on the others", columns, rows
+        "On these slices; each group is judged with numbers fitted on the others", columns, rows
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from score_tables import make_rows, make_scores
 from study_tables import make_study_model
-from tumorlens.evaluation.heads.series_cases import (
+from tumorlens.evaluation.heads.labelled_series import (
     list_series,
     list_studies,
     score_series,

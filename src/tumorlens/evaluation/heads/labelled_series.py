@@ -17,7 +17,7 @@ import numpy.typing as npt
 from tumorlens.data.rows import Row
 from tumorlens.evaluation.scores import UNKNOWN, Scores, as_text, know_patients
 from tumorlens.model.card import OperatingPoint
-from tumorlens.studies.fitting import SeriesCase, StudyCase
+from tumorlens.studies.fitting import SeriesToFit, StudyToFit
 from tumorlens.studies.profile import (
     HEAD_MM,
     Profile,
@@ -85,11 +85,11 @@ class LabelledSeries:
         """Of its evidence, as a study model weighs them."""
         return measure_features(self.profile)
 
-    def to_case(self) -> SeriesCase:
+    def describe_to_fit(self) -> SeriesToFit:
         """As the fit takes it."""
         row = self.row
         ill = row.label == "tumor"
-        return SeriesCase(row.group_key, row.sequence or "other", ill, self.features)
+        return SeriesToFit(row.group_key, row.sequence or "other", ill, self.features)
 
 
 def list_series(scores: Scores) -> list[LabelledSeries]:
@@ -167,10 +167,10 @@ def group_studies(series: Sequence[LabelledSeries]) -> list[list[int]]:
     return list(members.values())
 
 
-def list_studies(series: Sequence[LabelledSeries], logits: FloatArray) -> list[StudyCase]:
+def list_studies(series: Sequence[LabelledSeries], logits: FloatArray) -> list[StudyToFit]:
     """Studies with the given log-odds of their series, for a fit."""
     return [
-        StudyCase(
+        StudyToFit(
             group=series[one[0]].row.group_key,
             tumor=any(series[i].row.label == "tumor" for i in one),
             logits=[(series[i].row.sequence or "other", float(logits[i])) for i in one],

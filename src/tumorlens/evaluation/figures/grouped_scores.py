@@ -1,4 +1,4 @@
-"""`Cases`: scores with their groups numbered, and the figures that are ratios of sums."""
+"""`GroupedScores`: scores with their groups numbered, and the figures that are ratios of sums."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tumorlens.evaluation.figures.intervals import Family, Statistic
 from tumorlens.evaluation.scores import Scores
 
-__all__ = ["ONE_LABEL", "Cases", "Ratio", "ratio_family"]
+__all__ = ["ONE_LABEL", "GroupedScores", "Ratio", "ratio_family"]
 
 ONE_LABEL = "needs slices of both labels"
 """Note of a figure that has no value without both."""
@@ -21,7 +21,7 @@ FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Cases:
+class GroupedScores:
     """Scores, and which group each row belongs to.
 
     Attributes:
@@ -35,7 +35,7 @@ class Cases:
     codes: npt.NDArray[np.intp]
 
     @classmethod
-    def of(cls, scores: Scores) -> Cases:
+    def of(cls, scores: Scores) -> GroupedScores:
         """Number the groups of ``scores``."""
         names, codes = np.unique(scores.group, return_inverse=True)
         return cls(scores, tuple(str(name) for name in names), codes)
@@ -87,9 +87,9 @@ class Ratio:
     note: str = ""
 
 
-def ratio_family(cases: Cases, ratios: Sequence[Ratio]) -> Family:
+def ratio_family(grouped: GroupedScores, ratios: Sequence[Ratio]) -> Family:
     """All ratios at once: two matrix products a replicate."""
-    sums = [_sum_groups(cases, ratio) for ratio in ratios]
+    sums = [_sum_groups(grouped, ratio) for ratio in ratios]
     parts = np.stack([part for part, _ in sums], axis=1)
     wholes = np.stack([whole for _, whole in sums], axis=1)
 
@@ -97,26 +97,28 @@ def ratio_family(cases: Cases, ratios: Sequence[Ratio]) -> Family:
         return np.asarray((weights @ parts) / (weights @ wholes))
 
     statistics = tuple(
-        _describe(cases, ratio, part, whole)
+        _describe(grouped, ratio, part, whole)
         for ratio, (part, whole) in zip(ratios, sums, strict=True)
     )
     return Family(statistics, replicate, width=2 * len(ratios))
 
 
-def _sum_groups(cases: Cases, ratio: Ratio) -> tuple[FloatArray, FloatArray]:
+def _sum_groups(grouped: GroupedScores, ratio: Ratio) -> tuple[FloatArray, FloatArray]:
     if ratio.by_group:
         return np.asarray(ratio.part, np.float64), np.asarray(ratio.whole, np.float64)
-    return cases.total(ratio.part), cases.total(ratio.whole)
+    return grouped.total(ratio.part), grouped.total(ratio.whole)
 
 
-def _describe(cases: Cases, ratio: Ratio, part: FloatArray, whole: FloatArray) -> Statistic:
+def _describe(
+    grouped: GroupedScores, ratio: Ratio, part: FloatArray, whole: FloatArray
+) -> Statistic:
     size = float(whole.sum())
     value = ratio.value if ratio.value is not None else part.sum() / size if size else np.nan
     return Statistic(
         ratio.name,
         float(value),
         n=round(size),
-        groups=cases.groups_of_both if ratio.both else int(np.count_nonzero(whole)),
+        groups=grouped.groups_of_both if ratio.both else int(np.count_nonzero(whole)),
         parts=np.stack([part, whole], axis=1),
         share=ratio.share,
         positive=not ratio.share,
