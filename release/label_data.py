@@ -7,7 +7,11 @@ hospital fold of its source as its split, and its plane, its skull and its mask 
 they are known: from the note, from the set, and from brain.csv. Slices below the first or above the
 last one that brain_extent.csv names for their series show no brain: their mask is no_brain.png, an
 empty picture that is written beside FILE.csv. Left out: rows without a label,
-CT, what somebody found doubtful, and the tumors of `nickparvar` that are pictures of `cheng`.
+CT, what somebody found doubtful, the tumors of `nickparvar` that are pictures of `cheng`, and the
+groups of wrong_labels.csv, whose images contradict their label.
+
+Images that are no MRI of the brain, all kinds but those of KEPT, teach the map of the brain: their
+mask is the empty one, too. They have no fold: every training may learn from them.
 """
 
 from __future__ import annotations
@@ -40,10 +44,16 @@ SETS = (
     "look_alikes_2",
     "more_tumors",
 )
+OTHERS = ("not_brain_mri", "not_brain_mri_2")
+"""Images of no brain, or not by MRI as the model knows it: CT, angiograms, diffusion, text, …."""
+KEPT = ("abdomen_ct_64px", "mra_mrv", "adc")
+"""Kinds of these that no model is trained on: how many are refused is measured on them."""
 DOUBTFUL = ("CT head", "abdomen", "doubtful", "class contradicts cheng")
 AXIAL = ("tcga_lgg", "ms_iran", "oasis", "healthy", "look_alikes", "tumors_elsewhere")
 SKULL_OFF = ("brain cut out", "skull-stripped", "skull off")
 SKULL_ON = ("tcga_lgg", "cheng", "ms_iran")
+WRONG = Path(__file__).with_name("wrong_labels.csv")
+"""By eye: groups with images that contradict their label. They serve neither label."""
 EXTENT = Path(__file__).with_name("brain_extent.csv")
 """By eye: the lowest and the highest slice of a series (in a sagittal or coronal one the first and
 the last) that shows or may show brain. Spinal cord alone, jaw, neck, skull and scalp are none."""
@@ -59,8 +69,12 @@ def main() -> None:
     folds = read_folds(data / "hospital_folds.csv")
     extent = read_extent(EXTENT)
     no_brain = write_empty(asked.output.with_name("no_brain.png"))
+    wrong = read_wrong(WRONG)
     sets = [label_set(data / name, folds, extent, no_brain) for name in SETS]
     whole = drop_crossing(merge_manifests(sets, shared_groups=True))
+    whole = whole.where(lambda row: (row.group, row.label) not in wrong)
+    others = [label_others(data / name, whole, no_brain) for name in OTHERS]
+    whole = merge_manifests([whole, *others], shared_groups=True)
     whole.write(asked.output, overwrite=True)
     print(Counter(row.split for row in whole.rows), len(whole))
 
@@ -92,6 +106,29 @@ def label_set(
     return manifest.with_rows(dict.fromkeys(rows))
 
 
+def label_others(folder: Path, whole: Manifest, no_brain: Path) -> Manifest:
+    """The images of a set without MRI of the brain, as rows without a tumor and without a brain.
+
+    One set is one source: each kind as a source of its own would be drawn as often as a hospital.
+    Left out: images of patients who stand in a fold, some of them with a tumor that a CT shows.
+    """
+    manifest = read_data(folder)
+    patients = set(whole.groups)
+    rows = (
+        replace(
+            row,
+            source=folder.name,
+            label="no_tumor",
+            split="",
+            brain=no_brain,
+            note=f"{row.source.split('/')[-1]}; {row.note}",
+        )
+        for row in manifest.rows
+        if row.source.split("/")[-1] not in KEPT and row.group_key not in patients
+    )
+    return manifest.with_rows(rows)
+
+
 def read_masks(file: Path) -> dict[Path, Path]:
     """Picture -> mask of its brain; empty where the set has none."""
     if not file.exists():
@@ -102,6 +139,12 @@ def read_masks(file: Path) -> dict[Path, Path]:
             for row in csv.DictReader(stream)
             if row["brain_mask"]
         }
+
+
+def read_wrong(file: Path) -> set[tuple[str, str]]:
+    """Groups with the label that their images contradict."""
+    with file.open(encoding="utf-8", newline="") as stream:
+        return {(row["group"], row["label"]) for row in csv.DictReader(stream)}
 
 
 def read_extent(file: Path) -> dict[str, list[tuple[str, str]]]:

@@ -11,6 +11,8 @@ import pytest
 from tiny_training import make_recipe
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.errors import DataError
+from tumorlens.training.choices import DataChoice
+from tumorlens.training.rows.codes import BRAIN_NONE, BRAIN_SHOWN
 from tumorlens.training.rows.fingerprints import fingerprint_rows
 from tumorlens.training.rows.prepared_rows import PreparedRows
 from tumorlens.training.rows.selection import (
@@ -21,6 +23,7 @@ from tumorlens.training.rows.selection import (
     hold_out_test,
     select_rows,
 )
+from tumorlens.training.rows.sides import part_rows
 
 
 def make_manifest(tumors=12, normals=12, **columns):
@@ -231,3 +234,28 @@ def test_the_fingerprint_tells_contents_apart(tmp_path):
     assert fingerprint_rows((row,)) != first
     row.path.write_bytes(b"one")
     assert fingerprint_rows((row,)) == first
+
+
+def test_images_without_a_brain_do_not_validate():
+    prepared = make_prepared([1] * 30 + [0] * 50, range(80))
+    empty = prepared.brain.copy()
+    empty[60:] = BRAIN_NONE
+    rows = [*prepared.rows[:60], *(replace(row, brain=row.path) for row in prepared.rows[60:])]
+    prepared = replace(prepared, rows=tuple(rows), brain=empty)
+    sides = part_rows(prepared, DataChoice(validation=0.3), 0, drop_conflicts=False)
+    assert sides.training.max() >= 60
+    assert len(sides.validation) > 10
+    assert sides.validation.max() < 60
+
+
+def test_a_slice_without_brain_counts_as_its_head_does():
+    prepared = make_prepared([0, 0, 0], [1, 2, 3])
+    rows = [
+        replace(row, brain=row.path, group=name)
+        for row, name in zip(prepared.rows, "aab", strict=True)
+    ]
+    brain = prepared.brain.copy()
+    brain[:] = BRAIN_NONE
+    brain[1, 0, 0] = BRAIN_SHOWN
+    prepared = replace(prepared, rows=tuple(rows), brain=brain)
+    assert prepared.find_brains().tolist() == [True, True, False]

@@ -30,7 +30,7 @@ def fit_familiarity(
         kept: indices of those that may serve.
         seed: of which of them do.
     """
-    chosen = _draw_alike(prepared, kept, seed)
+    chosen = _draw_alike(prepared, kept[prepared.find_brains()[kept]], seed)
     embedded = [
         network.embed(network.features(prepared.take(part)[0]))
         for part in np.array_split(chosen, max(1, len(chosen) // 64))

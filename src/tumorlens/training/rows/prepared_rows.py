@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tumorlens.data.rows import Row
+from tumorlens.training.rows.codes import BRAIN_SHOWN
 
 __all__ = ["PLANES", "PreparedRows"]
 
@@ -56,6 +57,19 @@ class PreparedRows:
         planes = tuple(getattr(self, name).filename for name in PLANES)
         others = (self.gains, self.looks, self.tumor, self.kinds, self.sources, self.fingerprints)
         return _reopen, (self.rows, planes, *others)
+
+    def find_brains(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether a row's group shows brain anywhere, as far as masks of the brain tell.
+
+        A group without any, such as CT of the head or a knee, teaches the map of the brain. It says
+        nothing about what is familiar, or about where the thresholds should be.
+        """
+        groups = {
+            row.group_key
+            for row, brain in zip(self.rows, self.brain, strict=True)
+            if row.brain is None or (brain == BRAIN_SHOWN).any()
+        }
+        return np.array([row.group_key in groups for row in self.rows], np.bool_)
 
     def take(self, indices: npt.NDArray[np.intp]) -> tuple[Tensor, Tensor]:
         """Unchanged images (n, 1, S, S) float32 and marks of these rows."""

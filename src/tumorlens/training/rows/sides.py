@@ -40,6 +40,8 @@ def part_rows(
 ) -> Sides:
     """Part prepared rows as the manifest says, else by groups.
 
+    Images without a brain are trained on, or serve neither side: they would move the thresholds.
+
     Args:
         prepared: all rows that could be read.
         choice: of the recipe.
@@ -62,6 +64,7 @@ def part_rows(
     else:
         rows = tuple(prepared.rows[index] for index in usable)
         kept, held = hold_out_groups(rows, choice.validation, seed)
+        held = held[prepared.find_brains()[usable[held]]]
         sides = Sides(usable[kept], usable[held], removed)
     for name, indices in (("training", sides.training), ("validation", sides.validation)):
         if len(set(prepared.tumor[indices].tolist())) < 2:
