@@ -211,8 +211,8 @@ def test_limits_reach_the_readers(model, folder):
     ("options", "error", "words"),
     [
         ({"operating_point": "wild"}, UsageError, "no operating point 'wild'; it has balanced"),
-        ({"threads": 0}, UsageError, "threads must be at least 1, got 0"),
-        ({"batch_size": 0}, UsageError, "batch_size must be at least 1, got 0"),
+        ({"threads": 0}, UsageError, "`threads=`: expected a whole number of at least 1"),
+        ({"batch_size": 0}, UsageError, "`batch_size=`: expected a whole number of at least 1"),
         ({"providers": ["Abacus"]}, UsageError, "no provider Abacus"),
         ({"model": "no/such.onnx"}, ModelFileError, "neither a file nor a bundled model"),
     ],

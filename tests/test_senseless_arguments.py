@@ -23,7 +23,10 @@ from tumorlens.predicting.options import RunOptions
         (lambda: Wishes(coverage=3), "`coverage=` must lie between 0 and 1, got 3"),
         (lambda: Wishes(misses=0), "`misses=` must lie"),
         (lambda: RunOptions(series_from="banana"), "`series_from=` is None or 'folder'"),
-        (lambda: tumorlens.predict_studies("x.png", study_from="x"), "`study_from=` is None or"),
+        (
+            lambda: tumorlens.predict_studies("x.png", study_from="x"),
+            "`study_from=`: expected 'folder', or None",
+        ),
     ],
 )
 def test_a_senseless_argument_is_refused(call, said):
@@ -33,5 +36,5 @@ def test_a_senseless_argument_is_refused(call, said):
 
 def test_folds_by_something_unknown_are_refused(tmp_path):
     (tmp_path / "m.csv").write_text("path,group,label\na.png,1,tumor\nb.png,2,no_tumor\n")
-    with pytest.raises(tumorlens.UsageError, match="`folds_by=` is group or source"):
+    with pytest.raises(tumorlens.UsageError, match="`folds_by=`: expected 'group' or 'source'"):
         tumorlens.split(tmp_path / "m.csv", folds=2, folds_by="banana")

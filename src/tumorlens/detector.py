@@ -23,6 +23,14 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from tumorlens.arguments import (
+    COUNT,
+    OPEN_MODEL,
+    PROVIDERS,
+    SWITCH,
+    TEXT,
+    check_arguments,
+)
 from tumorlens.errors import InputError, UsageError
 from tumorlens.finding import Appearance, Finding, Findings, SliceInfo
 from tumorlens.imaging.files.limits import DEFAULT_LIMITS, Limits, OverLimit
@@ -33,10 +41,11 @@ from tumorlens.imaging.slices import Slice
 from tumorlens.model.contract import LEAST_BRAIN, LOOKS
 from tumorlens.model.regions import find_boxes, find_peak
 from tumorlens.model.registry import find_entry, find_model
+from tumorlens.model.runtime import find_providers
 from tumorlens.model.session import Outputs, Session
 from tumorlens.workers import available_cores, open_workers, run_ahead
 
-__all__ = ["Detector"]
+__all__ = ["Detector", "open_detector"]
 
 Item = Slice | InputError
 
@@ -69,6 +78,14 @@ class Detector:
         UsageError: no such operating point, or a number below 1.
     """
 
+    @check_arguments(
+        self=None,
+        model=OPEN_MODEL,
+        operating_point=TEXT,
+        providers=PROVIDERS,
+        batch_size=COUNT,
+        mirror=SWITCH,
+    )
     def __init__(
         self,
         model: str | os.PathLike[str] | Session = "default",
@@ -80,8 +97,8 @@ class Detector:
         limits: Limits = DEFAULT_LIMITS,
         mirror: bool = False,
     ) -> None:
-        self.threads = _at_least_one("threads", available_cores() if threads is None else threads)
-        self.batch_size = _at_least_one("batch_size", batch_size)
+        self.threads = available_cores() if threads is None else int(threads)
+        self.batch_size = int(batch_size)
         self.limits = limits
         self.mirror = mirror
         self._session = model if isinstance(model, Session) else _open(_as_model(model), providers)
@@ -265,6 +282,43 @@ class Detector:
         )
 
 
+def open_detector(
+    model: str | os.PathLike[str] | Detector,
+    *,
+    operating_point: str | None = None,
+    threads: int | None = None,
+    device: str | None = None,
+) -> Detector:
+    """The detector of a call: one that is open, or one made of a model.
+
+    Args:
+        model: name of the registry, an ``.onnx`` file, or a detector, which keeps its threads.
+        operating_point: name of one of the card's operating points, by default ``balanced``.
+        threads: workers; by default one for each core.
+        device: ``cpu``, ``cuda`` or ``mps``, by default ``cpu``.
+
+    Raises:
+        ModelFileError: the model is unknown, or its file breaks the contract.
+        UsageError: an unknown operating point or device; or a detector has another point, or is
+            told a device.
+    """
+    if not isinstance(model, Detector):
+        providers = find_providers(device or "cpu")
+        point = operating_point or "balanced"
+        return Detector(model, operating_point=point, threads=threads, providers=providers)
+    if operating_point not in (None, model.operating_point):
+        raise UsageError(
+            f"the detector has the operating point {model.operating_point}, and "
+            f"`operating_point=` says {operating_point}; name it when the Detector is made"
+        )
+    if device is not None:
+        raise UsageError(
+            f"`device={device}`: a Detector computes where it was opened; leave `device=` out, or "
+            "give `providers=` when the Detector is made"
+        )
+    return model
+
+
 def _restore(kind: type[Detector], session: Session, options: dict[str, Any]) -> Detector:
     return kind(session, **options)
 
@@ -339,14 +393,6 @@ def _size(item: Item) -> int:
 
 def _weigh(items: Sequence[Item]) -> int:
     return sum(map(_size, items))
-
-
-def _at_least_one(name: str, value: int) -> int:
-    if not isinstance(value, (int, np.integer)):
-        raise UsageError(f"{name} must be a whole number, got {value!r}")
-    if value < 1:
-        raise UsageError(f"{name} must be at least 1, got {value}")
-    return int(value)
 
 
 def _as_model(model: str | os.PathLike[str]) -> str | Path:

@@ -280,12 +280,31 @@ def test_a_new_point_of_studies_serves_predict(model, held_out, tmp_path):
     assert points["screening"] == points["balanced"]
 
 
-@pytest.mark.parametrize("wish", [("--operating-point", "mine"), ("--sensitivity", "0.9")])
+@pytest.mark.parametrize(
+    "wish",
+    [
+        ("--operating-point", "mine"),
+        ("--sensitivity", "0.9"),
+        ("--coverage", "0.8"),
+        ("--with-seen",),
+        ("--twins",),
+        ("--separate-groups",),
+        ("--map", "yes=tumor"),
+        ("--misses", "0.1", "--coverage", "0.8"),
+    ],
+)
 def test_held_out_scores_set_no_point_of_slices(model, held_out, tmp_path, capsys, wish):
     new = tmp_path / "new.onnx"
     assert calibrate(model, *held_out, *wish, "--output", new) == 2
-    assert f"{wish[0]} has no effect" in " ".join(capsys.readouterr().err.split())
+    idle = "--coverage" if "--coverage" in wish else wish[0]
+    assert f"{idle} has no effect" in " ".join(capsys.readouterr().err.split())
     assert not new.exists()
+
+
+def test_held_out_scores_are_parted_by_split(model, held_out, tmp_path, capsys):
+    words = ("--split", "banana", "--output", tmp_path / "new.onnx")
+    assert calibrate(model, *held_out, *words) == 2
+    assert "no row has the split 'banana'" in " ".join(capsys.readouterr().err.split())
 
 
 def test_misses_that_cannot_be_promised_are_refused(model, held_out, tmp_path, capsys):

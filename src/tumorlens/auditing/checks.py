@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tumorlens.arguments import DEVICE, MODEL, check_arguments, optional
 from tumorlens.auditing.composition import find_imbalance, find_ties
 from tumorlens.auditing.copies import (
     find_conflicts,
@@ -40,9 +41,8 @@ from tumorlens.auditing.traits import FILE_FEATURES, PREPARED_FEATURES
 from tumorlens.data.choosing import DataSource, list_sets, read_sets
 from tumorlens.data.manifest import merge_manifests
 from tumorlens.data.rows import Manifest, Row
-from tumorlens.detector import Detector
+from tumorlens.detector import Detector, open_detector
 from tumorlens.evaluation.figures.intervals import FEW_GROUPS, Estimate
-from tumorlens.evaluation.scoring import open_detector
 from tumorlens.model.session import Session
 from tumorlens.progress import Progress, count_up, stay_silent
 from tumorlens.workers import available_cores
@@ -79,6 +79,7 @@ _NAMES = {"file": FILE_FEATURES, "prepared": PREPARED_FEATURES}
 _WEIGHTS = {"file": 0.6, "prepared": 0.8}  # a network sees the prepared images
 
 
+@check_arguments(model=optional(MODEL), device=optional(DEVICE))
 def audit(
     *data: DataSource,
     against: DataSource | Sequence[DataSource] = (),
@@ -86,7 +87,7 @@ def audit(
     classes: Mapping[str, str] | None = None,
     shared_groups: bool | None = None,
     threads: int | None = None,
-    device: str = "cpu",
+    device: str | None = None,
     progress: Progress | None = None,
 ) -> Audit:
     """Say what is wrong with labelled slices: copies, conflicts, leaks, misfits and shortcuts.
@@ -98,7 +99,7 @@ def audit(
         classes: name of a class folder -> ``tumor``, ``no_tumor``, a tumor class, or ``skip``.
         shared_groups: whether a group's name means the same patient in all sets.
         threads: to work with; by default one for each core.
-        device: ``cpu``, ``cuda`` or ``mps``.
+        device: ``cpu`` (the default), ``cuda`` or ``mps``, of a model that is not open yet.
         progress: called with (what is going on, units done, units in all).
 
     Returns:

@@ -131,7 +131,8 @@ def command(
             choice=choice,
             compare=None if compare is None else find(compare),
             counting=Counting(by, prevalence, keep_all, replicates, seed),
-            operating_point=operating_point,
+            operating_point=operating_point if words.was_given(ctx, "operating_point") else None,
+            device=device if scores_files and words.was_given(ctx, "device") else None,
             progress=pulse.advance,
             notice=pulse.say,
         )

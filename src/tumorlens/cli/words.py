@@ -44,6 +44,7 @@ __all__ = [
     "stack_options",
     "threads_option",
     "voice_options",
+    "was_given",
     "work_options",
 ]
 
@@ -146,6 +147,11 @@ def work_options(command: Command) -> Command:
     return stack_options(
         overwrite_option, threads_option, device_option, run_log_option, voice_options
     )(command)
+
+
+def was_given(ctx: click.Context, option: str) -> bool:
+    """Whether the command line names an option, be it with the value of its default."""
+    return ctx.get_parameter_source(option) is not click.core.ParameterSource.DEFAULT
 
 
 @dataclass(frozen=True, slots=True)

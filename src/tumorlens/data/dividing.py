@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tumorlens.arguments import PATH, check_arguments, optional
 from tumorlens.data.choosing import Choice, DataSource, choose_rows
 from tumorlens.data.rows import Manifest
 from tumorlens.data.splits import FRACTIONS, By, split_manifest
@@ -16,6 +17,7 @@ from tumorlens.writing import check_results
 __all__ = ["split", "split_data"]
 
 
+@check_arguments(output=optional(PATH))
 def split(
     *data: DataSource,
     folds: int | None = None,

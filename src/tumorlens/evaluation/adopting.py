@@ -7,16 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tumorlens.arguments import DEVICE, TEXT, check_arguments, optional
 from tumorlens.data.choosing import Choice, DataSource, choose_rows
 from tumorlens.data.rows import Manifest
-from tumorlens.detector import Detector
+from tumorlens.detector import Detector, open_detector
 from tumorlens.errors import UsageError
 from tumorlens.evaluation.adoption import Adoption, adopt_model, set_seen_aside
 from tumorlens.evaluation.calibration import COVERAGE
 from tumorlens.evaluation.heads.study_adoption import StudyAdoption, adopt_held_out, adopt_misses
 from tumorlens.evaluation.score_files import pool_scores
 from tumorlens.evaluation.scores import Scores
-from tumorlens.evaluation.scoring import Scored, open_detector, score_rows
+from tumorlens.evaluation.scoring import Scored, score_rows, take_split
 from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.progress import Notice, Progress, stay_silent
 from tumorlens.studies.study_model import find_study_model
@@ -64,8 +65,14 @@ class Wishes:
                     f"give `misses=` or `{wish}=`, not both: `misses=` sets the threshold of "
                     f"studies and leaves the slices as they are, `{wish}=` is wanted of slices"
                 )
+        if self.coverage != COVERAGE:
+            raise UsageError(
+                "`misses=` sets the threshold of studies and leaves the slices as they are, so "
+                "`coverage=` has no effect: leave it out"
+            )
 
 
+@check_arguments(device=optional(DEVICE), operating_point=TEXT)
 def calibrate(
     model: str | os.PathLike[str] | Detector,
     *data: DataSource,
@@ -83,7 +90,7 @@ def calibrate(
     twins: bool | None = None,
     overwrite: bool = False,
     threads: int | None = None,
-    device: str = "cpu",
+    device: str | None = None,
     progress: Progress | None = None,
     notice: Notice | None = None,
 ) -> Adoption | StudyAdoption:
@@ -103,10 +110,11 @@ def calibrate(
         operating_point: the point to set; the others keep their decisions.
         with_seen: also fit on slices that the model has seen in training. They are left out
             otherwise.
-        split, classes, shared_groups, twins: as `evaluate` takes them.
+        split, classes, shared_groups, twins: as `evaluate` takes them; of ``scores``, only
+            ``split``.
         overwrite: replace ``output``.
         threads: to work with; by default one for each core.
-        device: ``cpu``, ``cuda`` or ``mps``.
+        device: ``cpu`` (the default), ``cuda`` or ``mps``, of a model that is not open yet.
         progress: called with (what is going on, units done, units in all).
         notice: called with a sentence: what was found about groups, and what could not be read.
 
@@ -155,11 +163,11 @@ def score_site(
     """
     if bool(data) == bool(scores):
         raise UsageError("expected either data or `scores=`: labelled slices, or their scores")
+    choice = choice or Choice()
     if scores:
-        return Scored(pool_scores(scores), ())
-    chosen = choose_rows(
-        data, choice or Choice(), threads=detector.threads, progress=progress, notice=notice
-    )
+        _refuse_choice(choice)
+        return Scored(take_split(pool_scores(scores), choice.split), ())
+    chosen = choose_rows(data, choice, threads=detector.threads, progress=progress, notice=notice)
     return score_rows(detector, chosen, progress=progress)
 
 
@@ -209,10 +217,23 @@ def _refuse_idle(wishes: Wishes) -> None:
         "operating_point": wishes.operating_point != "balanced",
         "sensitivity": wishes.sensitivity is not None,
         "specificity": wishes.specificity is not None,
+        "coverage": wishes.coverage != COVERAGE,
+        "with_seen": wishes.with_seen,
     }
     for name, given in idle.items():
         if given:
             raise UsageError(
                 f"`scores=` fits only the numbers for series and studies, so `{name}=` has no "
                 "effect: leave it out, or give labelled data in place of scores"
+            )
+
+
+def _refuse_choice(choice: Choice) -> None:
+    """Rows of scores have their labels and groups already."""
+    for name in ("classes", "twins", "shared_groups"):
+        value = getattr(choice, name)
+        if value not in (None, {}):
+            told = value if isinstance(value, bool) else ""
+            raise UsageError(
+                f"`{name}={told}` has no effect on scores: it serves labelled data; leave it out"
             )

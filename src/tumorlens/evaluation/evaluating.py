@@ -6,8 +6,9 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tumorlens.arguments import DEVICE, check_arguments, optional
 from tumorlens.data.choosing import Choice, Chosen, DataSource, choose_rows
-from tumorlens.detector import Detector
+from tumorlens.detector import Detector, open_detector
 from tumorlens.errors import UsageError
 from tumorlens.evaluation.assessment import evaluate_scores
 from tumorlens.evaluation.figures.intervals import REPLICATES
@@ -17,9 +18,9 @@ from tumorlens.evaluation.scores import Judged, Scores
 from tumorlens.evaluation.scoring import (
     Scored,
     fill_pointing,
-    open_detector,
     read_scored,
     score_rows,
+    take_split,
 )
 from tumorlens.progress import Notice, Progress, stay_silent
 from tumorlens.studies.study_model import find_study_model
@@ -63,6 +64,7 @@ class Measurement:
     detector: Detector | None = None
 
 
+@check_arguments(device=optional(DEVICE))
 def evaluate(
     model_or_scores: ModelOrScores,
     *data: DataSource,
@@ -71,14 +73,14 @@ def evaluate(
     shared_groups: bool | None = None,
     twins: bool | None = None,
     compare: ModelOrScores | None = None,
-    operating_point: str = "balanced",
+    operating_point: str | None = None,
     by: Sequence[str] = (),
     prevalence: float | None = None,
     keep_all: bool = False,
     replicates: int = REPLICATES,
     seed: int = 0,
     threads: int | None = None,
-    device: str = "cpu",
+    device: str | None = None,
     progress: Progress | None = None,
     notice: Notice | None = None,
 ) -> Evaluation:
@@ -95,7 +97,8 @@ def evaluate(
         twins: whether copies of one picture are joined into one group; by default they are where a
             row has no group.
         compare: another model, or its scores of the same rows: adds paired differences.
-        operating_point: name of one of the model's operating points.
+        operating_point: name of one of the model's operating points, by default ``balanced``; of
+            a model that is not open yet.
         by: columns; each of their values is measured on its own, too. ``"a,b"`` parts by both
             columns at once. By default source and sequence.
         prevalence: share of tumor slices where the model is used: adds PPV and NPV.
@@ -103,7 +106,7 @@ def evaluate(
         replicates: draws of groups behind an interval.
         seed: of these draws.
         threads: to work with; by default one for each core.
-        device: ``cpu``, ``cuda`` or ``mps``.
+        device: ``cpu`` (the default), ``cuda`` or ``mps``, of a model that is not open yet.
         progress: called with (what is going on, units done, units in all).
         notice: called with a sentence: what was found about groups, and what could not be read.
 
@@ -133,6 +136,7 @@ def evaluate(
     return measurement.evaluation
 
 
+@check_arguments(device=optional(DEVICE))
 def score(
     model: str | os.PathLike[str] | Detector,
     *data: DataSource,
@@ -140,9 +144,9 @@ def score(
     classes: Mapping[str, str] | None = None,
     shared_groups: bool | None = None,
     twins: bool | None = None,
-    operating_point: str = "balanced",
+    operating_point: str | None = None,
     threads: int | None = None,
-    device: str = "cpu",
+    device: str | None = None,
     progress: Progress | None = None,
     notice: Notice | None = None,
 ) -> Scores:
@@ -175,9 +179,9 @@ def measure_model(
     choice: Choice | None = None,
     compare: ModelOrScores | None = None,
     counting: Counting | None = None,
-    operating_point: str = "balanced",
+    operating_point: str | None = None,
     threads: int | None = None,
-    device: str = "cpu",
+    device: str | None = None,
     progress: Progress = stay_silent,
     notice: Notice = stay_silent,
 ) -> Measurement:
@@ -196,7 +200,7 @@ def measure_model(
     counts = counting or Counting()
     scored, detector = sources.take(model_or_scores, alone=True)
     other = None if compare is None else sources.take(compare, alone=False)[0].scores
-    point = operating_point if detector is None else detector.operating_point
+    point = "balanced" if detector is None else detector.operating_point
     heads, notes = _judge_heads(scored.scores, detector, point)
     evaluation = evaluate_scores(
         scored.scores,
@@ -218,9 +222,9 @@ class _Sources:
 
     data: tuple[DataSource, ...]
     choice: Choice
-    operating_point: str
+    operating_point: str | None
     threads: int | None
-    device: str
+    device: str | None
     progress: Progress
     notice: Notice
     _chosen: Chosen | None = field(default=None, init=False)
@@ -229,7 +233,8 @@ class _Sources:
         """Scores of a file or a table, or of a model on the data."""
         if isinstance(named, Scores):
             self._refuse_data(alone)
-            return fill_pointing(named, progress=self.progress), None
+            chosen = take_split(named, self.choice.split)
+            return fill_pointing(chosen, progress=self.progress), None
         files = _list_files(named)
         if files:
             self._refuse_data(alone)
@@ -266,6 +271,18 @@ class _Sources:
                 "`classes=` says what class folders mean, and scores have none; change the labels "
                 "in the table"
             )
+        told = {
+            "operating_point": self.operating_point,
+            "device": self.device,
+            "twins": self.choice.twins,
+            "shared_groups": self.choice.shared_groups,
+        }
+        for name, value in told.items():
+            if value is not None:
+                raise UsageError(
+                    f"`{name}={value}` has no effect on scores: it serves a model and data; "
+                    "leave it out"
+                )
 
 
 def _list_files(named: ModelOrScores) -> Sequence[str | os.PathLike[str]]:

@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from tumorlens.data.choosing import Chosen
 from tumorlens.data.pictures import read_row
@@ -23,16 +22,15 @@ from tumorlens.finding import Finding
 from tumorlens.imaging.pixels.contrast import choose_evenly, measure_contrast
 from tumorlens.imaging.slices import Slice
 from tumorlens.model.memory import recall
-from tumorlens.model.runtime import find_providers
 from tumorlens.progress import Notice, Progress, count_up, stay_silent
 
 __all__ = [
     "Scored",
     "fill_pointing",
-    "open_detector",
     "read_scored",
     "score_manifest",
     "score_rows",
+    "take_split",
 ]
 
 SHOWN_FAILURES = 5
@@ -88,33 +86,6 @@ class Scored:
             )
 
 
-def open_detector(
-    model: str | os.PathLike[str] | Detector,
-    *,
-    operating_point: str = "balanced",
-    threads: int | None = None,
-    device: str = "cpu",
-) -> Detector:
-    """The detector for a model, or the detector itself.
-
-    Args:
-        model: name of the registry, an ``.onnx`` file, or a detector. A detector keeps its own
-            operating point, threads and device.
-        operating_point: name of one of the card's operating points.
-        threads: workers; by default one for each core.
-        device: ``cpu``, ``cuda`` or ``mps``.
-
-    Raises:
-        ModelFileError: the model is unknown, or its file breaks the contract.
-        UsageError: an unknown operating point or device.
-    """
-    if isinstance(model, Detector):
-        return model
-    return Detector(
-        model, operating_point=operating_point, threads=threads, providers=find_providers(device)
-    )
-
-
 def score_rows(detector: Detector, chosen: Chosen, *, progress: Progress = stay_silent) -> Scored:
     """Judge every chosen slice, and say which were seen in training.
 
@@ -155,10 +126,7 @@ def read_scored(
     Raises:
         DataError: a file that cannot be read, or no row of that split.
     """
-    scores = pool_scores(paths)
-    if split is not None:
-        scores = scores.take(_find_split(scores, split))
-    return fill_pointing(scores, progress=progress)
+    return fill_pointing(take_split(pool_scores(paths), split), progress=progress)
 
 
 def fill_pointing(scores: Scores, *, progress: Progress = stay_silent) -> Scored:
@@ -173,12 +141,19 @@ def fill_pointing(scores: Scores, *, progress: Progress = stay_silent) -> Scored
     return Scored(replace(scores, hits=hits), (), tuple(failures))
 
 
-def _find_split(scores: Scores, split: str) -> npt.NDArray[np.bool_]:
+def take_split(scores: Scores, split: str | None) -> Scores:
+    """The rows of one split; None: all rows.
+
+    Raises:
+        DataError: no row of that split; names those that there are.
+    """
+    if split is None:
+        return scores
     chosen = np.asarray(scores.column("split") == split, bool)
     if not chosen.any():
         known = ", ".join(sorted(set(scores.column("split")) - {""})) or "all empty"
         raise DataError(f"{scores.name}: no row has the split {split!r}; its splits are {known}")
-    return chosen
+    return scores.take(chosen)
 
 
 def score_manifest(

@@ -12,11 +12,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tumorlens.arguments import SETS, check_arguments
 from tumorlens.data.choosing import Choice, DataSource, choose_rows, list_sets
-from tumorlens.detector import Detector
+from tumorlens.detector import Detector, open_detector
 from tumorlens.errors import DataError, UsageError
 from tumorlens.evaluation.scores import Scores
-from tumorlens.evaluation.scoring import open_detector, score_manifest
+from tumorlens.evaluation.scoring import score_manifest
 from tumorlens.exporting.beside import card_path
 from tumorlens.exporting.parity import ParityReport, compare_scores
 from tumorlens.exporting.samples import Samples, draw_samples, prepare_images
@@ -54,6 +55,7 @@ class Export:
     report: ParityReport | None
 
 
+@check_arguments(data=SETS)
 def export(
     model: str | os.PathLike[str] | Detector,
     target: str,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tumorlens.arguments import PATH, Rule, check_arguments
 from tumorlens.errors import ModelFileError, UsageError
 from tumorlens.model.card import Card, parse_card
 from tumorlens.model.contract import BRAIN, CARD_KEY, INPUT, SEEN_KEY, STUDIES_KEY, check_shapes
@@ -184,6 +185,13 @@ class Session:
         return outputs
 
 
+_FILE = Rule(
+    "the name of a model or an .onnx file (a Detector has its card already: `detector.card`)",
+    PATH.fits,
+)
+
+
+@check_arguments(model=_FILE)
 def load_card(model: str | os.PathLike[str] = "default") -> Card:
     """The card of a model: what it is for, what it was made of, its figures, its known failures.
 

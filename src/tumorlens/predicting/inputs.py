@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal, overload
 
+from tumorlens.arguments import check_arguments
 from tumorlens.errors import InputError, UsageError
 from tumorlens.imaging.files.limits import DEFAULT_LIMITS, Limits
 from tumorlens.imaging.readers import find_inputs, read_input
@@ -33,6 +34,7 @@ def read(
 ) -> Iterator[Slice | InputError]: ...
 
 
+@check_arguments()
 def read(
     x: Any,
     *,

@@ -6,19 +6,20 @@ import os
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from tumorlens.detector import Detector
-from tumorlens.errors import UsageError
+from tumorlens.arguments import check_arguments
+from tumorlens.detector import Detector, open_detector
 from tumorlens.finding import Finding, Findings
 from tumorlens.studies.assembling import FolderRule, SeriesGatherer, check_rules, gather_studies
 from tumorlens.studies.study_model import StudyModel, find_study_model
 from tumorlens.study_finding import SeriesFinding, StudyFinding
 
-__all__ = ["OnError", "open_model", "predict", "predict_studies"]
+__all__ = ["OnError", "predict", "predict_studies"]
 
 OnError = Literal["raise", "record"]
 """What an input that cannot be read does: end the call, or get a finding with its error."""
 
 
+@check_arguments()
 def predict(
     x: Any,
     *,
@@ -50,10 +51,11 @@ def predict(
         ModelFileError: the model is unknown, or its file breaks the contract.
         UsageError: no such operating point, or ``axes`` do not fit an array.
     """
-    detector = open_model(model, operating_point)
+    detector = open_detector(model, operating_point=operating_point)
     return Findings(finding for _, finding in detector.iterate(x, on_error=on_error, axes=axes))
 
 
+@check_arguments()
 def predict_studies(
     x: Any,
     *,
@@ -83,28 +85,11 @@ def predict_studies(
         UsageError: no such operating point, or ``axes`` do not fit an array.
     """
     check_rules(series_from, study_from)
-    detector = open_model(model, operating_point)
+    detector = open_detector(model, operating_point=operating_point)
     numbers = find_study_model(detector)
     findings = (finding for _, finding in detector.iterate(x, on_error=on_error, axes=axes))
     series = _gather(findings, numbers, series_from)
     return Findings(gather_studies(series, numbers, study_from))
-
-
-def open_model(model: str | os.PathLike[str] | Detector, operating_point: str | None) -> Detector:
-    """The detector of a call: one that is open, or one made of a model.
-
-    Raises:
-        ModelFileError: the model is unknown, or its file breaks the contract.
-        UsageError: no such operating point; or the detector has another one.
-    """
-    if not isinstance(model, Detector):
-        return Detector(model, operating_point=operating_point or "balanced")
-    if operating_point not in (None, model.operating_point):
-        raise UsageError(
-            f"the detector has the operating point {model.operating_point}, and "
-            f"`operating_point=` says {operating_point}; name it when the Detector is made"
-        )
-    return model
 
 
 def _gather(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tumorlens.arguments import OPEN_MODEL, check_arguments
 from tumorlens.detector import Detector
 from tumorlens.errors import InputError, ModelFileError
 from tumorlens.imaging.slices import Slice
@@ -39,6 +40,7 @@ class SeenSlice:
         return asdict(self)
 
 
+@check_arguments(model=OPEN_MODEL)
 def seen(
     model: str | os.PathLike[str] | Detector | Session,
     x: Any,

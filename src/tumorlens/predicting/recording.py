@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tumorlens.detector import Detector
+from tumorlens.arguments import PATH, check_arguments
+from tumorlens.detector import Detector, open_detector
 from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.predicting.options import Listener, RunOptions
 from tumorlens.predicting.prediction_run import PredictionRun
-from tumorlens.predicting.predictions import open_model
 from tumorlens.predicting.record_files import (
     check_output,
     guess_form,
@@ -51,6 +51,7 @@ class RunSummary:
         return self.counts.get("error", 0)
 
 
+@check_arguments()
 def write_records(
     paths: Path_ | Iterable[Path_],
     output: Path_,
@@ -68,8 +69,8 @@ def write_records(
     montage: bool = False,
     activation_volume: Path_ | None = None,
     report: Path_ | None = None,
-    progress: Progress = stay_silent,
-    notice: Notice = stay_silent,
+    progress: Progress | None = None,
+    notice: Notice | None = None,
 ) -> RunSummary:
     """Judge everything in files and folders, and write a record a slice.
 
@@ -122,9 +123,9 @@ def write_records(
     check_results((output, page), overwrite=True)
     check_results((page,), overwrite=overwrite)
     run = PredictionRun(
-        open_model(model, operating_point), inputs, named, options,
+        open_detector(model, operating_point=operating_point), inputs, named, options,
         place=str(output), own=own_files(output, page),
-        listener=Listener(say=notice, advance=_count_up(progress, inputs)),
+        listener=Listener(say=notice or stay_silent, advance=_count_up(progress, inputs)),
     )  # fmt: skip
     if resume:
         run.resume(output, form)
@@ -163,10 +164,15 @@ def write_study_page(
 def _list_inputs(paths: Any) -> tuple[Iterable[str], tuple[str, ...]]:
     """The inputs, and their names for messages."""
     if isinstance(paths, Iterator):
-        return map(os.fspath, paths), ("the inputs",)
+        return map(_name, paths), ("the inputs",)
     listed = [paths] if isinstance(paths, (str, os.PathLike)) else paths
     named = tuple(map(os.fspath, listed))
     return named, named
+
+
+def _name(path: Path_) -> str:
+    PATH.check("paths", path)
+    return os.fspath(path)
 
 
 def count_files(paths: Iterable[str]) -> int | None:
@@ -184,8 +190,8 @@ def count_files(paths: Iterable[str]) -> int | None:
     return total
 
 
-def _count_up(progress: Progress, paths: Iterable[str]) -> Callable[[int], None]:
-    if progress is stay_silent:
+def _count_up(progress: Progress | None, paths: Iterable[str]) -> Callable[[int], None]:
+    if progress is None:
         return stay_silent
     total, done = count_files(paths), 0
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tumorlens.arguments import check_arguments
 from tumorlens.data.choosing import DataSource, group_copies, read_sets
 from tumorlens.data.rows import Manifest
 from tumorlens.data.splits import By
@@ -24,6 +25,7 @@ __all__ = ["train"]
 PathLike = str | os.PathLike[str]
 
 
+@check_arguments()
 def train(
     *data: DataSource,
     output: PathLike,

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from tumorlens.arguments import LISTED_COUNTS, check_arguments
 from tumorlens.errors import InputError, UsageError
 from tumorlens.exporting.benchmarking.arithmetic import count_multiply_adds
 from tumorlens.exporting.benchmarking.processors import Machine, describe_machine, measure_peak
@@ -95,6 +96,7 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.format(msgspec.json.encode(self), indent=1).decode() + "\n"
 
 
+@check_arguments(threads=LISTED_COUNTS)
 def benchmark(
     *models: str | os.PathLike[str],
     runtimes: Sequence[str] = (),

@@ -16,6 +16,7 @@ from typing import Any
 from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
+from tumorlens.arguments import check_arguments
 from tumorlens.finding import Finding
 from tumorlens.imaging.files.contents import DRAWN_BY
 from tumorlens.imaging.pixels.outline import outline_head
@@ -106,6 +107,7 @@ class Overlay(Image.Image):
         super().save(fp, format, **own)
 
 
+@check_arguments()
 def draw(slice_: Slice, finding: Finding) -> Overlay:
     """The slice with heat map, boxes, strongest point, verdict and legend, as an RGB image.
 
