@@ -240,7 +240,7 @@ FAULTS: dict[str, tuple[Callable[[Planter], list[int]], str]] = {
     "flipped label, nothing else": (flip_alone, ""),
     "mask of half the size": (halve_masks, "mask of another size"),
     "mask in the corner": (shift_masks, "mask outside the head"),
-    "text on three pictures": (burn_few, "burnt-in marks"),
+    "text on three pictures": (burn_few, "burnt-in text"),
     "text on one class": (burn_class, "burnt-in text predicts the label"),
     "upside-down": (flip, "upside-down"),
     "cut off file": (truncate, "unreadable files"),

@@ -26,7 +26,7 @@ import numpy as np
 from tumorlens.auditing.checks import audit_manifest
 from tumorlens.auditing.evidence import ENDS
 from tumorlens.auditing.traits import hash_pixels
-from tumorlens.data.duplicates.twins import find_twins
+from tumorlens.data.duplicates.copy_search import search_copies
 from tumorlens.data.manifest import merge_manifests, read_data
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.errors import InputError
@@ -62,7 +62,7 @@ def compare_all(manifests: list[Manifest], output: Path) -> None:
         if row.position is None or ENDS[0] <= row.position <= ENDS[1]
     ]
     digests: list[bytes] = []
-    clusters = find_twins(read_all([row for _, row in rows], digests)).clusters.tolist()
+    clusters = search_copies(read_all([row for _, row in rows], digests)).clusters.tolist()
     members = defaultdict(list)
     for number, key in enumerate(clusters):
         members[key].append(number)

@@ -1,4 +1,4 @@
-"""Ways in which pictures are copied on the web, for the benchmarks of twins and fingerprints."""
+"""Ways in which pictures are copied on the web, for the benchmarks of copies and fingerprints."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tumorlens.finding import SliceInfo
 from tumorlens.imaging.slices import Slice
 
 Picture = Image.Image
-Change = Callable[[Picture, np.random.Generator], Picture]
+Augmentation = Callable[[Picture, np.random.Generator], Picture]
 
 
 def load_picture(path: Path) -> Picture:
@@ -77,7 +77,7 @@ def mix(picture: Picture, rng: np.random.Generator) -> Picture:
     return recompress(ImageEnhance.Brightness(copy).enhance(rng.uniform(0.8, 1.3)), 50)
 
 
-CHANGES: dict[str, Change] = {
+CHANGES: dict[str, Augmentation] = {
     "exact": lambda p, _: p,
     "mirrored": lambda p, _: ImageOps.mirror(p),
     "upside-down": lambda p, _: ImageOps.flip(p),

@@ -10,7 +10,7 @@ Nothing is imported from a tree: all figures come from its syntax.
 - An import chain follows imports at the top of modules. Imports inside of functions, and those for
   type checkers alone, do not count for it. Both kinds count for "modules with one importer".
 - Public names are classes, functions and methods without a leading underscore, in all modules.
-- A verb of the command has a Python twin if `tumorlens` exports its name, or one of `TWINS`.
+- A verb of the command has a Python function if `tumorlens` exports its name or one of `FUNCTIONS`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_FILES = 12
-TWINS = {
+FUNCTIONS = {
     "data": {"read"},
     "recipes": {"list_recipes", "Recipe"},
     "card": {"load_card"},
@@ -125,11 +125,11 @@ class House:
                     if isinstance(inner, FUNCTIONS) and inner.name[0] != "_":
                         yield ast.get_docstring(inner) is not None
 
-    def list_twins(self) -> tuple[list[str], list[str]]:
-        """Verbs of the command, and those of them that have a Python twin."""
+    def list_verbs(self) -> tuple[list[str], list[str]]:
+        """Verbs of the command, and those of them that have a Python function."""
         verbs = list(read_constant(self.trees["tumorlens.cli.main"], "VERBS"))
         names = set(read_constant(self.trees["tumorlens"], "__all__"))
-        return verbs, [verb for verb in verbs if names & ({verb} | TWINS.get(verb, set()))]
+        return verbs, [verb for verb in verbs if names & ({verb} | FUNCTIONS.get(verb, set()))]
 
 
 def name_module(file: Path, source: Path) -> str:
@@ -175,7 +175,7 @@ def measure(house: House) -> Iterator[tuple[str, str]]:
     )
     full = {room: count for room, count in rooms.items() if count > MOST_FILES}
     named = list(house.list_public())
-    verbs, twins = house.list_twins()
+    verbs, served = house.list_verbs()
     single = [name for name in house.modules if house.importers[name] == 1]
     yield "modules, lines", f"{len(lines)}, {sum(lines):,}"
     yield "lines of a module: median, p90, max", spread(lines)
@@ -186,7 +186,7 @@ def measure(house: House) -> Iterator[tuple[str, str]]:
     yield f"rooms with more than {MOST_FILES} files", f"{len(full)}" + f" ({largest})" * bool(full)
     yield "modules with one importer", share(len(single), len(house.modules))
     yield "public names with a docstring", share(sum(named), len(named))
-    yield "verbs with a Python twin", f"{len(twins)} of {len(verbs)}"
+    yield "verbs with a Python function", f"{len(served)} of {len(verbs)}"
     tests = [file.read_text() for file in (house.root / "tests").rglob("*.py")]
     yield "tests (functions), lines of tests", count_tests(tests)
 

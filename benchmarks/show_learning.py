@@ -21,7 +21,7 @@ import numpy as np
 from site_calibration import measure_error, part_groups
 
 from tumorlens.data.public_sets.catalogue import SETS
-from tumorlens.evaluation.calibration import fit_logit, recalibrate
+from tumorlens.evaluation.calibration import apply_calibration, fit_logit
 from tumorlens.evaluation.figures.families import build_families
 from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.intervals import (
@@ -281,7 +281,7 @@ def mean_error(parts: list[Scores]) -> tuple[float, float, float]:
 
 def calibrated_error(scores: Scores, seed: int) -> float:
     site, rest = part_groups(scores, SITE_GROUPS, seed)
-    return measure_error(recalibrate(rest, fit_logit(site.tumor_probability, site.tumor,
+    return measure_error(apply_calibration(rest, fit_logit(site.tumor_probability, site.tumor,
                                                      site.group)))  # fmt: skip
 
 

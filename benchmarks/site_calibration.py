@@ -14,7 +14,7 @@ import argparse
 
 import numpy as np
 
-from tumorlens.evaluation.calibration import fit_logit, recalibrate
+from tumorlens.evaluation.calibration import apply_calibration, fit_logit
 from tumorlens.evaluation.figures.families import compare_figures
 from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.reliability import assign_bins, calibration_error
@@ -41,7 +41,7 @@ def try_groups(scores: Scores, groups: int, draws: int) -> None:
     for seed in range(draws):
         site, rest = part_groups(scores, groups, seed)
         fitted = fit_logit(site.tumor_probability, site.tumor, site.group)
-        after = recalibrate(rest, fitted)
+        after = apply_calibration(rest, fitted)
         changes.append(measure_error(after) - measure_error(rest))
         if seed == 0:
             print(

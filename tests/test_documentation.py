@@ -16,6 +16,7 @@ import tumorlens
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
+PACKAGE = ROOT / "src" / "tumorlens"
 
 
 def read_strings() -> str:
@@ -137,3 +138,27 @@ def test_each_command_names_a_verb_and_options_that_exist(page, line):
     known = {name for one in verb.params for name in (*one.opts, *one.secondary_opts)}
     given = {word for word in words if word.startswith("-") and word != "-"}
     assert given <= known | {"--help", "-h"}, f"{page}: {line}"
+
+
+def list_paths() -> list[tuple[str, str]]:
+    """Page and path of what the documentation names as a file or folder of this repository."""
+    pages = [*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    history = {DOCS / "decisions.md", DOCS / "changelog.md"}  # they name what has moved since
+    tops = {one.name for base in (ROOT, PACKAGE) for one in base.iterdir() if one.is_dir()}
+    return [
+        (str(page.relative_to(ROOT)), path)
+        for page in sorted(set(pages) - history)
+        for path in re.findall(r"`([\w./-]+)`", page.read_text(encoding="utf-8"))
+        if path.split("/")[0] in tops and "/" in path
+    ]
+
+
+def test_each_path_that_is_named_exists():
+    named = list_paths()
+    assert len(named) > 100
+    missing = [
+        (page, path)
+        for page, path in named
+        if not any((base / path).exists() for base in (ROOT, PACKAGE, DOCS))
+    ]
+    assert not missing

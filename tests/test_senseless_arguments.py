@@ -8,8 +8,8 @@ import pytest
 
 import tumorlens
 from score_tables import draw_scores
-from tumorlens.evaluation.adopting import Wishes
 from tumorlens.evaluation.assessment import evaluate_scores
+from tumorlens.evaluation.calibrating import Wishes
 from tumorlens.predicting.options import RunOptions
 
 

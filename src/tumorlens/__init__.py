@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         TumorlensError,
         UsageError,
     )
-    from tumorlens.evaluation.adopting import calibrate
+    from tumorlens.evaluation.calibrating import calibrate
     from tumorlens.evaluation.evaluating import evaluate, score
     from tumorlens.evaluation.results import Evaluation
     from tumorlens.evaluation.scores import Scores
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from tumorlens.model.session import load_card
     from tumorlens.predicting.inputs import read
     from tumorlens.predicting.predictions import predict, predict_studies
-    from tumorlens.predicting.recollection import SeenSlice, seen
     from tumorlens.predicting.recording import RunSummary, write_records
+    from tumorlens.predicting.seen_slices import SeenSlice, seen
     from tumorlens.report.pictures.overlay import draw
     from tumorlens.study_finding import SeriesFinding, StudyFinding
     from tumorlens.training.recipe import Recipe
@@ -102,7 +102,7 @@ _HOMES = {
     "RecipeError": "tumorlens.errors",
     "RunSummary": "tumorlens.predicting.recording",
     "Scores": "tumorlens.evaluation.scores",
-    "SeenSlice": "tumorlens.predicting.recollection",
+    "SeenSlice": "tumorlens.predicting.seen_slices",
     "SeriesFinding": "tumorlens.study_finding",
     "Slice": "tumorlens.imaging.slices",
     "SliceInfo": "tumorlens.finding",
@@ -112,7 +112,7 @@ _HOMES = {
     "UsageError": "tumorlens.errors",
     "audit": "tumorlens.auditing.checks",
     "benchmark": "tumorlens.exporting.benchmarking.speed",
-    "calibrate": "tumorlens.evaluation.adopting",
+    "calibrate": "tumorlens.evaluation.calibrating",
     "draw": "tumorlens.report.pictures.overlay",
     "evaluate": "tumorlens.evaluation.evaluating",
     "export": "tumorlens.exporting.conversion",
@@ -121,7 +121,7 @@ _HOMES = {
     "predict_studies": "tumorlens.predicting.predictions",
     "read": "tumorlens.predicting.inputs",
     "score": "tumorlens.evaluation.evaluating",
-    "seen": "tumorlens.predicting.recollection",
+    "seen": "tumorlens.predicting.seen_slices",
     "split": "tumorlens.data.dividing",
     "train": "tumorlens.training.workflow",
     "write_records": "tumorlens.predicting.recording",

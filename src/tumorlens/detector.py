@@ -39,9 +39,9 @@ from tumorlens.imaging.preprocess import Prepared, prepare
 from tumorlens.imaging.readers import find_inputs, read_input
 from tumorlens.imaging.slices import Slice
 from tumorlens.model.contract import LEAST_BRAIN, LOOKS
+from tumorlens.model.onnx_runtime import find_providers
 from tumorlens.model.regions import find_boxes, find_peak
 from tumorlens.model.registry import find_entry, find_model
-from tumorlens.model.runtime import find_providers
 from tumorlens.model.session import Outputs, Session
 from tumorlens.workers import available_cores, open_workers, run_ahead
 

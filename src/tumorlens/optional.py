@@ -42,7 +42,7 @@ def load(module: str, purpose: str = "") -> ModuleType:
 
     Args:
         module: import name, e.g. ``"sklearn.metrics"``.
-        purpose: what wants it, e.g. ``"twins"``; stands at the start of the message.
+        purpose: what wants it, e.g. ``"looking for copies"``; stands at the start of the message.
     """
     root = module.partition(".")[0]
     if root in FIRST:

@@ -157,7 +157,7 @@ def test_text_burnt_into_one_class(site):
     for row in burnt:
         site.burn(row)
     audited = audit(site)
-    assert names(audited, find(audited, "burnt-in marks").rows) == {row["path"] for row in burnt}
+    assert names(audited, find(audited, "burnt-in text").rows) == {row["path"] for row in burnt}
     assert (
         "100% of the tumor pictures and on 0%"
         in find(audited, "burnt-in text predicts the label").title

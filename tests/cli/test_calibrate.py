@@ -16,7 +16,7 @@ from tumorlens.imaging.pixels.fingerprint import fingerprint_slice
 from tumorlens.imaging.readers import read_slice
 from tumorlens.model.card import Figure, OperatingPoint
 from tumorlens.model.graph import read_calibration, write_model
-from tumorlens.model.memory import encode_memory
+from tumorlens.model.seen_entry import encode_fingerprints
 from tumorlens.studies.study_model import find_study_model
 
 
@@ -166,8 +166,8 @@ def test_what_cannot_be_is_said_and_nothing_is_written(
 def remembering(site, tmp_path):
     """A model that was trained on one picture of each of four patients."""
     slices = [read_slice(site / f"{patient}-1.png") for patient in range(4)]
-    memory = encode_memory(fingerprint_slice(one) for one in slices)
-    return write_tiny_model(tmp_path / "remembering.onnx", seen=memory)
+    fingerprints = encode_fingerprints(fingerprint_slice(one) for one in slices)
+    return write_tiny_model(tmp_path / "remembering.onnx", seen=fingerprints)
 
 
 def test_patients_that_were_in_training_are_left_out_and_counted(
@@ -195,8 +195,8 @@ def test_seen_patients_count_only_where_that_is_asked_and_said(site, remembering
 def test_too_few_unseen_patients_are_refused(tmp_path, capsys):
     site = write_site(tmp_path / "clinic", patients=22).parent
     slices = [read_slice(site / f"{patient}-1.png") for patient in range(5)]
-    memory = encode_memory(fingerprint_slice(one) for one in slices)
-    model = write_tiny_model(tmp_path / "m.onnx", seen=memory)
+    fingerprints = encode_fingerprints(fingerprint_slice(one) for one in slices)
+    model = write_tiny_model(tmp_path / "m.onnx", seen=fingerprints)
     assert calibrate(model, site, "--output", tmp_path / "new.onnx") == 2
     said = " ".join(capsys.readouterr().err.split())
     assert "17 groups (patients) with slices labelled tumor" in said

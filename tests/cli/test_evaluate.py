@@ -14,7 +14,7 @@ from tumorlens.cli.main import run
 from tumorlens.evaluation.score_files import write_scores
 from tumorlens.imaging.pixels.fingerprint import fingerprint_slice
 from tumorlens.imaging.readers import read_slice
-from tumorlens.model.memory import encode_memory
+from tumorlens.model.seen_entry import encode_fingerprints
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_two_sets_are_measured_apart(site, model, tmp_path, capsys):
     assert evaluate(model, site, other, "--output", output, "--by", "source") == 0
     parts = json.loads(output.read_text())["parts"]
     assert [part["by"] for part in parts] == [{}, {"source": "clinic"}, {"source": "hospital"}]
-    assert "Part by part" in capsys.readouterr().out
+    assert "Subset by subset" in capsys.readouterr().out
     counts = figures(output, 1)["sensitivity"]["counts"]
     assert [whole for _, _, whole in counts] == [1, 1, 1]
 
@@ -128,15 +128,17 @@ def test_a_group_on_both_sides_of_the_split_was_seen(tmp_path, model, capsys):
 
 
 def test_all_seen_is_said_plainly_and_is_no_error(tmp_path, site, capsys):
-    memory = encode_memory(fingerprint_slice(read_slice(path)) for path in site.glob("*.png"))
-    model = write_tiny_model(tmp_path / "m.onnx", seen=memory)
+    fingerprints = encode_fingerprints(
+        fingerprint_slice(read_slice(path)) for path in site.glob("*.png")
+    )
+    model = write_tiny_model(tmp_path / "m.onnx", seen=fingerprints)
     assert evaluate(model, site) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "hospital, all 48 SEEN in training: too optimistic: 48 slices" in shown
     assert "hospital, not seen in training: no slice is left" in shown
 
 
-def test_class_folders_are_grouped_by_twins(site, model, tmp_path, capsys):
+def test_class_folders_are_grouped_by_copies(site, model, tmp_path, capsys):
     folders = tmp_path / "clinic"
     for number, name in ((0, "lesion"), (1, "clean")):
         (folders / name).mkdir(parents=True)
@@ -160,7 +162,7 @@ def test_an_unreadable_picture_is_named_and_the_exit_code_is_1(site, model, caps
     assert "1 of 48 slices could not be read" in said
 
 
-def test_an_unreadable_picture_does_not_stop_the_search_for_twins(site, model, tmp_path, capsys):
+def test_an_unreadable_picture_does_not_stop_the_search_for_copies(site, model, tmp_path, capsys):
     for number, name in ((0, "yes"), (1, "no")):
         (tmp_path / "clinic" / name).mkdir(parents=True)
         for picture in site.glob(f"[0-4]-{number}.png"):

@@ -10,7 +10,7 @@ from models import write_tiny_model
 from tumorlens.cli.main import run
 from tumorlens.imaging.pixels.fingerprint import fingerprint_slice
 from tumorlens.imaging.readers import read_slice
-from tumorlens.model.memory import encode_memory
+from tumorlens.model.seen_entry import encode_fingerprints
 
 
 @pytest.fixture
@@ -27,8 +27,8 @@ def pictures(tmp_path):
 @pytest.fixture
 def model(tmp_path, pictures):
     trained = (pictures / "0.png", pictures / "1.png")
-    memory = encode_memory(fingerprint_slice(read_slice(path)) for path in trained)
-    return write_tiny_model(tmp_path / "tiny.onnx", seen=memory)
+    fingerprints = encode_fingerprints(fingerprint_slice(read_slice(path)) for path in trained)
+    return write_tiny_model(tmp_path / "tiny.onnx", seen=fingerprints)
 
 
 def test_training_pictures_and_copies_are_known(model, pictures, tmp_path, capsys):

@@ -42,7 +42,7 @@ def test_copies_stay_together(site, tmp_path, capsys):
     assert json.loads(log.read_text())["counts"] == {"slices": 24, "groups": 12, "notes": 0}
 
 
-def test_without_twins_files_are_groups(site, tmp_path):
+def test_without_copies_files_are_groups(site, tmp_path):
     output = tmp_path / "split.csv"
     assert run(["split", str(site), "--no-twins", "-o", str(output), "--quiet"]) == 0
     assert {row["group"] for row in read(output)} == {""}

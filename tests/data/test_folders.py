@@ -15,7 +15,7 @@ from tumorlens.data.manifest import read_data, read_manifest
 from tumorlens.data.pictures import read_row
 from tumorlens.errors import DataError, InputError, UsageError
 from tumorlens.finding import SliceInfo
-from tumorlens.imaging.files.parts import Part, Source
+from tumorlens.imaging.files.stored_files import Source, StoredFile
 from tumorlens.imaging.slices import Slice
 
 PIXELS = np.arange(64, dtype=np.uint8).reshape(8, 8)
@@ -250,7 +250,7 @@ def test_a_broken_frame_of_a_file_is_not_taken_for_another(monkeypatch):
     items = [Slice(pixels, SliceInfo(path, 2)), InputError(path, "is torn")]
     items.append(Slice(pixels, SliceInfo(path, 7)))
     monkeypatch.setattr(volumes, "iterate_slices", lambda _: items)
-    rows = volumes.describe_volume(Source(path, (Part(path, Path(path)),), "dicom"), "")
+    rows = volumes.describe_volume(Source(path, (StoredFile(path, Path(path)),), "dicom"), "")
     found = [(row.frame, row.note, row.group) for row in rows]
     # The torn frame is 3, or a later one behind blank ones: 3 is none that can be seen.
     case = "case_1.dcm"

@@ -9,7 +9,7 @@ import pytest
 from score_tables import CLASSES, draw_scores, make_rows, make_scores
 from tumorlens.errors import DataError
 from tumorlens.evaluation.assessment import evaluate_scores
-from tumorlens.evaluation.scores import mark_twins
+from tumorlens.evaluation.scores import mark_training_groups
 
 
 def test_parts_follow_source_and_sequence_by_default():
@@ -74,10 +74,10 @@ def test_where_all_was_seen_it_says_so():
     assert found.parts[1].estimates == []
 
 
-def test_twins_across_the_split_count_as_seen():
-    scores = mark_twins(draw_scores(), {"patient-0", "patient-1"})
+def test_copies_across_the_split_count_as_seen():
+    scores = mark_training_groups(draw_scores(), {"patient-0", "patient-1"})
     assert scores.seen.sum() == 20
-    assert np.isnan(mark_twins(draw_scores(), {"other"}).seen).all()
+    assert np.isnan(mark_training_groups(draw_scores(), {"other"}).seen).all()
 
 
 def test_unfit_rows_and_tiny_lesions_are_left_out_and_counted():

@@ -9,18 +9,18 @@ import pytest
 from models import make_card
 from score_tables import draw_scores, make_rows, make_scores
 from tumorlens.errors import DataError, UsageError
-from tumorlens.evaluation.adoption import adopt_model, recalibrate_crosswise
 from tumorlens.evaluation.calibration import (
+    apply_calibration,
     apply_point,
     carry_point,
     check_enough,
     choose_thresholds,
     fit_familiarity,
     fit_logit,
-    recalibrate,
 )
 from tumorlens.evaluation.figures.reliability import assign_bins, calibration_error, to_logit
 from tumorlens.evaluation.scores import as_text
+from tumorlens.evaluation.site_calibration import calibrate_crosswise, calibrate_model
 from tumorlens.model.card import OperatingPoint
 from tumorlens.model.contract import Calibration
 
@@ -54,11 +54,11 @@ def test_copies_of_a_case_count_less_than_new_cases():
     assert abs(once.offset) < abs(copied.offset) < abs(cases.offset)
 
 
-def test_recalibrated_probabilities_add_up_and_compose():
+def test_calibrated_probabilities_add_up_and_compose():
     scores = draw_scores(classes=("no_tumor", "glioma", "meningioma"))
     first, second = Calibration(0.5, -1.0, 2.0), Calibration(1.5, 0.3, 0.5)
-    twice = recalibrate(recalibrate(scores, first), second)
-    once = recalibrate(scores, first.then(second))
+    twice = apply_calibration(apply_calibration(scores, first), second)
+    once = apply_calibration(scores, first.then(second))
     assert twice.tumor_probability == pytest.approx(once.tumor_probability, abs=1e-4)
     assert once.probabilities.sum(axis=1) == pytest.approx(np.ones(len(scores)))
     assert once.probabilities[:, 1:].sum(axis=1) == pytest.approx(once.tumor_probability)
@@ -69,7 +69,7 @@ def test_other_points_keep_their_decisions():
     scores, fitted = draw_scores(), Calibration(0.6, 0.8)
     point = OperatingPoint(low=0.305, middle=0.505, high=0.705)
     before = apply_point(scores, point)
-    after = apply_point(recalibrate(scores, fitted), carry_point(point, fitted))
+    after = apply_point(apply_calibration(scores, fitted), carry_point(point, fitted))
     assert after.verdict.tolist() == before.verdict.tolist()
 
 
@@ -166,7 +166,7 @@ def test_two_wishes_contradict_each_other():
 
 def test_crosswise_fits_mend_an_overconfident_model():
     scores = draw_scores(groups=80, scale=3.0, alike=0.3)
-    after = recalibrate_crosswise(scores)
+    after = calibrate_crosswise(scores)
     before_ece, after_ece = (
         calibration_error(one.tumor_probability, one.tumor, assign_bins(one))
         for one in (scores, after)
@@ -179,7 +179,7 @@ def test_crosswise_fits_mend_an_overconfident_model():
 
 def test_crosswise_verdicts_are_those_of_thresholds_fitted_on_others():
     scores = draw_scores(groups=80)
-    after = recalibrate_crosswise(scores, partial(choose_thresholds, sensitivity=0.8))
+    after = calibrate_crosswise(scores, partial(choose_thresholds, sensitivity=0.8))
     assert [row.path for row in after.rows] == [row.path for row in scores.rows]
     assert len(np.unique(after.thresholds[:, 1])) == 5
     # Thresholds keep about the wanted rate on groups that did not choose them.
@@ -188,10 +188,10 @@ def test_crosswise_verdicts_are_those_of_thresholds_fitted_on_others():
 
 def test_a_point_that_hardly_answers_is_warned_of():
     scores = draw_scores(groups=60)
-    assert adopt_model(make_card(), scores).warnings == []
-    adoption = adopt_model(make_card(), scores, coverage=0.3)
-    assert "of the slices would get an answer" in adoption.warnings[0]
-    assert adoption.card.history[0].notes == [*adoption.notes, *adoption.warnings]
+    assert calibrate_model(make_card(), scores).warnings == []
+    calibrated = calibrate_model(make_card(), scores, coverage=0.3)
+    assert "of the slices would get an answer" in calibrated.warnings[0]
+    assert calibrated.card.history[0].notes == [*calibrated.notes, *calibrated.warnings]
 
 
 def test_a_slice_that_was_not_judged_stays_so():

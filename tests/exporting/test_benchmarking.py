@@ -11,8 +11,8 @@ from convolved import CHANNELS, PASSING, write_convolved_model
 from models import make_card
 from tumorlens.errors import UsageError
 from tumorlens.exporting.benchmarking.arithmetic import count_multiply_adds
+from tumorlens.exporting.benchmarking.backends import find_backends
 from tumorlens.exporting.benchmarking.processors import Machine, describe_machine, measure_peak
-from tumorlens.exporting.benchmarking.runtimes import find_runtimes
 from tumorlens.exporting.benchmarking.speed import benchmark_models, paint_picture, plan_trials
 from tumorlens.exporting.benchmarking.timing import read_peak_memory, time_calls
 from tumorlens.imaging.files.encoding import decode_bare
@@ -98,7 +98,7 @@ def test_a_picture_that_cannot_be_read_is_told(model):
         benchmark_models(plan(model, picture=b"no picture"))
 
 
-@pytest.mark.parametrize("name", find_runtimes())
+@pytest.mark.parametrize("name", find_backends())
 def test_every_runtime_that_is_installed_is_measured(model, name):
     (result,) = benchmark_models(plan(model, runtimes=[name])).results
     assert result.runtime == name

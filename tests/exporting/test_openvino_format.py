@@ -10,7 +10,7 @@ from sites import write_site
 from tumorlens.data.manifest import read_manifest
 from tumorlens.detector import Detector
 from tumorlens.errors import MissingExtra, ModelFileError, UsageError
-from tumorlens.exporting.benchmarking.runtimes import find_runtimes
+from tumorlens.exporting.benchmarking.backends import find_backends
 from tumorlens.exporting.beside import write_card
 from tumorlens.exporting.conversion import export_model
 from tumorlens.exporting.formats.openvino_format import open_session
@@ -18,7 +18,7 @@ from tumorlens.exporting.samples import draw_samples
 from tumorlens.exporting.targets import TARGETS
 
 needs_openvino = pytest.mark.skipif(
-    "openvino" not in find_runtimes(), reason='needs pip install "tumorlens[openvino]"'
+    "openvino" not in find_backends(), reason='needs pip install "tumorlens[openvino]"'
 )
 
 

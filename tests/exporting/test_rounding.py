@@ -83,9 +83,9 @@ def test_a_float_graph_takes_the_rounded_weights_over(tmp_path):
     rng = np.random.default_rng(0)
     images = [rng.uniform(0, 1, (1, 1, 64, 64)).astype(np.float32) for _ in range(24)]
     path = write_convolved_model(tmp_path / "model.onnx")
-    model, twin = integers.fit_integers(path, images)
+    model, rounded_one = integers.fit_integers(path, images)
     before = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
-    rounded = take_over(model, twin)
+    rounded = take_over(model, rounded_one)
     after = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
     layers = {node.name: node.input[1] for node in model.graph.node if node.op_type == "Conv"}
     changed = {name for name in before if not np.array_equal(before[name], after[name])}

@@ -58,7 +58,7 @@ def test_the_basis_is_orthonormal():
 
 
 @pytest.fixture(scope="module")
-def memory():
+def fingerprints():
     prints = [fingerprint_slice(as_slice(paint_brain(seed))) for seed in range(200)]
     assert {len(one) for one in prints} == {FINGERPRINT_BYTES}
     return np.frombuffer(b"".join(prints), np.uint8).reshape(-1, FINGERPRINT_BYTES)
@@ -75,17 +75,17 @@ def memory():
         lambda p: p.point([v // 2 for v in range(256)]),
     ],
 )
-def test_a_copy_was_seen(memory, change):
+def test_a_copy_was_seen(fingerprints, change):
     picture = as_slice(change(Image.fromarray(paint_brain(7))))
-    assert compare_fingerprint(picture, memory).argmin() == 7
-    assert is_seen(picture, memory)
+    assert compare_fingerprint(picture, fingerprints).argmin() == 7
+    assert is_seen(picture, fingerprints)
 
 
-def test_another_head_was_not_seen(memory):
+def test_another_head_was_not_seen(fingerprints):
     picture = as_slice(paint_brain(1000))
-    assert compare_fingerprint(picture, memory).min() > SEEN_LIMIT
-    assert not is_seen(picture, memory)
-    assert not is_seen(picture, memory[:0])
+    assert compare_fingerprint(picture, fingerprints).min() > SEEN_LIMIT
+    assert not is_seen(picture, fingerprints)
+    assert not is_seen(picture, fingerprints[:0])
 
 
 def test_fingerprints_of_many_are_those_of_each():

@@ -11,8 +11,8 @@ import pytest
 
 import builders
 from tumorlens.errors import InputError
-from tumorlens.imaging.files.parts import Found, Source
 from tumorlens.imaging.files.sources import find_sources
+from tumorlens.imaging.files.stored_files import Found, Source
 from tumorlens.imaging.readers import iterate_slices, read_slices
 
 HEAD = builders.paint_head((30, 26, 24)) + np.arange(26, dtype=np.uint16)[:, np.newaxis]

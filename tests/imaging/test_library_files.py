@@ -10,8 +10,8 @@ from pathlib import Path
 
 from shared_data import ROOT, SHARED, needs_shared
 from tumorlens.errors import InputError
-from tumorlens.imaging.files.parts import Skipped
 from tumorlens.imaging.files.sources import Source, find_sources
+from tumorlens.imaging.files.stored_files import Skipped
 from tumorlens.imaging.readers import iterate_slices
 from tumorlens.imaging.slices import Slice
 

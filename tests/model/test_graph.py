@@ -38,7 +38,7 @@ def test_calibration_is_read_as_it_stands(model):
 
 def test_rewriting_changes_what_was_asked_and_not_a_bit_more(model, tmp_path):
     output = tmp_path / "site.onnx"
-    entry = HistoryEntry(date="2026-01-01", change="recalibrated", slices=9, groups=3)
+    entry = HistoryEntry(date="2026-01-01", change="calibrated", slices=9, groups=3)
     write_model(
         model, output, calibration=Calibration(2.0, -0.5, 4.0), card=make_card(history=[entry])
     )
@@ -91,7 +91,7 @@ def test_a_calibration_that_turns_the_order_around_is_refused(values):
         Calibration(*values)
 
 
-def test_a_model_without_calibration_cannot_be_recalibrated(model, tmp_path):
+def test_a_model_without_calibration_cannot_be_calibrated(model, tmp_path):
     one = onnx.load(model)
     place = next(i for i, x in enumerate(one.graph.initializer) if x.name == "calibration.scale")
     one.graph.initializer[place].name = "elsewhere"

@@ -28,7 +28,7 @@ from tumorlens.imaging.readers import iterate_slices, read_object
 from tumorlens.imaging.slices import Slice
 from tumorlens.model.card import parse_card
 from tumorlens.model.graph import read_calibration
-from tumorlens.model.memory import recall
+from tumorlens.model.seen_entry import load_seen_test
 from tumorlens.model.session import Session
 from tumorlens.training.recipe import read_recipe
 
@@ -249,14 +249,14 @@ def _open_model(path: Path, mutant: Mutant) -> bool:
     session = Session(path, threads=1)
     size = session.card.preprocess.size
     session.run(np.zeros((2, 1, size, size), np.float32))
-    remembers = recall(session)
+    remembers = load_seen_test(session)
     if remembers is not None:
         remembers(Slice(np.eye(32, dtype=np.float32), SliceInfo("x")))
     return True
 
 
 def _use_model(path: Path, mutant: Mutant) -> bool:
-    """A verdict by it, and the numbers that recalibration rewrites."""
+    """A verdict by it, and the numbers that calibration rewrites."""
     findings = Detector(path, threads=1).predict(np.eye(64, dtype=np.float32) * 200)
     json.dumps(findings[0].to_record(), allow_nan=False)
     read_calibration(path)

@@ -39,7 +39,7 @@ from pydicom.uid import (
 import builders
 import models
 from tumorlens.model.card import Training
-from tumorlens.model.memory import encode_memory
+from tumorlens.model.seen_entry import encode_fingerprints
 
 Array = npt.NDArray[Any]
 
@@ -398,10 +398,10 @@ def _recipes() -> Sequence[Path]:
 
 def _models(folder: Path) -> list[Seed]:
     prints = np.random.default_rng(19).integers(0, 256, (40, 32), np.uint8)
-    seen = encode_memory(row.tobytes() for row in prints)
+    seen = encode_fingerprints(row.tobytes() for row in prints)
     made: dict[str, Callable[[Path], Path]] = {
         "model": models.write_tiny_model,
-        "model with a memory": lambda path: models.write_tiny_model(path, seen=seen),
+        "model with fingerprints": lambda path: models.write_tiny_model(path, seen=seen),
     }
     return [
         _alone(name, "m.onnx", write(folder / "m.onnx").read_bytes(), reader="model", share=0.7)

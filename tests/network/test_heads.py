@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from tumorlens.network.assembly import TumorNetwork
-from tumorlens.network.heads import DeepCellHead, FineCellHead, PictureHead
+from tumorlens.network.heads import DeepCellHead, FineCellHead, PooledHead
 
 
 def make_pyramid(batch=2, seed=0):
@@ -61,7 +61,7 @@ def test_a_deep_cell_hears_the_features_of_its_place_at_two_strides():
 
 
 def test_picture_head_decides_on_the_mean_and_its_cells_on_each_place():
-    head = PictureHead(0.35, 16, 2, 0.5).eval()
+    head = PooledHead(0.35, 16, 2, 0.5).eval()
     pyramid = make_pyramid()
     raw = head(pyramid)
     assert raw.cells.shape == (2, 2, 2)

@@ -60,13 +60,13 @@ def test_the_page_loads_nothing_and_escapes_names(page):
     for word in (
         "two labels",
         "mask of another size",
-        "burnt-in marks",
+        "burnt-in text",
         "AUC of the property alone",
     ):
         assert word in read.text
 
 
-def test_twins_stand_side_by_side_with_their_labels(page):
+def test_copies_stand_side_by_side_with_their_labels(page):
     gallery = next(one for one in blocks_of(page, Gallery) if one.caption.startswith("two labels"))
     assert gallery.caption == "two labels: 2 of 2"
     for tile in gallery.tiles:

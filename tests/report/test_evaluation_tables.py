@@ -30,7 +30,7 @@ def test_no_word_of_the_parts_is_broken(width):
     scores = spread_sources(draw_scores(groups=40), ["demo_subjects", "tumors_elsewhere"])
     evaluation = evaluate_scores(scores, by=["source,sequence"], replicates=100)
     shown = show(evaluation, width)
-    parts = shown[shown.index("Part by part") :]
+    parts = shown[shown.index("Subset by subset") :]
     assert max(map(len, shown.splitlines())) <= width
     words = parts.replace("\n", " ").split()
     for word in ("tumors_elsewhere", "sensitivity", "specificity", "balanced", "accuracy", "found"):

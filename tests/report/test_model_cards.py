@@ -21,7 +21,7 @@ def card():
             Figure(name="auc", value=0.9, low=0.8, high=0.95, **figure),
             Figure(name="sensitivity", value=0.7, **figure),
         ],
-        history=[HistoryEntry(date="2026-11-25", change="recalibrated", slices=60, groups=50)],
+        history=[HistoryEntry(date="2026-11-25", change="calibrated", slices=60, groups=50)],
         training=Training(
             recipe={"name": "seed", "data": {"test_by": "group"}},
             sources={"set_a": 100},
@@ -38,7 +38,7 @@ def test_html_and_markdown_say_the_same(card):
     assert "svg" in html.tags
     markdown = render_markdown(page).replace("\\", "")
     for words in ("Research <only>.", "Small lesions | are missed.", "CC BY 4.0", "0.800–0.950",
-                  "recalibrated", "set_a", "Trained on 100 slices of 40 groups"):  # fmt: skip
+                  "calibrated", "set_a", "Trained on 100 slices of 40 groups"):  # fmt: skip
         assert words in html.text
         assert words in markdown
 
@@ -67,13 +67,13 @@ def test_a_test_drawn_by_picture_claims_no_separation(card):
     assert answer(level, by_picture) == "picture, not patient"
 
 
-def test_a_recalibration_tells_what_it_did():
+def test_a_calibration_tells_what_it_did():
     def state(value):
         return Figure(name="found", data="x", split="y", value=value, slices=9, groups=9)
 
     entry = HistoryEntry(
         date="2026-11-25",
-        change="recalibrated",
+        change="calibrated",
         slices=60,
         groups=50,
         before=[state(0.92)],

@@ -1,4 +1,4 @@
-"""The overlay: its size, its marks, and that the evidence lies where it was found."""
+"""The overlay: its size, its markers, and that the evidence lies where it was found."""
 
 import pickle
 from dataclasses import replace
@@ -15,9 +15,9 @@ from tumorlens.finding import Box, Finding, SliceInfo
 from tumorlens.imaging.files.sources import Skipped, find_sources
 from tumorlens.imaging.readers import read_slices
 from tumorlens.imaging.slices import Slice
-from tumorlens.report.pictures import markings, overlay
+from tumorlens.report.pictures import markers, overlay
 from tumorlens.report.pictures.heat import paint_greys
-from tumorlens.report.pictures.markings import INK, MARK
+from tumorlens.report.pictures.markers import INK, MARKER
 from tumorlens.report.pictures.overlay import LARGEST_SIDE, LEAST_SIDE, draw
 
 
@@ -131,7 +131,7 @@ def test_box_is_drawn_on_its_edges():
     finding = make_finding(
         slice_, activation=None, peak_xy=None, boxes=(Box(100, 200, 300, 280, 0.8),)
     )
-    marked = np.all(np.asarray(draw(slice_, finding)) == MARK, axis=2)[:512, :512]
+    marked = np.all(np.asarray(draw(slice_, finding)) == MARKER, axis=2)[:512, :512]
     rows, columns = np.nonzero(marked[190:])
     assert (columns.min(), columns.max()) == (100, 299)
     assert rows.max() + 190 == 279
@@ -162,9 +162,9 @@ def test_boxes_are_drawn_only_where_the_verdict_asks_to_look(verdict, drawn, mon
 def test_peak_is_marked_but_not_where_the_verdict_sees_nothing(verdict):
     slice_ = make_slice(busy())
     finding = make_finding(slice_, activation=None, peak_xy=(300.0, 100.0))
-    assert draw(slice_, finding).getpixel((300, 100)) == MARK
+    assert draw(slice_, finding).getpixel((300, 100)) == MARKER
     calm = replace(finding, verdict=verdict, tumor_probability=0.01)
-    assert draw(slice_, calm).getpixel((300, 100)) != MARK
+    assert draw(slice_, calm).getpixel((300, 100)) != MARKER
 
 
 def heat_of(verdict, level, threshold):
@@ -213,7 +213,7 @@ def test_marks_outside_of_the_head_are_not_drawn_and_said(monkeypatch):
     boxes = (Box(0, 0, 20, 20, 0.9), Box(0, 100, 256, 156, 0.8))
     finding = make_finding(slice_, activation=None, peak_xy=(10.0, 10.0), boxes=boxes)
     picture = np.asarray(draw(slice_, finding))[:512, :512]
-    rows, columns = np.nonzero(np.all(picture == MARK, axis=2))
+    rows, columns = np.nonzero(np.all(picture == MARKER, axis=2))
     assert 110 < columns.min() < columns.max() < 402
     assert rows.min() > 150
     said = read_words(slice_, finding, monkeypatch)
@@ -248,7 +248,7 @@ def test_sides_are_marked_only_where_known(info, marked):
 def test_right_is_on_the_left(monkeypatch):
     words = []
     monkeypatch.setattr(
-        markings, "_draw_outlined", lambda pen, at, text, *_: words.append((text, at))
+        markers, "_draw_outlined", lambda pen, at, text, *_: words.append((text, at))
     )
     slice_ = make_slice(plane="axial", sides_known=True)
     draw(slice_, make_finding(slice_))

@@ -15,7 +15,7 @@ from tumorlens.report.pages import (
     Notice,
     Notices,
     Page,
-    Picture,
+    PageImage,
     Plot,
     Section,
     Table,
@@ -32,7 +32,7 @@ REVERSED = "scan\u202egpj.exe"
 
 
 def make_page(word=HOSTILE):
-    picture = Picture(b"\xff\xd8\xff", word, (10, 10))
+    picture = PageImage(b"\xff\xd8\xff", word, (10, 10))
     blocks = (
         Text((word,)),
         Text((word,), listed=True),

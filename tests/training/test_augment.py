@@ -1,4 +1,4 @@
-"""Augmentation: drawn first, then applied; marks go where the picture goes."""
+"""Augmentation: drawn first, then applied; annotation go where the picture goes."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import pytest
 import torch
 
 from tumorlens.training.choices import AugmentationChoice
-from tumorlens.training.learning.augment import apply_changes, draw_change
+from tumorlens.training.learning.augment import apply_augmentations, draw_augmentation
 
 EVERYTHING = AugmentationChoice(
     rotation=20, scale=0.15, stretch=0.1, shift=0.06, mirror=0.5, upside_down=0.3, gamma=0.6,
     brightness=0.1, contrast=0.15, bias_field=0.3, noise=0.04, blur=0.5, invert=0.3, erase=0.5,
 )  # fmt: skip
-NOTHING = draw_change(np.random.default_rng(0), AugmentationChoice())
+NOTHING = draw_augmentation(np.random.default_rng(0), AugmentationChoice())
 
 
 def draw(seed, choice=EVERYTHING):
-    return draw_change(np.random.default_rng(seed), choice)
+    return draw_augmentation(np.random.default_rng(seed), choice)
 
 
 def make_images(count=1, side=64):
-    """A grey head with a bright square off the middle, and that square as marks."""
-    images, marks = torch.zeros(count, 1, side, side), torch.zeros(count, 1, side, side)
+    """A grey head with a bright square off the middle, and that square as annotation."""
+    images, annotation = torch.zeros(count, 1, side, side), torch.zeros(count, 1, side, side)
     images[:, :, 8:56, 8:56] = 0.4
     images[:, :, 18:28, 34:46] = 0.9
-    marks[:, :, 18:28, 34:46] = 1
-    return images, marks
+    annotation[:, :, 18:28, 34:46] = 1
+    return images, annotation
 
 
 def test_a_draw_depends_on_its_generator_alone():
@@ -38,37 +38,37 @@ def test_a_draw_depends_on_its_generator_alone():
 
 
 def test_a_draw_can_be_replayed_on_other_pictures():
-    images, marks = make_images(2)
+    images, annotation = make_images(2)
     changes = [draw(1), draw(2)]
     torch.manual_seed(0)
-    once = apply_changes(images, marks, changes)
+    once = apply_augmentations(images, annotation, changes)
     torch.manual_seed(99)
-    again = apply_changes(images.clone(), marks.clone(), changes)
+    again = apply_augmentations(images.clone(), annotation.clone(), changes)
     assert torch.equal(once[0], again[0])
     assert torch.equal(once[1], again[1])
     assert torch.equal(images, make_images(2)[0])  # what came in is left alone
 
 
 def test_a_picture_does_not_depend_on_its_neighbours():
-    images, marks = make_images(3)
+    images, annotation = make_images(3)
     changes = [draw(5), draw(6), draw(7)]
-    together, _ = apply_changes(images, marks, changes)
+    together, _ = apply_augmentations(images, annotation, changes)
     for index, change in enumerate(changes):
-        alone, _ = apply_changes(images[:1], marks[:1], [change])
+        alone, _ = apply_augmentations(images[:1], annotation[:1], [change])
         torch.testing.assert_close(alone[0], together[index], atol=1e-6, rtol=0)
 
 
 def test_an_empty_choice_changes_nothing():
-    images, marks = make_images()
-    changed, moved = apply_changes(images, marks, [NOTHING])
+    images, annotation = make_images()
+    changed, moved = apply_augmentations(images, annotation, [NOTHING])
     torch.testing.assert_close(changed, images, atol=1e-5, rtol=0)
-    assert torch.equal(moved, marks)
+    assert torch.equal(moved, annotation)
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_images_stay_in_range_and_marks_keep_their_codes(seed):
-    images, marks = make_images()
-    changed, moved = apply_changes(images, 3 * marks, [draw(seed)])
+    images, annotation = make_images()
+    changed, moved = apply_augmentations(images, 3 * annotation, [draw(seed)])
     assert changed.shape == images.shape
     assert 0 <= changed.min() <= changed.max() <= 1
     assert torch.isfinite(changed).all()
@@ -80,33 +80,33 @@ def test_marks_move_with_the_image(seed):
     choice = AugmentationChoice(
         rotation=30, scale=0.2, stretch=0.1, shift=0.05, mirror=0.5, upside_down=0.5
     )
-    changed, moved = apply_changes(*make_images(), [draw(seed, choice)])
+    changed, moved = apply_augmentations(*make_images(), [draw(seed, choice)])
     bright, marked = changed[0, 0] > 0.65, moved[0, 0] == 1
     assert marked.sum() > 40
     assert (bright & marked).sum() > 0.85 * (bright | marked).sum()
 
 
 def test_mirror_and_upside_down_are_exact():
-    images, marks = make_images()
+    images, annotation = make_images()
     linear = {"mirror": (-1, 1), "upside": (1, -1)}
     for axis, (x, y) in zip((3, 2), linear.values(), strict=True):
         change = replace(NOTHING, affine=np.array([[x, 0, 0], [0, y, 0]], np.float32))
-        changed, moved = apply_changes(images, marks, [change])
+        changed, moved = apply_augmentations(images, annotation, [change])
         torch.testing.assert_close(changed, images.flip(axis), atol=1e-5, rtol=0)
-        assert torch.equal(moved, marks.flip(axis))
+        assert torch.equal(moved, annotation.flip(axis))
 
 
 def test_intensity_changes_leave_the_background_black():
-    images, marks = make_images()
+    images, annotation = make_images()
     change = replace(NOTHING, exponent=0.5, gain=1.2, lift=0.1)
-    changed, _ = apply_changes(images, marks, [change])
+    changed, _ = apply_augmentations(images, annotation, [change])
     assert (changed[images == 0] == 0).all()
     expected = (0.4**0.5 - 0.5) * 1.2 + 0.5 + 0.1
     assert changed[0, 0, 50, 30].item() == pytest.approx(expected, abs=1e-5)
 
 
 def test_inversion_turns_contrast_around_inside_the_head():
-    changed, _ = apply_changes(*make_images(), [replace(NOTHING, invert=True)])
+    changed, _ = apply_augmentations(*make_images(), [replace(NOTHING, invert=True)])
     assert changed[0, 0, 0, 0] == 0
     assert changed[0, 0, 50, 30].item() == pytest.approx(0.65, abs=1e-5)
     assert changed[0, 0, 22, 40].item() == pytest.approx(0.15, abs=1e-5)
@@ -114,7 +114,7 @@ def test_inversion_turns_contrast_around_inside_the_head():
 
 def test_an_erased_rectangle_has_one_value():
     change = replace(NOTHING, erased=(0.25, 0.0, 0.75, 0.125, 1.0))
-    changed, moved = apply_changes(*make_images(), [change])
+    changed, moved = apply_augmentations(*make_images(), [change])
     assert (changed[0, 0, :8, 16:48] == 1).all()
     assert (changed[0, 0, 8:16, :8] == 0).all()
     assert torch.equal(moved, make_images()[1])

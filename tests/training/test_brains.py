@@ -14,7 +14,7 @@ from tumorlens.finding import SliceInfo
 from tumorlens.imaging.preprocess import PreprocessSpec, prepare
 from tumorlens.imaging.slices import Slice
 from tumorlens.training.rows.brains import find_brain
-from tumorlens.training.rows.codes import BRAIN_NONE, BRAIN_SHOWN, BRAIN_UNKNOWN, MARK_MASK
+from tumorlens.training.rows.codes import BRAIN_NONE, BRAIN_SHOWN, BRAIN_UNKNOWN, TUMOR_MASK
 
 SIZE = 64
 
@@ -28,10 +28,10 @@ def head():
     return pixels, prepared, np.rint(prepared.image[0] * 255).astype(np.uint8)
 
 
-def look(head, row, marks=None):
+def look(head, row, annotation=None):
     pixels, prepared, image = head
-    marks = np.zeros((SIZE, SIZE), np.uint8) if marks is None else marks
-    return find_brain(row, prepared, image, marks, pixels.shape)
+    annotation = np.zeros((SIZE, SIZE), np.uint8) if annotation is None else annotation
+    return find_brain(row, prepared, image, annotation, pixels.shape)
 
 
 def test_a_mask_of_the_brain_tells_every_pixel(head, tmp_path):
@@ -63,9 +63,9 @@ def test_where_the_skull_is_cut_away_all_that_is_left_is_brain(head):
 
 
 def test_elsewhere_only_tumors_and_air_are_known(head):
-    marks = np.zeros((SIZE, SIZE), np.uint8)
-    marks[30:34, 30:34] = MARK_MASK
-    brain = look(head, Row(Path("s.png"), skull="on"), marks)
+    annotation = np.zeros((SIZE, SIZE), np.uint8)
+    annotation[30:34, 30:34] = TUMOR_MASK
+    brain = look(head, Row(Path("s.png"), skull="on"), annotation)
     assert brain[32, 32] == BRAIN_SHOWN
     assert brain[20, 32] == BRAIN_UNKNOWN
     assert brain[0, 0] == BRAIN_NONE

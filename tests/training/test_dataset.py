@@ -18,7 +18,7 @@ from tumorlens.errors import DataError
 from tumorlens.imaging.preprocess import PreprocessSpec, prepare
 from tumorlens.imaging.readers import read_slice
 from tumorlens.training.learning.dataset import Draws
-from tumorlens.training.rows.codes import MARK_BOX, MARK_MASK, MARK_NONE, MARK_UNKNOWN
+from tumorlens.training.rows.codes import TUMOR_BOX, TUMOR_MASK, TUMOR_NONE, TUMOR_UNKNOWN
 from tumorlens.training.rows.preparing import _open_plane, prepare_rows
 from tumorlens.training.rows.store import PreparedRow, Store
 
@@ -47,7 +47,7 @@ def make_draws(prepared, draws=0, **changes):
 
 def edit(draws, index, rng):
     edited = draws._editor.edit(index, rng)
-    return edited.image, edited.marks, edited.tumor, edited.kind
+    return edited.image, edited.annotation, edited.tumor, edited.kind
 
 
 def drawing(draws, **more):
@@ -60,27 +60,27 @@ def test_pictures_are_those_of_predict(prepared):
     for index in (0, 1, 7):
         image = prepare(read_slice(prepared.rows[index].path), SPEC).image[0]
         np.testing.assert_allclose(prepared.images[index] / 255, image, atol=0.5 / 255 + 1e-6)
-    images, marks = prepared.take(np.array([1, 3]))
-    assert images.shape == marks.shape == (2, 1, 64, 64)
+    images, annotation = prepared.take(np.array([1, 3]))
+    assert images.shape == annotation.shape == (2, 1, 64, 64)
     assert images.max() <= 1
 
 
 @pytest.mark.parametrize(
-    ("annotation", "code"), [("mask", MARK_MASK), ("box", MARK_BOX), ("", MARK_UNKNOWN)]
+    ("annotation", "code"), [("mask", TUMOR_MASK), ("box", TUMOR_BOX), ("", TUMOR_UNKNOWN)]
 )
 def test_marks_say_how_a_tumor_is_known(tmp_path, annotation, code):
     file = write_manifest(tmp_path / "data", 2, annotation=annotation)
     prepared, _ = prepare_data(file, tmp_path / "prepared")
     for index, row in enumerate(prepared.rows):
-        found = set(np.unique(prepared.marks[index]).tolist())
+        found = set(np.unique(prepared.annotation[index]).tolist())
         if row.label == "no_tumor":
-            assert found == {MARK_NONE}
-        elif code == MARK_UNKNOWN:
-            assert MARK_UNKNOWN in found
+            assert found == {TUMOR_NONE}
+        elif code == TUMOR_UNKNOWN:
+            assert TUMOR_UNKNOWN in found
         else:
-            assert found == {MARK_NONE, code}
+            assert found == {TUMOR_NONE, code}
             bright = prepared.images[index] > 240
-            assert (bright & (prepared.marks[index] == code)).sum() > 0.8 * bright.sum()
+            assert (bright & (prepared.annotation[index] == code)).sum() > 0.8 * bright.sum()
 
 
 def test_types_are_numbered_and_unknown_types_are_not(tmp_path):
@@ -174,10 +174,10 @@ def test_edits_change_label_and_marks_together(prepared):
     draws = make_draws(prepared, 200, edits={"heal": 1.0, "paste": 1.0, "decoy": 0.0})
     rng = np.random.default_rng(0)
     for index in range(len(prepared)):
-        image, marks, tumor, kind = edit(draws, index, rng)
+        image, annotation, tumor, kind = edit(draws, index, rng)
         assert tumor == 1 - prepared.tumor[index]
         assert (image != prepared.images[index]).any()
-        assert set(np.unique(marks)) == ({MARK_NONE, MARK_MASK} if tumor else {MARK_NONE})
+        assert set(np.unique(annotation)) == ({TUMOR_NONE, TUMOR_MASK} if tumor else {TUMOR_NONE})
         assert kind == (0 if tumor and prepared.kinds.max() >= 0 else -1)
 
 
@@ -186,9 +186,9 @@ def test_decoys_change_pictures_and_no_label(prepared):
     rng = np.random.default_rng(0)
     changed = 0
     for index in range(len(prepared)):
-        image, marks, tumor, _ = edit(draws, index, rng)
+        image, annotation, tumor, _ = edit(draws, index, rng)
         assert tumor == prepared.tumor[index]
-        np.testing.assert_array_equal(marks, prepared.marks[index])
+        np.testing.assert_array_equal(annotation, prepared.annotation[index])
         changed += (image != prepared.images[index]).any()
     assert changed > len(prepared) / 2
 
@@ -227,7 +227,7 @@ def test_a_phase_draws_pictures_of_its_size(prepared):
     side = half - half % 32 or 32
     recipe = make_recipe(**STILL, **drawing(8, size=side))
     batch = next(iter(Draws(prepared, np.arange(len(prepared)), recipe, 0)))
-    assert batch.images.shape[2:] == batch.marks.shape[2:] == (side, side)
+    assert batch.images.shape[2:] == batch.annotation.shape[2:] == (side, side)
 
 
 def test_phases_draw_anew(prepared):

@@ -18,14 +18,20 @@ from tumorlens.training.learning.losses import (
     sum_losses,
 )
 from tumorlens.training.learning.teaching import Lesson
-from tumorlens.training.rows.codes import BRAIN_NONE, BRAIN_SHOWN, MARK_BOX, MARK_MASK, MARK_UNKNOWN
+from tumorlens.training.rows.codes import (
+    BRAIN_NONE,
+    BRAIN_SHOWN,
+    TUMOR_BOX,
+    TUMOR_MASK,
+    TUMOR_UNKNOWN,
+)
 
 
 def make_batch(tumor, kinds, weights=None):
     count = len(tumor)
     return Batch(
         images=torch.zeros(count, 1, 8, 8),
-        marks=torch.zeros(count, 1, 8, 8),
+        annotation=torch.zeros(count, 1, 8, 8),
         tumor=torch.tensor(tumor, dtype=torch.float32),
         kinds=torch.tensor(kinds),
         weights=torch.ones(count) if weights is None else torch.tensor(weights),
@@ -132,22 +138,22 @@ def test_a_batch_without_known_types_or_cells_gives_no_nan():
 
 def targets_of(code, rows, columns, box_weight=0.5):
     """2 x 2 cells of 10 x 10 pixels; the code fills a corner of the first cell."""
-    marks = torch.zeros(1, 1, 20, 20)
-    marks[0, 0, :rows, :columns] = code
-    found = find_cell_targets(marks, (2, 2), box_weight)
+    annotation = torch.zeros(1, 1, 20, 20)
+    annotation[0, 0, :rows, :columns] = code
+    found = find_cell_targets(annotation, (2, 2), box_weight)
     return found.positive[0].tolist(), found.negative[0].tolist()
 
 
 @pytest.mark.parametrize(
     ("code", "rows", "columns", "positive", "negative"),
     [
-        (MARK_MASK, 3, 10, 1.0, 0.0),  # 30 % of the cell
-        (MARK_MASK, 2, 10, 0.0, 0.0),  # between: ignored
-        (MARK_MASK, 0, 0, 0.0, 1.0),
-        (MARK_BOX, 10, 10, 0.5, 0.0),
-        (MARK_BOX, 9, 10, 0.0, 0.0),  # the rim of a box may be clear
-        (MARK_UNKNOWN, 10, 10, 0.0, 0.0),
-        (MARK_UNKNOWN, 1, 1, 0.0, 0.0),
+        (TUMOR_MASK, 3, 10, 1.0, 0.0),  # 30 % of the cell
+        (TUMOR_MASK, 2, 10, 0.0, 0.0),  # between: ignored
+        (TUMOR_MASK, 0, 0, 0.0, 1.0),
+        (TUMOR_BOX, 10, 10, 0.5, 0.0),
+        (TUMOR_BOX, 9, 10, 0.0, 0.0),  # the rim of a box may be clear
+        (TUMOR_UNKNOWN, 10, 10, 0.0, 0.0),
+        (TUMOR_UNKNOWN, 1, 1, 0.0, 0.0),
     ],
 )
 def test_what_a_cell_is_known_to_be(code, rows, columns, positive, negative):

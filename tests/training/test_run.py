@@ -22,7 +22,7 @@ from tumorlens.evaluation.score_files import read_scores, write_scores
 from tumorlens.imaging.pixels.fingerprint import fingerprint_slice
 from tumorlens.imaging.readers import read_slices
 from tumorlens.model.graph import read_calibration, write_model
-from tumorlens.model.memory import encode_memory, recall
+from tumorlens.model.seen_entry import encode_fingerprints, load_seen_test
 from tumorlens.model.session import Session
 from tumorlens.network import weights as network_weights
 from tumorlens.network.weights import ENVIRONMENT
@@ -116,7 +116,7 @@ def test_the_card_tells_what_the_model_was_made_from(ended):
 
 def test_the_model_has_seen_all_that_it_was_trained_and_validated_on(ended):
     job, outcome, _ = ended
-    has_seen = recall(Session(outcome.model))
+    has_seen = load_seen_test(Session(outcome.model))
     slices = [one for row in job.manifest.rows for one in read_slices(row.path)]
     assert len(slices) == 26
     assert all(has_seen(one) for one in slices)
@@ -389,7 +389,7 @@ def test_a_network_learns_from_teachers_and_has_seen_what_they_have(ended, tmp_p
     insider = tmp_path / "insider/model.onnx"
     insider.parent.mkdir()
     prints = [fingerprint_slice(one) for row in left_out.rows for one in read_slices(row.path)]
-    write_model(result.model, insider, seen=encode_memory(prints))
+    write_model(result.model, insider, seen=encode_fingerprints(prints))
     recipe = make_recipe(phases=ONE_PHASE, loss={"teacher": 1.0}, network={"classes": CLASSES})
     taught = replace(
         request, recipe=recipe, folder=tmp_path / "run", teachers=(result.model, insider),

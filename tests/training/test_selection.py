@@ -172,7 +172,7 @@ def test_a_test_as_large_as_the_data_is_refused():
         hold_out_test(make_manifest(), make_recipe(data={"test": 24}))
 
 
-def make_prepared(labels, pictures, marks=None):
+def make_prepared(labels, pictures, annotation=None):
     rows = tuple(
         Row(
             Path(f"/d/{number}.png"),
@@ -185,7 +185,7 @@ def make_prepared(labels, pictures, marks=None):
     return PreparedRows(
         rows=rows,
         images=images,
-        marks=np.zeros_like(images) if marks is None else marks,
+        annotation=np.zeros_like(images) if annotation is None else annotation,
         brain=np.zeros_like(images),
         gains=np.ones(len(labels), np.float32),
         looks=np.full((len(labels), 3), -1),
@@ -209,10 +209,10 @@ def test_two_labels_on_one_picture_are_listed_or_dropped():
 
 
 def test_small_lesions_are_left_out_at_the_scale_of_256():
-    marks = np.zeros((3, 64, 64), np.uint8)
-    marks[0, :3, :3] = 1  # 9 pixels at 64, 144 at 256
-    marks[1, :4, :3] = 1  # 192 at 256
-    prepared = make_prepared([1, 1, 0], [1, 2, 3], marks)
+    annotation = np.zeros((3, 64, 64), np.uint8)
+    annotation[0, :3, :3] = 1  # 9 pixels at 64, 144 at 256
+    annotation[1, :4, :3] = 1  # 192 at 256
+    prepared = make_prepared([1, 1, 0], [1, 2, 3], annotation)
     assert find_large_enough(prepared, 150).tolist() == [False, True, True]
     assert find_large_enough(prepared, 0).all()
 

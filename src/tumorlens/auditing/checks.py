@@ -27,7 +27,7 @@ from tumorlens.auditing.oddities import (
     find_misfits,
     find_oddities,
     find_other_planes,
-    find_telling_marks,
+    find_telling_text,
     find_unreadable,
 )
 from tumorlens.auditing.shortcuts import (
@@ -62,7 +62,7 @@ CHECKS: tuple[Callable[[Evidence], Iterator[AuditFinding]], ...] = (
     find_unreadable,
     find_oddities,
     find_other_planes,
-    find_telling_marks,
+    find_telling_text,
     find_misfits,
     find_imbalance,
     find_ties,

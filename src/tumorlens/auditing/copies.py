@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from tumorlens.auditing.evidence import Evidence
 from tumorlens.auditing.findings import AuditFinding, Example, say_count
 from tumorlens.data.class_names import find_split
-from tumorlens.data.duplicates.twins import Twin
+from tumorlens.data.duplicates.copy_search import CopyPair
 from tumorlens.data.rows import Row
 
 __all__ = ["find_conflicts", "find_copies", "find_divided_groups", "find_leaks", "find_shared"]
@@ -18,13 +18,13 @@ _GROUPS = ("group (patient)", "groups (patients)")
 
 def find_copies(evidence: Evidence) -> Iterator[AuditFinding]:
     """Report exact and near copies in the set."""
-    own = [twin for twin in evidence.twins if twin.second < evidence.own]
-    exact = [twin for twin in own if _is_exact(evidence, twin)]
-    near = [twin for twin in own if not _is_exact(evidence, twin)]
+    own = [pair for pair in evidence.copy_pairs if pair.second < evidence.own]
+    exact = [pair for pair in own if _is_exact(evidence, pair)]
+    near = [pair for pair in own if not _is_exact(evidence, pair)]
     readable = evidence.readable
     same = len(readable) - len({evidence.traits[row].digest for row in readable})
     alike = len(readable) - evidence.distinct - same
-    for check, twins, count, what in (
+    for check, pairs, count, what in (
         ("exact copies", exact, same, "with the same pixels as another picture"),
         (
             "near copies",
@@ -33,9 +33,9 @@ def find_copies(evidence: Evidence) -> Iterator[AuditFinding]:
             "copied from another picture and turned, cropped or changed in contrast",
         ),
     ):
-        if count < 1 or not twins:
+        if count < 1 or not pairs:
             continue
-        ways = Counter(twin.orientation for twin in twins if twin.orientation != "same")
+        ways = Counter(pair.orientation for pair in pairs if pair.orientation != "same")
         turned = ", ".join(f"{count:,} {way}" for way, count in ways.most_common(3))
         yield AuditFinding(
             "twins",
@@ -43,18 +43,18 @@ def find_copies(evidence: Evidence) -> Iterator[AuditFinding]:
             f"{say_count(count, 'picture')} {what}" + (f"; of these, {turned}" if turned else ""),
             "keep copies in one group, so that no split separates them: tumorlens split does this",
             impact=0.4 * count / len(readable),
-            rows=_rows_of(twins),
-            examples=_show(evidence, twins),
-            instances=len(twins),
+            rows=_rows_of(pairs),
+            examples=_show(evidence, pairs),
+            instances=len(pairs),
         )
 
 
 def find_conflicts(evidence: Evidence) -> Iterator[AuditFinding]:
     """Report pictures with two labels: one of the two is wrong, or the picture is ambiguous."""
     rows = evidence.rows
-    twins = [twin for twin in evidence.twins if _differ(rows[twin.first], rows[twin.second])]
-    if twins:
-        digests = {evidence.traits[row].digest for row in _rows_of(twins)}
+    pairs = [pair for pair in evidence.copy_pairs if _differ(rows[pair.first], rows[pair.second])]
+    if pairs:
+        digests = {evidence.traits[row].digest for row in _rows_of(pairs)}
         concerned = tuple(n for n, one in enumerate(evidence.traits) if one.digest in digests)
         own = tuple(row for row in concerned if row < evidence.own)
         yield AuditFinding(
@@ -65,8 +65,8 @@ def find_conflicts(evidence: Evidence) -> Iterator[AuditFinding]:
             impact=min(1.0, 2 * len(concerned) / len(rows)),
             rows=concerned,
             leave_out=own,
-            examples=_show(evidence, twins),
-            instances=len(twins),
+            examples=_show(evidence, pairs),
+            instances=len(pairs),
         )
 
 
@@ -145,16 +145,16 @@ def find_shared(evidence: Evidence) -> Iterator[AuditFinding]:
 
 def find_divided_groups(evidence: Evidence) -> Iterator[AuditFinding]:
     """Report copies in different groups: a split by groups may separate them."""
-    twins = [
-        twin
-        for twin in evidence.twins
-        if twin.second < evidence.own
-        and evidence.rows[twin.first].group
-        and evidence.rows[twin.second].group
-        and evidence.rows[twin.first].group != evidence.rows[twin.second].group
+    pairs = [
+        pair
+        for pair in evidence.copy_pairs
+        if pair.second < evidence.own
+        and evidence.rows[pair.first].group
+        and evidence.rows[pair.second].group
+        and evidence.rows[pair.first].group != evidence.rows[pair.second].group
     ]
-    if twins:
-        rows = _rows_of(twins)
+    if pairs:
+        rows = _rows_of(pairs)
         yield AuditFinding(
             "groups",
             "copies in two groups",
@@ -162,13 +162,13 @@ def find_divided_groups(evidence: Evidence) -> Iterator[AuditFinding]:
             "join the groups: a split that joins copies does this",
             impact=0.6 * len(rows) / evidence.own,
             rows=rows,
-            examples=_show(evidence, twins),
-            instances=len(twins),
+            examples=_show(evidence, pairs),
+            instances=len(pairs),
         )
 
 
-def _is_exact(evidence: Evidence, twin: Twin) -> bool:
-    return evidence.traits[twin.first].digest == evidence.traits[twin.second].digest
+def _is_exact(evidence: Evidence, pair: CopyPair) -> bool:
+    return evidence.traits[pair.first].digest == evidence.traits[pair.second].digest
 
 
 def _differ(first: Row, second: Row) -> bool:
@@ -179,8 +179,8 @@ def _differ(first: Row, second: Row) -> bool:
     return first.label != second.label or bool(classes and first.tumor_class != second.tumor_class)
 
 
-def _rows_of(twins: Iterable[Twin]) -> tuple[int, ...]:
-    return tuple(sorted({row for twin in twins for row in (twin.first, twin.second)}))
+def _rows_of(pairs: Iterable[CopyPair]) -> tuple[int, ...]:
+    return tuple(sorted({row for pair in pairs for row in (pair.first, pair.second)}))
 
 
 def _splits(evidence: Evidence, rows: Iterable[int]) -> set[str]:
@@ -199,17 +199,17 @@ def _weaker(evidence: Evidence, rows: list[int]) -> list[int]:
     return [row for row in rows if evidence.rows[row].split not in ("", kept)]
 
 
-def _show(evidence: Evidence, twins: list[Twin]) -> tuple[Example, ...]:
+def _show(evidence: Evidence, pairs: list[CopyPair]) -> tuple[Example, ...]:
     """The least similar copies come first: if one is no copy, it is among them."""
-    least = sorted(twins, key=lambda twin: twin.correlation)[: evidence.most_examples]
+    least = sorted(pairs, key=lambda pair: pair.correlation)[: evidence.most_examples]
     return tuple(
         Example(
-            (twin.first, twin.second),
-            f"{_name_classes(evidence.rows[twin.first], evidence.rows[twin.second])}, correlation "
-            f"{twin.correlation:.2f}"
-            + ("" if twin.orientation == "same" else f", {twin.orientation}"),
+            (pair.first, pair.second),
+            f"{_name_classes(evidence.rows[pair.first], evidence.rows[pair.second])}, correlation "
+            f"{pair.correlation:.2f}"
+            + ("" if pair.orientation == "same" else f", {pair.orientation}"),
         )
-        for twin in least
+        for pair in least
     )
 
 

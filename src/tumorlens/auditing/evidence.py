@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.auditing.traits import Traits, measure_rows, read_frames
-from tumorlens.data.duplicates.twins import Picture, Twin, find_twins
+from tumorlens.data.duplicates.copy_search import CopyPair, SliceOrFile, search_copies
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.errors import InputError
 from tumorlens.imaging.slices import Slice
@@ -37,8 +37,8 @@ class Evidence:
         rows: the set's, then the other's.
         own: how many are the set's.
         traits: (N,) one for each row.
-        twins: pairs of copies, by numbers of rows. Neighbouring slices of one series, and slices
-            at the ends of heads, look alike: they are copies only if they are equal.
+        copy_pairs: pairs of copies, by numbers of rows. Neighbouring slices of one series, and
+            slices at the ends of heads, look alike: they are copies only if they are equal.
         threads: how many to use.
         most_examples: most pictures that a finding keeps to look at.
     """
@@ -46,7 +46,7 @@ class Evidence:
     rows: tuple[Row, ...]
     own: int
     traits: tuple[Traits, ...]
-    twins: tuple[Twin, ...]
+    copy_pairs: tuple[CopyPair, ...]
     threads: int = 1
     most_examples: int = MOST_EXAMPLES
 
@@ -63,7 +63,7 @@ class Evidence:
     @cached_property
     def copies(self) -> Numbers:
         """(N,) number of the picture that each row shows: copies share one."""
-        pairs = [(twin.first, twin.second) for twin in self.twins]
+        pairs = [(pair.first, pair.second) for pair in self.copy_pairs]
         return _number_components(len(self.rows), pairs)
 
     @property
@@ -75,7 +75,7 @@ class Evidence:
     def units(self) -> tuple[str, ...]:
         """(N,) the independent unit of each row: its group, joined with those of its copies."""
         first: dict[str, int] = {}
-        pairs = [(twin.first, twin.second) for twin in self.twins]
+        pairs = [(pair.first, pair.second) for pair in self.copy_pairs]
         pairs += [(first.setdefault(row.group_key, n), n) for n, row in enumerate(self.rows)]
         return tuple(f"unit {n}" for n in _number_components(len(self.rows), pairs).tolist())
 
@@ -111,12 +111,12 @@ def gather_evidence(
     rows = manifest.rows + (() if against is None else against.rows)
     traits = measure_rows(rows, session=session, threads=threads, progress=progress)
     readable = [number for number, one in enumerate(traits) if not one.error]
-    pairs: list[Twin] = []
+    pairs: list[CopyPair] = []
     if readable:
         pictures = _pictures([rows[number] for number in readable])
-        found = find_twins(pictures, threads=threads, progress=progress).pairs
+        found = search_copies(pictures, threads=threads, progress=progress).pairs
         pairs = [
-            Twin(readable[one.first], readable[one.second], one.correlation, one.orientation)
+            CopyPair(readable[one.first], readable[one.second], one.correlation, one.orientation)
             for one in found
         ]
     pairs = [one for one in pairs if not _proves_nothing(rows, traits, one)]
@@ -124,7 +124,7 @@ def gather_evidence(
     return Evidence(rows, len(manifest), tuple(traits), tuple(pairs), threads)
 
 
-def _pictures(rows: Sequence[Row]) -> Iterator[Picture]:
+def _pictures(rows: Sequence[Row]) -> Iterator[SliceOrFile]:
     for path, group in groupby(rows, key=lambda row: row.path):
         same = list(group)
         if len(same) == 1:
@@ -140,10 +140,10 @@ def _insist(item: Slice | InputError) -> Slice:
     return item
 
 
-def _proves_nothing(rows: Sequence[Row], traits: Sequence[Traits], twin: Twin) -> bool:
+def _proves_nothing(rows: Sequence[Row], traits: Sequence[Traits], pair: CopyPair) -> bool:
     """Whether two slices look alike only because they are neighbours, or at the end of a head."""
-    first, second = rows[twin.first], rows[twin.second]
-    if traits[twin.first].digest == traits[twin.second].digest:
+    first, second = rows[pair.first], rows[pair.second]
+    if traits[pair.first].digest == traits[pair.second].digest:
         return False
     if _lies_at_end(first) or _lies_at_end(second):
         return True
@@ -155,7 +155,7 @@ def _lies_at_end(row: Row) -> bool:
     return row.position is not None and not ENDS[0] <= row.position <= ENDS[1]
 
 
-def _pair_exact(traits: Sequence[Traits], known: set[tuple[int, int]]) -> list[Twin]:
+def _pair_exact(traits: Sequence[Traits], known: set[tuple[int, int]]) -> list[CopyPair]:
     first: dict[bytes, int] = {}
     pairs = []
     for number, one in enumerate(traits):
@@ -163,7 +163,7 @@ def _pair_exact(traits: Sequence[Traits], known: set[tuple[int, int]]) -> list[T
             continue
         other = first.setdefault(one.digest, number)
         if other != number and (other, number) not in known:
-            pairs.append(Twin(other, number, 1.0, "same"))
+            pairs.append(CopyPair(other, number, 1.0, "same"))
     return pairs
 
 

@@ -17,7 +17,7 @@ __all__ = [
     "find_misfits",
     "find_oddities",
     "find_other_planes",
-    "find_telling_marks",
+    "find_telling_text",
     "find_unreadable",
 ]
 
@@ -28,9 +28,9 @@ _TELLING = 0.05  # smallest difference between the labels in the share of pictur
 _CHANCE = 0.01  # largest p-value of such a difference
 
 _ODD: dict[str, tuple[Callable[[Traits], bool], str, str, float]] = {
-    "burnt-in marks": (
-        lambda one: one.marks > 0,
-        "with burnt-in text or marks beside the head, it seems",
+    "burnt-in text": (
+        lambda one: one.letters > 0,
+        "with burnt-in text beside the head, it seems",
         "remove the text if it is more frequent with one label or source than with another",
         0.2,
     ),
@@ -158,16 +158,16 @@ def find_other_planes(evidence: Evidence) -> Iterator[AuditFinding]:
     )
 
 
-def find_telling_marks(evidence: Evidence) -> Iterator[AuditFinding]:
+def find_telling_text(evidence: Evidence) -> Iterator[AuditFinding]:
     """Report burnt-in text that is more frequent with one label: a network will use it."""
     labelled = [n for n in evidence.readable if evidence.rows[n].label]
-    marked = np.array([evidence.traits[n].marks > 0 for n in labelled], bool)
+    marked = np.array([evidence.traits[n].letters > 0 for n in labelled], bool)
     tumor = np.array([evidence.rows[n].label == "tumor" for n in labelled], bool)
     if not (marked.any() and tumor.any() and not tumor.all()):
         return
     table = [[int((marked & tumor).sum()), int((~marked & tumor).sum())]]
     table.append([int((marked & ~tumor).sum()), int((~marked & ~tumor).sum())])
-    chance = float(load("scipy.stats", "marks").fisher_exact(table)[1])
+    chance = float(load("scipy.stats", "burnt-in text").fisher_exact(table)[1])
     with_, without = float(marked[tumor].mean()), float(marked[~tumor].mean())
     if abs(with_ - without) < _TELLING or chance > _CHANCE:
         return
@@ -175,12 +175,11 @@ def find_telling_marks(evidence: Evidence) -> Iterator[AuditFinding]:
     yield AuditFinding(
         "shortcuts",
         "burnt-in text predicts the label",
-        f"burnt-in text or marks on {with_:.0%} of the tumor pictures and on {without:.0%} of "
-        "the others",
+        f"burnt-in text on {with_:.0%} of the tumor pictures and on {without:.0%} of the others",
         "remove the text, or balance it over the labels",
         impact=min(1.0, abs(with_ - without)),
         rows=tuple(rows),
-        examples=_show(evidence, rows, "burnt-in marks"),
+        examples=_show(evidence, rows, "burnt-in text"),
         instances=len(rows),
     )
 

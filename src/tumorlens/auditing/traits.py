@@ -16,8 +16,8 @@ from tumorlens.data.rows import Row
 from tumorlens.errors import InputError
 from tumorlens.imaging.files.encoding import FORMATS, Encoding, read_encoding
 from tumorlens.imaging.files.limits import hold_memory
+from tumorlens.imaging.pixels.burnt_in_text import find_burnt_in_text, locate_head
 from tumorlens.imaging.pixels.head import Head, scale_values
-from tumorlens.imaging.pixels.marks import find_marks, locate_head
 from tumorlens.imaging.preprocess import PreprocessSpec, prepare
 from tumorlens.imaging.readers import iterate_slices, read_slice
 from tumorlens.imaging.slices import Slice
@@ -59,7 +59,7 @@ FILE_FEATURES = (
         "bottom margin",
         "background",
     ),
-    *("darkest value", "brightest value", "median value", "grey levels", "marks"),
+    *("darkest value", "brightest value", "median value", "grey levels", "letters"),
     *("file format", "bytes a pixel", "channels", "JPEG quantization"),
 )
 """Features of a file without its anatomy: those above, size, margins of the head, compression."""
@@ -75,7 +75,7 @@ class Traits:
         shape: height and width in pixels.
         levels: different values, counted up to 256.
         saturated: share of pixels at the brightest value.
-        marks: how many burnt-in letters or marks lie outside the head.
+        letters: how many burnt-in letters or letters lie outside the head.
         misfits: what is wrong with mask and boxes.
         unfamiliarity: above 1 if the picture is unlike the training data; NaN without a model.
         appearance: plane, orientation, CT or no head, as far as they are recognised.
@@ -88,7 +88,7 @@ class Traits:
     shape: tuple[int, int] = (0, 0)
     levels: int = 0
     saturated: float = 0.0
-    marks: int = 0
+    letters: int = 0
     misfits: tuple[str, ...] = ()
     unfamiliarity: float = np.nan
     appearance: Appearance | None = None
@@ -169,7 +169,7 @@ def _measure(
     slice_ = replace(slice_, pixels=scale_values(slice_.pixels))
     pixels, head = slice_.pixels, locate_head(slice_)
     prepared = prepare(slice_, spec).image
-    marks = len(find_marks(slice_, head))
+    letters = len(find_burnt_in_text(slice_, head))
     levels = _count_levels(pixels)
     unfamiliarity = np.nan
     if session is not None:
@@ -179,11 +179,11 @@ def _measure(
         shape=(pixels.shape[0], pixels.shape[1]),
         levels=levels,
         saturated=float((pixels == pixels.max()).mean()),
-        marks=marks,
+        letters=letters,
         misfits=check_annotations(row, slice_, head),
         unfamiliarity=unfamiliarity,
         appearance=look_at(prepared[0]),
-        on_file=_describe_file(pixels, head, encoding, levels, marks),
+        on_file=_describe_file(pixels, head, encoding, levels, letters),
         on_prepared=_describe_surface(prepared[0]),
     )
 
@@ -200,7 +200,9 @@ def _count_levels(pixels: Array) -> int:
     return min(256, thinned if thinned >= 64 else np.unique(pixels).size)
 
 
-def _describe_file(pixels: Array, head: Head, encoding: Encoding, levels: int, marks: int) -> Array:
+def _describe_file(
+    pixels: Array, head: Head, encoding: Encoding, levels: int, letters: int
+) -> Array:
     height, width = pixels.shape
     low, high = float(pixels.min()), float(pixels.max())
     spread = max(high - low, 1e-6)
@@ -209,7 +211,7 @@ def _describe_file(pixels: Array, head: Head, encoding: Encoding, levels: int, m
         *(width, height, width / height),
         *(x0 / width, y0 / height, 1 - x1 / width, 1 - y1 / height),
         (head.background - low) / spread,
-        *(low, high, float(np.median(pixels)), levels, marks),
+        *(low, high, float(np.median(pixels)), levels, letters),
         *(FORMATS.index(encoding.format), encoding.bytes / (width * height)),
         *(encoding.channels, encoding.quantization),
     ]

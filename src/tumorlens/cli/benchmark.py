@@ -9,7 +9,7 @@ import click
 
 from tumorlens.cli import words
 from tumorlens.cli.pace import Pulse
-from tumorlens.exporting.benchmarking.runtimes import RUNTIMES
+from tumorlens.exporting.benchmarking.backends import BACKENDS
 from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.writing import check_results, write_text
 
@@ -27,7 +27,7 @@ MOST_THREADS, MOST_SECONDS = 256, 60.0
     "--runtime",
     "runtimes",
     multiple=True,
-    type=click.Choice(list(RUNTIMES)),
+    type=click.Choice(list(BACKENDS)),
     help="Only this one. Repeatable.  [default: every one that is installed]",
 )
 @click.option(
@@ -67,7 +67,7 @@ def command(
     quiet: bool,
     verbose: bool,
 ) -> int:
-    """Measure MODEL... (the bundled one if none is named) on this machine, for each runtime.
+    """Measure MODEL... (the bundled one if none is named) on this machine, for each backend.
 
     Each is measured in a process of its own: size, time to load, latency of one slice (median and
     95th percentile), slices a second in batches of 8, peak memory, and the whole way from the bytes

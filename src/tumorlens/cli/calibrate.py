@@ -16,8 +16,8 @@ from tumorlens.writing import check_results
 
 if TYPE_CHECKING:
     from tumorlens.data.choosing import Choice
-    from tumorlens.evaluation.adoption import Adoption
-    from tumorlens.evaluation.heads.study_adoption import StudyAdoption
+    from tumorlens.evaluation.heads.study_calibration import StudyCalibration
+    from tumorlens.evaluation.site_calibration import SiteCalibration
 
 __all__ = ["command"]
 
@@ -117,7 +117,7 @@ def command(
     With --misses only the threshold of studies is set, so that it can promise something; with
     --scores only the numbers for series and studies are fitted.
     """
-    from tumorlens.evaluation.adopting import Wishes, adopt_scores, score_site
+    from tumorlens.evaluation.calibrating import Wishes, calibrate_scores, score_site
 
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
     wishes = Wishes(sensitivity, specificity, coverage, misses, operating_point, with_seen)
@@ -137,10 +137,10 @@ def command(
             progress=pulse.advance,
             notice=pulse.say,
         )
-    adoption = adopt_scores(detector, scored.scores, wishes, held_out=bool(scores_files))
-    adoption.write(detector.session.path, output, overwrite=overwrite)
+    calibrated = calibrate_scores(detector, scored.scores, wishes, held_out=bool(scores_files))
+    calibrated.write(detector.session.path, output, overwrite=overwrite)
     if not quiet:
-        _show(adoption, operating_point)
+        _show(calibrated, operating_point)
     tell_failures(scored, voice)
     if run_log is not None:
         used = None if scores_files else detector.session
@@ -148,12 +148,15 @@ def command(
     return 1 if scored.failures else 0
 
 
-def _show(adoption: Adoption | StudyAdoption, point: str) -> None:
-    from tumorlens.evaluation.adoption import Adoption
-    from tumorlens.report.evaluations.adoption_tables import print_adoption, print_study_adoption
+def _show(calibrated: SiteCalibration | StudyCalibration, point: str) -> None:
+    from tumorlens.evaluation.site_calibration import SiteCalibration
+    from tumorlens.report.evaluations.calibration_tables import (
+        print_calibration,
+        print_study_calibration,
+    )
     from tumorlens.report.tables import open_console
 
-    if isinstance(adoption, Adoption):
-        print_adoption(open_console(), adoption, point)
+    if isinstance(calibrated, SiteCalibration):
+        print_calibration(open_console(), calibrated, point)
     else:
-        print_study_adoption(open_console(), adoption)
+        print_study_calibration(open_console(), calibrated)

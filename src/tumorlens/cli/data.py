@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tumorlens.cli import words
-from tumorlens.cli.measuring import twins_option
+from tumorlens.cli.measuring import copies_option
 from tumorlens.cli.pace import Pulse
 from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.writing import check_writable
@@ -43,7 +43,7 @@ def list_sets(names: tuple[str, ...]) -> None:
 @command.command("add", short_help="Read a download into a manifest.")
 @click.argument("name")
 @click.argument("path", type=words.DATA)
-@twins_option
+@copies_option
 @words.threads_option
 @click.option(
     "--output",

@@ -1,4 +1,4 @@
-"""``tumorlens export``: the same answers from a smaller file, or in another runtime."""
+"""``tumorlens export``: the same answers from a smaller file, or in another backend."""
 
 from __future__ import annotations
 

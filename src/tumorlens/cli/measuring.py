@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "choosing_options",
+    "copies_option",
     "folds_by_option",
     "groups_option",
     "map_option",
@@ -26,7 +27,6 @@ __all__ = [
     "parse_map",
     "split_option",
     "tell_failures",
-    "twins_option",
 ]
 
 Result = TypeVar("Result")
@@ -50,7 +50,7 @@ def map_option(command: words.Command) -> words.Command:
     )(command)
 
 
-def twins_option(command: words.Command) -> words.Command:
+def copies_option(command: words.Command) -> words.Command:
     return click.option(
         "--twins/--no-twins",
         default=None,
@@ -94,7 +94,7 @@ def choosing_options(command: Callable[..., Result]) -> Callable[..., Result]:
         choice = Choice(split, parse_map(mapped), shared_groups, twins)
         return command(*arguments, choice=choice, **options)
 
-    stack = words.stack_options(split_option, map_option, twins_option, groups_option)
+    stack = words.stack_options(split_option, map_option, copies_option, groups_option)
     return stack(choose)
 
 
@@ -137,7 +137,7 @@ def open_detector(
 ) -> Detector:
     """The model that MODEL names, on the device."""
     from tumorlens.detector import Detector
-    from tumorlens.model.runtime import find_providers
+    from tumorlens.model.onnx_runtime import find_providers
 
     with hold_interrupts():  # libraries that are interrupted while they load raise anything
         return Detector(

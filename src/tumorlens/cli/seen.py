@@ -12,7 +12,7 @@ from tumorlens.cli import words
 from tumorlens.cli.measuring import open_detector
 from tumorlens.errors import UsageError
 from tumorlens.imaging.files.survival import check_inputs_survive
-from tumorlens.predicting.recollection import SeenSlice, iterate_seen, open_fingerprints
+from tumorlens.predicting.seen_slices import SeenSlice, iterate_seen, open_fingerprints
 from tumorlens.writing import check_writable, write_text
 
 __all__ = ["command"]

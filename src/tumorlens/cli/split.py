@@ -12,11 +12,11 @@ from click.core import ParameterSource
 
 from tumorlens.cli import words
 from tumorlens.cli.measuring import (
+    copies_option,
     folds_by_option,
     groups_option,
     map_option,
     parse_map,
-    twins_option,
 )
 from tumorlens.cli.pace import Pulse
 from tumorlens.errors import UsageError
@@ -47,7 +47,7 @@ __all__ = ["command"]
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Settles ties."
 )
 @map_option
-@twins_option
+@copies_option
 @groups_option
 @click.option(
     "--output",

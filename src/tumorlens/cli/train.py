@@ -11,11 +11,11 @@ import click
 
 from tumorlens.cli import words
 from tumorlens.cli.measuring import (
+    copies_option,
     folds_by_option,
     groups_option,
     map_option,
     parse_map,
-    twins_option,
 )
 from tumorlens.cli.pace import Pulse
 from tumorlens.version import list_versions
@@ -60,7 +60,7 @@ __all__ = ["command"]
 )
 @folds_by_option
 @map_option
-@twins_option
+@copies_option
 @groups_option
 @click.option(
     "--store", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",

@@ -19,7 +19,7 @@ import click
 from tumorlens.cli.flags import spell_flags
 from tumorlens.cli.pace import Pace
 from tumorlens.errors import UsageError
-from tumorlens.model.runtime import PROVIDERS
+from tumorlens.model.onnx_runtime import PROVIDERS
 from tumorlens.version import list_versions
 
 if TYPE_CHECKING:

@@ -1,1 +1,1 @@
-"""Labelled slices: manifests, known public sets, twins and splits."""
+"""Labelled slices: manifests, known public sets, copies and splits."""

@@ -107,17 +107,17 @@ def group_copies(
     missing = sum(not row.group for row in manifest.rows)
     if wanted is False or (wanted is None and not missing):
         return manifest
-    from tumorlens.data.duplicates.twins import group_manifest
+    from tumorlens.data.duplicates.copy_search import group_manifest
 
     steps = 2 * len(manifest)  # each picture is described, then compared
-    grouped, twins = group_manifest(
+    grouped, copies = group_manifest(
         manifest,
         threads=threads or available_cores(),
         progress=count_up(progress, "looking for copies", steps),
     )
     notice(
         f"{missing} of {len(manifest)} slices had no group; "
-        f"{len(manifest)} pictures are {twins.distinct} different ones"
+        f"{len(manifest)} pictures are {copies.distinct} different ones"
     )
     return grouped
 

@@ -11,8 +11,8 @@ from tumorlens.data.class_names import SKIP, ClassNames, find_split
 from tumorlens.data.rows import Manifest, Row, absolute_path
 from tumorlens.data.volumes import describe_broken, describe_volume, is_mask
 from tumorlens.errors import DataError, InputError
-from tumorlens.imaging.files.parts import Part
 from tumorlens.imaging.files.sources import Skipped, Source, find_sources
+from tumorlens.imaging.files.stored_files import StoredFile
 from tumorlens.imaging.sequences import guess_sequence
 
 __all__ = ["read_folder"]
@@ -56,7 +56,7 @@ def read_folder(place: Path, *, classes: Mapping[str, str] | None = None) -> Man
 
 
 def _sources(place: Path, names: ClassNames) -> Iterator[Found]:
-    def label(part: Part) -> tuple[str | None, str | None]:
+    def label(part: StoredFile) -> tuple[str | None, str | None]:
         """Class and split of a file: slices of one series may lie in the folders of two classes."""
         folders = absolute_path(part.file).relative_to(place).parts[:-1]
         splits = [split for split in map(find_split, folders) if split is not None]

@@ -11,7 +11,7 @@ import numpy as np
 from tumorlens.data.rows import SEQUENCES, UNREADABLE, Row, absolute_path
 from tumorlens.errors import InputError
 from tumorlens.finding import SliceInfo
-from tumorlens.imaging.files.parts import Source
+from tumorlens.imaging.files.stored_files import Source
 from tumorlens.imaging.readers import iterate_slices
 from tumorlens.imaging.slices import Slice
 

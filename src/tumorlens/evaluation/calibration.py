@@ -1,4 +1,4 @@
-"""Recalibration: scale and offset of the tumor logit, thresholds, and the familiarity limit.
+"""Calibration: scale and offset of the tumor logit, thresholds, and the familiarity limit.
 
 All three are fitted on slices that the model was not trained on: validation rows at the end of a
 training, or labelled slices of a site. Neither needs torch.
@@ -25,13 +25,13 @@ from tumorlens.optional import load
 __all__ = [
     "COVERAGE",
     "ChosenPoint",
+    "apply_calibration",
     "apply_point",
     "carry_point",
     "check_enough",
     "choose_thresholds",
     "fit_familiarity",
     "fit_logit",
-    "recalibrate",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -194,7 +194,7 @@ def check_enough(
             )
 
 
-def recalibrate(scores: Scores, fitted: Calibration) -> Scores:
+def apply_calibration(scores: Scores, fitted: Calibration) -> Scores:
     """The scores as they would be after ``fitted``; for new verdicts, `apply_point`."""
     z = fitted.scale * to_logit(scores.tumor_probability) + fitted.offset
     p = np.asarray(1 / (1 + np.exp(-z)))

@@ -24,7 +24,7 @@ __all__ = [
     "drop_unfit",
     "join_scores",
     "know_patients",
-    "mark_twins",
+    "mark_training_groups",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -256,7 +256,7 @@ def know_patients(scores: Scores) -> BoolArray:
     )
 
 
-def mark_twins(scores: Scores, training_groups: Collection[str]) -> Scores:
+def mark_training_groups(scores: Scores, training_groups: Collection[str]) -> Scores:
     """Mark as seen the rows whose group also stands on the training side of a split."""
     shared = np.array([group in training_groups for group in scores.group], bool)
     if not shared.any():

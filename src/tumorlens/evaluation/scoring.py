@@ -17,11 +17,11 @@ from tumorlens.detector import Detector
 from tumorlens.errors import DataError, InputError
 from tumorlens.evaluation.figures.localization import fill_hits, judge_pointing
 from tumorlens.evaluation.score_files import pool_scores
-from tumorlens.evaluation.scores import Scores, mark_twins
+from tumorlens.evaluation.scores import Scores, mark_training_groups
 from tumorlens.finding import Finding
 from tumorlens.imaging.pixels.contrast import choose_evenly, measure_contrast
 from tumorlens.imaging.slices import Slice
-from tumorlens.model.memory import recall
+from tumorlens.model.seen_entry import load_seen_test
 from tumorlens.progress import Notice, Progress, count_up, stay_silent
 
 __all__ = [
@@ -105,9 +105,9 @@ def score_rows(detector: Detector, chosen: Chosen, *, progress: Progress = stay_
         detector,
         chosen.manifest,
         lambda done, total: progress("scoring slices", done, total),
-        is_seen=recall(detector.session),
+        is_seen=load_seen_test(detector.session),
     )
-    return replace(scored, scores=mark_twins(scored.scores, chosen.elsewhere))
+    return replace(scored, scores=mark_training_groups(scored.scores, chosen.elsewhere))
 
 
 def read_scored(

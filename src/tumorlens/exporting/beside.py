@@ -17,8 +17,8 @@ from tumorlens.model.contract import CARD_KEY, INPUT, OUTPUTS, STUDIES_KEY
 from tumorlens.model.session import Session
 
 __all__ = [
+    "BackendSession",
     "BesideSession",
-    "Runtime",
     "card_path",
     "open_beside",
     "run_singly",
@@ -29,7 +29,7 @@ __all__ = [
 Array = npt.NDArray[np.float32]
 
 
-class Runtime(Protocol):
+class BackendSession(Protocol):
     """What ONNX Runtime's session offers, by another library."""
 
     def get_providers(self) -> list[str]:
@@ -42,26 +42,26 @@ class Runtime(Protocol):
 
 
 class BesideSession(Session):
-    """A model in another runtime.
+    """A model in another backend.
 
     Args:
         path: of its file.
         card: of the model.
-        runtime: that has loaded it.
+        backend: that has loaded it.
     """
 
-    def __init__(self, path: Path, card: Card, runtime: Runtime) -> None:
+    def __init__(self, path: Path, card: Card, backend: BackendSession) -> None:
         self.path, self.card = path, card
         self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         self._seen = None
         beside = studies_path(path)
         self._studies = beside.read_text(encoding="utf-8") if beside.is_file() else None
         self._outputs = OUTPUTS  # converters keep these three
-        self._runtime = runtime
+        self._runtime = backend
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            f"{self.path}: a session of another runtime cannot be sent to another process; open it "
+            f"{self.path}: a session of another backend cannot be sent to another process; open it "
             "there"
         )
 
@@ -84,7 +84,7 @@ def write_card(source: Path, output: Path) -> None:
         studies_path(output).write_text(metadata[STUDIES_KEY], encoding="utf-8")
 
 
-def open_beside(path: Path, runtime: Callable[[Path], Runtime]) -> BesideSession:
+def open_beside(path: Path, backend: Callable[[Path], BackendSession]) -> BesideSession:
     """The session of an export, with the card that lies beside it.
 
     Raises:
@@ -94,11 +94,11 @@ def open_beside(path: Path, runtime: Callable[[Path], Runtime]) -> BesideSession
     if not beside.is_file():
         raise ModelFileError(f"{path}: its card {beside.name} is missing; export the model again")
     card = parse_card(beside.read_bytes(), str(beside))
-    return BesideSession(path, card, runtime(path))
+    return BesideSession(path, card, backend(path))
 
 
 def run_singly(run: Callable[[Array], Sequence[Any]], given: Mapping[str, Array]) -> list[Array]:
-    """One image after the other, for runtimes whose batch is 1; the outputs side by side."""
+    """One image after the other, for backends whose batch is 1; the outputs side by side."""
     parts = [run(given[INPUT][place : place + 1]) for place in range(len(given[INPUT]))]
     return [
         np.concatenate([np.asarray(one) for one in column]) for column in zip(*parts, strict=True)

@@ -11,14 +11,14 @@ import numpy.typing as npt
 
 from tumorlens.model.contract import SEEN_KEY
 from tumorlens.model.graph import parse_model
-from tumorlens.model.runtime import load_runtime
+from tumorlens.model.onnx_runtime import load_onnxruntime
 from tumorlens.optional import load
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
 
 __all__ = [
-    "Part",
+    "SubgraphSession",
     "convolutions",
     "copy_graph",
     "find_float_nodes",
@@ -35,7 +35,7 @@ class Named(Protocol):
     name: str
 
 
-class Part(Protocol):
+class SubgraphSession(Protocol):
     """An open session of a part of a graph."""
 
     def run(
@@ -102,7 +102,7 @@ def find_float_nodes(model: ModelProto) -> list[str]:
     return [node.name for node in model.graph.node if node.name not in before]
 
 
-def open_at(model: ModelProto, names: list[str], known: Collection[str] = ()) -> Part:
+def open_at(model: ModelProto, names: list[str], known: Collection[str] = ()) -> SubgraphSession:
     """A session of the part of the graph that leads to the named tensors.
 
     Args:
@@ -110,7 +110,7 @@ def open_at(model: ModelProto, names: list[str], known: Collection[str] = ()) ->
         names: of the tensors that it gives.
         known: tensors that need not be computed; those in the way are its inputs.
     """
-    onnxruntime = load_runtime()
+    onnxruntime = load_onnxruntime()
 
     onnx = load("onnx")
     part = copy_graph(model)
@@ -128,7 +128,7 @@ def open_at(model: ModelProto, names: list[str], known: Collection[str] = ()) ->
     graph.output.extend(onnx.helper.make_tensor_value_info(name, kind, None) for name in names)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session: Part = onnxruntime.InferenceSession(
+    session: SubgraphSession = onnxruntime.InferenceSession(
         part.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     return session

@@ -6,7 +6,7 @@ values were brought into an ordinary range:
 1. thumbnail: box averages over blocks, so that no side is longer than about 96;
 2. frame: edge rows and columns of one value are trimmed, in turns, until none is left;
 3. head: what differs from the background by 12 % of the range, the connected part around the
-   densest spot; text and marks that stand apart are left outside;
+   densest spot; text and symbols that stand apart are left outside;
 4. crop: the head's bounding box with 4 % margin, scaled with antialiasing so that its longer side
    (in mm) fills the square, the shorter side centred;
 5. intensity: 0 at the background (or the head's 1st percentile, if lower), 1 at the head's 99th.

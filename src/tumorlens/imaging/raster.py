@@ -16,8 +16,8 @@ from PIL import Image
 
 from tumorlens.errors import InputError
 from tumorlens.finding import SliceInfo
-from tumorlens.imaging.codecs.apart import PictureFile, to_values
-from tumorlens.imaging.codecs.pillow import Picture
+from tumorlens.imaging.codecs.apart import ImageFile, to_values
+from tumorlens.imaging.codecs.pillow import DecodedImage
 from tumorlens.imaging.files.limits import Limits
 from tumorlens.imaging.pixels.voxels import BLANK, clean_pixels, is_blank
 from tumorlens.imaging.slices import Slice
@@ -57,7 +57,7 @@ def read_pictures(
     """
     if not any_content and holds_labels(stream, path, limits):
         raise refuse_content(path, LABELS)
-    with PictureFile(stream, path, limits, count=True) as picture:
+    with ImageFile(stream, path, limits, count=True) as picture:
         first = _read(picture, path, 0)
         if picture.pages > 1:
             yield first
@@ -75,7 +75,7 @@ def holds_labels(stream: BinaryIO, path: str, limits: Limits) -> bool:
     """
     if not names_labels(path):
         return False
-    with PictureFile(stream, path, limits, count=True) as picture:
+    with ImageFile(stream, path, limits, count=True) as picture:
         found = is_label_picture(picture.read(0)[0])
         pages = range(1, picture.pages)
         return found and all(is_label_picture(picture.read(page)[0]) for page in pages)
@@ -87,7 +87,7 @@ def read_picture(stream: BinaryIO, path: str, frame: int, limits: Limits) -> Sli
     Raises:
         InputError: as `read_pictures`; or there is no such page, or nothing to see on it.
     """
-    with PictureFile(stream, path, limits, count=False) as picture:
+    with ImageFile(stream, path, limits, count=False) as picture:
         slice_ = _read(picture, path, frame)
     if is_blank(slice_.pixels):
         raise InputError(path, BLANK)
@@ -101,7 +101,7 @@ def convert_picture(image: Image.Image, path: str, limits: Limits) -> Slice:
         InputError: as `read_pictures`.
     """
     try:
-        picture = Picture(image)
+        picture = DecodedImage(image)
         rows, columns, needed = picture.measure()
         limits.check_slice(path, rows, columns)
         limits.check_memory(path, needed)
@@ -111,7 +111,7 @@ def convert_picture(image: Image.Image, path: str, limits: Limits) -> Slice:
     return _as_slice(*to_values(grey, values), path, 0)
 
 
-def _read(picture: PictureFile, path: str, page: int) -> Slice:
+def _read(picture: ImageFile, path: str, page: int) -> Slice:
     return _as_slice(*picture.read(page), path, page)
 
 

@@ -30,9 +30,9 @@ from tumorlens.imaging.files.contents import (
     sniff,
 )
 from tumorlens.imaging.files.limits import DEFAULT_LIMITS, Limits
-from tumorlens.imaging.files.parts import Found, Skipped, Source
 from tumorlens.imaging.files.refusal import read_silently
 from tumorlens.imaging.files.sources import find_sources, name_file
+from tumorlens.imaging.files.stored_files import Found, Skipped, Source
 from tumorlens.imaging.pixels.arrays import read_array
 from tumorlens.imaging.pixels.voxels import BLANK, NOT_FINITE, is_blank
 from tumorlens.imaging.raster import convert_picture, read_picture, read_pictures

@@ -67,7 +67,7 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         recipe: the recipe as used, every value filled in.
         fingerprint: SHA-256 over the rows that it was trained on.
         sources: source -> number of training slices.
-        groups: number of groups (patients or twin clusters) in training.
+        groups: number of groups (patients, or sets of copies) in training.
         left_out: what was kept out of training on request, and how many slices that were.
         removed: reason -> number of slices removed for it.
         seconds: how long its epochs ran.
@@ -134,7 +134,7 @@ class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class HistoryEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One recalibration: when, what was rewritten, on how many cases.
+    """One calibration: when, what was rewritten, on how many slices and groups.
 
     Attributes:
         date: ISO 8601.

@@ -121,7 +121,7 @@ def _find(graph: GraphProto, name: str, path: str | Path) -> TensorProto:
     if found is not None:
         return found
     raise ModelFileError(
-        f"{path}: has no initializer {name!r}, so it cannot be recalibrated; "
+        f"{path}: has no initializer {name!r}, so it cannot be calibrated; "
         "models that tumorlens trains have it"
     )
 

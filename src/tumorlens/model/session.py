@@ -19,8 +19,8 @@ from tumorlens.model.card import Card, parse_card
 from tumorlens.model.contract import BRAIN, CARD_KEY, INPUT, SEEN_KEY, STUDIES_KEY, check_shapes
 from tumorlens.model.inspection import read_model
 from tumorlens.model.instructions import overflows, read_cpuinfo
+from tumorlens.model.onnx_runtime import load_onnxruntime
 from tumorlens.model.registry import MODELS, find_model
-from tumorlens.model.runtime import load_runtime
 
 __all__ = ["Outputs", "Session", "load_card"]
 
@@ -226,7 +226,7 @@ def _check_hash(path: Path, data: bytes, expected: str | None) -> str:
 
 
 def _open_runtime(path: Path, data: bytes, threads: int | None, providers: Sequence[str]) -> Any:
-    onnxruntime = load_runtime()
+    onnxruntime = load_onnxruntime()
     available = onnxruntime.get_available_providers()
     missing = [name for name in providers if name not in available]
     if missing:

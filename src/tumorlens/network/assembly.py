@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tumorlens.model.contract import LOOKS, OUTPUTS, Calibration
-from tumorlens.network.heads import HEADS, CellHead, PictureHead, Raw
+from tumorlens.network.heads import HEADS, CellHead, PooledHead, Raw
 from tumorlens.network.mobilenet import MobileNetV2, Padding, channels_at
 
 __all__ = ["Deployed", "Familiarity", "TumorNetwork"]
@@ -51,8 +51,8 @@ class TumorNetwork(nn.Module):
         super().__init__()
         self.backbone = MobileNetV2(width, padding)
         count = sum(map(len, LOOKS.values())) if looks else 0
-        self.head: CellHead | PictureHead = (
-            PictureHead(width, hidden, types, dropout)
+        self.head: CellHead | PooledHead = (
+            PooledHead(width, hidden, types, dropout)
             if head == "picture"
             else HEADS[head](width, hidden, types, dropout, brain=brain, looks=count)
         )

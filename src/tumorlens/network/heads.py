@@ -16,7 +16,7 @@ __all__ = [
     "CellHead",
     "DeepCellHead",
     "FineCellHead",
-    "PictureHead",
+    "PooledHead",
     "Raw",
     "pool_evidence",
 ]
@@ -82,7 +82,7 @@ def pool_evidence(cells: Tensor, sharpness: Tensor, where: Tensor | None = None)
     return (torch.logsumexp(flat, 1) - where.flatten(1).sum(1).log()) / sharpness
 
 
-class PictureHead(nn.Module):
+class PooledHead(nn.Module):
     """The paper's: pool the last features, one hidden layer, dropout, decide.
 
     Its cells are a class activation map (Zhou et al. 2016, arXiv:1512.04150) in the sense that

@@ -146,7 +146,7 @@ def _show_history(card: Card) -> Iterator[Block]:
     )
     if rows:
         columns = ("date", "change", "slices", "groups", "data")
-        yield Table("Recalibrations", columns, rows)
+        yield Table("Calibrations", columns, rows)
     for one in card.history:
         if one.before:
             yield _tabulate_change(one)

@@ -28,7 +28,7 @@ __all__ = [
     "Notice",
     "Notices",
     "Page",
-    "Picture",
+    "PageImage",
     "Plot",
     "Section",
     "Table",
@@ -111,7 +111,7 @@ class Plot:
 
 
 @dataclass(frozen=True)
-class Picture:
+class PageImage:
     """An encoded picture: its bytes, what it shows, its media type and size in pixels."""
 
     data: bytes
@@ -127,10 +127,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Tile:
-    """Pictures that belong together (a slice and its evidence, two twins) and what is said."""
+    """Pictures that belong together (a slice and its evidence, two copies) and what is said."""
 
     title: str
-    pictures: tuple[Picture, ...]
+    pictures: tuple[PageImage, ...]
     lines: tuple[str, ...] = ()
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tumorlens.model.card import DataTerms
-from tumorlens.model.memory import decode_memory
 from tumorlens.model.registry import find_model
+from tumorlens.model.seen_entry import decode_fingerprints
 from tumorlens.model.session import Session
 
 __all__ = ["Ancestor", "find_ancestors", "join_terms"]
@@ -49,7 +49,7 @@ def join_terms(own: Sequence[DataTerms], ancestors: Iterable[Ancestor]) -> list[
 
 def _describe(session: Session) -> Ancestor:
     seen = session.seen
-    prints = None if seen is None else decode_memory(seen, str(session.path))
+    prints = None if seen is None else decode_fingerprints(seen, str(session.path))
     return Ancestor(
         name=f"{session.path.name} {session.sha256}",
         fingerprints=None if prints is None else tuple(one.tobytes() for one in prints),

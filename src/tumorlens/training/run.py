@@ -20,7 +20,7 @@ from tumorlens.data.rows import Manifest
 from tumorlens.errors import DataError
 from tumorlens.evaluation.score_files import write_scores
 from tumorlens.evaluation.scores import Scores
-from tumorlens.model.memory import encode_memory
+from tumorlens.model.seen_entry import encode_fingerprints
 from tumorlens.network.assembly import TumorNetwork
 from tumorlens.network.inheritance import load_model
 from tumorlens.network.weights import load_backbone
@@ -240,7 +240,7 @@ def _export(request: Request, plan: Plan, ready: _Ready, score: Scorer) -> Calib
         network,
         fit_familiarity(network, prepared, sides.training, recipe.seed),
         card=card,
-        memory=_remember(prepared, sides, plan.ancestors),
+        fingerprints=_collect_fingerprints(prepared, sides, plan.ancestors),
         validation=request.manifest.with_rows(prepared.rows[one] for one in sides.validation),
         folder=request.folder,
         calibrate=recipe.calibrate,
@@ -264,14 +264,16 @@ def _complete(made: CalibratedModel, result: TrainingResult, split: str, notice:
     )
 
 
-def _remember(prepared: PreparedRows, sides: Sides, ancestors: Sequence[Ancestor]) -> str:
+def _collect_fingerprints(
+    prepared: PreparedRows, sides: Sides, ancestors: Sequence[Ancestor]
+) -> str:
     """Fingerprints of what the model has seen, its ancestors' included.
 
     Validation pictures shape thresholds and calibration: they count as seen, too.
     """
     used = np.concatenate([sides.training, sides.validation])
     own = (prepared.fingerprints[index] for index in used)
-    return encode_memory(chain(own, *(one.fingerprints or () for one in ancestors)))
+    return encode_fingerprints(chain(own, *(one.fingerprints or () for one in ancestors)))
 
 
 def _score_test(request: Request, plan: Plan, model: Path, score: Scorer) -> Scores | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tumorlens.exporting.benchmarking.timing import time_calls
 from tumorlens.model.instructions import find_instructions, read_cpuinfo
-from tumorlens.model.runtime import load_runtime
+from tumorlens.model.onnx_runtime import load_onnxruntime
 from tumorlens.optional import load
 from tumorlens.workers import available_cores
 
@@ -72,7 +72,7 @@ def measure_peak(numbers: str, threads: int, *, seconds: float = 0.5) -> float:
         threads: to compute with.
         seconds: to measure for.
     """
-    onnxruntime = load_runtime()
+    onnxruntime = load_onnxruntime()
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

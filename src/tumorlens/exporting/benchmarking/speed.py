@@ -17,8 +17,8 @@ import numpy as np
 from tumorlens.arguments import LISTED_COUNTS, check_arguments
 from tumorlens.errors import InputError, UsageError
 from tumorlens.exporting.benchmarking.arithmetic import count_multiply_adds
+from tumorlens.exporting.benchmarking.backends import BACKENDS, find_backends
 from tumorlens.exporting.benchmarking.processors import Machine, describe_machine, measure_peak
-from tumorlens.exporting.benchmarking.runtimes import RUNTIMES, find_runtimes
 from tumorlens.exporting.benchmarking.trial import Measured, Trial
 from tumorlens.imaging.codecs.sandbox import Lost, Sandbox, Unavailable
 from tumorlens.imaging.files.encoding import decode_bare, encode_jpeg
@@ -47,13 +47,13 @@ _HANG = 600.0  # seconds after which a trial counts as hanging
 
 
 class Result(msgspec.Struct, frozen=True):
-    """One model in one runtime with a number of threads.
+    """One model in one backend with a number of threads.
 
     Attributes:
         model: its name and version.
         file: that was measured, or exported to be measured.
         sha256: of it.
-        runtime: that ran it.
+        runtime: the backend that ran it.
         threads: of the network.
         multiply_adds: for one slice, by the numbers computed with.
         roofline: seconds that these take at the measured peak of this machine.
@@ -109,8 +109,8 @@ def benchmark(
 
     Args:
         models: names of the registry or ``.onnx`` files; the bundled model if none is given.
-        runtimes: keys of `tumorlens.exporting.benchmarking.runtimes.RUNTIMES`; by default all that
-            are installed.
+        runtimes: names of backends, as in `exporting.benchmarking.backends.BACKENDS`; by default
+            all that are installed.
         threads: numbers of threads for the network; by default one, and one for each core.
         picture: a file to judge; by default a painted JPEG of 512 x 512 pixels.
         seconds: for each timing, about.
@@ -118,22 +118,22 @@ def benchmark(
 
     Returns:
         Size, seconds to load and to judge, slices a second and memory of each model, with each
-        runtime and number of threads.
+        backend and number of threads.
 
     Raises:
         ModelFileError: a model is unknown, or its file breaks the contract.
-        UsageError: nothing is left to measure, or a runtime failed on a model.
-        MissingExtra: a runtime is not installed.
+        UsageError: nothing is left to measure, or a backend failed on a model.
+        MissingExtra: a backend is not installed.
     """
-    unknown = sorted(set(runtimes) - set(RUNTIMES))
+    unknown = sorted(set(runtimes) - set(BACKENDS))
     if unknown:
         raise UsageError(
-            f"`runtimes={unknown[0]}`: unknown runtime; expected one of {', '.join(RUNTIMES)}"
+            f"`runtimes={unknown[0]}`: unknown backend; expected one of {', '.join(BACKENDS)}"
         )
     trials = plan_trials(
         [find_model(Path(one) if isinstance(one, os.PathLike) else one) for one in models]
         or [find_model("default")],
-        runtimes=tuple(runtimes) or tuple(find_runtimes()),
+        runtimes=tuple(runtimes) or tuple(find_backends()),
         threads=sorted(set(threads or (1, available_cores()))),
         picture=paint_picture() if picture is None else read_picture(Path(picture)),
         seconds=seconds,
@@ -149,14 +149,14 @@ def plan_trials(
     picture: bytes,
     seconds: float = 1.0,
 ) -> list[Trial]:
-    """Each model in each runtime with each number of threads that it takes.
+    """Each model in each backend with each number of threads that it takes.
 
-    A runtime that wants a format of its own is given an export of the model, so it measures no
+    A backend that wants a format of its own is given an export of the model, so it measures no
     model that is an export already.
 
     Args:
         paths: model files.
-        runtimes: names of `RUNTIMES`.
+        runtimes: names of `BACKENDS`.
         threads: numbers of threads.
         picture: bytes of an encoded picture, from which a whole slice is judged.
         seconds: for each timing, about.
@@ -172,8 +172,8 @@ def plan_trials(
         Trial(str(path), str(path), runtime, number, picture, seconds)
         for path in paths
         for runtime in runtimes
-        for number in (threads if RUNTIMES[runtime].obedient else [available_cores()])
-        if path not in exports or not RUNTIMES[runtime].target
+        for number in (threads if BACKENDS[runtime].obedient else [available_cores()])
+        if path not in exports or not BACKENDS[runtime].target
     ]
     if not trials:
         raise UsageError(
@@ -193,12 +193,12 @@ def benchmark_models(
         progress: told how many more trials are done.
 
     Raises:
-        MissingExtra: a runtime is not installed.
+        MissingExtra: a backend is not installed.
         ModelFileError: a file is no model.
-        UsageError: a runtime failed on a model.
+        UsageError: a backend failed on a model.
     """
     for name in {one.runtime for one in trials}:
-        load(RUNTIMES[name].module, f"the runtime {name}")
+        load(BACKENDS[name].module, f"the backend {name}")
     needs = {one.model: count_multiply_adds(Path(one.model)) for one in trials}
     kinds, threads = sorted(set().union(*needs.values())), {one.threads for one in trials}
     peaks = {
@@ -213,11 +213,11 @@ def benchmark_models(
 
 
 def _lay(trial: Trial, folder: Path) -> Trial:
-    """The trial with the file that its runtime opens; exports are made once, in this process."""
+    """The trial with the file that its backend opens; exports are made once, in this process."""
     path = Path(trial.model)
     own = folder / f"{trial.runtime}-{hashlib.sha256(trial.model.encode()).hexdigest()[:16]}"
     own.mkdir(exist_ok=True)
-    return msgspec.structs.replace(trial, file=str(RUNTIMES[trial.runtime].lay(path, own)))
+    return msgspec.structs.replace(trial, file=str(BACKENDS[trial.runtime].lay(path, own)))
 
 
 def _run(trial: Trial, need: Counter[str], peaks: dict[str, dict[int, float]]) -> Result:

@@ -1,4 +1,4 @@
-"""One model in one runtime, timed in a process of its own with its own memory and caches."""
+"""One model in one backend, timed in a process of its own with its own memory and caches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.detector import Detector
-from tumorlens.exporting.benchmarking.runtimes import RUNTIMES, Runner
+from tumorlens.exporting.benchmarking.backends import BACKENDS, Runner
 from tumorlens.exporting.benchmarking.timing import (
     WARM_UP,
     Timing,
@@ -36,7 +36,7 @@ class Trial(msgspec.Struct, frozen=True):
     Attributes:
         model: file of the contract.
         file: that runs: the model itself, or an export of it.
-        runtime: one of `RUNTIMES`.
+        runtime: the backend, one of `BACKENDS`.
         threads: of the network.
         picture: an encoded picture.
         seconds: for each timing, about.
@@ -82,7 +82,7 @@ def run_trial(trial: Trial) -> Measured:
     Raises:
         TumorlensError: the model or the picture cannot be used.
     """
-    file, open_ = Path(trial.file), RUNTIMES[trial.runtime].open
+    file, open_ = Path(trial.file), BACKENDS[trial.runtime].open
     open_(file, trial.threads)  # imports the library, fills the system's file cache
     start = perf_counter()
     runner = open_(file, trial.threads)

@@ -49,7 +49,7 @@ class _Method:
     """One loaded method, used by one thread at a time."""
 
     def __init__(self, path: Path) -> None:
-        runtime = load("executorch.runtime", "the runtime executorch").Runtime.get()
+        runtime = load("executorch.runtime", "the backend executorch").Runtime.get()
         try:
             self._program = runtime.load_program(path)
             self._method = self._program.load_method("forward")

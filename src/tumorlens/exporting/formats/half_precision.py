@@ -19,7 +19,7 @@ __all__ = ["convert"]
 
 
 def convert(source: Path, output: Path, images: Iterable[npt.NDArray[np.float32]] = ()) -> None:
-    """Write the half-precision twin of a model; inputs and outputs stay float32.
+    """Write the half-precision version of a model; inputs and outputs stay float32.
 
     Args:
         source: the model file.

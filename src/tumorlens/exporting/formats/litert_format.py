@@ -1,4 +1,4 @@
-"""``litert``: a .tflite file, and the session that runs it; door of litert_torch and its runtime.
+"""``litert``: a .tflite file, and the session that runs it; door of litert_torch and its backend.
 
 litert-torch brings jax and 2 GB, so it wants an environment of its own.
 """
@@ -53,7 +53,7 @@ class _Interpreter:
     """One interpreter, used by one thread at a time."""
 
     def __init__(self, path: Path, threads: int | None) -> None:
-        interpreter: Any = load("ai_edge_litert.interpreter", "the runtime litert").Interpreter
+        interpreter: Any = load("ai_edge_litert.interpreter", "the backend litert").Interpreter
         try:
             self._interpreter = interpreter(str(path), num_threads=threads)
             self._runner = self._interpreter.get_signature_runner()

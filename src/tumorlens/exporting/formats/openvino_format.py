@@ -1,6 +1,6 @@
 """``openvino``: OpenVINO's two files, and the session that runs them; door of openvino.
 
-The runtime computes in float32: left to itself it takes bfloat16 where the processor has it.
+The backend computes in float32: left to itself it takes bfloat16 where the processor has it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _Compiled:
     """What ONNX Runtime's session offers, by OpenVINO."""
 
     def __init__(self, path: Path, threads: int | None) -> None:
-        openvino = load("openvino", "the runtime openvino")
+        openvino = load("openvino", "the backend openvino")
         hints: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
         if threads is not None:
             hints["INFERENCE_NUM_THREADS"] = threads

@@ -52,7 +52,7 @@ _OPERATIONS = ("Conv", "Clip", "Add", "Resize")
 
 
 def convert(source: Path, output: Path, images: Images) -> None:
-    """Write the 8-bit twin of a model; inputs and outputs stay float32.
+    """Write the 8-bit version of a model; inputs and outputs stay float32.
 
     Weights are signed, which VNNI wants. x86 without it multiplies them into 16 bits that
     overflow; there a `Session` has them made unsigned, which is as slow as float32.
@@ -70,7 +70,7 @@ def convert(source: Path, output: Path, images: Images) -> None:
 
 
 def fit_integers(source: Path, images: Images) -> tuple[ModelProto, ModelProto]:
-    """The graph in float32, its channels evened out, and its twin in 8 bits.
+    """The graph in float32, its channels evened out, and its version in 8 bits.
 
     Args:
         source: the model file.

@@ -110,7 +110,7 @@ def round_weights(integers: ModelProto, original: ModelProto, images: Sequence[A
 
 
 def take_over(model: ModelProto, integers: ModelProto) -> list[str]:
-    """Give a graph in float32 the rounded weights and biases of its 8-bit twin.
+    """Give a graph in float32 the rounded weights and biases of its 8-bit version.
 
     Returns:
         Names of the convolutions that were rounded.

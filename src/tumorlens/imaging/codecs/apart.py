@@ -22,7 +22,7 @@ from tumorlens.imaging.codecs.serving import FAILED, handle
 from tumorlens.imaging.files.limits import Limits
 from tumorlens.imaging.files.refusal import refuse
 
-__all__ = ["PictureFile", "decode_frames", "describe_picture", "sandbox", "to_values"]
+__all__ = ["ImageFile", "decode_frames", "describe_picture", "sandbox", "to_values"]
 
 Values = npt.NDArray[Any]
 
@@ -53,7 +53,7 @@ class _Decoders(Protocol):
     ) -> tuple[Mapping[str, Any], bytes | memoryview]: ...
 
 
-class PictureFile:
+class ImageFile:
     """A PNG, JPEG, TIFF, BMP or WebP file, page by page.
 
     Use it in a ``with`` block, and ask for nothing after an error. ``pages`` is known after the
@@ -76,7 +76,7 @@ class PictureFile:
         self._decoders: _Decoders | None = None
         self.pages = 0
 
-    def __enter__(self) -> PictureFile:
+    def __enter__(self) -> ImageFile:
         return self
 
     def __exit__(
@@ -159,7 +159,7 @@ def decode_frames(
 
 
 def describe_picture(stream: BinaryIO, path: str, limits: Limits) -> Mapping[str, Any]:
-    """How a picture file stores its picture; see `pillow.Picture.describe`.
+    """How a picture file stores its picture; see `pillow.DecodedImage.describe`.
 
     Raises:
         InputError: it is no picture.

@@ -44,9 +44,9 @@ class _Decoders:
             return {REASON: error.reason, ADVICE: error.advice}, b""
 
     def _open_picture(self, facts: Mapping[str, Any], data: bytes) -> Answer:
-        from tumorlens.imaging.codecs.pillow import Picture
+        from tumorlens.imaging.codecs.pillow import DecodedImage
 
-        self._picture = Picture.open(data)
+        self._picture = DecodedImage.open(data)
         pages = self._picture.count_pages() if facts["count"] else 1
         answer, values = self._read_page(facts, b"", pages=pages)
         return {**answer, "pages": pages}, values
@@ -85,6 +85,6 @@ class _Decoders:
         return {"shape": shape, "dtype": dtype}, b"".join(one.data.cast("B") for one in done)
 
     def _describe(self, _: Mapping[str, Any], data: bytes) -> Answer:
-        from tumorlens.imaging.codecs.pillow import Picture
+        from tumorlens.imaging.codecs.pillow import DecodedImage
 
-        return Picture.open(data).describe(), b""
+        return DecodedImage.open(data).describe(), b""

@@ -15,7 +15,7 @@ from tumorlens.errors import InputError
 from tumorlens.imaging.files.limits import BYTES_PER_PIXEL
 from tumorlens.imaging.files.refusal import refuse
 
-__all__ = ["FORMATS", "Grey", "Picture"]
+__all__ = ["FORMATS", "DecodedImage", "Grey"]
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 """Picture formats that are read, by Pillow's names."""
@@ -50,7 +50,7 @@ class Grey(NamedTuple):
     values: bytes
 
 
-class Picture:
+class DecodedImage:
     """An open picture file.
 
     Every error is an `InputError` that names no file.
@@ -60,7 +60,7 @@ class Picture:
         self._image = image
 
     @classmethod
-    def open(cls, data: bytes) -> Picture:
+    def open(cls, data: bytes) -> DecodedImage:
         """The picture that a file holds."""
         try:
             with refuse("", "is no readable picture", _ADVICE):

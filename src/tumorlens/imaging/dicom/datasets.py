@@ -27,9 +27,9 @@ from tumorlens.imaging.dicom.objects import (
 )
 from tumorlens.imaging.files.access import Opener
 from tumorlens.imaging.files.limits import Limits
-from tumorlens.imaging.files.parts import Part, Source
 from tumorlens.imaging.files.refusal import listen, refuse
 from tumorlens.imaging.files.shadows import hide_shadows
+from tumorlens.imaging.files.stored_files import Source, StoredFile
 from tumorlens.imaging.geometry import Grid, arrange
 from tumorlens.imaging.pixels.voxels import clean_pixels
 from tumorlens.imaging.series.cutting import read_stacks
@@ -229,7 +229,7 @@ class _Files:
 
     def __init__(
         self,
-        parts: Sequence[Part],
+        parts: Sequence[StoredFile],
         frames: Sequence[tuple[int, Place]],
         opener: Opener,
         limits: Limits,

@@ -15,8 +15,8 @@ from typing import BinaryIO, cast
 
 from tumorlens.errors import InputError
 from tumorlens.imaging.files.limits import Limits
-from tumorlens.imaging.files.parts import Part
 from tumorlens.imaging.files.refusal import comes_from_disk, refuse, unread
+from tumorlens.imaging.files.stored_files import StoredFile
 from tumorlens.opening import IrregularFile, open_regular
 
 __all__ = ["Opener", "is_file", "is_inside", "open_file"]
@@ -94,7 +94,7 @@ class Opener:
         self._files.close()
 
     @contextmanager
-    def open(self, part: Part, *, ahead: bool = True) -> Iterator[BinaryIO]:
+    def open(self, part: StoredFile, *, ahead: bool = True) -> Iterator[BinaryIO]:
         """A seekable stream of the part's bytes.
 
         Args:
@@ -116,7 +116,7 @@ class Opener:
             with self._open_member(part, part.member) as stream:
                 yield stream
 
-    def read_head(self, part: Part, count: int) -> bytes:
+    def read_head(self, part: StoredFile, count: int) -> bytes:
         """The first ``count`` bytes of a member.
 
         Raises:
@@ -128,7 +128,7 @@ class Opener:
         ):
             return content.read(count)
 
-    def list_members(self, part: Part) -> list[str]:
+    def list_members(self, part: StoredFile) -> list[str]:
         """Names of the files in an archive, each once: of two with one name the later one counts.
 
         Raises:
@@ -138,7 +138,7 @@ class Opener:
             names = self._open_archive(part).namelist()
         return [name for name in dict.fromkeys(names) if not name.endswith("/")]
 
-    def _unpack(self, part: Part, member: str) -> BinaryIO:
+    def _unpack(self, part: StoredFile, member: str) -> BinaryIO:
         largest, unpacked = self._limits.memory_bytes // 4, io.BytesIO()
         with self._open_member(part, member) as content, refuse(part.path, _BROKEN, _ADVICE):
             stated = self._open_archive(part).getinfo(member).file_size  # no more is unpacked
@@ -154,7 +154,7 @@ class Opener:
         return unpacked
 
     @contextmanager
-    def _open_member(self, part: Part, member: str) -> Iterator[BinaryIO]:
+    def _open_member(self, part: StoredFile, member: str) -> Iterator[BinaryIO]:
         with refuse(part.path, _BROKEN, _ADVICE):
             archive = self._open_archive(part)
             if archive.getinfo(member).flag_bits & 1:
@@ -163,7 +163,7 @@ class Opener:
         with content:
             yield cast(BinaryIO, content)
 
-    def _open_archive(self, part: Part) -> zipfile.ZipFile:
+    def _open_archive(self, part: StoredFile) -> zipfile.ZipFile:
         if self._archive is None or self._archive[0] != part.file:
             self._files.close()
             stream = self._files.enter_context(open_file(part.file, part.path))

@@ -12,7 +12,7 @@ from tumorlens.errors import InputError
 from tumorlens.imaging.files.access import Opener, is_file, is_inside, open_file
 from tumorlens.imaging.files.contents import HEAD_BYTES, sniff
 from tumorlens.imaging.files.limits import Limits
-from tumorlens.imaging.files.parts import Part, Skipped, Source
+from tumorlens.imaging.files.stored_files import Skipped, Source, StoredFile
 from tumorlens.imaging.series.places import Place
 
 __all__ = ["Gathering", "join_named", "open_archive", "open_directory"]
@@ -35,7 +35,7 @@ class _Member:
         places: of its frames; empty if its header does not tell how many there are.
     """
 
-    part: Part
+    part: StoredFile
     where: str
     instance: str
     places: tuple[Place, ...]
@@ -53,12 +53,14 @@ class Gathering:
         apart: of a file; those for which it differs are never of one series.
     """
 
-    def __init__(self, limits: Limits, apart: Callable[[Part], Hashable] | None = None) -> None:
+    def __init__(
+        self, limits: Limits, apart: Callable[[StoredFile], Hashable] | None = None
+    ) -> None:
         self.limits = limits
         self._apart = apart or (lambda _: None)
         self._series: dict[Hashable, list[_Member]] = {}
 
-    def add(self, parts: Sequence[Part], where: str) -> Iterator[Gathered]:
+    def add(self, parts: Sequence[StoredFile], where: str) -> Iterator[Gathered]:
         """Take in files that lie in one place; those that are no image are skipped.
 
         Args:
@@ -90,7 +92,7 @@ class Gathering:
         for _, sources in self.give_out_each():
             yield from sources
 
-    def give_out_each(self) -> Iterator[tuple[list[Part], Iterator[Source]]]:
+    def give_out_each(self) -> Iterator[tuple[list[StoredFile], Iterator[Source]]]:
         """The files of each UID, and the sources that they make."""
         while self._series:
             key = next(iter(self._series))
@@ -123,11 +125,11 @@ def open_directory(path: Path, name: str, gathering: Gathering) -> Iterator[Gath
         elif not is_file(file):
             yield InputError(str(file), f"no such file, though {name} lists it", "copy it anew")
         else:
-            parts.append(Part(str(Path(name).parent / file.relative_to(root)), file))
+            parts.append(StoredFile(str(Path(name).parent / file.relative_to(root)), file))
     yield from _not_empty(gathering.add(parts, name), gathering, name, "lists no image")
 
 
-def open_archive(part: Part, gathering: Gathering, *, named: bool) -> Iterator[Gathered]:
+def open_archive(part: StoredFile, gathering: Gathering, *, named: bool) -> Iterator[Gathered]:
     """Gather the DICOM files in a zip archive; nothing is written to disk.
 
     Args:
@@ -147,11 +149,11 @@ def open_archive(part: Part, gathering: Gathering, *, named: bool) -> Iterator[G
         yield Skipped(part.path, reason)
 
 
-def _find_members(archive: Part, gathering: Gathering) -> Iterator[Gathered]:
+def _find_members(archive: StoredFile, gathering: Gathering) -> Iterator[Gathered]:
     parts = []
     with Opener(gathering.limits) as opener:
         for member in opener.list_members(archive):
-            part = Part(f"{archive.path}/{member}", archive.file, member)
+            part = StoredFile(f"{archive.path}/{member}", archive.file, member)
             if not is_inside(member):
                 yield InputError(part.path, _OUTSIDE, "do not trust this archive")
                 continue
@@ -187,7 +189,7 @@ def _find_listed(root: Path, words: Sequence[str]) -> Path:
 
 
 def join_named(
-    files: Sequence[Source], limits: Limits, apart: Callable[[Part], Hashable] | None = None
+    files: Sequence[Source], limits: Limits, apart: Callable[[StoredFile], Hashable] | None = None
 ) -> list[Source]:
     """Files that a caller named one by one, those of one series as one: as their folder is read.
 
@@ -270,7 +272,7 @@ def _is_copy(member: _Member, alike: Sequence[_Member], limits: Limits) -> bool:
     return sums[0] in sums[1:]
 
 
-def _sum(opener: Opener, part: Part) -> bytes:
+def _sum(opener: Opener, part: StoredFile) -> bytes:
     with opener.open(part, ahead=False) as stream:
         digest = blake2b(digest_size=16)
         while block := stream.read(_STEP):

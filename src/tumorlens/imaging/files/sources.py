@@ -40,7 +40,7 @@ from tumorlens.imaging.files.gathering import (
     open_directory,
 )
 from tumorlens.imaging.files.limits import DEFAULT_LIMITS, Limits
-from tumorlens.imaging.files.parts import Found, Part, Skipped, Source
+from tumorlens.imaging.files.stored_files import Found, Skipped, Source, StoredFile
 from tumorlens.imaging.raster import RASTER_SUFFIXES, holds_labels
 from tumorlens.imaging.volumes.content import LABELS, names_labels, refuse_content
 
@@ -61,7 +61,7 @@ def find_sources(
     *,
     limits: Limits = DEFAULT_LIMITS,
     together: bool = True,
-    apart: Callable[[Part], Hashable] | None = None,
+    apart: Callable[[StoredFile], Hashable] | None = None,
 ) -> Iterator[Found]:
     """Sources of files, folders and patterns, in the order given; nothing is decoded.
 
@@ -131,7 +131,7 @@ def _expand(pattern: str, gathering: Gathering) -> Iterator[Found]:
     if not matches:
         yield InputError(pattern, "no file matches this pattern", "check the spelling")
     for match in matches:
-        drawn = _is_drawn(Part(match, Path(match)))
+        drawn = _is_drawn(StoredFile(match, Path(match)))
         yield from (Skipped(match, DRAWN),) if drawn else _find(match, gathering)
 
 
@@ -162,13 +162,13 @@ def _name_file(path: Path, name: str, gathering: Gathering) -> Iterator[Found]:
         yield error
 
 
-def _find_part(path: Path, name: str) -> Part:
+def _find_part(path: Path, name: str) -> StoredFile:
     """The file, or a member of an archive, which records name ``ARCHIVE/MEMBER``."""
     if not os.path.lexists(path):
         for parent in path.parents:
             if is_file(parent):
-                return Part(name, parent, path.relative_to(parent).as_posix())
-    return Part(name, path)
+                return StoredFile(name, parent, path.relative_to(parent).as_posix())
+    return StoredFile(name, path)
 
 
 def _look(file: Path, name: str) -> Kind | Literal["directory"] | None:
@@ -220,10 +220,10 @@ def _skip_special(folder: Path, names: Sequence[str]) -> Iterator[Skipped]:
 
 def _sort_files(folder: Path, names: Sequence[str], gathering: Gathering) -> Iterator[Found]:
     """Pictures and volumes at once, in order; DICOM files are gathered."""
-    series: list[Part] = []
+    series: list[StoredFile] = []
     present = {name.lower() for name in names}
     for name in names:
-        part = Part(str(folder / name), folder / name)
+        part = StoredFile(str(folder / name), folder / name)
         if name.startswith("._"):
             yield Skipped(part.path, "a file of notes that macOS writes")
         elif _is_drawn(part):
@@ -238,7 +238,7 @@ def _sort_files(folder: Path, names: Sequence[str], gathering: Gathering) -> Ite
     yield from gathering.add(series, str(folder))
 
 
-def _classify(part: Part, series: list[Part], gathering: Gathering) -> Iterator[Found]:
+def _classify(part: StoredFile, series: list[StoredFile], gathering: Gathering) -> Iterator[Found]:
     """Sources of a file in a folder that is no picture by name; a DICOM file goes to ``series``."""
     kind = _look(part.file, part.path)
     if kind == "dicom":
@@ -260,7 +260,7 @@ def _classify(part: Part, series: list[Part], gathering: Gathering) -> Iterator[
         yield Skipped(part.path, "an encrypted file" if kind == "secure" else describe(head))
 
 
-def _tell_picture(part: Part, limits: Limits) -> Source | Skipped:
+def _tell_picture(part: StoredFile, limits: Limits) -> Source | Skipped:
     """A picture as a source, unless it is a label map by its name and by its pixels."""
     if names_labels(part.path):
         try:
@@ -272,13 +272,13 @@ def _tell_picture(part: Part, limits: Limits) -> Source | Skipped:
     return Source(part.path, (part,), "raster")
 
 
-def _tell_content(kind: Kind | None, part: Part, limits: Limits) -> str:
+def _tell_content(kind: Kind | None, part: StoredFile, limits: Limits) -> str:
     from tumorlens.imaging.volumes.reading import tell_content
 
     return tell_content(kind, part.file, part.path, limits)
 
 
-def _is_drawn(part: Part) -> bool:
+def _is_drawn(part: StoredFile) -> bool:
     """Whether a file in a folder is a result of this program, by its name and its content."""
     if not part.path.lower().endswith(_DRAWN_ENDINGS):
         return False

@@ -39,7 +39,7 @@ FINGERPRINT_BYTES = 32
 
 SEEN_LIMIT = 48
 """Most differing bits of 256 between two fingerprints of one picture. Of slices of patients that
-a memory of 26,000 pictures does not hold, about 2 in 1,000 come as near to one of them."""
+are not among 26,000 fingerprints, about 2 in 1,000 come as near to one of them."""
 
 SIDE = 48
 """Side of the thumbnail, in pixels."""
@@ -103,24 +103,28 @@ def fingerprint_descriptors(descriptors: Array) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(np.packbits(descriptors[..., _SIGNED] > 0, axis=-1))
 
 
-def compare_fingerprint(slice_: Slice, memory: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+def compare_fingerprint(
+    slice_: Slice, fingerprints: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.int64]:
     """Differing bits between a slice and each of N fingerprints, as it fits best of eight ways.
 
     Args:
         slice_: the picture that is asked for.
-        memory: (N, 32) fingerprints.
+        fingerprints: (N, 32) fingerprints.
 
     Returns:
         (N,) bits of 256; at most `SEEN_LIMIT` for a copy.
     """
     ways = fingerprint_descriptors(turn_descriptors(describe_head(slice_)))
-    differing = ways.view(np.uint64)[:, None] ^ np.ascontiguousarray(memory).view(np.uint64)
+    differing = ways.view(np.uint64)[:, None] ^ np.ascontiguousarray(fingerprints).view(np.uint64)
     return np.asarray(np.bitwise_count(differing).sum(-1, dtype=np.int64).min(0))
 
 
-def is_seen(slice_: Slice, memory: npt.NDArray[np.uint8]) -> bool:
+def is_seen(slice_: Slice, fingerprints: npt.NDArray[np.uint8]) -> bool:
     """Whether (N, 32) fingerprints hold the slice or a copy of it."""
-    return bool(len(memory)) and bool((compare_fingerprint(slice_, memory) <= SEEN_LIMIT).any())
+    return bool(len(fingerprints)) and bool(
+        (compare_fingerprint(slice_, fingerprints) <= SEEN_LIMIT).any()
+    )
 
 
 def cosine_basis(points: Array) -> Array:

@@ -37,7 +37,7 @@ def outline_head(slice_: Slice) -> npt.NDArray[np.bool_]:
 
 
 def _fill_box(head: Head, shape: tuple[int, ...], factor: int) -> npt.NDArray[np.bool_]:
-    """The head's bounding box: text and marks lie outside of it."""
+    """The head's bounding box: text and symbols lie outside of it."""
     x0, y0, x1, y1 = (round(edge / factor) for edge in head.box)
     box = np.zeros(shape, np.bool_)
     box[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)] = True

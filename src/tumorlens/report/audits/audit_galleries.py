@@ -10,7 +10,7 @@ from tumorlens.auditing.findings import Audit, AuditFinding
 from tumorlens.data.rows import Edges, Row
 from tumorlens.errors import InputError
 from tumorlens.imaging.readers import read_slice
-from tumorlens.report.pages import Block, Gallery, Picture, Table, Tile, limit_rows
+from tumorlens.report.pages import Block, Gallery, PageImage, Table, Tile, limit_rows
 from tumorlens.report.pictures.overlay import draw_thumbnail
 
 __all__ = ["MOST_TILES", "show_examples"]
@@ -79,9 +79,9 @@ def _show_alone(row: Row, finding: AuditFinding, words: str) -> Tile:
     return Tile(_name(row), tuple(pictures), tuple(lines))
 
 
-def _draw(path: Path, frame: int, words: str, boxes: Sequence[Edges]) -> Picture:
+def _draw(path: Path, frame: int, words: str, boxes: Sequence[Edges]) -> PageImage:
     data, size = draw_thumbnail(read_slice(path, frame), annotated=boxes, side=SIDE)
-    return Picture(data, words, size)
+    return PageImage(data, words, size)
 
 
 def _name(row: Row) -> str:

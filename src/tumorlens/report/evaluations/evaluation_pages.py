@@ -91,7 +91,7 @@ def build_evaluation_sections(
         Section("At a glance", tuple(_list_first(evaluation))),
         Section("Telling tumor from none", (*_say_which(whole), *filter(None, rankings))),
         Section("Probabilities and calls", tuple(filter(None, calls))),
-        Section("Part by part", tuple(_show_parts(parts))),
+        Section("Subset by subset", tuple(_show_parts(parts))),
         Section("Worst mistakes", tuple(mistakes)),
         Section("All figures", tuple(_tabulate_all(evaluation))),
     ]
@@ -154,7 +154,7 @@ def _show_parts(parts: Sequence[Subset]) -> Iterator[Block]:
     names = [name for name in IN_PARTS if any(_find(part, name) for part in parts)]
     columns = ("part", "slices", "groups", *(name_figure(name).split(" (")[0] for name in names))
     rows = [_list_part(part, names) for part in parts]
-    yield Table("Part by part", columns, limit_rows(rows, more=ELSEWHERE))
+    yield Table("Subset by subset", columns, limit_rows(rows, more=ELSEWHERE))
     of_series = list_head_parts(parts)
     if of_series:
         yield Table("Whole series", PART_COLUMNS, limit_rows(of_series, more=ELSEWHERE))

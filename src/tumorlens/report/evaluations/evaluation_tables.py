@@ -194,7 +194,7 @@ def _tabulate_parts(parts: Sequence[Subset], width: int) -> Iterator[Table]:
         shown = names[start : start + at_once]
         rows = [_list_part(part, shown) for part in parts if part.estimates or not start]
         heads = (fill(name_figure(name).split(" (")[0], WIDTH_OF_FIGURE) for name in shown)
-        table = make_table("Part by part", ("part", *heads), rows)
+        table = make_table("Subset by subset", ("subset", *heads), rows)
         table.columns[0].max_width = WIDEST_LABEL
         for column in table.columns[1:]:
             column.no_wrap = True

@@ -17,7 +17,7 @@ from tumorlens.evaluation.scores import Scores
 from tumorlens.finding import VERDICTS, Box, Finding, Verdict
 from tumorlens.imaging.readers import read_slice
 from tumorlens.imaging.slices import Slice
-from tumorlens.report.pages import Block, Gallery, Picture, Text, Tile
+from tumorlens.report.pages import Block, Gallery, PageImage, Text, Tile
 from tumorlens.report.pictures.overlay import draw_thumbnail
 
 __all__ = ["MOST_TILES", "Mistake", "find_mistakes", "show_mistakes"]
@@ -165,12 +165,12 @@ def _make_tile(slice_: Slice, finding: Finding, mistake: Mistake) -> Tile:
     row, name = mistake.row, mistake.name
     plain = draw_thumbnail(slice_)
     marked = draw_thumbnail(slice_, finding, annotated=row.boxes)
-    evidence = "marks" if finding.activation is None else "heat map"
+    evidence = "boxes" if finding.activation is None else "heat map"
     return Tile(
         name,
         (
-            Picture(plain[0], f"{name}: the slice", plain[1]),
-            Picture(marked[0], f"{name}: the slice with the model's {evidence}", marked[1]),
+            PageImage(plain[0], f"{name}: the slice", plain[1]),
+            PageImage(marked[0], f"{name}: the slice with the model's {evidence}", marked[1]),
         ),
         (
             f"true {_word(row.class_name)}, called {_word(mistake.called)}",

@@ -15,7 +15,7 @@ from tumorlens.imaging.slices import Slice
 from tumorlens.report.digits import show_apart
 from tumorlens.report.pictures.captions import PAPER
 from tumorlens.report.pictures.heatmaps import digest_name, make_safe
-from tumorlens.report.pictures.markings import INK, find_font
+from tumorlens.report.pictures.markers import INK, find_font
 from tumorlens.report.pictures.overlay import draw_thumbnail, encode
 from tumorlens.study_finding import SeriesFinding
 

@@ -1,4 +1,4 @@
-"""The caption below an overlay: verdict and why, file, notes, and what the marks mean."""
+"""The caption below an overlay: verdict and why, file, notes, and what the markers mean."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from tumorlens.finding import RESEARCH_USE, Finding, Verdict
 from tumorlens.report.digits import show_apart
 from tumorlens.report.pictures.heat import paint_scale, speaks
-from tumorlens.report.pictures.markings import INK, MARK, Color, Marks, draw_peak, find_font
+from tumorlens.report.pictures.markers import INK, MARKER, Color, Markers, draw_peak, find_font
 
 __all__ = ["PAPER", "draw_caption"]
 
@@ -39,16 +39,16 @@ _LEGEND = 12  # units that the scale is wide
 _LEAST_LETTERS = 4  # that are left of a text
 
 
-def draw_caption(finding: Finding, marks: Marks, width: int, unit: int) -> Image.Image:
+def draw_caption(finding: Finding, markers: Markers, width: int, unit: int) -> Image.Image:
     """Verdict and file on the left, the scales on the right, notes and one line about use below.
 
     Args:
         finding: what was found.
-        marks: what of it is drawn.
+        markers: what of it is drawn.
         width: in pixels.
         unit: height of a line of text, in pixels.
     """
-    notes = list(_list_notes(finding, marks))
+    notes = list(_list_notes(finding, markers))
     caption = Image.new("RGB", (width, round(unit * (7.4 + _LINE * len(notes)))), PAPER)
     pen = ImageDraw.Draw(caption)
     left, legend = unit * 0.7, width - unit * (_LEGEND + 0.7)
@@ -64,7 +64,7 @@ def draw_caption(finding: Finding, marks: Marks, width: int, unit: int) -> Image
         y += unit * _LINE
     pen.text((left, y + unit * 0.35), RESEARCH_USE, _FAINT, tiny)
     if finding.verdict is not None:
-        _draw_legend(caption, finding, marks, (round(legend), round(unit * 0.75)), unit)
+        _draw_legend(caption, finding, markers, (round(legend), round(unit * 0.75)), unit)
     return caption
 
 
@@ -97,19 +97,19 @@ def _explain_verdict(finding: Finding, limits: Sequence[str]) -> str:
     }[finding.verdict or ""]
 
 
-def _list_notes(finding: Finding, marks: Marks) -> Iterator[str]:
+def _list_notes(finding: Finding, markers: Markers) -> Iterator[str]:
     """What the reader noted, in one line, and evidence where there can be none."""
     if finding.info.notes:
         first, *others = finding.info.notes
         yield f"{first} (and {len(others)} more)" if others else first
-    if marks.outside:
+    if markers.outside:
         yield "the strongest evidence lies outside of the head"
 
 
 def _draw_legend(
-    caption: Image.Image, finding: Finding, marks: Marks, at: tuple[int, int], unit: int
+    caption: Image.Image, finding: Finding, markers: Markers, at: tuple[int, int], unit: int
 ) -> None:
-    """The scale of evidence as it looks over grey, and the marks."""
+    """The scale of evidence as it looks over grey, and the markers."""
     pen, font = ImageDraw.Draw(caption), find_font(round(unit * 0.78))
     x, y = at
     size = (round(unit * _LEGEND), round(unit * 0.7))
@@ -120,12 +120,12 @@ def _draw_legend(
         middle = x + size[0] * value - font.getlength(words) * value
         pen.text((middle, y + unit * 0.75), words, _FAINT, font)
     y += round(unit * 2.4)
-    if marks.boxes:
+    if markers.boxes:
         side, line = unit * 0.7, max(2, unit // 10)
-        pen.rectangle((x, y, x + side, y + side), outline=MARK, width=line)
+        pen.rectangle((x, y, x + side, y + side), outline=MARKER, width=line)
         pen.text((x + unit, y - unit * 0.1), "region", _FAINT, font)
         x += round(unit * 4.5)
-    if marks.peak is not None:
+    if markers.peak is not None:
         draw_peak(pen, (x + unit * 0.4, y + unit * 0.35), round(unit * 0.8))
         pen.text((x + unit * 1.2, y - unit * 0.1), "strongest point", _FAINT, font)
 

@@ -23,7 +23,13 @@ from tumorlens.imaging.pixels.outline import outline_head
 from tumorlens.imaging.slices import Slice
 from tumorlens.report.pictures.captions import PAPER, draw_caption
 from tumorlens.report.pictures.heat import blend_heat, paint_greys
-from tumorlens.report.pictures.markings import Marks, choose_marks, draw_box, draw_peak, draw_sides
+from tumorlens.report.pictures.markers import (
+    Markers,
+    choose_markers,
+    draw_box,
+    draw_peak,
+    draw_sides,
+)
 
 __all__ = [
     "LARGEST_SIDE",
@@ -114,7 +120,7 @@ def draw(slice_: Slice, finding: Finding) -> Overlay:
     Args:
         slice_: the slice that was judged.
         finding: what was found in it. Without ``activation`` (a finding that was read from a
-            record) the picture has no heat, without boxes and peak no marks. Boxes and strongest
+            record) the picture has no heat, without boxes and peak no markers. Boxes and strongest
             point are drawn where the verdict is tumor or uncertain, and nothing outside of the
             head; heat is faint below the model's cell threshold, and wherever the verdict is
             another.
@@ -125,9 +131,9 @@ def draw(slice_: Slice, finding: Finding) -> Overlay:
         TIFF it carries the mark by which no later run takes it for a scan.
     """
     view = _View.of(slice_)
-    picture, marks = _show_evidence(slice_, finding, view)
+    picture, markers = _show_evidence(slice_, finding, view)
     width = max(view.size[0], LEAST_SIDE, view.unit * 26)
-    return Overlay.of(_frame(picture, draw_caption(finding, marks, width, view.unit)))
+    return Overlay.of(_frame(picture, draw_caption(finding, markers, width, view.unit)))
 
 
 def encode(picture: Image.Image) -> bytes:
@@ -189,19 +195,19 @@ def _resampling(view: _View) -> Image.Resampling:
     return Image.Resampling.NEAREST if min(view.scale) > 16 else Image.Resampling.BICUBIC
 
 
-def _show_evidence(slice_: Slice, finding: Finding, view: _View) -> tuple[Image.Image, Marks]:
+def _show_evidence(slice_: Slice, finding: Finding, view: _View) -> tuple[Image.Image, Markers]:
     outline = outline_head(slice_)
     picture = blend_heat(_show_plain(slice_, view), outline, finding, view.scale)
-    marks = choose_marks(finding, outline, slice_.pixels.shape)
+    markers = choose_markers(finding, outline, slice_.pixels.shape)
     pen = ImageDraw.Draw(picture)
-    for box in marks.boxes:
+    for box in markers.boxes:
         corners = view.place(box.x0, box.y0), view.place(box.x1, box.y1)
         draw_box(pen, corners, box.score, view.unit)
-    if marks.peak is not None:
-        draw_peak(pen, view.place(*marks.peak), view.unit)
+    if markers.peak is not None:
+        draw_peak(pen, view.place(*markers.peak), view.unit)
     if slice_.info.sides_known and slice_.info.plane in ("axial", "coronal"):
         draw_sides(pen, view.size, view.unit)
-    return picture, marks
+    return picture, markers
 
 
 def _frame(picture: Image.Image, caption: Image.Image) -> Image.Image:

@@ -15,7 +15,7 @@ from tumorlens.report.pages import (
     Facts,
     Gallery,
     Page,
-    Picture,
+    PageImage,
     Section,
     Table,
     Text,
@@ -163,8 +163,8 @@ def _compare_looks(series: SeriesFinding) -> Table | None:
 
 def _tile(pair: Pair) -> Tile:
     pictures = (
-        Picture(pair.plain, f"{pair.words}, plain", pair.size),
-        Picture(pair.heat, f"{pair.words}, with heat", pair.size),
+        PageImage(pair.plain, f"{pair.words}, plain", pair.size),
+        PageImage(pair.heat, f"{pair.words}, with heat", pair.size),
     )
     return Tile(pair.words, pictures)
 

@@ -11,7 +11,12 @@ import numpy as np
 import torch
 
 from tumorlens.data.rows import Manifest
-from tumorlens.evaluation.calibration import apply_point, choose_thresholds, fit_logit, recalibrate
+from tumorlens.evaluation.calibration import (
+    apply_calibration,
+    apply_point,
+    choose_thresholds,
+    fit_logit,
+)
 from tumorlens.evaluation.scores import Scores
 from tumorlens.model.card import Card
 from tumorlens.model.contract import Calibration
@@ -44,7 +49,7 @@ def write_calibrated_model(
     fit: FamiliarityFit,
     *,
     card: Card,
-    memory: str,
+    fingerprints: str,
     validation: Manifest,
     folder: Path,
     calibrate: bool,
@@ -57,7 +62,7 @@ def write_calibrated_model(
         network: trained, in evaluation.
         fit: of familiarity.
         card: of the model, before calibration.
-        memory: fingerprints of what the model has seen.
+        fingerprints: fingerprints of what the model has seen.
         validation: rows to calibrate on.
         folder: that ``model.onnx`` goes into.
         calibrate: fit probabilities and thresholds; else only the limit of familiarity.
@@ -68,13 +73,13 @@ def write_calibrated_model(
     raw, model = folder / "uncalibrated.onnx", folder / "model.onnx"
     calibration = Calibration(unfamiliarity=1 / fit.limit)
     deployed = Deployed(network, familiarity, calibration)
-    export_onnx(deployed, card, raw, seen=memory, overwrite=True)
+    export_onnx(deployed, card, raw, seen=fingerprints, overwrite=True)
     scores = score(raw, validation)
     fitted = Calibration(unfamiliarity=1 / _raise_limit(scores, notice))
     if calibrate:
         logit = fit_logit(scores.tumor_probability, scores.tumor, scores.group)
         fitted = logit.then(fitted)
-    scores = recalibrate(scores, fitted)
+    scores = apply_calibration(scores, fitted)
     point = card.operating_points["balanced"]
     if calibrate:
         point = choose_thresholds(scores).point

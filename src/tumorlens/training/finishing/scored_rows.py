@@ -16,7 +16,7 @@ from tumorlens.evaluation.heads.study_fitting import fit_study_model, list_fit_s
 from tumorlens.evaluation.results import Evaluation
 from tumorlens.evaluation.scores import Scores, drop_unfit
 from tumorlens.evaluation.scoring import score_manifest
-from tumorlens.model.memory import recall
+from tumorlens.model.seen_entry import load_seen_test
 from tumorlens.progress import Notice
 from tumorlens.studies.study_model import StudyModel
 
@@ -46,7 +46,7 @@ class Scorer:
             suspicious: ask for each picture whether the model has seen it.
         """
         detector = Detector(model, threads=self.threads)
-        is_seen = recall(detector.session) if suspicious else None
+        is_seen = load_seen_test(detector.session) if suspicious else None
         scored = score_manifest(detector, rows, self.progress, is_seen=is_seen)
         for failure in scored.failures:
             self.notice(f"not scored: {failure}")

@@ -16,13 +16,13 @@ from torch.nn import functional
 
 from tumorlens.training.choices import AugmentationChoice
 
-__all__ = ["Change", "apply_changes", "draw_change"]
+__all__ = ["Augmentation", "apply_augmentations", "draw_augmentation"]
 
 _FIELD = 4  # control points a side of the bias field
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Augmentation:
     """What one draw decided.
 
     Attributes:
@@ -49,9 +49,9 @@ class Change:
     erased: tuple[float, float, float, float, float] | None
 
 
-def draw_change(rng: np.random.Generator, choice: AugmentationChoice) -> Change:
+def draw_augmentation(rng: np.random.Generator, choice: AugmentationChoice) -> Augmentation:
     """Draw the parameters of one picture."""
-    return Change(
+    return Augmentation(
         affine=_draw_affine(rng, choice),
         exponent=float(2.0 ** _within(rng, choice.gamma)),
         gain=1.0 + _within(rng, choice.contrast),
@@ -67,39 +67,39 @@ def draw_change(rng: np.random.Generator, choice: AugmentationChoice) -> Change:
     )
 
 
-def apply_changes(
-    images: Tensor, marks: Tensor, changes: Sequence[Change], size: int | None = None
+def apply_augmentations(
+    images: Tensor, annotation: Tensor, drawn: Sequence[Augmentation], size: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Apply one change a picture.
+    """Apply one augmentation a picture.
 
     Args:
         images: (N, 1, S, S) float32 in [0, 1].
-        marks: (N, C, S, S) float32, codes of the annotation; moved, never mixed.
-        changes: N draws.
+        annotation: (N, C, S, S) float32, codes of the annotation; moved, never mixed.
+        drawn: N draws.
         size: side of the pictures made; None: as they are.
 
     Returns:
-        Changed images in [0, 1], (N, 1, size, size), and marks, (N, C, size, size).
+        Changed images in [0, 1], (N, 1, size, size), and annotation, (N, C, size, size).
     """
-    theta = torch.from_numpy(np.stack([change.affine for change in changes]))
+    theta = torch.from_numpy(np.stack([augmentation.affine for augmentation in drawn]))
     size = size or images.shape[-1]
     grid = functional.affine_grid(theta, [len(images), 1, size, size], align_corners=False)
     images = functional.grid_sample(images, grid, mode="bilinear", align_corners=False)
-    marks = functional.grid_sample(marks, grid, mode="nearest", align_corners=False)
+    annotation = functional.grid_sample(annotation, grid, mode="nearest", align_corners=False)
     images = images.clamp(0, 1)
     head = images > 0.02
     exponent, gain, lift = (
-        torch.tensor([getattr(change, name) for change in changes]).view(-1, 1, 1, 1)
+        torch.tensor([getattr(augmentation, name) for augmentation in drawn]).view(-1, 1, 1, 1)
         for name in ("exponent", "gain", "lift")
     )
-    bias = torch.from_numpy(np.stack([change.bias for change in changes])).unsqueeze(1)
+    bias = torch.from_numpy(np.stack([augmentation.bias for augmentation in drawn])).unsqueeze(1)
     field = functional.interpolate(bias, images.shape[2:], mode="bicubic", align_corners=True)
     changed = images.clamp(min=1e-6).pow(exponent).mul_(field.exp_())
     changed = (changed - 0.5).mul_(gain).add_(0.5).add_(lift)
     images = torch.where(head, changed, images)
-    for index, change in enumerate(changes):
-        images[index] = _finish(images[index], change)
-    return images.clamp_(0, 1), marks
+    for index, augmentation in enumerate(drawn):
+        images[index] = _finish(images[index], augmentation)
+    return images.clamp_(0, 1), annotation
 
 
 def _within(rng: np.random.Generator, most: float) -> float:
@@ -133,19 +133,19 @@ def _draw_rectangle(rng: np.random.Generator) -> tuple[float, float, float, floa
     return float(x0), float(y0), float(x1), float(y1), value
 
 
-def _finish(image: Tensor, change: Change) -> Tensor:
+def _finish(image: Tensor, augmentation: Augmentation) -> Tensor:
     """The changes that few pictures undergo: (1, S, S) -> (1, S, S)."""
-    if change.invert:
+    if augmentation.invert:
         image = torch.where(image > 0.05, 1.05 - image, image)
-    if change.shrink < 1:
-        image = _lower_resolution(image, change.shrink)
-    if change.noise > 0.002:
-        generator = torch.Generator().manual_seed(change.noise_seed)
-        image = image + change.noise * torch.randn(image.shape, generator=generator)
-    if change.erased is not None:
+    if augmentation.shrink < 1:
+        image = _lower_resolution(image, augmentation.shrink)
+    if augmentation.noise > 0.002:
+        generator = torch.Generator().manual_seed(augmentation.noise_seed)
+        image = image + augmentation.noise * torch.randn(image.shape, generator=generator)
+    if augmentation.erased is not None:
         side = image.shape[-1]
-        x0, y0, x1, y1 = (round(edge * side) for edge in change.erased[:4])
-        image[:, y0:y1, x0:x1] = change.erased[4]
+        x0, y0, x1, y1 = (round(edge * side) for edge in augmentation.erased[:4])
+        image[:, y0:y1, x0:x1] = augmentation.erased[4]
     return image
 
 

@@ -17,7 +17,7 @@ class Batch:
 
     Attributes:
         images: (N, 1, S, S) float32 in [0, 1].
-        marks: (N, 1, S, S) float32, codes of the annotation.
+        annotation: (N, 1, S, S) float32, codes of the annotation.
         tumor: (N,) float32.
         kinds: (N,) int64; -1 where unknown or none.
         weights: (N,) float32.
@@ -27,7 +27,7 @@ class Batch:
     """
 
     images: Tensor
-    marks: Tensor
+    annotation: Tensor
     tumor: Tensor
     kinds: Tensor
     weights: Tensor

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from tumorlens.data.rows import Row
-from tumorlens.training.learning.augment import apply_changes, draw_change
+from tumorlens.training.learning.augment import apply_augmentations, draw_augmentation
 from tumorlens.training.learning.batch import Batch
 from tumorlens.training.learning.edits import Editor
 from tumorlens.training.recipe import Recipe
@@ -100,18 +100,18 @@ class Draws(IterableDataset[Batch]):
         brains = [
             self._draw_brain(int(index), rng) for index, rng in zip(order, generators, strict=True)
         ]
-        marks = np.stack([one.marks for one in edited])
-        planes = torch.from_numpy(np.stack([marks, np.stack(brains)], axis=1)).float()
+        annotation = np.stack([one.annotation for one in edited])
+        planes = torch.from_numpy(np.stack([annotation, np.stack(brains)], axis=1)).float()
         gains = [
             self._draw_gain(int(index), rng) for index, rng in zip(order, generators, strict=True)
         ]
-        changes = [draw_change(rng, self.recipe.augmentation) for rng in generators]
+        drawn = [draw_augmentation(rng, self.recipe.augmentation) for rng in generators]
         images = images / 255 * torch.tensor(gains, dtype=torch.float32).view(-1, 1, 1, 1)
-        images, planes = apply_changes(images, planes, changes, self.size)
+        images, planes = apply_augmentations(images, planes, drawn, self.size)
         tumor = torch.tensor([one.tumor for one in edited], dtype=torch.float32)
         return Batch(
             images=images,
-            marks=planes[:, :1],
+            annotation=planes[:, :1],
             brain=planes[:, 1:],
             looks=torch.from_numpy(self.prepared.looks[order]),
             tumor=tumor,

@@ -11,12 +11,12 @@ import numpy.typing as npt
 from tumorlens.data.rows import Row
 from tumorlens.training.choices import EditChoice
 from tumorlens.training.learning.pairs import heal, leave_decoy, paint, paste
-from tumorlens.training.rows.codes import MARK_MASK, MARK_UNKNOWN
+from tumorlens.training.rows.codes import TUMOR_MASK, TUMOR_UNKNOWN
 from tumorlens.training.rows.prepared_rows import PreparedRows
 
 __all__ = ["Edited", "Editor"]
 
-Picture = npt.NDArray[np.uint8]
+ByteImage = npt.NDArray[np.uint8]
 
 _DONORS = {
     "T1": ("T1", "T1c"),
@@ -35,13 +35,13 @@ class Edited:
 
     Attributes:
         image: (S, S), 0 to 255.
-        marks: (S, S), codes of the annotation.
+        annotation: (S, S), codes of the annotation.
         tumor: label, 0 or 1.
         kind: index of the type of tumor; -1 where unknown or none.
     """
 
-    image: Picture
-    marks: Picture
+    image: ByteImage
+    annotation: ByteImage
     tumor: float
     kind: int
 
@@ -66,8 +66,8 @@ class Editor:
     def edit(self, index: int, rng: np.random.Generator) -> Edited:
         """The picture of a row, edited or as it is."""
         rows = self.prepared
-        image, marks = np.asarray(rows.images[index]), np.asarray(rows.marks[index])
-        found = Edited(image, marks, float(rows.tumor[index]), int(rows.kinds[index]))
+        image, annotation = np.asarray(rows.images[index]), np.asarray(rows.annotation[index])
+        found = Edited(image, annotation, float(rows.tumor[index]), int(rows.kinds[index]))
         lone = self.choice.lone if _stratum(rows.rows[index]) in self._lone else 0.0
         make = self._change_tumor if found.tumor else self._change_normal
         return make(found, rows.rows[index].sequence, lone, rng) or found
@@ -77,9 +77,11 @@ class Editor:
     ) -> Edited | None:
         dice, chance = rng.random(), lone or self.choice.heal
         if dice < chance:
-            healed = heal(found.image, found.marks, rng)
-            return None if healed is None else Edited(healed, np.zeros_like(found.marks), 0.0, -1)
-        if dice < chance + self.choice.decoy and not (found.marks == MARK_UNKNOWN).any():
+            healed = heal(found.image, found.annotation, rng)
+            return (
+                None if healed is None else Edited(healed, np.zeros_like(found.annotation), 0.0, -1)
+            )
+        if dice < chance + self.choice.decoy and not (found.annotation == TUMOR_UNKNOWN).any():
             return self._leave_decoy(found, sequence, rng)
         return None
 
@@ -100,7 +102,7 @@ class Editor:
         if donor is None:
             return None
         rows = self.prepared
-        pasted = paste(found.image, rows.images[donor], rows.marks[donor], rng)
+        pasted = paste(found.image, rows.images[donor], rows.annotation[donor], rng)
         return None if pasted is None else Edited(*pasted, 1.0, int(rows.kinds[donor]))
 
     def _paint(self, found: Edited, sequence: str, rng: np.random.Generator) -> Edited | None:
@@ -108,16 +110,16 @@ class Editor:
         if donor is None:
             return None
         dark = sequence in ("T1", "T1c") or (sequence in ("", "other") and rng.random() < 0.5)
-        painted = paint(found.image, self.prepared.marks[donor] == MARK_MASK, dark, rng)
+        painted = paint(found.image, self.prepared.annotation[donor] == TUMOR_MASK, dark, rng)
         return None if painted is None else Edited(*painted, 1.0, -1)
 
     def _leave_decoy(self, found: Edited, sequence: str, rng: np.random.Generator) -> Edited | None:
         donor = self._pick_donor(sequence, rng)
         if donor is None:
             return None
-        shape = self.prepared.marks[donor] == MARK_MASK
-        image = leave_decoy(found.image, found.marks, shape, rng)
-        return Edited(image, found.marks, found.tumor, found.kind)
+        shape = self.prepared.annotation[donor] == TUMOR_MASK
+        image = leave_decoy(found.image, found.annotation, shape, rng)
+        return Edited(image, found.annotation, found.tumor, found.kind)
 
     def _pick_donor(self, sequence: str | None, rng: np.random.Generator) -> int | None:
         """A row whose tumor looks at home in a slice of that sequence; None: any row."""

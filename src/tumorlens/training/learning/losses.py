@@ -16,10 +16,10 @@ from tumorlens.training.learning.teaching import Lesson, learn_from
 from tumorlens.training.rows.codes import (
     BRAIN_NONE,
     BRAIN_SHOWN,
-    MARK_BOX,
-    MARK_MASK,
-    MARK_NONE,
-    MARK_UNKNOWN,
+    TUMOR_BOX,
+    TUMOR_MASK,
+    TUMOR_NONE,
+    TUMOR_UNKNOWN,
 )
 
 __all__ = ["CellTargets", "Losses", "blend_losses", "find_cell_targets", "sum_losses"]
@@ -58,17 +58,17 @@ class CellTargets:
     negative: Tensor
 
 
-def find_cell_targets(marks: Tensor, cells: tuple[int, int], box_weight: float) -> CellTargets:
+def find_cell_targets(annotation: Tensor, cells: tuple[int, int], box_weight: float) -> CellTargets:
     """From codes a pixel, (N, 1, S, S), to what is known of each cell."""
 
     def share(code: int) -> Tensor:
-        covered = (marks == code).to(torch.float32)
+        covered = (annotation == code).to(torch.float32)
         return functional.adaptive_avg_pool2d(covered, cells).squeeze(1)
 
-    mask, box, unknown = (share(code) for code in (MARK_MASK, MARK_BOX, MARK_UNKNOWN))
+    mask, box, unknown = (share(code) for code in (TUMOR_MASK, TUMOR_BOX, TUMOR_UNKNOWN))
     by_mask = (mask >= _POSITIVE).to(torch.float32)
     by_box = ((box >= 0.95) & (mask < _POSITIVE)).to(torch.float32) * box_weight
-    clear = (mask + box + unknown) <= MARK_NONE
+    clear = (mask + box + unknown) <= TUMOR_NONE
     return CellTargets(positive=by_mask + by_box, negative=clear.to(torch.float32))
 
 

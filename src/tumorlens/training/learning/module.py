@@ -208,7 +208,7 @@ class TumorModule(lightning.LightningModule):  # type: ignore[misc]
         lesson: Lesson | None = None,
     ) -> Losses:
         cells = (raw.cells.shape[1], raw.cells.shape[2])
-        targets = find_cell_targets(batch.marks, cells, self.recipe.loss.boxes)
+        targets = find_cell_targets(batch.annotation, cells, self.recipe.loss.boxes)
         return sum_losses(raw, batch, targets, self.recipe.loss, guesses=guesses, lesson=lesson)
 
 

@@ -225,10 +225,10 @@ class _ValidationBatches:
     def __iter__(self) -> Iterator[Batch]:
         for start in range(0, len(self.indices), self.size):
             chosen = self.indices[start : start + self.size]
-            images, marks = self.prepared.take(chosen)
+            images, annotation = self.prepared.take(chosen)
             yield Batch(
                 images=images,
-                marks=marks,
+                annotation=annotation,
                 tumor=torch.from_numpy(self.prepared.tumor[chosen]),
                 kinds=torch.from_numpy(self.prepared.kinds[chosen]),
                 weights=torch.ones(len(chosen)),

@@ -88,7 +88,7 @@ class Teachers:
 def learn_from(lesson: Lesson, raw: Raw) -> Tensor:
     """Cross-entropy against the teachers (Hinton et al. 2015, arXiv:1503.02531).
 
-    Picture, cells and, as far as there is a tumor, its type.
+    ByteImage, cells and, as far as there is a tumor, its type.
     """
     size = (raw.cells.shape[1], raw.cells.shape[2])
     activation = functional.adaptive_avg_pool2d(lesson.activation.unsqueeze(1), size).squeeze(1)

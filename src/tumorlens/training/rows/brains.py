@@ -13,11 +13,11 @@ from tumorlens.errors import InputError
 from tumorlens.imaging.pixels.voxels import BLANK
 from tumorlens.imaging.preprocess import Prepared, place
 from tumorlens.imaging.readers import read_slice
-from tumorlens.training.rows.codes import BRAIN_NONE, BRAIN_SHOWN, BRAIN_UNKNOWN, MARK_MASK
+from tumorlens.training.rows.codes import BRAIN_NONE, BRAIN_SHOWN, BRAIN_UNKNOWN, TUMOR_MASK
 
 __all__ = ["find_brain"]
 
-Picture = npt.NDArray[np.uint8]
+ByteImage = npt.NDArray[np.uint8]
 
 _TISSUE = 10  # of 255: what is darker, in a picture of a brain that was cut out, lies outside
 _EMPTY = 5  # of 255: darker pixels are air
@@ -26,8 +26,8 @@ _FAR = 0.075  # share of the side around air that must be air, too, to lie outsi
 
 
 def find_brain(
-    row: Row, prepared: Prepared, image: Picture, marks: Picture, shape: tuple[int, ...]
-) -> Picture:
+    row: Row, prepared: Prepared, image: ByteImage, annotation: ByteImage, shape: tuple[int, ...]
+) -> ByteImage:
     """Codes of the brain, (S, S) uint8.
 
     A mask of the brain tells every pixel, and so does a picture whose skull was cut away. Elsewhere
@@ -37,7 +37,7 @@ def find_brain(
         row: what is known of the slice.
         prepared: the slice as the network takes it.
         image: the same, 0 to 255.
-        marks: (S, S), codes of the tumor.
+        annotation: (S, S), codes of the tumor.
         shape: of the slice, in pixels.
 
     Raises:
@@ -53,7 +53,7 @@ def find_brain(
         return np.where(tissue, BRAIN_SHOWN, BRAIN_NONE).astype(np.uint8)
     brain = np.full(image.shape, BRAIN_UNKNOWN, np.uint8)
     brain[_find_air(image)] = BRAIN_NONE
-    brain[marks == MARK_MASK] = BRAIN_SHOWN
+    brain[annotation == TUMOR_MASK] = BRAIN_SHOWN
     return brain
 
 
@@ -81,7 +81,7 @@ def _close(picture: Image.Image) -> npt.NDArray[np.bool_]:
     return closed
 
 
-def _find_air(image: Picture) -> npt.NDArray[np.bool_]:
+def _find_air(image: ByteImage) -> npt.NDArray[np.bool_]:
     bright = Image.fromarray(((image > _EMPTY) * 255).astype(np.uint8))
     blurred = bright.filter(ImageFilter.BoxBlur(round(_FAR * bright.width)))
     air: npt.NDArray[np.bool_] = np.asarray(blurred) == 0

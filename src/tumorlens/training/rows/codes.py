@@ -6,13 +6,13 @@ __all__ = [
     "BRAIN_NONE",
     "BRAIN_SHOWN",
     "BRAIN_UNKNOWN",
-    "MARK_BOX",
-    "MARK_MASK",
-    "MARK_NONE",
-    "MARK_UNKNOWN",
+    "TUMOR_BOX",
+    "TUMOR_MASK",
+    "TUMOR_NONE",
+    "TUMOR_UNKNOWN",
 ]
 
-MARK_NONE, MARK_MASK, MARK_BOX, MARK_UNKNOWN = 0, 1, 2, 3
+TUMOR_NONE, TUMOR_MASK, TUMOR_BOX, TUMOR_UNKNOWN = 0, 1, 2, 3
 """Of the annotation: no tumor, tumor by mask, inside a box, not known."""
 
 BRAIN_UNKNOWN, BRAIN_SHOWN, BRAIN_NONE = 0, 1, 2

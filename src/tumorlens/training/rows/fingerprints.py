@@ -31,7 +31,7 @@ class FileDigests:
 
 
 def fingerprint_rows(rows: Iterable[Row], digests: FileDigests | None = None) -> str:
-    """SHA-256 over what is trained on: content, frames, groups, labels and marks, in order.
+    """SHA-256 over what is trained on: content, frames, groups, labels and annotation, in order.
 
     Args:
         rows: that are trained on.

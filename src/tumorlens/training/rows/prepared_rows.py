@@ -15,10 +15,10 @@ from tumorlens.training.rows.codes import BRAIN_SHOWN
 
 __all__ = ["PLANES", "PreparedRows"]
 
-PLANES = ("images", "marks", "brain")
+PLANES = ("images", "annotation", "brain")
 """The arrays that lie in files."""
 
-Picture = npt.NDArray[np.uint8]
+ByteImage = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,20 +28,20 @@ class PreparedRows:
     Attributes:
         rows: N rows, in the order of the arrays.
         images: (N, S, S) uint8, memory-mapped: `prepare` times 255.
-        marks: (N, S, S) uint8, memory-mapped: codes of the annotation a pixel.
+        annotation: (N, S, S) uint8, memory-mapped: codes of the annotation a pixel.
         brain: (N, S, S) uint8, memory-mapped: codes of the brain a pixel.
         gains: (N,) float32, by how much each slice is dimmed beside its series.
         looks: (N, 3) int64, numbers of plane, sequence and skull in `LOOKS`; -1 where unknown.
         tumor: (N,) float32, 0 or 1.
         kinds: (N,) int64, index of the type of tumor; -1 where unknown or none.
         sources: (N,) int64, number of the source, in the order of their names.
-        fingerprints: one a row, for the model's memory of its training pictures.
+        fingerprints: one a row, for the model file, which tells by them what was seen.
     """
 
     rows: tuple[Row, ...]
-    images: Picture
-    marks: Picture
-    brain: Picture
+    images: ByteImage
+    annotation: ByteImage
+    brain: ByteImage
     gains: npt.NDArray[np.float32]
     looks: npt.NDArray[np.int64]
     tumor: npt.NDArray[np.float32]
@@ -72,9 +72,9 @@ class PreparedRows:
         return np.array([row.group_key in groups for row in self.rows], np.bool_)
 
     def take(self, indices: npt.NDArray[np.intp]) -> tuple[Tensor, Tensor]:
-        """Unchanged images (n, 1, S, S) float32 and marks of these rows."""
+        """Unchanged images (n, 1, S, S) float32 and annotations of these rows."""
         images = torch.from_numpy(self.images[indices]).unsqueeze(1).float() / 255
-        return images, torch.from_numpy(self.marks[indices]).unsqueeze(1).float()
+        return images, torch.from_numpy(self.annotation[indices]).unsqueeze(1).float()
 
 
 def _reopen(rows: tuple[Row, ...], files: tuple[str, ...], *others: Any) -> PreparedRows:

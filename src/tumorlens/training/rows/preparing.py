@@ -25,14 +25,14 @@ from tumorlens.imaging.preprocess import PreprocessSpec, find_gain, place, prepa
 from tumorlens.imaging.readers import read_slice
 from tumorlens.model.contract import LOOKS
 from tumorlens.training.rows.brains import find_brain
-from tumorlens.training.rows.codes import MARK_BOX, MARK_MASK, MARK_NONE, MARK_UNKNOWN
+from tumorlens.training.rows.codes import TUMOR_BOX, TUMOR_MASK, TUMOR_NONE, TUMOR_UNKNOWN
 from tumorlens.training.rows.prepared_rows import PLANES, PreparedRows
 from tumorlens.training.rows.store import PreparedRow, Store
 
 __all__ = ["Unreadable", "prepare_rows"]
 
 Progress = Callable[[int, int], None]
-Picture = npt.NDArray[np.uint8]
+ByteImage = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def prepare_rows(
             except InputError as error:
                 unreadable.append(Unreadable(row, str(error)))
             else:
-                for name, plane in zip(planes, (one.image, one.marks, one.brain), strict=True):
+                for name, plane in zip(planes, (one.image, one.annotation, one.brain), strict=True):
                     planes[name][len(rows)] = plane
                 contrasts.append(one.contrast)
                 rows.append(row)
@@ -123,7 +123,7 @@ def _tell_looks(row: Row) -> list[int]:
     ]
 
 
-def _open_plane(path: Path, shape: tuple[int, ...]) -> Picture:
+def _open_plane(path: Path, shape: tuple[int, ...]) -> ByteImage:
     """A memory-mapped file of that shape, its space taken at once.
 
     A write into a map for which the disk has no room would end the program without a word.
@@ -142,18 +142,18 @@ def _prepare_row(row: Row, spec: PreprocessSpec, store: Store | None) -> Prepare
     prepared = prepare(slice_, spec)
     image = np.rint(prepared.image[0] * 255).astype(np.uint8)
     shape = slice_.pixels.shape
-    marks = place(_read_marks(row, shape), prepared)
-    brain = find_brain(row, prepared, image, marks, shape)
-    made = PreparedRow(image, marks, brain, prepared.contrast, fingerprint_slice(slice_))
+    annotation = place(_read_annotation(row, shape), prepared)
+    brain = find_brain(row, prepared, image, annotation, shape)
+    made = PreparedRow(image, annotation, brain, prepared.contrast, fingerprint_slice(slice_))
     if store is not None:
         store.put(row, made)
     return made
 
 
-def _read_marks(row: Row, shape: tuple[int, ...]) -> Picture:
+def _read_annotation(row: Row, shape: tuple[int, ...]) -> ByteImage:
     """Codes of the annotation in pixels of the slice."""
     if row.label != "tumor":
-        return np.full(shape, MARK_NONE, np.uint8)
+        return np.full(shape, TUMOR_NONE, np.uint8)
     if row.mask is not None:
         mask = read_slice(row.mask, row.mask_frame, any_content=True).pixels
         if mask.shape != shape:
@@ -163,11 +163,11 @@ def _read_marks(row: Row, shape: tuple[int, ...]) -> Picture:
                 f"{shape[1]} x {shape[0]}",
                 "give masks the size of their slices",
             )
-        return np.where(mask > 0, MARK_MASK, MARK_NONE).astype(np.uint8)
+        return np.where(mask > 0, TUMOR_MASK, TUMOR_NONE).astype(np.uint8)
     if not row.boxes:
-        return np.full(shape, MARK_UNKNOWN, np.uint8)
-    picture = Image.new("L", (shape[1], shape[0]), MARK_NONE)
+        return np.full(shape, TUMOR_UNKNOWN, np.uint8)
+    picture = Image.new("L", (shape[1], shape[0]), TUMOR_NONE)
     draw = ImageDraw.Draw(picture)
     for x0, y0, x1, y1 in row.boxes:
-        draw.rectangle((x0, y0, x1 - 1, y1 - 1), fill=MARK_BOX)
+        draw.rectangle((x0, y0, x1 - 1, y1 - 1), fill=TUMOR_BOX)
     return np.asarray(picture)

@@ -16,7 +16,7 @@ from tumorlens.data.splits import hold_out_groups, hold_out_pictures
 from tumorlens.errors import DataError
 from tumorlens.training.choices import DataChoice
 from tumorlens.training.recipe import Recipe
-from tumorlens.training.rows.codes import MARK_MASK
+from tumorlens.training.rows.codes import TUMOR_MASK
 
 if TYPE_CHECKING:  # it needs torch, and choosing rows does not
     from tumorlens.training.rows.prepared_rows import PreparedRows
@@ -205,7 +205,7 @@ def find_large_enough(prepared: PreparedRows, least: int) -> npt.NDArray[np.bool
     if least:
         for index, row in enumerate(prepared.rows):
             if row.label == "tumor" and row.mask is not None:
-                large[index] = np.count_nonzero(prepared.marks[index] == MARK_MASK) >= wanted
+                large[index] = np.count_nonzero(prepared.annotation[index] == TUMOR_MASK) >= wanted
     return large
 
 

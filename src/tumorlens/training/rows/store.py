@@ -16,7 +16,7 @@ from tumorlens.imaging.preprocess import PreprocessSpec
 
 __all__ = ["PreparedRow", "Store"]
 
-Picture = npt.NDArray[np.uint8]
+ByteImage = npt.NDArray[np.uint8]
 
 _PLANES = 3
 _CONTRAST = struct.Struct("<d")
@@ -28,15 +28,15 @@ class PreparedRow:
 
     Attributes:
         image: (S, S) uint8, `prepare` times 255.
-        marks: (S, S) uint8, codes of the annotation a pixel.
+        annotation: (S, S) uint8, codes of the annotation a pixel.
         brain: (S, S) uint8, codes of the brain a pixel.
         contrast: range of intensities of the slice.
         fingerprint: of the slice.
     """
 
-    image: Picture
-    marks: Picture
-    brain: Picture
+    image: ByteImage
+    annotation: ByteImage
+    brain: ByteImage
     contrast: float
     fingerprint: bytes
 
@@ -69,13 +69,15 @@ class Store:
         end = _PLANES * side * side
         if len(content) < end + _CONTRAST.size or content[-1:] != b".":
             return None
-        image, marks, brain = np.frombuffer(content[:end], np.uint8).reshape(_PLANES, side, side)
+        image, annotation, brain = np.frombuffer(content[:end], np.uint8).reshape(
+            _PLANES, side, side
+        )
         (contrast,) = _CONTRAST.unpack_from(content, end)
-        return PreparedRow(image, marks, brain, contrast, content[end + _CONTRAST.size : -1])
+        return PreparedRow(image, annotation, brain, contrast, content[end + _CONTRAST.size : -1])
 
     def put(self, row: Row, prepared: PreparedRow) -> None:
         """Keep a row."""
-        planes = (prepared.image, prepared.marks, prepared.brain)
+        planes = (prepared.image, prepared.annotation, prepared.brain)
         content = b"".join(plane.tobytes() for plane in planes)
         content += _CONTRAST.pack(prepared.contrast) + prepared.fingerprint + b"."
         self._find(row).write_bytes(content)
@@ -83,6 +85,6 @@ class Store:
     def _find(self, row: Row) -> Path:
         files = [file for file in (row.path, row.mask, row.brain) if file]
         states = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-        marks = (row.frame, row.mask_frame, row.boxes, row.label, row.skull)
-        digest = hashlib.blake2b(repr((states, marks)).encode() + self._kind, digest_size=16)
+        annotation = (row.frame, row.mask_frame, row.boxes, row.label, row.skull)
+        digest = hashlib.blake2b(repr((states, annotation)).encode() + self._kind, digest_size=16)
         return self.folder / f"{digest.hexdigest()}.slice"

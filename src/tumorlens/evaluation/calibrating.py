@@ -12,18 +12,22 @@ from tumorlens.data.choosing import Choice, DataSource, choose_rows
 from tumorlens.data.rows import Manifest
 from tumorlens.detector import Detector, open_detector
 from tumorlens.errors import UsageError
-from tumorlens.evaluation.adoption import Adoption, adopt_model, set_seen_aside
 from tumorlens.evaluation.calibration import COVERAGE
-from tumorlens.evaluation.heads.study_adoption import StudyAdoption, adopt_held_out, adopt_misses
+from tumorlens.evaluation.heads.study_calibration import (
+    StudyCalibration,
+    calibrate_held_out,
+    calibrate_misses,
+)
 from tumorlens.evaluation.score_files import pool_scores
 from tumorlens.evaluation.scores import Scores
 from tumorlens.evaluation.scoring import Scored, score_rows, take_split
+from tumorlens.evaluation.site_calibration import SiteCalibration, calibrate_model, set_seen_aside
 from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.progress import Notice, Progress, stay_silent
 from tumorlens.studies.study_model import find_study_model
 from tumorlens.writing import check_results
 
-__all__ = ["Wishes", "adopt_scores", "calibrate", "score_site"]
+__all__ = ["Wishes", "calibrate", "calibrate_scores", "score_site"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ def calibrate(
     device: str | None = None,
     progress: Progress | None = None,
     notice: Notice | None = None,
-) -> Adoption | StudyAdoption:
+) -> SiteCalibration | StudyCalibration:
     """Fit a model's thresholds to labelled slices of a site, and write the new model file.
 
     The network stays as it is. With ``misses`` only the threshold of studies is set; with
@@ -119,13 +123,13 @@ def calibrate(
         notice: called with a sentence: what was found about groups, and what could not be read.
 
     Returns:
-        The new card and numbers, the figures before and after, and warnings. A `StudyAdoption`
+        The new card and numbers, the figures before and after, and warnings. A `StudyCalibration`
         where only numbers for series and studies were set.
 
     Raises:
         DataError: too few patients; gives the number that would do.
         UsageError: arguments that contradict each other, or ``output`` exists.
-        ModelFileError: the model is unknown, or cannot be recalibrated.
+        ModelFileError: the model is unknown, or cannot be calibrated.
     """
     wishes = Wishes(sensitivity, specificity, coverage, misses, operating_point, with_seen)
     told, target = notice or stay_silent, Path(output)
@@ -140,10 +144,10 @@ def calibrate(
         progress=progress or stay_silent,
         notice=told,
     )
-    adoption = adopt_scores(detector, scored.scores, wishes, held_out=bool(scores))
-    adoption.write(detector.session.path, target, overwrite=overwrite)
+    calibrated = calibrate_scores(detector, scored.scores, wishes, held_out=bool(scores))
+    calibrated.write(detector.session.path, target, overwrite=overwrite)
     scored.tell_failures(told)
-    return adoption
+    return calibrated
 
 
 def score_site(
@@ -171,9 +175,9 @@ def score_site(
     return score_rows(detector, chosen, progress=progress)
 
 
-def adopt_scores(
+def calibrate_scores(
     detector: Detector, scores: Scores, wishes: Wishes, *, held_out: bool = False
-) -> Adoption | StudyAdoption:
+) -> SiteCalibration | StudyCalibration:
     """Fit new numbers on scores.
 
     Args:
@@ -188,7 +192,7 @@ def adopt_scores(
     numbers = find_study_model(detector)
     if wishes.misses is not None:
         kept, notes = set_seen_aside(scores, wishes.with_seen)
-        return adopt_misses(
+        return calibrate_misses(
             detector.card,
             numbers,
             kept,
@@ -198,8 +202,8 @@ def adopt_scores(
         )
     if held_out:
         _refuse_idle(wishes)
-        return adopt_held_out(detector.card, scores)
-    return adopt_model(
+        return calibrate_held_out(detector.card, scores)
+    return calibrate_model(
         detector.card,
         scores,
         point=wishes.operating_point,

@@ -17,7 +17,7 @@ from tumorlens.cli.main import run
 from tumorlens.imaging.pixels.fingerprint import fingerprint_slice
 from tumorlens.imaging.readers import read_slice
 from tumorlens.model.graph import write_model
-from tumorlens.model.memory import encode_memory
+from tumorlens.model.seen_entry import encode_fingerprints
 
 
 @pytest.fixture(scope="module")
@@ -194,10 +194,10 @@ def remembering(tmp_path):
     folder.mkdir()
     for number in range(4):
         Image.fromarray(paint_brain(number)).save(folder / f"{number}.png")
-    memory = encode_memory([fingerprint_slice(read_slice(folder / "0.png"))])
+    fingerprints = encode_fingerprints([fingerprint_slice(read_slice(folder / "0.png"))])
     shutil.copy(folder / "0.png", folder / "copy.png")
     (folder / "broken.png").write_bytes(b"no picture")
-    return write_tiny_model(tmp_path / "tiny.onnx", seen=memory), folder
+    return write_tiny_model(tmp_path / "tiny.onnx", seen=fingerprints), folder
 
 
 def test_seen_gives_the_answers_of_the_command(remembering, tmp_path, capsys):

@@ -8,7 +8,7 @@ from types import ModuleType
 
 from tumorlens.errors import UsageError
 
-__all__ = ["PROVIDERS", "find_providers", "load_runtime"]
+__all__ = ["PROVIDERS", "find_providers", "load_onnxruntime"]
 
 PROVIDERS: dict[str, tuple[str, ...]] = {
     "cpu": ("CPUExecutionProvider",),
@@ -29,7 +29,7 @@ def find_providers(device: str) -> tuple[str, ...]:
     return PROVIDERS[device]
 
 
-def load_runtime() -> ModuleType:
+def load_onnxruntime() -> ModuleType:
     """The module ``onnxruntime``.
 
     Raises:

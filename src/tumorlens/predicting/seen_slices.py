@@ -11,7 +11,7 @@ from tumorlens.arguments import OPEN_MODEL, check_arguments
 from tumorlens.detector import Detector
 from tumorlens.errors import InputError, ModelFileError
 from tumorlens.imaging.slices import Slice
-from tumorlens.model.memory import recall
+from tumorlens.model.seen_entry import load_seen_test
 from tumorlens.model.session import Session
 from tumorlens.predicting.inputs import read
 from tumorlens.predicting.predictions import OnError
@@ -74,7 +74,7 @@ def open_fingerprints(session: Session) -> Callable[[Slice], bool]:
     Raises:
         ModelFileError: the model has no fingerprints of its training images.
     """
-    was_seen = recall(session)
+    was_seen = load_seen_test(session)
     if was_seen is None:
         raise ModelFileError(
             f"{session.path}: has no fingerprints of its training images (the entry "

@@ -1,4 +1,4 @@
-"""Twins: copies are found however they were made, and other pictures are not."""
+"""Copies: copies are found however they were made, and other pictures are not."""
 
 import io
 from dataclasses import replace
@@ -12,7 +12,7 @@ from brains import as_slice, paint_brain
 from builders import write_nifti
 from shared_data import SHARED, needs_shared
 from tumorlens.data.duplicates.alignment import correlate_aligned
-from tumorlens.data.duplicates.twins import find_twins, group_manifest
+from tumorlens.data.duplicates.copy_search import group_manifest, search_copies
 from tumorlens.data.manifest import merge_manifests, read_data
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.errors import DataError, InputError
@@ -56,11 +56,11 @@ def brains():
 @pytest.mark.parametrize("name", COPIES)
 def test_copies_are_found(brains, name):
     pictures = [*brains, *(COPIES[name](brain) for brain in brains)]
-    twins = find_twins(map(as_slice, pictures))
-    assert twins.distinct == len(brains)
-    np.testing.assert_array_equal(twins.clusters, np.tile(np.arange(12), 2))
-    assert {(pair.first, pair.second) for pair in twins.pairs} == {(n, n + 12) for n in range(12)}
-    assert min(pair.correlation for pair in twins.pairs) >= 0.9
+    found = search_copies(map(as_slice, pictures))
+    assert found.distinct == len(brains)
+    np.testing.assert_array_equal(found.clusters, np.tile(np.arange(12), 2))
+    assert {(pair.first, pair.second) for pair in found.pairs} == {(n, n + 12) for n in range(12)}
+    assert min(pair.correlation for pair in found.pairs) >= 0.9
 
 
 @pytest.mark.parametrize(
@@ -77,42 +77,42 @@ def test_copies_are_found(brains, name):
 )
 def test_the_orientation_is_told(brains, orientation, turn):
     assert orientation in ORIENTATIONS
-    (pair,) = find_twins([as_slice(brains[0]), as_slice(brains[0].transpose(turn))]).pairs
+    (pair,) = search_copies([as_slice(brains[0]), as_slice(brains[0].transpose(turn))]).pairs
     assert (pair.first, pair.second, pair.orientation) == (0, 1, orientation)
 
 
 def test_many_copies_of_two_pictures_are_two_clusters(brains):
     """More copies than neighbours asked for: some only chain through others."""
     pictures = [COPIES[name](brain) for brain in brains[:2] for name in COPIES for _ in range(2)]
-    twins = find_twins(map(as_slice, pictures))
-    assert twins.distinct == 2
-    assert np.bincount(twins.clusters).tolist() == [2 * len(COPIES)] * 2
+    found = search_copies(map(as_slice, pictures))
+    assert found.distinct == 2
+    assert np.bincount(found.clusters).tolist() == [2 * len(COPIES)] * 2
 
 
-def test_blank_pictures_are_no_twins_of_anything(brains):
+def test_blank_pictures_are_no_copies_of_anything(brains):
     blank = as_slice(np.zeros((50, 50), np.uint8))
-    twins = find_twins([as_slice(brains[0]), blank, blank, as_slice(brains[0])])
-    assert twins.clusters.tolist() == [0, 1, 2, 0]
+    found = search_copies([as_slice(brains[0]), blank, blank, as_slice(brains[0])])
+    assert found.clusters.tolist() == [0, 1, 2, 0]
 
 
-def test_one_picture_is_no_twin_and_none_is_an_error(brains):
-    assert find_twins([as_slice(brains[0])]).pairs == ()
+def test_one_picture_is_no_copy_and_none_is_an_error(brains):
+    assert search_copies([as_slice(brains[0])]).pairs == ()
     with pytest.raises(DataError, match="no pictures"):
-        find_twins([])
+        search_copies([])
 
 
 def test_threads_change_nothing_and_progress_counts_twice(brains):
     steps = []
     pictures = [*map(as_slice, brains), *(as_slice(ImageOps.mirror(b)) for b in brains)]
-    twins = find_twins(pictures, threads=2, progress=steps.append)
-    assert twins.distinct == 12
+    found = search_copies(pictures, threads=2, progress=steps.append)
+    assert found.distinct == 12
     assert sum(steps) == 2 * len(pictures)
 
 
 def test_a_broken_file_is_named(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
     with pytest.raises(InputError, match=r"broken\.png"):
-        find_twins([tmp_path / "broken.png"])
+        search_copies([tmp_path / "broken.png"])
 
 
 def test_alignment_finds_a_shift_and_a_stretch(brains):
@@ -140,12 +140,12 @@ def test_groups_of_a_manifest(tmp_path, brains):
         picture.save(files[name])
     rows = [Row(path, group="patient" if name in ("b", "b-other-slice") else "")
             for name, path in files.items()]  # fmt: skip
-    grouped, twins = group_manifest(Manifest(tuple(rows), "m", tmp_path))
+    grouped, found = group_manifest(Manifest(tuple(rows), "m", tmp_path))
     groups = dict(zip(files, (row.group for row in grouped.rows), strict=True))
     assert groups["a"] == groups["a-mirrored"] != ""
     assert groups["b"] == groups["b-other-slice"] == groups["b-copied"] == "patient"
     assert groups["c"] == ""
-    assert twins.distinct == 4
+    assert found.distinct == 4
     again, _ = group_manifest(replace(grouped, name="again"))
     assert [row.group for row in again.rows] == [row.group for row in grouped.rows]
 
@@ -155,9 +155,9 @@ def test_slices_of_a_volume_are_compared_too(tmp_path, brains):
     path = write_nifti(tmp_path / "volume.nii.gz", volume, np.diag([1.0, 1.0, 6.0, 1.0]))
     brains[2].save(tmp_path / "copy.png")
     rows = [Row(path, frame=frame) for frame in range(4)] + [Row(tmp_path / "copy.png")]
-    grouped, twins = group_manifest(Manifest(tuple(rows), "m", tmp_path))
-    assert twins.distinct == 4
-    assert [(pair.first, pair.second) for pair in twins.pairs] == [(2, 4)]
+    grouped, found = group_manifest(Manifest(tuple(rows), "m", tmp_path))
+    assert found.distinct == 4
+    assert [(pair.first, pair.second) for pair in found.pairs] == [(2, 4)]
     assert len({row.group for row in grouped.rows}) == 1  # the slices of one file are one group
 
 
@@ -167,21 +167,21 @@ def test_what_cannot_be_read_is_a_copy_of_nothing(tmp_path, brains):
     ImageOps.mirror(brains[0]).save(files[1])
     for file in files[2:]:
         file.write_bytes(b"no picture")
-    grouped, twins = group_manifest(Manifest(tuple(map(Row, files)), "m", tmp_path))
-    assert twins.distinct == 3
+    grouped, found = group_manifest(Manifest(tuple(map(Row, files)), "m", tmp_path))
+    assert found.distinct == 3
     assert [bool(row.group) for row in grouped.rows] == [True, True, False, False]
 
 
 @needs_shared
 def test_most_of_navoneel_stands_in_br35h():
-    """A sample of the real sets; benchmarks/twins_groups.py measures all of them."""
+    """A sample of the real sets; benchmarks/copies_groups.py measures all of them."""
     sets = [read_data(SHARED / "data" / name) for name in ("navoneel", "br35h")]
     seen = {row.group for row in sets[1].rows}
     small = sets[0].with_rows([row for row in sets[0].rows if row.group in seen][:40])
     groups = {row.group for row in small.rows}
     first = {row.group: row for row in sets[1].rows if row.group in groups}
     merged = merge_manifests([small, sets[1].with_rows(first.values())], shared_groups=True)
-    twins = find_twins(row.path for row in merged.rows)
-    copies = set(twins.clusters[len(small) :].tolist())
-    assert sum(cluster in copies for cluster in twins.clusters[: len(small)].tolist()) >= 38
+    found = search_copies(row.path for row in merged.rows)
+    copies = set(found.clusters[len(small) :].tolist())
+    assert sum(cluster in copies for cluster in found.clusters[: len(small)].tolist()) >= 38
     assert Path(merged.rows[0].path).exists()

@@ -1,10 +1,10 @@
-"""What do twins cost at 1,000, 10,000 and 100,000 pictures?
+"""What does the search for copies cost at 1,000, 10,000 and 100,000 pictures?
 
-    python benchmarks/twins_scale.py DATA... [--counts 1000 10000 100000]
+    python benchmarks/copies_scale.py DATA... [--counts 1000 10000 100000]
 
 Pictures of the manifests DATA are copied in random ways until there are enough of them, and go
-through `find_twins` one by one as they are made. Each count runs in a process of its own and in one
-thread. Prints seconds of the processor (which other programs do not disturb) and of the clock, the
+through `search_copies` one by one as they are made. Each count runs in one thread of a process of
+its own. Prints seconds of the processor (which other programs do not disturb) and of the clock, the
 memory at its highest, and the share of copies found. Making the copies is taken off the time.
 """
 
@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from copying import CHANGES, as_slice, load_picture
 
-from tumorlens.data.duplicates.twins import find_twins
+from tumorlens.data.duplicates.copy_search import search_copies
 from tumorlens.data.manifest import merge_manifests, read_data
 from tumorlens.exporting.benchmarking.timing import read_peak_memory
 from tumorlens.imaging.slices import Slice
@@ -52,7 +52,7 @@ class Maker:
 def measure(paths: list[Path], count: int) -> None:
     maker = Maker(paths, count)
     clock, processor = time.perf_counter(), time.process_time()
-    clusters = find_twins(maker).clusters
+    clusters = search_copies(maker).clusters
     clock = time.perf_counter() - clock
     processor = time.process_time() - processor - maker.seconds
     memory = (read_peak_memory() or 0) / 2**30

@@ -15,9 +15,9 @@ from tumorlens.report.pictures.heat import speaks
 __all__ = [
     "DARK",
     "INK",
-    "MARK",
-    "Marks",
-    "choose_marks",
+    "MARKER",
+    "Markers",
+    "choose_markers",
     "draw_box",
     "draw_peak",
     "draw_sides",
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 INK = (236, 238, 242)
-MARK = (120, 220, 255)  # boxes and peak: a hue that neither greys nor the heat scale hold
+MARKER = (120, 220, 255)  # boxes and peak: a hue that neither greys nor the heat scale hold
 DARK = (0, 0, 0)
 _LEAST_INSIDE = 0.5  # share of a box that lies in the head, if it is to be drawn
 
@@ -34,7 +34,7 @@ Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class Markers:
     """What of a finding is shown.
 
     Attributes:
@@ -48,7 +48,9 @@ class Marks:
     outside: bool = False
 
 
-def choose_marks(finding: Finding, outline: npt.NDArray[np.bool_], shape: tuple[int, ...]) -> Marks:
+def choose_markers(
+    finding: Finding, outline: npt.NDArray[np.bool_], shape: tuple[int, ...]
+) -> Markers:
     """Boxes and peak where the verdict is tumor or uncertain, and in the head alone.
 
     A frame around weak evidence would contradict a verdict that sees no tumor, or gives none. The
@@ -60,18 +62,18 @@ def choose_marks(finding: Finding, outline: npt.NDArray[np.bool_], shape: tuple[
         shape: (H, W) of the slice.
     """
     if not speaks(finding):
-        return Marks()
+        return Markers()
     clipped = (_clip(box, outline, shape) for box in finding.boxes or ())
     boxes = tuple(box for box in clipped if box is not None)
     peak = finding.peak_xy
     if peak is None:
-        return Marks(boxes)
+        return Markers(boxes)
     row, column = (
         min(max(int(at * count / side), 0), count - 1)
         for at, count, side in zip(peak[::-1], outline.shape, shape, strict=True)
     )
     inside = bool(outline[row, column])
-    return Marks(boxes, peak if inside else None, not inside)
+    return Markers(boxes, peak if inside else None, not inside)
 
 
 def _clip(box: Box, outline: npt.NDArray[np.bool_], shape: tuple[int, ...]) -> Box | None:
@@ -106,17 +108,17 @@ def draw_box(
     line = max(2, unit // 10)
     edges = (x0, y0, max(x0 + 1, x1 - 1), max(y0 + 1, y1 - 1))
     pen.rectangle(_grow(edges, line // 2), outline=DARK, width=line * 2)
-    pen.rectangle(edges, outline=MARK, width=line)
+    pen.rectangle(edges, outline=MARKER, width=line)
     above = y0 - unit
     at = (x0, above if above >= 0 else y0 + line * 2)
-    _draw_outlined(pen, at, f"{score:.2f}", find_font(round(unit * 0.75)), MARK)
+    _draw_outlined(pen, at, f"{score:.2f}", find_font(round(unit * 0.75)), MARKER)
 
 
 def draw_peak(pen: ImageDraw.ImageDraw, point: Point, unit: int) -> None:
     """A cross; ``point`` in pixels of the drawing."""
     x, y = point
     arm = unit * 0.5
-    for color, width in ((DARK, max(4, unit // 5)), (MARK, max(2, unit // 10))):
+    for color, width in ((DARK, max(4, unit // 5)), (MARKER, max(2, unit // 10))):
         pen.line((x - arm, y, x + arm, y), color, width)
         pen.line((x, y - arm, x, y + arm), color, width)
 

@@ -1,6 +1,6 @@
-"""Where do the groups of `find_twins` and those of the manifests differ?
+"""Where do the groups of `search_copies` and those of the manifests differ?
 
-    python benchmarks/twins_groups.py DATA... [--pictures FOLDER]
+    python benchmarks/copies_groups.py DATA... [--pictures FOLDER]
 
 DATA are manifests whose groups are one numbering: navoneel, br35h, nickparvar, cheng. Prints how
 many distinct pictures each source has by both, how many pictures of one source stand in another,
@@ -18,7 +18,7 @@ import numpy as np
 from copying import load_picture
 from PIL import Image
 
-from tumorlens.data.duplicates.twins import find_twins
+from tumorlens.data.duplicates.copy_search import search_copies
 from tumorlens.data.manifest import merge_manifests, read_data
 from tumorlens.data.rows import Manifest
 
@@ -32,7 +32,7 @@ def count_distinct(manifest: Manifest, clusters: np.ndarray, groups: np.ndarray)
         of = sources == source
         found, told = len(set(clusters[of])), len(set(groups[of]))
         print(f"{source:16} {of.sum():8} {found:8} {told:8}")
-    print("pictures of a source with a twin in another, by clusters (by groups)")
+    print("pictures of a source with a copy in another, by clusters (by groups)")
     for first in manifest.sources:
         for second in manifest.sources:
             if first != second:
@@ -43,7 +43,7 @@ def count_distinct(manifest: Manifest, clusters: np.ndarray, groups: np.ndarray)
 
 
 def count_leaks(manifest: Manifest, clusters: np.ndarray, groups: np.ndarray) -> None:
-    """By twins alone, and by twins with the patients of `cheng`."""
+    """By copies alone, and by copies with the patients of `cheng`."""
     splits = np.array([row.split for row in manifest.rows])
     if "Testing" not in splits:
         return
@@ -53,7 +53,7 @@ def count_leaks(manifest: Manifest, clusters: np.ndarray, groups: np.ndarray) ->
         for number, row in enumerate(manifest.rows)
     ]
     both = join(clusters.tolist(), patients)
-    for name, labels in (("twins", clusters), ("twins and patients", both), ("groups", groups)):
+    for name, labels in (("copies", clusters), ("copies and patients", both), ("groups", groups)):
         count = np.isin(labels[test], labels[train]).sum()
         print(f"Testing pictures joined to Training by {name}: {count} of {test.sum()}")
 
@@ -102,7 +102,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path)
     asked = parser.parse_args()
     manifest = merge_manifests([read_data(one) for one in asked.data], shared_groups=True)
-    clusters = find_twins((row.path for row in manifest.rows), threads=2).clusters
+    clusters = search_copies((row.path for row in manifest.rows), threads=2).clusters
     groups = np.array([row.group_key for row in manifest.rows])
     count_distinct(manifest, clusters, groups)
     count_leaks(manifest, clusters, groups)

@@ -1,6 +1,6 @@
-"""Does `find_twins` find copies, and does it leave other pictures alone?
+"""Does `search_copies` find copies, and does it leave other pictures alone?
 
-    python benchmarks/twins_quality.py DATA... [--copies 40] [--seed 0]
+    python benchmarks/copies_quality.py DATA... [--copies 40] [--seed 0]
 
 DATA are manifests. From each, a sample of pictures is copied in every way of benchmarks/copying.py.
 
@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 from copying import CHANGES, as_slice, find_neighbours, load_picture
 
-from tumorlens.data.duplicates.twins import TWIN_CORRELATION, Picture, find_twins
+from tumorlens.data.duplicates.copy_search import COPY_CORRELATION, SliceOrFile, search_copies
 from tumorlens.data.manifest import merge_manifests, read_data
 from tumorlens.data.rows import Manifest
 
-LIMITS = (0.85, TWIN_CORRELATION, 0.93, 0.95)
+LIMITS = (0.85, COPY_CORRELATION, 0.93, 0.95)
 
 
 def measure_copies(manifest: Manifest, copies: int, others: int, rng: np.random.Generator) -> None:
@@ -34,7 +34,7 @@ def measure_copies(manifest: Manifest, copies: int, others: int, rng: np.random.
         # One change at a time: else a copy could be found by way of another, easier one.
         made = [change(one, rng) for one in originals]
         pairs = zip(map(as_slice, originals), map(as_slice, made), strict=True)
-        clusters = find_twins(map(as_slice, [*originals, *further, *made])).clusters
+        clusters = search_copies(map(as_slice, [*originals, *further, *made])).clusters
         found = np.mean(clusters[-copies:] == clusters[:copies])
         show(name, [call(*pair) for pair in pairs], f"{found:8.1%}")
 
@@ -49,9 +49,9 @@ def measure_neighbours(manifest: Manifest, count: int, rng: np.random.Generator)
         show(f"neighbours, {source}", calls, f"  of {len(calls)}")
 
 
-def call(first: Picture, second: Picture) -> list[bool]:
+def call(first: SliceOrFile, second: SliceOrFile) -> list[bool]:
     """Whether the pair is called copies, at each of `LIMITS`."""
-    return [find_twins([first, second], threshold=limit).distinct == 1 for limit in LIMITS]
+    return [search_copies([first, second], threshold=limit).distinct == 1 for limit in LIMITS]
 
 
 def show(name: str, calls: list[list[bool]], last: str) -> None:
@@ -68,7 +68,7 @@ def measure_strangers(manifest: Manifest, count: int, rng: np.random.Generator) 
         if seen.setdefault(row.group_key, 0) < 2 and len(chosen) < count:
             seen[row.group_key] += 1
             chosen.append(row)
-    clusters = find_twins(row.path for row in chosen).clusters
+    clusters = search_copies(row.path for row in chosen).clusters
     groups = np.array([row.group_key for row in chosen])
     wrong = sum(len(set(groups[clusters == cluster])) > 1 for cluster in clusters)
     print(

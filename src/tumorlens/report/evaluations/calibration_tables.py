@@ -8,12 +8,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tumorlens.evaluation.adoption import Adoption, Change
 from tumorlens.evaluation.figures.intervals import Difference, Estimate
 from tumorlens.evaluation.heads.misses import MissBound
 from tumorlens.evaluation.heads.series_figures import measure_heads
-from tumorlens.evaluation.heads.study_adoption import StudyAdoption
+from tumorlens.evaluation.heads.study_calibration import StudyCalibration
 from tumorlens.evaluation.scores import Judged, Scores
+from tumorlens.evaluation.site_calibration import Change, SiteCalibration
 from tumorlens.finding import RESEARCH_USE
 from tumorlens.report.evaluations.evaluation_tables import (
     brief_estimate,
@@ -23,29 +23,29 @@ from tumorlens.report.evaluations.evaluation_tables import (
 from tumorlens.report.evaluations.head_tables import HEAD_WORDS
 from tumorlens.report.tables import make_table
 
-__all__ = ["print_adoption", "print_study_adoption"]
+__all__ = ["print_calibration", "print_study_calibration"]
 
 SHOWN = ("auc", "found", "alarms_per_100", "coverage")
 KINDS = ("series", "studies")
 
 
-def print_adoption(console: Console, adoption: Adoption, point: str) -> None:
+def print_calibration(console: Console, calibrated: SiteCalibration, point: str) -> None:
     """Print what a calibration changed and what its number of patients allows to say."""
-    fitted, chosen = adoption.fitted, adoption.chosen.point
+    fitted, chosen = calibrated.fitted, calibrated.chosen.point
     console.print(
         Text(
-            f"{adoption.card.full_name}: scale x {fitted.scale:.3f}, offset {fitted.offset:+.3f}, "
-            f"unfamiliarity x {fitted.unfamiliarity:.3f}\n"
+            f"{calibrated.card.full_name}: scale x {fitted.scale:.3f}, "
+            f"offset {fitted.offset:+.3f}, unfamiliarity x {fitted.unfamiliarity:.3f}\n"
             f"{point}: low {chosen.low:.3f}, middle {chosen.middle:.3f}, high {chosen.high:.3f} "
             f"({chosen.meaning})"
         )
     )
-    console.print(_tabulate_changes(adoption.changes))
-    if adoption.heads is not None:
-        console.print(_tabulate_heads(*adoption.heads))
-    for note in adoption.notes:
+    console.print(_tabulate_changes(calibrated.changes))
+    if calibrated.heads is not None:
+        console.print(_tabulate_heads(*calibrated.heads))
+    for note in calibrated.notes:
         console.print(Text(f"Note: {note}"))
-    for warning in adoption.warnings:
+    for warning in calibrated.warnings:
         console.print(Text(f"Warning: {warning}"))
     console.print(Text(RESEARCH_USE))
 
@@ -72,20 +72,20 @@ def _write_difference(one: Difference) -> str:
     return f"{one.difference:+.3f}\n{one.low:+.3f} to {one.high:+.3f}"
 
 
-def print_study_adoption(console: Console, adoption: StudyAdoption) -> None:
+def print_study_calibration(console: Console, calibrated: StudyCalibration) -> None:
     """Print what was fitted or promised for studies, and what it costs."""
-    console.print(Text(f"{adoption.card.full_name}: the slices keep their numbers"))
-    if adoption.bound is not None:
-        for words in _say_bound(adoption.bound):
+    console.print(Text(f"{calibrated.card.full_name}: the slices keep their numbers"))
+    if calibrated.bound is not None:
+        for words in _say_bound(calibrated.bound):
             console.print(Text(words))
-    if adoption.heads is not None:
-        console.print(Text(f"Numbers fitted on {adoption.numbers.fitted_on}"))
+    if calibrated.heads is not None:
+        console.print(Text(f"Numbers fitted on {calibrated.numbers.fitted_on}"))
         for kind in KINDS:
-            title = f"Whole {kind}, {adoption.heads.how}"
+            title = f"Whole {kind}, {calibrated.heads.how}"
             print_estimates(
-                console, title, measure_heads(getattr(adoption.heads, kind)), HEAD_WORDS
+                console, title, measure_heads(getattr(calibrated.heads, kind)), HEAD_WORDS
             )
-    for note in adoption.notes:
+    for note in calibrated.notes:
         console.print(Text(f"Note: {note}"))
     console.print(Text(RESEARCH_USE))
 

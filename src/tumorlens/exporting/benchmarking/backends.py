@@ -1,4 +1,4 @@
-"""What can run a model here: one line a runtime."""
+"""What can run a model here: one line a backend."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tumorlens.exporting.targets import TARGETS
 from tumorlens.model.session import Outputs, Session
 
-__all__ = ["RUNTIMES", "Runner", "Runtime", "find_runtimes"]
+__all__ = ["BACKENDS", "Backend", "Runner", "find_backends"]
 
 
 class Runner(Protocol):
@@ -26,7 +26,7 @@ class Runner(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Runtime:
+class Backend:
     """A library that runs models.
 
     Attributes:
@@ -70,15 +70,15 @@ def _open_target(name: str) -> Callable[[Path, int], Runner]:
     return lambda path, threads: cast("Runner", TARGETS[name].open(path, threads))
 
 
-RUNTIMES = {
-    "onnxruntime": Runtime("onnxruntime", _open_onnxruntime),
-    "openvino": Runtime("openvino", _open_openvino),
-    "litert": Runtime("litert_torch", _open_target("litert"), "litert"),
-    "executorch": Runtime("executorch", _open_target("executorch"), "executorch", obedient=False),
+BACKENDS = {
+    "onnxruntime": Backend("onnxruntime", _open_onnxruntime),
+    "openvino": Backend("openvino", _open_openvino),
+    "litert": Backend("litert_torch", _open_target("litert"), "litert"),
+    "executorch": Backend("executorch", _open_target("executorch"), "executorch", obedient=False),
 }
 """Name -> what runs a file of the contract."""
 
 
-def find_runtimes() -> list[str]:
-    """The runtimes that are installed; imports none of them."""
-    return [name for name, one in RUNTIMES.items() if find_spec(one.module) is not None]
+def find_backends() -> list[str]:
+    """The backends that are installed; imports none of them."""
+    return [name for name, one in BACKENDS.items() if find_spec(one.module) is not None]

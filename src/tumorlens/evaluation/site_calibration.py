@@ -1,4 +1,4 @@
-"""`Adoption`: a model calibrated on labelled slices of a site, and how its figures change.
+"""`SiteCalibration`: a model calibrated on labelled slices of a site, and how its figures change.
 
 The figures before and after come from crosswise fits: each group is judged with numbers fitted on
 the other groups, so that no group speaks for its own calibration.
@@ -18,18 +18,18 @@ import numpy as np
 from tumorlens.evaluation.calibration import (
     COVERAGE,
     ChosenPoint,
+    apply_calibration,
     apply_point,
     carry_point,
     check_enough,
     choose_thresholds,
     fit_familiarity,
     fit_logit,
-    recalibrate,
 )
 from tumorlens.evaluation.figures.families import build_families, compare_figures
 from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.intervals import Difference, Estimate, measure
-from tumorlens.evaluation.heads.study_adoption import (
+from tumorlens.evaluation.heads.study_calibration import (
     carry_numbers,
     compare_heads,
     refit_numbers,
@@ -41,7 +41,7 @@ from tumorlens.model.contract import Calibration
 from tumorlens.model.graph import read_calibration, write_model
 from tumorlens.studies.study_model import StudyModel
 
-__all__ = ["Adoption", "Change", "adopt_model", "recalibrate_crosswise", "set_seen_aside"]
+__all__ = ["Change", "SiteCalibration", "calibrate_crosswise", "calibrate_model", "set_seen_aside"]
 
 FOLDS = 5
 SHOWN = (
@@ -84,7 +84,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Adoption:
+class SiteCalibration:
     """What a calibration found.
 
     Attributes:
@@ -112,7 +112,7 @@ class Adoption:
         """Write the new model file: numbers and card; the network stays as it is.
 
         Raises:
-            ModelFileError: ``source`` cannot be recalibrated.
+            ModelFileError: ``source`` cannot be calibrated.
             UsageError: ``output`` cannot be written.
         """
         write_model(
@@ -125,7 +125,7 @@ class Adoption:
         )
 
 
-def adopt_model(
+def calibrate_model(
     card: Card,
     scores: Scores,
     *,
@@ -135,7 +135,7 @@ def adopt_model(
     coverage: float = COVERAGE,
     with_seen: bool = False,
     numbers: StudyModel | None = None,
-) -> Adoption:
+) -> SiteCalibration:
     """Fit calibration, thresholds, familiarity limit and numbers for studies on labelled scores.
 
     Args:
@@ -159,10 +159,10 @@ def adopt_model(
         choose_thresholds, sensitivity=sensitivity, specificity=specificity, coverage=coverage
     )
     fitted = _fit(labelled)
-    chosen = choose(recalibrate(labelled, fitted))
+    chosen = choose(apply_calibration(labelled, fitted))
     # A point of a new name is compared with the balanced one, which the model has for certain.
     now = card.operating_points.get(point, card.operating_points["balanced"])
-    changes = _compare(recalibrate_crosswise(labelled, choose), apply_point(labelled, now))
+    changes = _compare(calibrate_crosswise(labelled, choose), apply_point(labelled, now))
     warnings = list(_warn({one.after.name: one for one in changes}, chosen.wish))
     refit, heads = _refit_heads(numbers, whole, fitted, chosen.point.middle, point)
     if isinstance(heads, str):
@@ -175,7 +175,7 @@ def adopt_model(
         notes=[*notes, *warnings],
     )
     new = _renew(card, fitted, {point: chosen.point}, entry)
-    return Adoption(
+    return SiteCalibration(
         new,
         fitted,
         chosen,
@@ -187,18 +187,18 @@ def adopt_model(
     )
 
 
-def recalibrate_crosswise(
+def calibrate_crosswise(
     scores: Scores,
     choose: Callable[[Scores], ChosenPoint] = choose_thresholds,
     *,
     folds: int = FOLDS,
     seed: int = 0,
 ) -> Scores:
-    """The scores, each group recalibrated and judged by a fit on the groups of other folds.
+    """The scores, each group calibrated and judged by a fit on the groups of other folds.
 
     Args:
         scores: labelled, with enough groups of both labels (see `check_enough`).
-        choose: gives the thresholds for recalibrated scores.
+        choose: gives the thresholds for calibrated scores.
         folds: how many fits.
         seed: of the lot that deals groups to folds.
 
@@ -213,8 +213,8 @@ def recalibrate_crosswise(
         if held.any():
             rest = scores.take(~held)
             fitted = _fit(rest)
-            point = choose(recalibrate(rest, fitted)).point
-            judged.append(apply_point(recalibrate(scores.take(held), fitted), point))
+            point = choose(apply_calibration(rest, fitted)).point
+            judged.append(apply_point(apply_calibration(scores.take(held), fitted), point))
             places.append(np.flatnonzero(held))
     return join_scores(judged).take(np.argsort(np.concatenate(places)))
 
@@ -229,7 +229,7 @@ def _refit_heads(
     heads = compare_heads(numbers, scores, _fit, middle=middle, point=point)
     if isinstance(heads, str):
         return carried, heads
-    renewed = recalibrate(scores, fitted)
+    renewed = apply_calibration(scores, fitted)
     return refit_numbers(carried, renewed, slice_middle=middle, point=point), heads
 
 

@@ -11,16 +11,16 @@ from models import make_card
 from score_tables import draw_heads
 from study_tables import make_study_model
 from tumorlens.errors import DataError
-from tumorlens.evaluation.adoption import adopt_model
-from tumorlens.evaluation.calibration import recalibrate
+from tumorlens.evaluation.calibration import apply_calibration
 from tumorlens.evaluation.heads.labelled_series import weigh_series
-from tumorlens.evaluation.heads.study_adoption import (
-    adopt_held_out,
-    adopt_misses,
+from tumorlens.evaluation.heads.study_calibration import (
+    calibrate_held_out,
+    calibrate_misses,
     carry_numbers,
     refit_numbers,
 )
 from tumorlens.evaluation.heads.study_fitting import list_fit_series
+from tumorlens.evaluation.site_calibration import calibrate_model
 from tumorlens.model.contract import Calibration
 from tumorlens.studies.study_model import SeriesTerms
 
@@ -32,7 +32,7 @@ def test_carried_numbers_decide_as_before():
     fitted = Calibration(scale=0.6, offset=0.8)
     before = weigh_series(list_fit_series(scores), model)
     carried = carry_numbers(model, fitted)
-    after = weigh_series(list_fit_series(recalibrate(scores, fitted)), carried)
+    after = weigh_series(list_fit_series(apply_calibration(scores, fitted)), carried)
     assert after == pytest.approx(before, abs=1e-6)
 
 
@@ -57,52 +57,52 @@ def test_without_numbers_all_are_fitted():
 
 def test_calibrate_refits_slices_and_studies_together():
     scores = draw_heads(60)
-    adoption = adopt_model(make_card(), scores, numbers=make_study_model())
-    before, after = adoption.heads
+    calibrated = calibrate_model(make_card(), scores, numbers=make_study_model())
+    before, after = calibrated.heads
     assert len(before.studies) == len(after.studies) == 60
     assert "other patients" in after.how
-    assert adoption.numbers.fitted_on.endswith("shifted to 60 studies of table")
+    assert calibrated.numbers.fitted_on.endswith("shifted to 60 studies of table")
 
 
 def test_too_few_studies_carry_the_numbers_and_say_so():
     scores = draw_heads(60)
     few = [replace(row, sequence="") if int(row.group[8:]) > 12 else row for row in scores.rows]
     model = make_study_model()
-    adoption = adopt_model(make_card(), replace(scores, rows=tuple(few)), numbers=model)
-    assert adoption.heads is None
-    assert adoption.numbers == carry_numbers(model, adoption.fitted)
-    assert any("were not refitted" in note for note in adoption.notes)
+    calibrated = calibrate_model(make_card(), replace(scores, rows=tuple(few)), numbers=model)
+    assert calibrated.heads is None
+    assert calibrated.numbers == carry_numbers(model, calibrated.fitted)
+    assert any("were not refitted" in note for note in calibrated.notes)
 
 
 def test_pictures_without_series_say_nothing_of_studies():
     scores = draw_heads(60)
     rows = tuple(replace(row, sequence="") for row in scores.rows)
-    adoption = adopt_model(make_card(), replace(scores, rows=rows))
-    assert adoption.numbers is None
-    assert adoption.notes == [] or "series" not in " ".join(adoption.notes)
+    calibrated = calibrate_model(make_card(), replace(scores, rows=rows))
+    assert calibrated.numbers is None
+    assert calibrated.notes == [] or "series" not in " ".join(calibrated.notes)
 
 
 def test_misses_set_the_threshold_of_studies_alone():
     model = make_study_model()
-    adoption = adopt_misses(make_card(), model, draw_heads(80), 0.1, point="screening")
-    point = adoption.numbers.study_points["screening"]
-    assert point.low == point.high == adoption.bound.threshold
-    assert adoption.numbers.study_points["balanced"] == model.study_points["balanced"]
-    assert adoption.numbers.series == model.series
+    calibrated = calibrate_misses(make_card(), model, draw_heads(80), 0.1, point="screening")
+    point = calibrated.numbers.study_points["screening"]
+    assert point.low == point.high == calibrated.bound.threshold
+    assert calibrated.numbers.study_points["balanced"] == model.study_points["balanced"]
+    assert calibrated.numbers.series == model.series
     points = make_card().operating_points
-    assert adoption.card.operating_points == {**points, "screening": points["balanced"]}
-    assert "threshold of studies, point screening" in adoption.card.history[-1].change
-    assert adoption.numbers.history[-1] == adoption.card.history[-1]
+    assert calibrated.card.operating_points == {**points, "screening": points["balanced"]}
+    assert "threshold of studies, point screening" in calibrated.card.history[-1].change
+    assert calibrated.numbers.history[-1] == calibrated.card.history[-1]
 
 
 def test_misses_need_numbers():
     with pytest.raises(DataError, match="no threshold of studies to set"):
-        adopt_misses(make_card(), None, draw_heads(80), 0.1)
+        calibrate_misses(make_card(), None, draw_heads(80), 0.1)
 
 
 def test_held_out_scores_give_numbers_and_honest_figures():
-    adoption = adopt_held_out(make_card(), draw_heads(folds=4))
-    assert adoption.heads.how == "judged with numbers fitted on the other 3 folds"
-    assert adoption.numbers.slice_logit == pytest.approx(0, abs=1e-9)
-    assert adoption.card.version == "0+calibrated.1"
-    assert np.isfinite(adoption.heads.studies.tumor_probability).all()
+    calibrated = calibrate_held_out(make_card(), draw_heads(folds=4))
+    assert calibrated.heads.how == "judged with numbers fitted on the other 3 folds"
+    assert calibrated.numbers.slice_logit == pytest.approx(0, abs=1e-9)
+    assert calibrated.card.version == "0+calibrated.1"
+    assert np.isfinite(calibrated.heads.studies.tumor_probability).all()

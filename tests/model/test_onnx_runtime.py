@@ -24,7 +24,7 @@ print(Detector(threads=1).predict(PICTURE)[0].verdict is not None)
 """
 GROUP = """
 from tumorlens.data.manifest import read_data
-from tumorlens.data.duplicates.twins import group_manifest
+from tumorlens.data.duplicates.copy_search import group_manifest
 print(group_manifest(read_data(FOLDER))[1].distinct)
 """
 

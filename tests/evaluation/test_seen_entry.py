@@ -16,8 +16,8 @@ from tumorlens.errors import ModelFileError
 from tumorlens.evaluation.scoring import score_manifest
 from tumorlens.imaging.pixels.fingerprint import FINGERPRINT_BYTES, fingerprint_slice
 from tumorlens.imaging.readers import read_slice
-from tumorlens.model import memory as entries
-from tumorlens.model.memory import decode_memory, encode_memory, recall
+from tumorlens.model import seen_entry as entries
+from tumorlens.model.seen_entry import decode_fingerprints, encode_fingerprints, load_seen_test
 from tumorlens.model.session import Session
 
 
@@ -34,20 +34,20 @@ def make_prints(count, seed=0):
 @pytest.mark.parametrize("count", [0, 1, 2, 300])
 def test_entry_round_trip(count):
     prints = make_prints(count)
-    memory = decode_memory(encode_memory([*prints, *prints[:1]]), "x.onnx")
-    assert memory.shape == (count, FINGERPRINT_BYTES)
-    assert sorted(row.tobytes() for row in memory) == sorted(prints)
+    fingerprints = decode_fingerprints(encode_fingerprints([*prints, *prints[:1]]), "x.onnx")
+    assert fingerprints.shape == (count, FINGERPRINT_BYTES)
+    assert sorted(row.tobytes() for row in fingerprints) == sorted(prints)
 
 
 def test_the_order_of_pictures_makes_no_difference():
     prints = make_prints(50)
-    assert encode_memory(prints) == encode_memory(reversed(prints))
+    assert encode_fingerprints(prints) == encode_fingerprints(reversed(prints))
 
 
 def test_pictures_that_resemble_each_other_take_little_room():
     prints = make_prints(2000)
     order = np.random.default_rng(1).permutation(len(prints))
-    entry = encode_memory(prints[index] for index in order)
+    entry = encode_fingerprints(prints[index] for index in order)
     assert len(entry) < 0.75 * len(base64.b64encode(b"".join(prints)))
 
 
@@ -68,24 +68,24 @@ def test_what_is_no_base85_is_refused(text):
 
 def test_the_plain_form_is_still_read():
     prints = make_prints(5)
-    memory = decode_memory(base64.b64encode(b"".join(prints)).decode(), "x.onnx")
-    assert [row.tobytes() for row in memory] == prints
+    fingerprints = decode_fingerprints(base64.b64encode(b"".join(prints)).decode(), "x.onnx")
+    assert [row.tobytes() for row in fingerprints] == prints
 
 
 DAMAGED = ["no base64!", "QUJD", "chain:", "chain:x y", "chain:" + "0" * 40]
 
 
-@pytest.mark.parametrize("text", [*DAMAGED, encode_memory(make_prints(40))[:-9]])
+@pytest.mark.parametrize("text", [*DAMAGED, encode_fingerprints(make_prints(40))[:-9]])
 def test_a_damaged_entry_names_the_file(text):
     with pytest.raises(ModelFileError, match=r"x\.onnx: its list of training pictures"):
-        decode_memory(text, "x.onnx")
+        decode_fingerprints(text, "x.onnx")
 
 
 def measure(text):
     tracemalloc.start()
     try:
         with pytest.raises(ModelFileError, match=r"more than the 1,000,000 allowed"):
-            decode_memory(text, "x.onnx")
+            decode_fingerprints(text, "x.onnx")
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -99,20 +99,20 @@ def test_an_entry_that_swells_is_refused():
 
 
 def test_a_model_without_memory_cannot_tell(tmp_path):
-    assert recall(Session(write_tiny_model(tmp_path / "m.onnx"))) is None
+    assert load_seen_test(Session(write_tiny_model(tmp_path / "m.onnx"))) is None
 
 
 def test_training_pictures_and_their_copies_are_marked(tmp_path):
     manifest = write_site(tmp_path / "site", patients=4)
     trained = sorted(manifest.parent.glob("[01]-*.png"))
-    memory = encode_memory(fingerprint_slice(read_slice(path)) for path in trained)
-    model = write_tiny_model(tmp_path / "m.onnx", seen=memory)
+    fingerprints = encode_fingerprints(fingerprint_slice(read_slice(path)) for path in trained)
+    model = write_tiny_model(tmp_path / "m.onnx", seen=fingerprints)
     # A copy under another patient's name: mirrored, smaller, recompressed.
     copy = Image.open(trained[0]).transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((80, 80))
     copy.save(manifest.parent / "3-1.png")
     detector = Detector(model)
     scored = score_manifest(
-        detector, read_manifest(manifest), is_seen=recall(detector.session)
+        detector, read_manifest(manifest), is_seen=load_seen_test(detector.session)
     ).scores
     seen = {row.path.name for row, was in zip(scored.rows, scored.seen, strict=True) if was}
     assert seen == {path.name for path in trained} | {"3-1.png"}

@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw
 
 from brains import paint_brain
 from tumorlens.finding import SliceInfo
-from tumorlens.imaging.pixels.marks import find_marks, locate_head
+from tumorlens.imaging.pixels.burnt_in_text import find_burnt_in_text, locate_head
 from tumorlens.imaging.slices import Slice
 
 SIDE = 256
@@ -19,7 +19,7 @@ def mark(draw):
     picture.paste(head.resize((160, 180)), (48, 38))
     draw(ImageDraw.Draw(picture))
     slice_ = Slice(np.asarray(picture, np.float32), SliceInfo("drawn"))
-    return find_marks(slice_, locate_head(slice_))
+    return find_burnt_in_text(slice_, locate_head(slice_))
 
 
 def test_nothing_is_found_on_a_head_alone():

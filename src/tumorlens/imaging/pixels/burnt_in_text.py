@@ -1,4 +1,4 @@
-"""Letters and marks that were burnt into a picture beside the head."""
+"""Find letters that were burnt into a picture beside the head."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tumorlens.imaging.pixels.head import Head, find_head
 from tumorlens.imaging.slices import Slice
 from tumorlens.optional import load
 
-__all__ = ["find_marks", "locate_head"]
+__all__ = ["find_burnt_in_text", "locate_head"]
 
 _CONTRAST = 0.35  # of the head's range: how far a stroke stands off from the background
 _HEIGHTS = (0.012, 0.09)  # of the picture's longer side: letters people burn in
@@ -37,7 +37,7 @@ def locate_head(slice_: Slice) -> Head:
     return find_head(Image.fromarray(slice_.pixels), version=1)
 
 
-def find_marks(slice_: Slice, head: Head) -> Boxes:
+def find_burnt_in_text(slice_: Slice, head: Head) -> Boxes:
     """Boxes (x0, y0, x1, y1), half-open, of parts that look like letters outside the head.
 
     A part looks like a letter if it has a letter's height, is neither a line nor a solid patch,
@@ -49,7 +49,7 @@ def find_marks(slice_: Slice, head: Head) -> Boxes:
     Raises:
         MissingExtra: SciPy is not installed.
     """
-    ndimage = load("scipy.ndimage", "looking for marks")
+    ndimage = load("scipy.ndimage", "looking for burnt-in text")
     away = np.abs(slice_.pixels - head.background) / (head.bright - head.dark)
     strokes = away > _CONTRAST
     numbers, count = ndimage.label(strokes, np.ones((3, 3), np.int8))

@@ -11,11 +11,11 @@ from tumorlens.errors import InputError
 if TYPE_CHECKING:  # only the name of a type: a source never looks into its places
     from tumorlens.imaging.series.places import Place
 
-__all__ = ["Found", "Part", "Skipped", "Source"]
+__all__ = ["Found", "Skipped", "Source", "StoredFile"]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class StoredFile:
     """One file.
 
     Attributes:
@@ -45,7 +45,7 @@ class Source:
     """
 
     path: str
-    parts: tuple[Part, ...]
+    parts: tuple[StoredFile, ...]
     kind: Literal["raster", "volume", "dicom"]
     named: bool = False
     series_uid: str | None = None

@@ -38,10 +38,10 @@ from tumorlens.imaging.readers import iterate_slices, read_slice
 from tumorlens.imaging.slices import Slice
 from tumorlens.optional import load
 
-__all__ = ["TWIN_CORRELATION", "Twin", "Twins", "find_twins", "group_manifest"]
+__all__ = ["COPY_CORRELATION", "Copies", "CopyPair", "group_manifest", "search_copies"]
 
-TWIN_CORRELATION = 0.9
-"""Least correlation of aligned thumbnails that counts as a copy; benchmarks/twins_quality.py.
+COPY_CORRELATION = 0.9
+"""Least correlation of aligned thumbnails that counts as a copy; benchmarks/copies_quality.py.
 
 Close slices of one patient may reach it, which does no harm to groups. So do different heads that
 were warped onto one template: raise ``threshold`` to 0.96 for such sets."""
@@ -49,7 +49,7 @@ were warped onto one template: raise ``threshold`` to 0.96 for such sets."""
 Progress = Callable[[int], None]
 """Called with how many pictures are done since the last call."""
 
-Picture = Slice | str | os.PathLike[str] | tuple[str | os.PathLike[str], int]
+SliceOrFile = Slice | str | os.PathLike[str] | tuple[str | os.PathLike[str], int]
 
 Array = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
@@ -58,7 +58,7 @@ _FRAMES_ALIKE = 0.94  # least correlation of two whole frames, which are not ali
 
 
 @dataclass(frozen=True, slots=True)
-class Twin:
+class CopyPair:
     """Two pictures that were found to be copies.
 
     Attributes:
@@ -74,7 +74,7 @@ class Twin:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Twins:
+class Copies:
     """What was found among N pictures.
 
     Attributes:
@@ -85,7 +85,7 @@ class Twins:
     """
 
     clusters: Numbers
-    pairs: tuple[Twin, ...]
+    pairs: tuple[CopyPair, ...]
 
     @property
     def distinct(self) -> int:
@@ -93,14 +93,14 @@ class Twins:
         return int(self.clusters.max()) + 1 if self.clusters.size else 0
 
 
-def find_twins(
-    pictures: Iterable[Picture],
+def search_copies(
+    pictures: Iterable[SliceOrFile],
     *,
-    threshold: float = TWIN_CORRELATION,
+    threshold: float = COPY_CORRELATION,
     threads: int = 1,
     progress: Progress | None = None,
     on_error: Literal["raise", "ignore"] = "raise",
-) -> Twins:
+) -> Copies:
     """Find copies among pictures.
 
     Args:
@@ -114,10 +114,10 @@ def find_twins(
         InputError: a file cannot be read, and that is not to be ignored.
         MissingExtra: the nearest-neighbour index is not installed.
     """
-    index_of = load("usearch.index", "looking for twins").Index
+    index_of = load("usearch.index", "looking for copies").Index
     describe = _describe if on_error == "raise" else _describe_if_readable
     views = _describe_all(pictures, describe, threads, progress)
-    chains, pairs = Chains(len(views)), list[Twin]()
+    chains, pairs = Chains(len(views)), list[CopyPair]()
     asking = indexed = np.arange(len(views))
     while asking.size:
         search = Search(index_of, views, indexed, threads)
@@ -128,12 +128,12 @@ def find_twins(
         # A picture with many copies sees nothing but them: so one of each cluster asks again,
         # among one of each cluster, until no two join.
         asking, indexed = chains.joined(indexed), chains.first(indexed)
-    return Twins(chains.number(), tuple(pairs))
+    return Copies(chains.number(), tuple(pairs))
 
 
 def group_manifest(
     manifest: Manifest, *, threads: int = 1, progress: Progress | None = None
-) -> tuple[Manifest, Twins]:
+) -> tuple[Manifest, Copies]:
     """Join rows whose pictures are copies into groups, where patients are not known too.
 
     Groups that are known stay whole, and become one where a picture of one is a copy of a
@@ -143,18 +143,20 @@ def group_manifest(
     says so.
 
     Returns:
-        The manifest with its groups, and the twins, numbered as its rows.
+        The manifest with its groups, and the copies, numbered as its rows.
     """
-    twins = find_twins(_pictures(manifest), threads=threads, progress=progress, on_error="ignore")
+    copies = search_copies(
+        _pictures(manifest), threads=threads, progress=progress, on_error="ignore"
+    )
     chains = Chains(len(manifest))
-    for labels in (twins.clusters.tolist(), [row.group_key for row in manifest.rows]):
+    for labels in (copies.clusters.tolist(), [row.group_key for row in manifest.rows]):
         first: dict[Any, int] = {}
         for number, label in enumerate(labels):
             chains.join(first.setdefault(label, number), number)
-    return _name_groups(manifest, chains.number()), twins
+    return _name_groups(manifest, chains.number()), copies
 
 
-def _pictures(manifest: Manifest) -> Iterator[Picture]:
+def _pictures(manifest: Manifest) -> Iterator[SliceOrFile]:
     """The slices in the order of the rows; a volume is read once, not for each of its slices."""
     for path, group in groupby(manifest.rows, key=lambda row: row.path):
         frames = [row.frame or 0 for row in group]
@@ -186,8 +188,8 @@ def _name_groups(manifest: Manifest, components: Numbers) -> Manifest:
 
 
 def _describe_all(
-    pictures: Iterable[Picture],
-    describe: Callable[[Picture], npt.NDArray[np.float16]],
+    pictures: Iterable[SliceOrFile],
+    describe: Callable[[SliceOrFile], npt.NDArray[np.float16]],
     threads: int,
     progress: Progress | None,
 ) -> Array:
@@ -203,12 +205,12 @@ def _describe_all(
     return np.concatenate(blocks)
 
 
-def _describe(picture: Picture) -> npt.NDArray[np.float16]:
+def _describe(picture: SliceOrFile) -> npt.NDArray[np.float16]:
     slice_ = picture if isinstance(picture, Slice) else _read(picture)
     return np.stack([describe_head(slice_), describe_frame(slice_)]).astype(np.float16)
 
 
-def _describe_if_readable(picture: Picture) -> npt.NDArray[np.float16]:
+def _describe_if_readable(picture: SliceOrFile) -> npt.NDArray[np.float16]:
     try:
         return _describe(picture)
     except InputError:
@@ -220,7 +222,9 @@ def _read(picture: str | os.PathLike[str] | tuple[str | os.PathLike[str], int]) 
     return read_slice(path, frame)
 
 
-def _compare(search: Search, block: Numbers, threshold: float, chains: Chains) -> Iterator[Twin]:
+def _compare(
+    search: Search, block: Numbers, threshold: float, chains: Chains
+) -> Iterator[CopyPair]:
     found = take_best(search.ask(block))
     turned, other = lay_pairs(search.views, found)
     plain = (turned * other).sum((1, 2))
@@ -242,7 +246,7 @@ def _compare(search: Search, block: Numbers, threshold: float, chains: Chains) -
 
 def _accept(
     found: Candidates, correlation: Array, threshold: float, chains: Chains
-) -> Iterator[Twin]:
+) -> Iterator[CopyPair]:
     order = np.argsort(-correlation, kind="stable")
     for number in order[correlation[order] >= threshold].tolist():
         first, second = int(found.first[number]), int(found.second[number])
@@ -251,7 +255,7 @@ def _accept(
         way = int(found.way[number])
         if first > second:
             first, second, way = second, first, _BACK[way]
-        yield Twin(first, second, float(correlation[number]), ORIENTATIONS[way])
+        yield CopyPair(first, second, float(correlation[number]), ORIENTATIONS[way])
 
 
 _BACK = (0, 1, 2, 3, 4, 6, 5, 7)  # the orientation that undoes each

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from tumorlens.errors import DataError
-from tumorlens.evaluation.calibration import recalibrate
+from tumorlens.evaluation.calibration import apply_calibration
 from tumorlens.evaluation.heads.labelled_series import (
     LabelledSeries,
     list_studies,
@@ -43,9 +43,9 @@ from tumorlens.studies.study_model import SeriesTerms, StudyModel, StudyTerms
 from tumorlens.study_finding import NO_STUDY_MODEL
 
 __all__ = [
-    "StudyAdoption",
-    "adopt_held_out",
-    "adopt_misses",
+    "StudyCalibration",
+    "calibrate_held_out",
+    "calibrate_misses",
     "carry_numbers",
     "compare_heads",
     "promise_misses",
@@ -141,11 +141,11 @@ def compare_heads(
         carried = None if model is None else carry_numbers(model, fitted)
         try:
             numbers = refit_numbers(
-                carried, recalibrate(rest, fitted), slice_middle=middle, point=point
+                carried, apply_calibration(rest, fitted), slice_middle=middle, point=point
             )
         except DataError as error:
             return str(error)
-        parts.append(judge_with(recalibrate(held, fitted), numbers, point))
+        parts.append(judge_with(apply_calibration(held, fitted), numbers, point))
     after = Judged(
         join_scores([part.series for part in parts]),
         join_scores([part.studies for part in parts]),
@@ -204,7 +204,7 @@ def _shift_series(model: StudyModel, series: Sequence[LabelledSeries]) -> StudyM
 
 
 @dataclass(frozen=True)
-class StudyAdoption:
+class StudyCalibration:
     """New numbers for studies, for a model whose slices keep theirs.
 
     Attributes:
@@ -234,7 +234,7 @@ class StudyAdoption:
         )
 
 
-def adopt_misses(
+def calibrate_misses(
     card: Card,
     model: StudyModel | None,
     scores: Scores,
@@ -242,7 +242,7 @@ def adopt_misses(
     *,
     point: str = "balanced",
     notes: Sequence[str] = (),
-) -> StudyAdoption:
+) -> StudyCalibration:
     """Set the threshold of studies so that at most a share of tumor studies is missed.
 
     All else stays: a threshold can only promise for scores that these studies did not set.
@@ -266,10 +266,10 @@ def adopt_misses(
     numbers, bound = promise_misses(model, scores, misses, point=point)
     entry = _enter(scores, f"threshold of studies, point {point}: {bound.meaning}", notes)
     card = _renew(_offer(card, point), entry)
-    return StudyAdoption(card, _note(numbers, entry), bound, notes=tuple(notes))
+    return StudyCalibration(card, _note(numbers, entry), bound, notes=tuple(notes))
 
 
-def adopt_held_out(card: Card, scores: Scores) -> StudyAdoption:
+def calibrate_held_out(card: Card, scores: Scores) -> StudyCalibration:
     """Fit the numbers for series and studies on held-out scores; slices keep their numbers.
 
     Args:
@@ -282,7 +282,7 @@ def adopt_held_out(card: Card, scores: Scores) -> StudyAdoption:
     middle = float(np.median(scores.thresholds[:, 1]))
     numbers = fit_study_model(list_fit_series(scores), slice_middle=middle, data=scores.name)
     entry = _enter(scores, f"numbers for series and studies, fitted on {numbers.fitted_on}")
-    return StudyAdoption(_renew(card, entry), numbers, heads=judge_crosswise(scores))
+    return StudyCalibration(_renew(card, entry), numbers, heads=judge_crosswise(scores))
 
 
 def _enter(scores: Scores, change: str, notes: Sequence[str] = ()) -> HistoryEntry:

@@ -24,7 +24,7 @@ from tumorlens.imaging.pixels.fingerprint import FINGERPRINT_BYTES, is_seen
 from tumorlens.imaging.slices import Slice
 from tumorlens.model.session import Session
 
-__all__ = ["decode_memory", "encode_memory", "recall"]
+__all__ = ["decode_fingerprints", "encode_fingerprints", "load_seen_test"]
 
 _CHAIN = "chain:"  # a colon stands in no base64
 _MOST = 1_000_000  # fingerprints of one model: 32 MB
@@ -37,7 +37,7 @@ _LOOKED_AT = 20_000  # fingerprints among which the next is sought: time grows n
 Prints = npt.NDArray[np.uint8]
 
 
-def encode_memory(fingerprints: Iterable[bytes]) -> str:
+def encode_fingerprints(fingerprints: Iterable[bytes]) -> str:
     """The entry for a model file; a fingerprint that stands twice is kept once."""
     data = b"".join(sorted(set(fingerprints)))
     prints = _order(np.frombuffer(data, np.uint8).reshape(-1, FINGERPRINT_BYTES))
@@ -46,7 +46,7 @@ def encode_memory(fingerprints: Iterable[bytes]) -> str:
     return _CHAIN + base64.b85encode(zlib.compress(steps.tobytes(), 9)).decode("ascii")
 
 
-def decode_memory(text: str, path: str) -> Prints:
+def decode_fingerprints(text: str, path: str) -> Prints:
     """The (N, `FINGERPRINT_BYTES`) fingerprints of an entry.
 
     Args:
@@ -72,7 +72,7 @@ def decode_memory(text: str, path: str) -> Prints:
     return np.bitwise_xor.accumulate(prints, axis=0) if text.startswith(_CHAIN) else prints
 
 
-def recall(session: Session) -> Callable[[Slice], bool] | None:
+def load_seen_test(session: Session) -> Callable[[Slice], bool] | None:
     """A test whether a slice, or a copy of it, was in training; None if the model cannot tell.
 
     Raises:
@@ -80,8 +80,8 @@ def recall(session: Session) -> Callable[[Slice], bool] | None:
     """
     if session.seen is None:
         return None
-    memory = decode_memory(session.seen, str(session.path))
-    return lambda slice_: is_seen(slice_, memory)
+    fingerprints = decode_fingerprints(session.seen, str(session.path))
+    return lambda slice_: is_seen(slice_, fingerprints)
 
 
 def _decode_plain(text: str) -> bytes:

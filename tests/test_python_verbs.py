@@ -16,18 +16,18 @@ from tumorlens.data.choosing import group_copies
 from tumorlens.data.public_sets.downloads import read_download
 from tumorlens.imaging.pixels.fingerprint import fingerprint_slice
 from tumorlens.imaging.readers import read_slice
-from tumorlens.model.memory import encode_memory
 from tumorlens.model.registry import MODELS
+from tumorlens.model.seen_entry import encode_fingerprints
 from tumorlens.training.recipe import find_recipes, read_recipe
 
 ELSEWHERE = {"train"}
-"""Verbs whose twin is tried where their own tests are, for they take long."""
+"""Verbs whose Python function is tried where their own tests are, for they take long."""
 
 
 @pytest.fixture(scope="module")
 def copies(tmp_path_factory):
     """Eight pictures in class folders; two of them are copies of others."""
-    folder = tmp_path_factory.mktemp("twins") / "copies"
+    folder = tmp_path_factory.mktemp("verbs") / "copies"
     for number in range(6):
         place = folder / ("yes" if number % 2 else "no")
         place.mkdir(parents=True, exist_ok=True)
@@ -41,13 +41,13 @@ def copies(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    return write_site(tmp_path_factory.mktemp("twins") / "hospital", patients=24)
+    return write_site(tmp_path_factory.mktemp("verbs") / "hospital", patients=24)
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory, copies):
-    memory = encode_memory([fingerprint_slice(read_slice(copies / "no" / "0.png"))])
-    return write_tiny_model(tmp_path_factory.mktemp("twins") / "tiny.onnx", seen=memory)
+    fingerprints = encode_fingerprints([fingerprint_slice(read_slice(copies / "no" / "0.png"))])
+    return write_tiny_model(tmp_path_factory.mktemp("verbs") / "tiny.onnx", seen=fingerprints)
 
 
 @pytest.fixture
@@ -62,12 +62,14 @@ def command(tmp_path):
     return call
 
 
-def test_every_verb_has_a_twin_here():
-    tried = {name.removeprefix("test_twin_of_") for name in globals() if "_twin_of_" in name}
+def test_every_verb_is_tried_here():
+    tried = {
+        name.removeprefix("test_python_gives_") for name in globals() if "_python_gives_" in name
+    }
     assert tried | ELSEWHERE == set(VERBS)
 
 
-def test_twin_of_predict(copies, model, command, tmp_path):
+def test_python_gives_predict(copies, model, command, tmp_path):
     written = command("predict", copies, "--model", model, output="command.jsonl")
     tumorlens.write_records(copies, tmp_path / "python.jsonl", model=model)
     timeless = [
@@ -78,13 +80,13 @@ def test_twin_of_predict(copies, model, command, tmp_path):
     assert len(timeless[0]) == 8
 
 
-def test_twin_of_seen(copies, model, command):
+def test_python_gives_seen(copies, model, command):
     answers = json.loads(command("seen", model, copies).read_text())["slices"]
     assert [one.to_record() for one in tumorlens.seen(model, copies)] == answers
     assert sum(one["seen"] for one in answers) == 2
 
 
-def test_twin_of_evaluate(copies, model, command):
+def test_python_gives_evaluate(copies, model, command):
     heard = []
     written = command("evaluate", model, copies, "--replicates", "100", "--seed", "3")
     found = tumorlens.evaluate(
@@ -124,17 +126,17 @@ def test_what_cannot_be_read_is_told(copies, model, tmp_path):
     assert heard[1] == "1 of 2 slices could not be read, and the figures leave them out"
 
 
-def test_twin_of_calibrate(site, model, command, tmp_path):
+def test_python_gives_calibrate(site, model, command, tmp_path):
     point = ("--operating-point", "screening", "--sensitivity", "0.9")
     written = command("calibrate", model, site, *point, output="command.onnx")
-    adopted = tumorlens.calibrate(
+    calibrated = tumorlens.calibrate(
         model,
         tumorlens.split(site, folds=2),
         output=tmp_path / "python.onnx",
         operating_point="screening",
         sensitivity=0.9,
     )
-    assert adopted.card == tumorlens.load_card(tmp_path / "python.onnx")
+    assert calibrated.card == tumorlens.load_card(tmp_path / "python.onnx")
     assert written.read_bytes() == (tmp_path / "python.onnx").read_bytes()
     with pytest.raises(tumorlens.UsageError, match="exists already"):
         tumorlens.calibrate(model, site, output=written)
@@ -149,13 +151,13 @@ def test_the_old_name_of_the_operating_point_still_works(site, model, command, c
     assert "--name" not in capsys.readouterr().out
 
 
-def test_twin_of_audit(copies, site, model, command):
+def test_python_gives_audit(copies, site, model, command):
     written = command("audit", copies, "--against", site, "--model", model)
     found = tumorlens.audit(copies, against=site, model=model)
     assert found.to_json() == written.read_text(encoding="utf-8")
 
 
-def test_twin_of_split(copies, command, tmp_path):
+def test_python_gives_split(copies, command, tmp_path):
     written = command("split", copies, "--folds", "3", "--seed", "1", output="command.csv")
     heard = []
     parted = tumorlens.split(
@@ -168,7 +170,7 @@ def test_twin_of_split(copies, command, tmp_path):
         tumorlens.split(copies, output=tmp_path / "python.csv")
 
 
-def test_twin_of_export(site, model, command, tmp_path):
+def test_python_gives_export(site, model, command, tmp_path):
     words = ("--to", "onnx-fp16", "--data", site, "--parity-slices", "20")
     written = command("export", model, *words, output="command.onnx")
     export = tumorlens.export(
@@ -180,7 +182,7 @@ def test_twin_of_export(site, model, command, tmp_path):
         tumorlens.export(model, "onnx-fp17", "x.onnx")
 
 
-def test_twin_of_benchmark(model, command):
+def test_python_gives_benchmark(model, command):
     options = ("--seconds", "0.05", "--threads", "1", "--runtime", "onnxruntime")
     record = json.loads(command("benchmark", model, *options).read_text())
     found = tumorlens.benchmark(model, seconds=0.05, threads=[1], runtimes=["onnxruntime"])
@@ -189,31 +191,31 @@ def test_twin_of_benchmark(model, command):
         for result in one["results"]:
             del result["measured"], result["roofline"]
     assert told["results"] == record["results"]
-    with pytest.raises(tumorlens.UsageError, match="unknown runtime"):
+    with pytest.raises(tumorlens.UsageError, match="unknown backend"):
         tumorlens.benchmark(model, runtimes=["abacus"])
 
 
-def test_twin_of_card(model, command):
+def test_python_gives_card(model, command):
     page = command("card", model, output="command.md").read_text(encoding="utf-8")
     card = tumorlens.load_card(model)
     assert card.full_name in page
     assert card.license in page
 
 
-def test_twin_of_data(copies, command, tmp_path):
+def test_python_gives_data(copies, command, tmp_path):
     written = command("data", "add", "navoneel", copies, output="command.csv")
     group_copies(read_download("navoneel", copies)).write(tmp_path / "python.csv")
     assert (tmp_path / "python.csv").read_text() == written.read_text()
 
 
-def test_twin_of_recipes(capsys):
+def test_python_gives_recipes(capsys):
     assert run(["recipes"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(find_recipes())
     assert all(isinstance(read_recipe(name), tumorlens.Recipe) for name in find_recipes())
 
 
-def test_twin_of_info(capsys):
+def test_python_gives_info(capsys):
     assert run(["info"]) == 0
     shown = capsys.readouterr().out
     assert tumorlens.__version__ in shown
