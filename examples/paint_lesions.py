@@ -25,6 +25,12 @@ from scipy import ndimage
 Image = npt.NDArray[np.float64]
 """(H, W), 0 for air to 1 for the brightest tissue."""
 
+EMPTY = (
+    *("PatientBirthDate", "AccessionNumber", "ReferringPhysicianName"),
+    *("PositionReferenceIndicator", "ScanOptions", "EchoTime", "RepetitionTime"),
+)
+"""What an MR image has to state, but may leave empty; PS3.3, A.4."""
+
 NOISE = 0.012
 """Standard deviation of the scanner noise, as a share of the brightest tissue."""
 
@@ -248,7 +254,17 @@ def write_dicom(picture: Image, path: Path) -> None:
     dataset.SOPInstanceUID = generate_uid(entropy_srcs=["tumorlens example", "image"])
     dataset.StudyInstanceUID = generate_uid(entropy_srcs=["tumorlens example", "study"])
     dataset.SeriesInstanceUID = generate_uid(entropy_srcs=["tumorlens example", "series"])
+    dataset.FrameOfReferenceUID = generate_uid(entropy_srcs=["tumorlens example", "place"])
     dataset.PatientName, dataset.PatientID = "SYNTHETIC^LESION", "SYNTHETIC"
+    for keyword in EMPTY:
+        setattr(dataset, keyword, "")
+    dataset.PatientSex, dataset.PatientPosition = "O", "HFS"
+    dataset.StudyDate, dataset.StudyTime, dataset.SeriesNumber = "20260101", "120000", 1
+    dataset.ImageType, dataset.BodyPartExamined = ["DERIVED", "SECONDARY", "OTHER"], "BRAIN"
+    dataset.Manufacturer, dataset.BurnedInAnnotation = "examples/paint_lesions.py", "NO"
+    dataset.ScanningSequence, dataset.SequenceVariant = "RM", "NONE"
+    dataset.MRAcquisitionType, dataset.EchoTrainLength = "2D", 1
+    dataset.StudyID = "1"
     dataset.Modality, dataset.SeriesDescription = "MR", "T1 synthetic lesion"
     dataset.InstanceNumber = 1
     dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]

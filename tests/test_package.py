@@ -48,6 +48,7 @@ def test_public_names_are_pinned_and_load():
         "Card",
         "DataError",
         "Detector",
+        "DicomSummary",
         "Evaluation",
         "Finding",
         "InputError",
@@ -81,6 +82,7 @@ def test_public_names_are_pinned_and_load():
         "seen",
         "split",
         "train",
+        "write_dicom",
         "write_records",
     ]
     for name in tumorlens.__all__:

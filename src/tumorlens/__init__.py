@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tumorlens.exporting.conversion import export
     from tumorlens.finding import Finding, SliceInfo
     from tumorlens.imaging.slices import Slice
+    from tumorlens.integration.dicom.object_writing import DicomSummary, write_dicom
     from tumorlens.model.card import Card
     from tumorlens.model.session import load_card
     from tumorlens.predicting.inputs import read
@@ -51,6 +52,7 @@ __all__ = [
     "Card",
     "DataError",
     "Detector",
+    "DicomSummary",
     "Evaluation",
     "Finding",
     "InputError",
@@ -84,6 +86,7 @@ __all__ = [
     "seen",
     "split",
     "train",
+    "write_dicom",
     "write_records",
 ]
 
@@ -92,6 +95,7 @@ _HOMES = {
     "Card": "tumorlens.model.card",
     "DataError": "tumorlens.errors",
     "Detector": "tumorlens.detector",
+    "DicomSummary": "tumorlens.integration.dicom.object_writing",
     "Evaluation": "tumorlens.evaluation.results",
     "Finding": "tumorlens.finding",
     "InputError": "tumorlens.errors",
@@ -124,6 +128,7 @@ _HOMES = {
     "seen": "tumorlens.predicting.seen_slices",
     "split": "tumorlens.data.dividing",
     "train": "tumorlens.training.workflow",
+    "write_dicom": "tumorlens.integration.dicom.object_writing",
     "write_records": "tumorlens.predicting.recording",
 }
 

@@ -26,8 +26,9 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "openvino": ("openvino",),
     "litert": ("litert_torch", "ai_edge_litert", "ai_edge_quantizer"),
     "executorch": ("executorch",),
+    "dicom": ("highdicom",),
 }
-"""Extra -> the modules it brings, by import name. All others include ``evaluate``."""
+"""Extra -> the modules it brings, by import name. All others but ``dicom`` include ``evaluate``."""
 
 FIRST = {"usearch": "onnxruntime"}
 """Module -> what must be loaded before it, by import name.

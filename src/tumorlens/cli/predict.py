@@ -6,9 +6,10 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Literal, cast
 
 import click
 
@@ -29,6 +30,7 @@ from tumorlens.writing import check_results, partial_path
 
 if TYPE_CHECKING:
     from tumorlens.detector import Detector
+    from tumorlens.integration.dicom.object_folder import DicomFolder, DicomOptions, ObjectKind
     from tumorlens.predicting.prediction_run import PredictionRun
 
 __all__ = ["command"]
@@ -76,6 +78,24 @@ __all__ = ["command"]
     help="Write the evidence of each series as NIfTI, as an overlay for a viewer.",
 )
 @click.option(
+    "--dicom-out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write the verdict of each DICOM study as DICOM objects (needs the extra dicom).",
+)
+@click.option(
+    "--objects",
+    metavar="KINDS",
+    help="Which objects: sr (report), seg (evidence), sc (picture), joined by commas.  "
+    "[default: sr,seg,sc]",
+)
+@click.option(
+    "--deidentified",
+    is_flag=True,
+    help="Leave names, IDs and dates of the patient and the visit out of the DICOM objects.",
+)
+@click.option("--uid-root", metavar="UID", help="New UIDs of DICOM objects begin with it.")
+@click.option(
     "--mirror",
     is_flag=True,
     help="Also judge the mirror image and take the mean. Slower, but steadier.",
@@ -111,6 +131,10 @@ def command(
     heatmaps: Path | None,
     montage: bool,
     activation_volume: Path | None,
+    dicom_out: Path | None,
+    objects: str | None,
+    deidentified: bool,
+    uid_root: str | None,
     mirror: bool,
     model: str,
     operating_point: str,
@@ -137,6 +161,7 @@ def command(
     check_options(output, form, overwrite=overwrite, resume=resume)
     check_results((output, report, run_log), overwrite=True)  # a record file may be resumed
     check_results((report,), overwrite=overwrite)
+    dicom = _plan_dicom(dicom_out, objects, deidentified, uid_root, overwrite or resume)
     table = form == "table"  # which shows series and studies in place of their slices
     options = RunOptions(
         summary=summary or table, slices=slices or not table,
@@ -147,6 +172,8 @@ def command(
         model, operating_point=operating_point, threads=threads, device=device,
         batch_size=batch_size, mirror=mirror,
     )  # fmt: skip
+    taker = None if dicom is None else _open_folder(dicom, detector)
+    options = options if taker is None else replace(options, takers=(taker,))
     voice.detail(f"model {detector.name} ({detector.session.path}), {detector.threads} threads")
     with _open_bar(voice, paths, output) as bar:
         run = _begin(detector, paths, options, _listen(voice, bar), (output, report, run_log))
@@ -158,6 +185,9 @@ def command(
         except (KeyboardInterrupt, UsageError):
             _tell_of_rest(voice, run, output)
             raise
+        finally:
+            if taker is not None:
+                taker.discard()
     voice.say(_tell(run, on_terminal=table and output is None))
     if report is not None:
         _write_page(ctx, report, run, overwrite=overwrite)
@@ -165,7 +195,9 @@ def command(
         skipped = {"skipped": run.skipped.total(), "skipped_for": dict(run.skipped)}
         counts = dict(run.counts) | skipped
         watch.write_log(run_log, "predict", ctx.params, counts=counts, session=detector.session)
-    return _conclude(run.counts)
+    if taker is not None:
+        voice.say(f"{len(taker.files)} DICOM objects written to {dicom_out}")
+    return _conclude(run.counts, short=taker is not None and not taker.files)
 
 
 def _begin(
@@ -206,10 +238,39 @@ def _tell(run: PredictionRun, *, on_terminal: bool) -> str:
     return f"{studies}; {slices}" if studies else slices
 
 
-def _conclude(counts: Counter[str]) -> int:
-    """The exit code: 0 all good, 1 some inputs failed, 2 nothing was judged."""
+def _conclude(counts: Counter[str], *, short: bool) -> int:
+    """The exit code: 0 all good, 1 some inputs failed or objects are missing, 2 none was judged."""
     failed = counts["error"]
-    return (2 if failed == counts.total() else 1) if failed else 0
+    if failed == counts.total():
+        return 2
+    return 1 if failed or short else 0
+
+
+def _plan_dicom(
+    folder: Path | None,
+    objects: str | None,
+    deidentified: bool,
+    uid_root: str | None,
+    overwrite: bool,
+) -> DicomOptions | None:
+    """What is asked for, checked before a model is loaded; None if nothing is."""
+    if folder is None:
+        if objects is not None or deidentified or uid_root is not None:
+            raise UsageError("--objects, --deidentified and --uid-root need --dicom-out DIR")
+        return None
+    from tumorlens.integration.dicom.object_folder import OBJECTS, DicomOptions
+
+    kinds = OBJECTS if objects is None else tuple(filter(None, objects.split(",")))
+    return DicomOptions(
+        folder=folder, objects=cast("tuple[ObjectKind, ...]", kinds), deidentified=deidentified,
+        uid_root=uid_root, overwrite=overwrite,
+    )  # fmt: skip
+
+
+def _open_folder(options: DicomOptions, detector: Detector) -> DicomFolder:
+    from tumorlens.integration.dicom.object_folder import DicomFolder
+
+    return DicomFolder(options, detector)
 
 
 def _count_files(paths: tuple[str, ...]) -> int | None:

@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from tumorlens.errors import UsageError
+from tumorlens.finding import Finding
+from tumorlens.imaging.slices import Slice
 from tumorlens.progress import Notice, stay_silent
 from tumorlens.studies.assembling import FolderRule, check_rules
+from tumorlens.study_finding import SeriesFinding, StudyFinding
 
-__all__ = ["Listener", "RunOptions"]
+__all__ = ["Listener", "RunOptions", "Taker"]
+
+
+class Taker(Protocol):
+    """Makes something of the slices, series and studies of a run, e.g. DICOM objects.
+
+    Its functions give sentences that a person should read.
+    """
+
+    def keep(self, slice_: Slice, finding: Finding) -> None:
+        """Take a slice that was judged; several threads may call at once."""
+        ...
+
+    def settle(self, series: SeriesFinding) -> Iterator[str]:
+        """Take a series that has ended, with its findings."""
+        ...
+
+    def finish(self, studies: Iterable[StudyFinding]) -> Iterator[str]:
+        """Take the studies of the run, which has ended."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +52,7 @@ class RunOptions:
         montage: draw a picture a series into ``heatmaps``, not one a slice.
         activation_volume: folder for the evidence of each series as NIfTI.
         report: HTML file, a page for people.
+        takers: who else makes something of the slices, series and studies.
 
     Raises:
         UsageError: a montage is wanted, but no folder for it is named; or no records are.
@@ -42,6 +66,7 @@ class RunOptions:
     montage: bool = False
     activation_volume: Path | None = None
     report: Path | None = None
+    takers: tuple[Taker, ...] = ()
 
     def __post_init__(self) -> None:
         check_rules(self.series_from, self.study_from)

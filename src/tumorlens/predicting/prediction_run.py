@@ -132,6 +132,8 @@ class PredictionRun:
         for study in self.views.gather():
             if study.verdict is not None:
                 self._put(writer, study)
+        for line in self.views.finish():
+            notices.say(line)
         if not self.counts:
             skipped = f"; {skipped_words(self.skipped)}" if self.skipped else ""
             raise UsageError(f"{' '.join(self.named)}: no image found{skipped}")

@@ -26,7 +26,14 @@ from tumorlens.study_finding import StudyFinding
 from tumorlens.version import list_versions
 from tumorlens.writing import check_results
 
-__all__ = ["RunSummary", "count_files", "write_records", "write_study_page"]
+__all__ = [
+    "RunSummary",
+    "count_files",
+    "count_up",
+    "list_inputs",
+    "write_records",
+    "write_study_page",
+]
 
 Path_ = str | os.PathLike[str]
 
@@ -116,7 +123,7 @@ def write_records(
         heatmaps=_as_path(heatmaps), montage=montage,
         activation_volume=_as_path(activation_volume), report=page,
     )  # fmt: skip
-    inputs, named = _list_inputs(paths)
+    inputs, named = list_inputs(paths)
     form = form or guess_form(output)
     check_inputs_survive(named, output, page)
     check_output(output, overwrite=overwrite, resume=resume)
@@ -125,7 +132,7 @@ def write_records(
     run = PredictionRun(
         open_detector(model, operating_point=operating_point), inputs, named, options,
         place=str(output), own=own_files(output, page),
-        listener=Listener(say=notice or stay_silent, advance=_count_up(progress, inputs)),
+        listener=Listener(say=notice or stay_silent, advance=count_up(progress, inputs)),
     )  # fmt: skip
     if resume:
         run.resume(output, form)
@@ -161,7 +168,7 @@ def write_study_page(
     write_page(path, page, overwrite=overwrite)
 
 
-def _list_inputs(paths: Any) -> tuple[Iterable[str], tuple[str, ...]]:
+def list_inputs(paths: Any) -> tuple[Iterable[str], tuple[str, ...]]:
     """The inputs, and their names for messages."""
     if isinstance(paths, Iterator):
         return map(_name, paths), ("the inputs",)
@@ -190,7 +197,8 @@ def count_files(paths: Iterable[str]) -> int | None:
     return total
 
 
-def _count_up(progress: Progress | None, paths: Iterable[str]) -> Callable[[int], None]:
+def count_up(progress: Progress | None, paths: Iterable[str]) -> Callable[[int], None]:
+    """What tells ``progress`` of the files that are done, for a `Listener`."""
     if progress is None:
         return stay_silent
     total, done = count_files(paths), 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tumorlens.errors import UsageError
 from tumorlens.finding import Finding
 from tumorlens.imaging.slices import Slice
-from tumorlens.predicting.options import RunOptions
+from tumorlens.predicting.options import RunOptions, Taker
 from tumorlens.studies.assembling import FolderRule, gather_studies, is_loose
 from tumorlens.studies.study_model import StudyModel, find_study_model
 from tumorlens.study_finding import SeriesFinding, StudyFinding
@@ -36,6 +36,7 @@ class Views:
         montages: folder of montages; None if none is wanted.
         volumes: writes the evidence of each series; None if it is not wanted.
         keeps_findings: the page draws a curve a series.
+        takers: who else makes something of slices, series and studies.
         studies: of the run, once it has ended.
     """
 
@@ -48,13 +49,14 @@ class Views:
     montages: Path | None = None
     volumes: EvidenceVolumes | None = None
     keeps_findings: bool = False
+    takers: tuple[Taker, ...] = ()
     studies: list[StudyFinding] = field(default_factory=list)
     _series: list[SeriesFinding] = field(default_factory=list)
 
     @property
     def draws(self) -> bool:
         """Whether anything is made of the slices themselves."""
-        return self.album is not None or self.volumes is not None
+        return self.album is not None or self.volumes is not None or bool(self.takers)
 
     def shows(self, finding: Finding) -> bool:
         """Whether a slice has a record of its own."""
@@ -67,6 +69,8 @@ class Views:
             self.album.keep(slice_, finding)
         if self.volumes is not None:
             self.volumes.keep(slice_, finding)
+        for taker in self.takers:
+            taker.keep(slice_, finding)
 
     def settle(self, series: SeriesFinding) -> Iterator[str]:
         """Draw what a series that has ended asks for; gives what is to be said of that."""
@@ -78,7 +82,9 @@ class Views:
             self.album.settle(series)
             if self.montages is not None:
                 self._save_montage(self.album, series)
-        if self.sums_up or self.keeps_findings:
+        for taker in self.takers:
+            yield from taker.settle(series)
+        if self.sums_up or self.keeps_findings or self.takers:
             self._series.append(self._lighten(series))
 
     def gather(self) -> list[StudyFinding]:
@@ -89,6 +95,11 @@ class Views:
         """
         self.studies = gather_studies(self._series, self.numbers, self.study_from)
         return self.studies if self.sums_up and self.numbers is not None else []
+
+    def finish(self) -> Iterator[str]:
+        """Hand the studies on; gives what is to be said of that. Call it after `gather`."""
+        for taker in self.takers:
+            yield from taker.finish(self.studies)
 
     def _lighten(self, series: SeriesFinding) -> SeriesFinding:
         """Without the maps of its slices, for a run may have a hundred thousand."""
@@ -132,4 +143,5 @@ def open_views(detector: Detector, options: RunOptions) -> Views:
         montages=options.heatmaps if options.montage else None,
         volumes=volumes,
         keeps_findings=options.report is not None,
+        takers=options.takers,
     )

@@ -50,6 +50,7 @@ with hide_shadows():
 
 __all__ = [
     "SeriesHeader",
+    "read_attributes",
     "read_dataset",
     "read_dicom",
     "read_directory",
@@ -66,6 +67,7 @@ _SMALLEST_FRAME = 8  # bytes: the header of a fragment, or 64 pixels of one bit
 _HEADER_TAGS = [
     "SOPClassUID",
     "SOPInstanceUID",
+    "Manufacturer",
     "StudyInstanceUID",
     "SeriesInstanceUID",
     "SeriesNumber",
@@ -147,6 +149,15 @@ def read_header(stream: BinaryIO, path: str, limits: Limits) -> SeriesHeader | s
 def _is_told(dataset: Dataset, count: int) -> bool:
     """Whether the header has a group for each frame, so that the number is no mere promise."""
     return count in (1, count_items(dataset, "PerFrameFunctionalGroupsSequence"))
+
+
+def read_attributes(stream: BinaryIO, path: str, limits: Limits) -> Dataset:
+    """All elements of a file but its pixels.
+
+    Raises:
+        InputError: it cannot be parsed.
+    """
+    return _parse(stream, path, limits, stop_before_pixels=True)
 
 
 def read_directory(stream: BinaryIO, path: str, limits: Limits) -> list[tuple[str, ...]]:

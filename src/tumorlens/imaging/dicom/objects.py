@@ -9,6 +9,7 @@ from tumorlens.imaging.dicom.elements import (
     read_text,
     read_words,
 )
+from tumorlens.imaging.files.contents import DRAWN, DRAWN_BY
 
 __all__ = ["count_frames", "explain_no_picture", "is_cut_short", "is_mosaic"]
 
@@ -40,10 +41,7 @@ def explain_no_picture(dataset: DataSet) -> str:
     """Why an object shows no picture, in a phrase; empty if it may show one."""
     if not len(dataset):
         return "is a DICOM file that is cut short"
-    uid = read_text(dataset, "SOPClassUID")
-    name = _name_class(dataset)
-    bits = read_floats(dataset, "BitsAllocated", 1)
-    content = "a mask of one bit a pixel" if bits == (1.0,) else _NO_PICTURES.get(uid)
+    name, content = _name_class(dataset), _name_content(dataset)
     if content:
         return f"is {content}, no picture"
     if is_mosaic(dataset):
@@ -55,6 +53,15 @@ def explain_no_picture(dataset: DataSet) -> str:
         return "has its content encrypted"
     kind = "has no pixels" if "Image Storage" in name else "is a DICOM object without a picture"
     return f"{kind} ({name or 'no class stated'})"
+
+
+def _name_content(dataset: DataSet) -> str:
+    """What pixels that are no scan show; empty if they may be one."""
+    if read_text(dataset, "Manufacturer") == DRAWN_BY:
+        return DRAWN
+    if read_floats(dataset, "BitsAllocated", 1) == (1.0,):
+        return "a mask of one bit a pixel"
+    return _NO_PICTURES.get(read_text(dataset, "SOPClassUID"), "")
 
 
 def is_cut_short(dataset: DataSet) -> bool:

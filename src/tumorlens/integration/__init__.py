@@ -1,0 +1,1 @@
+"""Results where people already look: DICOM objects for a PACS."""

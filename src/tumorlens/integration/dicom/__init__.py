@@ -1,0 +1,1 @@
+"""The verdict of a study as DICOM objects: report, segmentation, picture."""

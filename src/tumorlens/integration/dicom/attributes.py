@@ -1,0 +1,236 @@
+"""What a new object takes over from its source: patient, study, equipment; PS3.3, C.7.
+
+Only what the standard asks of every object of a study is copied, and what tells patient and study
+apart. An attribute that must be there but may be empty (type 2) is written empty where the source
+lacks it, or holds a value that the standard forbids.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tumorlens.finding import RESEARCH_USE
+from tumorlens.imaging.dicom.elements import read_text
+from tumorlens.imaging.files.contents import DRAWN_BY
+from tumorlens.optional import load
+from tumorlens.version import __version__
+
+__all__ = ["Header", "Identity", "Maker", "copy_attributes", "describe_equipment", "mark_object"]
+
+_EMPTY = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
+    *("StudyID", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName"),
+)
+"""Type 2 of the modules Patient and General Study."""
+
+_PATIENT = (
+    *("SpecificCharacterSet", "IssuerOfPatientID", "TypeOfPatientID", "OtherPatientIDs"),
+    *("OtherPatientNames", "PatientBirthTime", "EthnicGroup", "PatientComments"),
+    *("PatientSpeciesDescription", "ResponsiblePerson", "ResponsibleOrganization"),
+    *("StudyDescription", "NameOfPhysiciansReadingStudy", "PhysiciansOfRecord"),
+    *("PatientAge", "PatientSize", "PatientWeight", "Occupation", "AdditionalPatientHistory"),
+    *("ClinicalTrialSponsorName", "ClinicalTrialProtocolID", "ClinicalTrialProtocolName"),
+    *("ClinicalTrialSiteID", "ClinicalTrialSiteName", "ClinicalTrialSubjectID"),
+    *("ClinicalTrialSubjectReadingID", "ClinicalTrialTimePointID"),
+    *("ClinicalTrialTimePointDescription", "PatientIdentityRemoved", "DeidentificationMethod"),
+)
+"""Of the modules Patient, General Study, Patient Study, Clinical Trial, where they are stated."""
+
+_KEPT_WITHOUT_NAMES = ("SpecificCharacterSet",)
+_EQUIPMENT = (
+    *("Manufacturer", "ManufacturerModelName", "SoftwareVersions"),
+    *("DeviceSerialNumber", "StationName", "InstitutionName", "InstitutionalDepartmentName"),
+)
+_NAMELESS_EQUIPMENT = ("Manufacturer", "ManufacturerModelName", "SoftwareVersions")
+
+_DATE = re.compile(r"\d{8}")
+_TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?")
+_DEIDENTIFIED = "tumorlens: names, IDs and dates left out; UIDs kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Who makes an object: tumorlens and a model.
+
+    Attributes:
+        model: full name of the model, with its version.
+        sha256: of the model file.
+    """
+
+    model: str
+    sha256: str
+
+    def split(self) -> tuple[str, str]:
+        """Name and version of the model."""
+        name, _, version = self.model.rpartition(" ")
+        return (name, version) if name else (version, __version__)
+
+    def to_keywords(self) -> dict[str, str]:
+        """As highdicom's constructors take it."""
+        return {
+            "manufacturer": DRAWN_BY,  # by which a reader knows that it is no scan
+            "manufacturer_model_name": self.model[:64],
+            "software_versions": __version__,
+            "device_serial_number": self.sha256[:16],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What an object is called.
+
+    Attributes:
+        instance, series: UIDs, new ones.
+        number: of its series in the study.
+        description: of its series, at most 64 characters.
+    """
+
+    instance: str
+    series: str
+    number: int
+    description: str
+
+    def to_keywords(self) -> dict[str, Any]:
+        """As highdicom's constructors take it."""
+        return {
+            "sop_instance_uid": self.instance,
+            "series_instance_uid": self.series,
+            "series_number": self.number,
+            "series_description": self.description[:64],
+            "instance_number": 1,
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Header:
+    """What every kind of object begins with.
+
+    Attributes:
+        common: attributes that it takes over; see `copy_attributes`.
+        identity: of the object.
+        maker: the model.
+        equipment: items of Contributing Equipment; see `describe_equipment`.
+    """
+
+    common: Any
+    identity: Identity
+    maker: Maker
+    equipment: Sequence[Any]
+
+    def to_keywords(self) -> dict[str, Any]:
+        """As highdicom's constructors take it, all but ``common``."""
+        return {
+            "contributing_equipment": list(self.equipment),
+            **self.identity.to_keywords(),
+            **self.maker.to_keywords(),
+        }
+
+
+def copy_attributes(source: Any, *, deidentified: bool) -> tuple[Any, list[str]]:
+    """A data set with what every object of the study bears.
+
+    Args:
+        source: all elements of an object of the study.
+        deidentified: leave out what names the patient, the visit or the people around.
+
+    Returns:
+        It, and what was left empty though the source states it, a phrase each.
+    """
+    from pydicom.dataset import Dataset
+
+    copied, told = Dataset(), list[str]()
+    for keyword in _KEPT_WITHOUT_NAMES if deidentified else (*_EMPTY, *_PATIENT):
+        element = _find(source, keyword)
+        if element is None:
+            continue
+        if _is_sound(keyword, source):
+            copied.add(element)
+        else:
+            told.append(f"{keyword} holds a value that the standard forbids: left empty")
+    for keyword in _EMPTY:
+        if keyword not in copied:
+            setattr(copied, keyword, "")
+    if copied.get("PatientIdentityRemoved") == "YES" and "DeidentificationMethod" not in copied:
+        copied.DeidentificationMethod = "as the source images say"
+    if deidentified:
+        copied.PatientIdentityRemoved = "YES"
+        copied.DeidentificationMethod = _DEIDENTIFIED
+    return copied, told
+
+
+def _find(source: Any, keyword: str) -> Any:
+    """An element that holds something; None where it cannot be read."""
+    try:
+        element = source[keyword]
+        empty = element.VR != "SQ" and element.value in (None, "", [])
+    except Exception:  # absent, or broken: any converter may fail
+        return None
+    return None if empty else element
+
+
+def _is_sound(keyword: str, source: Any) -> bool:
+    text = read_text(source, keyword)
+    if keyword.endswith("Date"):
+        return _is_date(text)
+    if keyword.endswith("Time"):
+        return _TIME.fullmatch(text) is not None
+    if keyword == "PatientSex":
+        return text in ("M", "F", "O")
+    if keyword == "PatientAge":
+        return re.fullmatch(r"\d{3}[DWMY]", text) is not None
+    return True
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return _DATE.fullmatch(text) is not None and bool(datetime.strptime(text, "%Y%m%d"))
+    except ValueError:
+        return False
+
+
+def describe_equipment(source: Any, *, deidentified: bool) -> list[Any]:
+    """Items of Contributing Equipment: the scanner, and what the source itself names.
+
+    Args:
+        source: all elements of an object of the study.
+        deidentified: leave out institution, station and serial number.
+    """
+    hd = load("highdicom", "DICOM objects")
+    kept = _NAMELESS_EQUIPMENT if deidentified else _EQUIPMENT
+    stated = {keyword: read_text(source, keyword) for keyword in kept}
+    if not stated["Manufacturer"]:
+        return []
+    names = {
+        "ManufacturerModelName": "manufacturer_model_name",
+        "SoftwareVersions": "software_versions",
+        "DeviceSerialNumber": "device_serial_number",
+        "StationName": "station_name",
+        "InstitutionName": "institution_name",
+        "InstitutionalDepartmentName": "institutional_department_name",
+    }
+    told = {names[key]: text for key, text in stated.items() if key in names and text}
+    if "station_name" in told:
+        told["station_name"] = told["station_name"][:16]
+    scanner = hd.ContributingEquipment(
+        stated["Manufacturer"],
+        hd.sr.CodedConcept("109101", "DCM", "Acquisition Equipment"),
+        contribution_description="Acquisition of the source images",
+        **told,
+    )
+    return [scanner]
+
+
+def mark_object(made: Any, maker: Maker, notes: Sequence[str] = ()) -> None:
+    """Say in an object that it is for research only, and what made it.
+
+    Args:
+        made: an object of highdicom's, changed in place.
+        maker: the model.
+        notes: sentences that follow, e.g. what the reader doubts.
+    """
+    text = " ".join((RESEARCH_USE, f"Made by {maker.model}.", *notes))
+    made.ImageComments = text[:1024]

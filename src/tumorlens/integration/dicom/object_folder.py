@@ -1,0 +1,347 @@
+"""A folder of DICOM objects: gathers what a run says of series, and writes their objects.
+
+Objects of a study refer to each other, so that they appear together, when the run has ended: until
+then they lie beside their names, as ``NAME.partial``.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from tumorlens.errors import InputError, TumorlensError, UsageError
+from tumorlens.finding import Finding
+from tumorlens.imaging.files.refusal import silence
+from tumorlens.imaging.slices import Slice
+from tumorlens.integration.dicom.attributes import (
+    Header,
+    Identity,
+    Maker,
+    copy_attributes,
+    describe_equipment,
+    mark_object,
+)
+from tumorlens.integration.dicom.captures import make_capture
+from tumorlens.integration.dicom.segmentations import make_segmentation
+from tumorlens.integration.dicom.stored_evidence import lay_evidence
+from tumorlens.integration.dicom.stored_frames import UID, SourceSeries, read_source
+from tumorlens.integration.dicom.structured_reports import ReportedSeries, make_report
+from tumorlens.optional import load
+from tumorlens.report.pictures.albums import Album, choose_shown, paint_montage
+from tumorlens.report.pictures.heat import spread_evidence
+from tumorlens.report.pictures.heatmaps import digest_name, make_safe
+from tumorlens.studies.study_model import StudyModel, find_study_model
+from tumorlens.study_finding import NO_STUDY_MODEL, SeriesFinding, StudyFinding
+from tumorlens.writing import partial_path
+
+if TYPE_CHECKING:
+    from tumorlens.detector import Detector
+
+__all__ = ["OBJECTS", "DicomFolder", "DicomOptions", "ObjectKind"]
+
+ObjectKind = Literal["sr", "seg", "sc"]
+"""Structured report, segmentation, Secondary Capture."""
+OBJECTS: tuple[ObjectKind, ...] = get_args(ObjectKind)
+
+_LONGEST_ROOT = 39  # characters: 24 digits of chance are left of the 64 of a UID
+_ENDING = ".dcm"
+_REPORT_NUMBER, _MAP_NUMBER, _CAPTURE_NUMBER = 9001, 9100, 9300
+_DESCRIPTION = "tumorlens {}, for research only"
+
+Key = tuple[str, str | None, int | None]
+Planes = dict[tuple[str, int], npt.NDArray[np.uint8]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DicomOptions:
+    """Which objects are written, where and how.
+
+    Attributes:
+        folder: made if it is not there.
+        objects: kinds of objects.
+        deidentified: leave out what names the patient, the visit and the people around.
+        uid_root: new UIDs begin with it; by default they are made of random UUIDs under 2.25.
+        overwrite: objects of the same names in the folder may be replaced.
+
+    Raises:
+        UsageError: no such kind of object, no valid root, or the folder holds objects already.
+    """
+
+    folder: Path
+    objects: tuple[ObjectKind, ...] = OBJECTS
+    deidentified: bool = False
+    uid_root: str | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        unknown = [one for one in self.objects if one not in OBJECTS]
+        if unknown or not self.objects:
+            raise UsageError(f"`objects=` are some of {', '.join(OBJECTS)}, got {self.objects!r}")
+        root = self.uid_root
+        if root is not None and (len(root) > _LONGEST_ROOT or not _is_root(root)):
+            raise UsageError(
+                f"`uid_root=` is numbers joined by dots, as 1.2.826.0.1, of at most "
+                f"{_LONGEST_ROOT} characters, got {root!r}"
+            )
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UsageError(f"{self.folder}: is no folder; name another one")
+        held = not self.overwrite and self.folder.exists()
+        if held and any(one.suffix == _ENDING for one in self.folder.iterdir()):
+            raise UsageError(
+                f"{self.folder}: holds DICOM objects already; choose another folder or give "
+                "`overwrite=True`"
+            )
+
+
+def _is_root(text: str) -> bool:
+    return UID.fullmatch(text) is not None and text[0] in "012"
+
+
+@dataclass(slots=True)
+class DicomFolder:
+    """Takes slices and series of a run, and writes the objects of its studies.
+
+    Attributes:
+        options: what is written.
+        detector: the model of the run.
+        files: what was written, in order.
+    """
+
+    options: DicomOptions
+    detector: Detector
+    files: list[Path] = field(default_factory=list)
+    _album: Album = field(default_factory=Album)
+    _planes: Planes = field(default_factory=dict)
+    _reported: dict[Key, ReportedSeries] = field(default_factory=dict)
+    _waiting: list[Path] = field(default_factory=list)
+    _number: int = 0
+    _told: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        load("highdicom", "DICOM objects")
+        # It logs a name that looks odd to it, which is the patient's.
+        logging.getLogger("highdicom").setLevel(logging.ERROR)
+        try:
+            self.options.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(
+                f"{self.options.folder}: no folder can be made there ({error.strerror}); "
+                "choose another"
+            ) from error
+
+    def keep(self, slice_: Slice, finding: Finding) -> None:
+        """Take what will be needed of a slice."""
+        if "seg" in self.options.objects and finding.verdict != "not_judged":
+            shape = (slice_.pixels.shape[0], slice_.pixels.shape[1])
+            self._planes[finding.info.path, finding.info.frame] = spread_evidence(finding, shape)
+        if "sc" in self.options.objects:
+            self._album.keep(slice_, finding)
+
+    def settle(self, series: SeriesFinding) -> Iterator[str]:
+        """Make the objects of a series that has ended; gives what is to be said of that."""
+        planes = self._take_planes(series)
+        self._album.settle(series)
+        try:
+            source = read_source(series, self.detector.limits)
+            with _survive(series.path):
+                lines = list(self._make(series, source, planes))
+        except InputError as error:
+            lines = [f"{error.path}: no DICOM object: it {error.reason}"]
+        yield from lines
+
+    def finish(self, studies: Iterable[StudyFinding]) -> Iterator[str]:
+        """Make the reports, and give all objects their names."""
+        for study in studies:
+            try:
+                with _survive(study.path):
+                    lines = list(self._report(study))
+            except InputError as error:
+                lines = [f"{error.path}: no report: it {error.reason}"]
+            yield from lines
+        for path in self._waiting:
+            try:
+                partial_path(path).replace(path)
+            except OSError as error:
+                raise _cannot_write(path, error) from error
+            self.files.append(path)
+        self._waiting.clear()
+        if not self.files:
+            yield f"{self.options.folder}: no DICOM object was written"
+
+    def discard(self) -> None:
+        """Remove what waits for its name: the run was broken off."""
+        for path in self._waiting:
+            partial_path(path).unlink(missing_ok=True)
+        self._waiting.clear()
+
+    def _take_planes(self, series: SeriesFinding) -> Planes:
+        keys = map(_place, series.findings)
+        return {key: self._planes.pop(key) for key in keys if key in self._planes}
+
+    def _make(self, series: SeriesFinding, source: SourceSeries, planes: Planes) -> Iterator[str]:
+        _, notes = copy_attributes(source.first, deidentified=self.options.deidentified)
+        for note in notes:
+            yield from self._tell_once(f"{series.path}: {note}")
+        shown = {one.place() for one in series.first_slices}
+        slices = {place: one for one in series.findings if (place := _place(one)) in shown}
+        self._number += 1
+        reported = ReportedSeries(replace(series, findings=()), slices, source)
+        if "seg" in self.options.objects:
+            reason = "none of its slices was judged" if not planes else source.explain_no_map()
+            if reason:
+                yield f"{series.path}: no segmentation: {reason}"
+            else:
+                yield from self._tell_once(_tell_thickness(series, source))
+                reported = self._segment(series, reported, planes)
+        if "sc" in self.options.objects:
+            self._capture(series, source)
+        self._reported[_key(series)] = reported
+
+    def _segment(
+        self, series: SeriesFinding, reported: ReportedSeries, planes: Planes
+    ) -> ReportedSeries:
+        source = reported.source
+        header = self._head(source, "evidence", _MAP_NUMBER + self._number)
+        laid = lay_evidence(series.findings, planes, source)
+        made = make_segmentation(laid, source, header)
+        mark_object(made, header.maker, series.notes)
+        self._save(made, series.path, _key(series), "seg")
+        own = header.identity
+        return replace(reported, segmentation=own.instance, segmentation_series=own.series)
+
+    def _capture(self, series: SeriesFinding, source: SourceSeries) -> None:
+        places = choose_shown(series)
+        pairs = self._album.find(places)
+        if not pairs:
+            return
+        picture = Image.open(io.BytesIO(paint_montage(series, self._album))).convert("RGB")
+        plain = sum(2 * 3 * pair.size[0] * pair.size[1] for pair in pairs)
+        packed = sum(len(pair.plain) + len(pair.heat) for pair in pairs)
+        infos = {_place(one): one for one in series.findings}
+        stored = (infos[one].info.find_stored(*(infos[one].peak_xy or (0, 0))) for one in places)
+        shown = dict.fromkeys(source.by_key.get((one.path, one.frame)) for one in stored)
+        made = make_capture(
+            np.asarray(picture),
+            [one for one in shown if one is not None],
+            source,
+            self._head(source, "montage", _CAPTURE_NUMBER + self._number),
+            ratio=plain / packed,
+        )
+        self._save(made, series.path, _key(series), "sc")
+        for place in places:
+            self._album.pairs.pop(place, None)
+
+    def _report(self, study: StudyFinding) -> Iterator[str]:
+        found = [self._reported.get(_key(one)) for one in study.series]
+        series = [one for one in found if one is not None]
+        if "sr" not in self.options.objects or not series:
+            return
+        numbers = find_study_model(self.detector)
+        if study.verdict is None or numbers is None:
+            yield from self._tell_once(f"{study.path}: no report: {NO_STUDY_MODEL}")
+            return
+        if len({one.source.study for one in series}) > 1:
+            yield f"{study.path}: no report: its series name several StudyInstanceUIDs"
+            return
+        source = series[0].source
+        made = make_report(
+            study,
+            series,
+            self._head(source, "report", _REPORT_NUMBER),
+            thresholds=_find_thresholds(numbers, study.operating_point),
+            new_uid=self._new_uid,
+        )
+        self._save(made, study.path, (study.path, source.study, None), "sr")
+
+    def _head(self, source: SourceSeries, what: str, number: int) -> Header:
+        hidden = self.options.deidentified
+        common, _ = copy_attributes(source.first, deidentified=hidden)
+        return Header(
+            common,
+            Identity(self._new_uid(), self._new_uid(), number, _DESCRIPTION.format(what)),
+            Maker(self.detector.name, self.detector.session.sha256),
+            describe_equipment(source.first, deidentified=hidden),
+        )
+
+    def _new_uid(self) -> str:
+        from pydicom.uid import generate_uid
+
+        root = self.options.uid_root
+        return str(generate_uid(prefix=None if root is None else f"{root}."))
+
+    def _save(self, made: Any, path: str, key: Key, kind: ObjectKind) -> None:
+        target = self.options.folder / _name_file(path, key, kind, self.options)
+        try:
+            made.save_as(partial_path(target))
+        except BaseException as error:
+            partial_path(target).unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise _cannot_write(target, error) from error
+            raise
+        self._waiting.append(target)
+
+    def _tell_once(self, line: str) -> Iterator[str]:
+        if line and line not in self._told:
+            self._told.add(line)
+            yield line
+
+
+@contextmanager
+def _survive(path: str) -> Iterator[None]:
+    """Turn what highdicom refuses into an error of one input: a run over hundreds goes on."""
+    try:
+        with silence():
+            yield
+    except (TumorlensError, OSError):
+        raise
+    except Exception as error:  # it checks values that sources fill with anything
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise InputError(path, f"cannot be told in DICOM objects ({reason})") from error
+
+
+def _cannot_write(path: Path, error: OSError) -> UsageError:
+    reason = error.strerror or type(error).__name__
+    return UsageError(f"{path}: cannot be written ({reason}); free space or choose another place")
+
+
+def _find_thresholds(
+    numbers: StudyModel, point: str | None
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """(low, high) of the operating point for a study, and for a series."""
+    points = (numbers.study_points, numbers.series_points)
+    study, series = (one.get(point or "balanced", one["balanced"]) for one in points)
+    return (study.low, study.high), (series.low, series.high)
+
+
+def _tell_thickness(series: SeriesFinding, source: SourceSeries) -> str:
+    if source.frames[0].thickness is not None:
+        return ""
+    return (
+        f"{series.path}: no Slice Thickness is stated; the segmentation has "
+        f"{source.thickness:g} mm, the smallest distance of its slices"
+    )
+
+
+def _place(finding: Finding) -> tuple[str, int]:
+    return finding.info.path, finding.info.frame
+
+
+def _key(series: SeriesFinding) -> Key:
+    return series.path, series.series_instance_uid, series.volume
+
+
+def _name_file(path: str, key: Key, kind: ObjectKind, options: DicomOptions) -> str:
+    """Named after the series or study, and told from others by a digest; see `heatmaps`."""
+    name = "study" if kind == "sr" else "series"
+    if not options.deidentified:  # folders are often called after the patient
+        name = make_safe(PurePath(path).name or name)
+    return f"{name}.{digest_name(' '.join(map(str, key)))}.{kind}{_ENDING}"
