@@ -17,7 +17,9 @@ def test_json_holds_version_models_and_extras(capsys):
     facts = json.loads(capsys.readouterr().out)
     assert facts["version"] == __version__
     assert [model["name"] for model in facts["models"]] == list(MODELS)
-    assert set(facts["extras"]) == {"evaluate", "executorch", "litert", "openvino", "train"}
+    assert set(facts["extras"]) == {
+        *("dicom", "evaluate", "executorch", "litert", "openvino", "train"),
+    }
     for model in facts["models"]:
         assert model["intact"] is True
         assert model["bytes"] > 0
