@@ -338,5 +338,5 @@ def test_whole_heads_of_a_site_are_shown_before_and_after(model, tmp_path, capsy
     new = tmp_path / "new.onnx"
     assert calibrate(tmp_path / "with.onnx", ill, well, "--output", new) == 0
     shown = capsys.readouterr().out
-    assert "studies: alarms per 100 tumor-free" in shown
+    assert "studies: false alarms per 100 tumor-free" in shown
     assert "shifted to 44 studies" in find_study_model(Detector(new)).fitted_on

@@ -103,7 +103,7 @@ def test_whole_heads_of_pooled_scores(tmp_path, capsys):
     assert "found_at_99_cleared" in figures(output)
     shown = capsys.readouterr().out
     assert "Whole series: 24 with a tumor, 24 tumor-free" in shown
-    assert "alarms per 100 tumor-free" in shown
+    assert "false alarms per 100 tumor-free" in shown
     assert "Whole studies: 24 with a tumor" in page.read_text()
 
 

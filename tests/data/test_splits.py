@@ -258,7 +258,7 @@ def test_folds_by_source_part_no_source():
 
 
 def test_more_folds_than_sources_are_refused():
-    with pytest.raises(DataError, match=r"5 sources cannot be split into 6 parts .* add hospitals"):
+    with pytest.raises(DataError, match=r"5 sources cannot be split into 6 parts .* add sources"):
         split_manifest(make_hospitals(), folds=6, by="source")
 
 

@@ -52,7 +52,7 @@ def test_a_page_leads_with_what_was_not_seen():
     assert text.index("Not seen in training: 200 slices") < text.index(
         "100 of 300 SEEN in training"
     )
-    assert "Curves and bins are of the 200 slices that were not seen in training." in text
+    assert "Curves and bins use the 200 slices that were not seen in training." in text
 
 
 def test_ten_thousand_slices_make_a_small_page():
@@ -93,7 +93,7 @@ def test_pictures_are_read_by_path_and_the_missing_counted(pictures):
     assert len(gallery.tiles) == 3
     assert all(max(p.size) <= 256 for tile in gallery.tiles for p in tile.pictures)
     said = " ".join(line for block in blocks if hasattr(block, "lines") for line in block.lines)
-    assert "without the model: no heat maps" in said
+    assert "without the model, so there are no heat maps" in said
     assert "1 of the pictures to show could not be read" in said
     assert "False alarms: none." in said
 
@@ -107,4 +107,4 @@ def test_slices_without_an_answer_are_told_beside_found_and_alarm(strange, told)
     scores = make_scores(rows, np.full(40, 0.9), unfamiliarity=unfamiliarity)
     text = PageReader(make_html(scores)).text
     assert f"unfamiliar {strange / 40:.3f}" in text
-    assert ("75% of the slices are called unfamiliar. They get no answer" in text) == told
+    assert ("75% of the slices are flagged as unfamiliar. They get no answer" in text) == told

@@ -91,7 +91,7 @@ def test_two_drawings_of_one_page_share_no_names(tmp_path):
 def test_a_forest_draws_so_many_lines_and_says_of_how_many():
     lines = [Interval(f"part {n}", 0.5, 0.4, 0.6) for n in range(MOST_LINES + 5)]
     plot = plot_forest({"AUC": [*lines, Interval("lone", 0.9)]})
-    assert f"{MOST_LINES} of {MOST_LINES + 6} parts are drawn" in plot.caption
+    assert f"{MOST_LINES} of {MOST_LINES + 6} subsets are drawn" in plot.caption
     assert "part 0" in plot.svg
     assert f"part {MOST_LINES}<" not in plot.svg
     assert plot_forest({}) is None

@@ -55,7 +55,7 @@ def test_recipe_and_data_stand_as_they_were_used(curves):
         "(none) 300",
         "note says CT head 7",
         "SHA-256 of the rows: abc123",
-        "There is no test that can be measured",
+        "Nothing was measured on a test",
     ):
         assert words in text
 
@@ -78,12 +78,12 @@ def test_test_figures_are_those_of_an_evaluation(curves):
     scores = draw_scores(groups=30, slices=4)
     test = build_evaluation_sections(evaluate_scores(scores, replicates=50), scores)
     text = read(build_training_page({"run": curves}, DESCRIBED, test=test))
-    assert "Telling tumor from none" in text
-    assert "There is no test" not in text
+    assert "Tumor against no tumor" in text
+    assert "Nothing was measured on a test" not in text
 
 
 def test_what_to_know_before_a_figure_comes_first(curves):
-    words = "37 of 37 held-out pictures are called unfamiliar"
+    words = "37 of 37 validation and test pictures are flagged as unfamiliar"
     text = read(build_training_page({"the run": curves}, DESCRIBED, copies=3, unfamiliar=words))
     assert text.index("Before you believe a figure") < text.index(words)
     assert text.index(words) < text.index("Learning curves", text.index(words))

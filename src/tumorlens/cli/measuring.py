@@ -64,7 +64,8 @@ def folds_by_option(command: words.Command) -> words.Command:
         type=click.Choice(["group", "source"]),
         default="group",
         show_default=True,
-        help="What a fold keeps whole: groups, or sources, so that each is a new hospital.",
+        help="What a fold keeps whole: groups, or sources. With sources, each fold tests sources "
+        "that its model was not trained on.",
     )(command)
 
 

@@ -67,7 +67,7 @@ class Row:
     Attributes:
         path: the picture or volume, absolute.
         frame: 0-based index of the slice inside ``path``; None where the file has but one.
-        source: hospital, study or collection that the slice comes from.
+        source: institution or data set that the slice comes from.
         group: patient, or cluster of copies; never on two sides of a split.
         sequence: FLAIR, T1, T1c, T2 or other.
         label: tumor or no_tumor.

@@ -51,7 +51,7 @@ def split_manifest(
     Every kind of slice (source, sequence, class) is spread over the parts as evenly as whole
     groups allow. The same seed and rows give the same split.
 
-    By sources, a part is a hospital that no other part knows: sources that share a group stay
+    By sources, no source stands in two parts: sources that share a group stay
     together, and tumors, slices without tumor and sequences are spread as evenly as they allow.
 
     Args:
@@ -87,7 +87,7 @@ def split_manifest(
 def _require_groups(manifest: Manifest, groups: int, parts: int, names: str, by: By) -> None:
     if groups < parts:
         what = f"1 {by}" if groups == 1 else f"{groups} {by}s"
-        more = "patients" if by == "group" else "hospitals"
+        more = "patients" if by == "group" else "sources"
         raise DataError(
             f"{manifest.name}: {what} cannot be split into {parts} parts ({names}); expected at "
             f"least one {by} a part: ask for fewer parts or add {more}"
@@ -117,7 +117,7 @@ def fold_manifest(
         manifest: its own folds are kept if every row's split is a fold number.
         folds: K >= 2; the manifest's own must be ``0`` to ``K - 1``.
         seed: settles ties between groups.
-        by: ``group``, or ``source`` for hospital folds.
+        by: ``group``, or ``source`` for folds by source.
 
     Returns:
         The manifest with its folds, and notes: in a sentence each.
@@ -224,15 +224,15 @@ def _tell_uneven(
 def hold_out_groups(
     rows: tuple[Row, ...], share: float, seed: int
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Part rows into two sides by groups, alike in source, sequence and class.
+    """Divide rows into two sides by groups, alike in source, sequence and class.
 
     Args:
         rows: to part.
-        share: of the rows held out, to be met as nearly as whole groups allow.
+        share: of the rows of the second side, to be met as nearly as whole groups allow.
         seed: of the choice.
 
     Returns:
-        Indices kept, indices held out.
+        Indices of the first side, and of the second.
 
     Raises:
         DataError: so few groups that one of them is more than the share.
@@ -253,13 +253,14 @@ def hold_out_groups(
 def hold_out_pictures(
     rows: tuple[Row, ...], share: float, seed: int
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Part rows into two sides at random, alike in label, whatever their groups.
+    """Divide rows into two sides at random, alike in label, whatever their groups.
 
     This is how the paper and most of its kind split: copies and patients stand on both sides. It
     serves to repeat their figures, and to show what such figures are worth.
 
     Returns:
-        Indices kept, indices held out: ``share`` of the rows, to the next whole number.
+        Indices of the first side, and of the second: ``share`` of the rows, to the next whole
+        number.
     """
     kept, held = load("sklearn.model_selection", "a split by pictures").train_test_split(
         np.arange(len(rows)),
@@ -271,7 +272,7 @@ def hold_out_pictures(
 
 
 def leave_out(manifest: Manifest, names: Sequence[str]) -> tuple[Manifest, Manifest, Manifest]:
-    """Part a manifest into what may be trained on and what is held out.
+    """Divide a manifest into what may be trained on and what is held out.
 
     Args:
         manifest: one set, or several merged.

@@ -1,4 +1,4 @@
-"""Heads: from features to a tumor logit a cell, a tumor logit and type logits a picture."""
+"""Heads of the network: tumor logits of each cell, and tumor and type logits of the image."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Pyramid = tuple[Tensor, Tensor, Tensor]
 
 
 class Outputs(TypedDict, total=False):
-    """What a `CellHead` tells beside the tumor."""
+    """Which outputs a `CellHead` has besides the tumor."""
 
     brain: bool
     looks: int
@@ -33,16 +33,16 @@ class Outputs(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """What a head says before calibration.
+    """Outputs of a head before calibration.
 
     Attributes:
         cells: (N, h, w) tumor logit of each cell.
-        picture: (N,) tumor logit of the picture.
-        types: (N, T) logits of the types of tumor, given that there is one.
-        sharpness: scalar, of `pool_evidence`.
-        brain: (N, h, w) logit of each cell to show brain; None where the head has no such output.
-        looks: (N, L) logits of plane, sequence and skull side by side, in the order of
-            `contract.LOOKS`; None where the head has no such output.
+        picture: (N,) tumor logit of the image.
+        types: (N, T) logits of the types of tumor, on the condition that there is a tumor.
+        sharpness: scalar, the parameter of `pool_evidence`.
+        brain: (N, h, w) logit that a cell shows brain; None if the head has no such output.
+        looks: (N, L) logits of plane, sequence and skull, one after the other, in the order of
+            `contract.LOOKS`; None if the head has no such output.
     """
 
     cells: Tensor
@@ -53,7 +53,7 @@ class Raw:
     looks: Tensor | None = None
 
     def without_outside(self) -> Raw:
-        """Evidence off the brain taken away, where the brain is known.
+        """Remove the evidence outside of the brain, if the brain is known.
 
         A cell next to the brain still counts: meninges, pituitary and orbits lie there.
         """
@@ -69,11 +69,11 @@ def pool_evidence(cells: Tensor, sharpness: Tensor, where: Tensor | None = None)
 
     Args:
         cells: (N, h, w) logits.
-        sharpness: t > 0; small: the mean, large: the largest.
-        where: (N, h, w) bool, the cells that count, at least one a picture; None: all.
+        sharpness: t > 0. A small t gives the mean of the cells, a large t their maximum.
+        where: (N, h, w) bool, the cells that count, at least one for each image; None for all.
 
     Returns:
-        (N,) logit of the picture.
+        (N,) logit of the image.
     """
     flat = sharpness * cells.flatten(1)
     if where is None:
@@ -83,10 +83,10 @@ def pool_evidence(cells: Tensor, sharpness: Tensor, where: Tensor | None = None)
 
 
 class PooledHead(nn.Module):
-    """The paper's: pool the last features, one hidden layer, dropout, decide.
+    """The head of the usual recipe: pool the last features, then one hidden layer, then decide.
 
-    Its cells are a class activation map (Zhou et al. 2016, arXiv:1512.04150) in the sense that
-    the same layers are applied to the features of each cell at stride 32.
+    Its cells form a class activation map (Zhou et al. 2016, arXiv:1512.04150): the same layers
+    are applied to the features of each cell at stride 32.
     """
 
     def __init__(self, width: float, hidden: int, types: int, dropout: float) -> None:
@@ -106,18 +106,19 @@ class PooledHead(nn.Module):
 
 
 class CellHead(nn.Module):
-    """Evidence per cell, pooled by log-sum-exp with a learned temperature.
+    """A logit for each cell, pooled by log-sum-exp with a learned temperature.
 
-    The picture's logit is `pool_evidence` of its cells, so a picture is called a tumor only
-    because of a place. The types are decided on the features of the cells that hold the evidence.
+    The logit of the image is `pool_evidence` of its cells. So an image gets a high logit only
+    because of a place in it. The types are decided on the features of the cells with the highest
+    logits.
 
     Args:
         width: of the backbone.
         hidden: channels of the features of a cell.
         types: number of types of tumor.
         dropout: share of these channels dropped in training.
-        brain: whether it tells which cells show brain.
-        looks: number of logits for plane, sequence and skull; 0: none.
+        brain: whether it has an output for cells that show brain.
+        looks: number of logits for plane, sequence and skull; 0 for none.
         wide: channels of a cell in ``hidden``.
     """
 
@@ -156,7 +157,7 @@ class CellHead(nn.Module):
         return Raw(cells, picture, types, sharpness, brain, self._look(pyramid))
 
     def _gather(self, pyramid: Pyramid) -> tuple[Tensor, Tensor]:
-        """The features of the cells, and those at stride 32 that tell of the whole picture."""
+        """The features of the cells, and those at stride 32, which describe the whole image."""
         raise NotImplementedError
 
     def _look(self, pyramid: Pyramid) -> Tensor | None:
@@ -170,8 +171,8 @@ class CellHead(nn.Module):
 class FineCellHead(CellHead):
     """Cells at stride 8.
 
-    A feature pyramid (Lin et al. 2017, arXiv:1612.03144) brings what the coarse layers know to
-    the fine cells.
+    A feature pyramid (Lin et al. 2017, arXiv:1612.03144) adds the features of coarse layers to
+    those of the fine cells.
     """
 
     def __init__(
@@ -192,10 +193,10 @@ class FineCellHead(CellHead):
 
 
 class DeepCellHead(CellHead):
-    """Cells at stride 16: a quarter as many, each with the features of strides 16 and 32.
+    """Cells at stride 16, a quarter as many. Each has the features of strides 16 and 32.
 
-    The two lie side by side, as in a fully convolutional network (Long et al. 2015,
-    arXiv:1411.4038), so that no narrow pyramid stands between a cell and the deepest features.
+    Both are joined as in a fully convolutional network (Long et al. 2015, arXiv:1411.4038). So a
+    cell reads the deepest features directly, not through the narrow layers of a pyramid.
     """
 
     def __init__(
@@ -241,4 +242,4 @@ def _log_of(count: int) -> float:
 
 
 HEADS: dict[str, type[CellHead]] = {"cells": FineCellHead, "deep": DeepCellHead}
-"""What a recipe calls a head that decides cell by cell."""
+"""Names of heads in a recipe; each decides cell by cell."""

@@ -49,7 +49,7 @@ def build_card_page(
 
 def _show_figures(card: Card, drawn: bool) -> Iterator[Block]:
     if not card.figures:
-        yield Text(("No figure was measured on slices outside of the training.",))
+        yield Text(("No figure was measured on held-out slices.",))
         return
     plot = _plot_figures(card.figures) if drawn else None
     if plot is not None:
@@ -66,7 +66,7 @@ def _show_figures(card: Card, drawn: bool) -> Iterator[Block]:
         for one in card.figures
     ]
     columns = ("figure", "data (how it was kept out)", "value", "95 % interval", "slices", "groups")
-    yield Table("Figures on slices kept out of training", columns,
+    yield Table("Figures on held-out slices", columns,
                 limit_rows(rows, more="the model file's card has them all"))  # fmt: skip
     commands = dict.fromkeys(one.command for one in card.figures if one.command)
     if commands:
@@ -96,7 +96,7 @@ def _show_model(card: Card, sha256: str) -> Iterator[Block]:
         "recipe": str(training.recipe.get("name", "")),
         "made with": ", ".join(f"{name} {version}" for name, version in training.versions.items()),
         "made from": card.made_from or "",
-        "started from or taught by": "; ".join(training.learned_from),
+        "started from, or taught by": "; ".join(training.learned_from),
         "SHA-256": sha256,
     }
     rows = tuple((name, value) for name, value in facts.items() if value)
@@ -110,7 +110,7 @@ def _show_model(card: Card, sha256: str) -> Iterator[Block]:
         compared = card.parity
         yield Text(
             (
-                f"Compared with the model that it was made from, on {compared.slices:,} slices of "
+                f"Compared with the original model, on {compared.slices:,} slices of "
                 f"{compared.groups:,} groups: {compared.verdicts_equal:.2%} of the verdicts are "
                 f"equal, the largest difference of a probability is "
                 f"{compared.largest_difference:.2g}.",

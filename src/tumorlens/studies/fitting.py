@@ -1,6 +1,6 @@
 """Fitting the numbers of a `StudyModel` on labelled series and studies.
 
-Two small logistic regressions with priors. Series are few and come from few hospitals, so that each
+Two small logistic regressions with priors. Series are few and come from few sites, so that each
 sequence borrows from all others: its weights are drawn to common ones, the more the fewer series of
 its rarer label there are. Weights are never negative: more evidence of a tumor in a place must not
 speak against one. Labels are balanced inside each sequence, so that a probability means: among as
@@ -27,7 +27,7 @@ BoolArray = npt.NDArray[np.bool_]
 PRIOR = {"top_10mm": 0.4, "most_30mm": 0.4, "quiet": 0.3}
 """Weights before any case is seen. Features are logits of calibrated slices, so that weights near
 these say what the slices say. Series come from few sites: numbers that follow them freely tell
-these hospitals apart, and do worse on the next."""
+these sites apart, and do worse on the next."""
 WEIGHT_SPREAD, OFFSET_SPREAD = 0.3, 2.0
 """Prior standard deviations of a common weight around `PRIOR`, and of the offset around 0."""
 SEQUENCE_SPREAD, SEQUENCE_OFFSET_SPREAD = 0.2, 0.5

@@ -51,7 +51,7 @@ FEATURES = ("top_10mm", "most_30mm", "quiet")
 
 - ``top_10mm``: the largest mean logit over 10 mm of contiguous tissue;
 - ``most_30mm``: the mean of the highest logits over 30 mm of tissue, contiguous or not;
-- ``quiet``: minus the logit that a quarter of the tissue stays below. A scanner or a hospital that
+- ``quiet``: minus the logit that a quarter of the tissue stays below. A scanner or a site that
   lifts the whole head lifts its quietest part, too, and a tumor does not: this is the head's own
   measure of how much a peak means.
 """

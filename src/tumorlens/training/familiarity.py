@@ -1,11 +1,11 @@
 """How far a picture lies from what a model was trained on, and where its limit should be.
 
-The distance is Mahalanobis' on simple features, means and deviations of the network's channels at
-stride 16: each direction counts by how much it varies among the training pictures, the quietest
-ones most. No picture takes part in the statistics that set the limit for it, since a picture lies
-nearer to statistics that it helped to make: whole sources are left out, for what a new hospital
-looks like to a model that never saw it must still count as familiar, and patients are left out, a
-fold of them at a time, where one source stands alone.
+The distance is that of Mahalanobis on simple features: means and deviations of the channels of the
+network at stride 16. A direction counts more the less the training pictures vary along it. A
+picture lies nearer to statistics that it took part in. So no picture takes part in the statistics
+that set the limit for it: whole sources are left out, because a new site must still count as
+familiar to a model that never saw it. If there is only one source, patients are left out, one fold
+of them at a time.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class FamiliarityCheck:
 
     Attributes:
         slices, groups: validation and test pictures of these sources, and their patients.
-        unfamiliar: how many of the pictures are called unfamiliar.
+        unfamiliar: how many of the pictures are flagged as unfamiliar.
         worst: the source with the largest share of them, where there are several.
     """
 
@@ -95,7 +95,7 @@ class FamiliarityCheck:
         share = f"{self.unfamiliar / self.slices:.1%}" if self.slices else "none"
         found = (
             f"{self.unfamiliar} of {self.slices} validation and test pictures ({share}) of sources "
-            "that the model was trained on are called unfamiliar"
+            "that the model was trained on are flagged as unfamiliar"
         )
         if self.passed:
             return found

@@ -33,7 +33,7 @@ def train_folds(request: Request, folds: int, by: By = "group") -> TrainingResul
     Args:
         request: its folder holds the folds' folders.
         folds: K.
-        by: ``group``, or ``source`` for hospital folds: each is scored by a model that saw no
+        by: ``group``, or ``source`` for folds by source: each is scored by a model that saw no
             slice of its sources.
 
     Returns:

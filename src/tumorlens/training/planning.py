@@ -101,6 +101,6 @@ def _tell_unknown(ancestors: list[Ancestor], notice: Notice) -> None:
     for one in ancestors:
         if one.fingerprints is None:
             notice(
-                f"{one.name}: does not tell what it was trained on, so held-out pictures that it "
-                "has seen count as new"
+                f"{one.name}: does not tell what it was trained on, so validation and test "
+                "pictures that it has seen count as new"
             )

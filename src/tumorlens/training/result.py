@@ -28,8 +28,8 @@ class TrainingResult:
         validation: scores of the validation rows, calibrated on themselves; None after folds.
         test: scores of the test rows; None if there were none.
         evaluation: figures of the test rows; None if there were none, or of one label only.
-        familiarity: how many held-out pictures (validation and test) of the sources that were
-            trained on are called unfamiliar.
+        familiarity: how many validation and test pictures are flagged as unfamiliar, of the
+            sources that were trained on.
         copies: test rows whose group is trained on, too; 0 unless the recipe asked for it.
         seconds: how long it took.
     """

@@ -202,7 +202,7 @@ def _finish(request: Request, plan: Plan, ready: _Ready, started: float) -> Trai
     score = Scorer(request.hardware.threads, request.notice, request.count("scoring"))
     made = _export(request, plan, ready, score)
     test = _score_test(request, plan, made.path, score)
-    held_out = [*([test] if test else []), made.validation]
+    measured = [*([test] if test else []), made.validation]
     result = TrainingResult(
         recipe=request.recipe,
         folder=request.folder,
@@ -212,7 +212,7 @@ def _finish(request: Request, plan: Plan, ready: _Ready, started: float) -> Trai
         validation=made.validation,
         test=test,
         evaluation=measure_test(test),
-        familiarity=check_familiarity(held_out, made.card.training.sources),
+        familiarity=check_familiarity(measured, made.card.training.sources),
         copies=count_copies(plan.test, ready.prepared, ready.sides.training),
         seconds=time.perf_counter() - started,
     )
@@ -288,9 +288,9 @@ def _score_test(request: Request, plan: Plan, model: Path, score: Scorer) -> Sco
 
 
 def _tell_split(test: Manifest, left_out: Manifest | None, copies: int) -> str:
-    """How the test rows were kept out of training."""
+    """How the test rows were chosen: as the card states it."""
     ways = ["left out on request"] if left_out else []
     if test.rows:
         by_picture = f"by picture, {copies} of {len(test)} with a copy in training"
-        ways.append(f"held out {by_picture}" if copies else "held out by group")
+        ways.append(f"test {by_picture}" if copies else "test by group")
     return " and ".join(ways)

@@ -2,7 +2,7 @@
 
 No series speaks for numbers that it was fitted on: thresholds and the terms of the study are chosen
 on probabilities that come from fits on other patients, and whatever is reported comes from fits on
-other folds (hospitals, where the scores have such folds) or other patients.
+other folds (of other sources, if the scores have such folds) or other patients.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def fit_study_model(
     """Fit all numbers.
 
     Args:
-        series: labelled, held out from the training of the network.
+        series: labelled, and held out: the network was not trained on them.
         slice_middle: threshold on the tumor probability of a slice, from which its tissue counts
             as suspicious.
         data: name of the set, for the record.

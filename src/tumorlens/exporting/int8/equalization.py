@@ -1,8 +1,9 @@
 """Give the channels of a tensor one common range, so that eight bits serve all of them alike.
 
-What carries features from block to block has no ReLU6: its channels' ranges differ tenfold, and a
-small one is left with a few steps. Scaling a channel where it is made, and back where it is read,
-changes nothing in float32 (Nagel et al. 2019, arXiv:1906.04721, section 4.1).
+The tensors that carry features from block to block have no ReLU6. The ranges of their channels
+differ tenfold, so that a channel with a small range has only a few steps of the 256. A channel is
+therefore scaled up where it is computed and scaled back where it is read. In float32 this changes
+nothing (Nagel et al. 2019, arXiv:1906.04721, section 4.1).
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ __all__ = ["equalize"]
 Array = npt.NDArray[np.float32]
 
 LARGEST_GAIN = 50.0
-"""Of a channel, at most: one that holds next to nothing on these slices may hold more on others."""
+"""Largest gain of a channel: one that is nearly zero on these slices may not be on others."""
 
 
 def equalize(model: ModelProto, images: Sequence[Array]) -> None:
-    """Scale the channels of all tensors that convolutions give and no ReLU6 cuts, in place.
+    """Scale, in place, the channels of each output of a convolution that no ReLU6 limits.
 
     Args:
         model: in float32.
-        images: (1, 1, S, S) float32 each, on which ranges are seen.
+        images: (1, 1, S, S) float32 each; the ranges are measured on them.
     """
     streams = list(_find_streams(model))
     largest = _find_largest(model, [name for stream in streams for name in stream], images)
@@ -53,7 +54,7 @@ def equalize(model: ModelProto, images: Sequence[Array]) -> None:
 
 
 def _find_streams(model: ModelProto) -> Iterator[set[str]]:
-    """Sets of tensors that sums and enlargements join, so that they must share their scales."""
+    """Sets of tensors that must share their scales, because sums and resizing join them."""
     last = set(find_float_nodes(model))
     streams: list[set[str]] = []
     for node in model.graph.node:
@@ -88,7 +89,7 @@ def _scale(tensor: TensorProto, factors: Array, *, axis: int) -> None:
 
 
 def _undo(graph: GraphProto, node: NodeProto, stream: set[str], gain: Array) -> None:
-    """Let a node that is no convolution read what it read before."""
+    """Give a node that is no convolution the unscaled values that it read before."""
     helper, arrays = load("onnx.helper"), load("onnx.numpy_helper")
     for place, name in enumerate(node.input):
         if name not in stream:

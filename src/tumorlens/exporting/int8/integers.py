@@ -1,7 +1,7 @@
 """``onnx-int8``: convolutions in 8-bit integers, decisions in single precision.
 
-Static quantisation, QDQ, a scale for each channel of a weight (Krishnamoorthi 2018,
-arXiv:1806.08342): never dynamic, which destroys depthwise layers.
+The quantisation is static, in the QDQ format, with one scale for each channel of a weight
+(Krishnamoorthi 2018, arXiv:1806.08342). Dynamic quantisation would destroy depthwise layers.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ Ranges = dict[str, list[dict[str, np.float32]]]
 """Tensor -> its ``rmin`` and ``rmax``, as ONNX Runtime takes them."""
 
 FIRST_FLOAT = 0.25
-"""Share of the convolutions, from the input on, that stay in single precision: of MobileNetV2 its
-first one and five blocks. The rounding of values up to stride 8 gave most of the error, every later
-layer inherits it, and they hold 2 % of the weights."""
+"""Share of the convolutions, counted from the input, that stay in single precision. In MobileNetV2
+these are the first one and five blocks. Rounding up to stride 8 caused most of the error, because
+all later layers inherit it; and these layers hold only 2 % of the weights."""
 
 RANGED, ROUNDED = 64, 128
-"""Images that ranges are chosen on, and weights rounded on, of those given."""
+"""How many of the given images serve to choose ranges and to round weights."""
 
 _FAINTEST = 1e-6
-"""Of a layer's largest weight: what the largest of a channel must be."""
+"""The largest weight of a channel is at least this share of the largest of its layer."""
 
 _OPERATIONS = ("Conv", "Clip", "Add", "Resize")
 
@@ -54,13 +54,14 @@ _OPERATIONS = ("Conv", "Clip", "Add", "Resize")
 def convert(source: Path, output: Path, images: Images) -> None:
     """Write the 8-bit version of a model; inputs and outputs stay float32.
 
-    Weights are signed, which VNNI wants. x86 without it multiplies them into 16 bits that
-    overflow; there a `Session` has them made unsigned, which is as slow as float32.
+    Weights are signed, because VNNI needs signed weights. An x86 processor without VNNI adds the
+    products in 16 bits, which overflow. There a `Session` makes the weights unsigned, and the
+    model is as slow as in float32.
 
     Args:
         source: the model file.
         output: the file to write.
-        images: (1, 1, S, S) float32 each, on which ranges of values are seen.
+        images: (1, 1, S, S) float32 each; ranges of values are measured on them.
     """
 
     model, integers = fit_integers(source, images)
@@ -70,7 +71,7 @@ def convert(source: Path, output: Path, images: Images) -> None:
 
 
 def fit_integers(source: Path, images: Images) -> tuple[ModelProto, ModelProto]:
-    """The graph in float32, its channels evened out, and its version in 8 bits.
+    """Equalise the channels of the graph, and give it in float32 and in 8 bits.
 
     Args:
         source: the model file.
@@ -91,18 +92,18 @@ def fit_integers(source: Path, images: Images) -> tuple[ModelProto, ModelProto]:
 
 
 def _find_first(model: ModelProto) -> list[str]:
-    """All nodes before the first convolution in integers, the sums between float ones too."""
+    """All nodes before the first convolution in integers, including the sums among them."""
     names, layers = [node.name for node in model.graph.node], convolutions(model)
     return names[: names.index(layers[int(FIRST_FLOAT * len(layers))])]
 
 
 def _wake_silent(model: ModelProto, kept: list[str], ranges: Ranges) -> None:
-    """Give channels whose weights are nearly nothing one weight that is just large enough.
+    """Give each channel whose weights are nearly zero one weight that is just large enough.
 
-    A channel's scale follows its largest weight, and its bias is counted in steps of that scale:
-    32 bits would not hold it. What the weight adds is a ten-thousandth of the bias at most, or a
-    millionth of what the layer's largest weight adds. A channel of zeros
-    would get another zero point than all others.
+    The largest weight of a channel sets its scale, and the bias is a number of steps of that
+    scale. With a tiny scale, 32 bits could not hold the bias. The new weight adds at most a
+    ten-thousandth of the bias, or a millionth of what the largest weight of the layer adds.
+    Without it, a channel of zeros would get a zero point that differs from all others.
 
     Args:
         model: in float32; changed in place.
@@ -128,17 +129,17 @@ def _wake_silent(model: ModelProto, kept: list[str], ranges: Ranges) -> None:
 
 
 def _thin(images: list[npt.NDArray[np.float32]], count: int) -> list[npt.NDArray[np.float32]]:
-    """Evenly over all: they come source by source."""
+    """Some images, evenly spaced: images of one source follow each other."""
     places = np.linspace(0, len(images) - 1, min(count, len(images)))
     return [images[place] for place in places.round().astype(int)]
 
 
 def _quantize(model: ModelProto, kept: list[str], ranges: Ranges, images: Images) -> ModelProto:
-    """The QDQ graph; ``images`` are run for form's sake, since all ranges are given."""
+    """The QDQ graph. All ranges are given; the library still wants to run some images."""
     from onnxruntime import quantization as q
 
     root = logging.getLogger()
-    level, root.level = root.level, logging.ERROR  # it advises a step that is not needed here
+    level, root.level = root.level, logging.ERROR  # it would advise a step that is not needed here
     try:
         with TemporaryDirectory(prefix="tumorlens-") as folder:
             output = Path(folder) / "integers.onnx"
@@ -161,14 +162,14 @@ def _quantize(model: ModelProto, kept: list[str], ranges: Ranges, images: Images
 
 
 def _share_equal(graph: GraphProto) -> None:
-    """Keep one of the initializers that hold the same: each layer brings its zeros along."""
+    """Keep one of several equal initializers: each layer comes with zeros of its own."""
     arrays, signed = load("onnx.numpy_helper"), load("onnx").TensorProto.INT8
     first: dict[object, str] = {}
     name_of: dict[str, str] = {}
     for one in list(graph.initializer):
         content = (one.data_type, tuple(one.dims), arrays.to_array(one).tobytes())
         if one.name.startswith("calibration.") or one.data_type == signed:
-            continue  # the ones are rewritten, of signed weights each layer wants its own
+            continue  # scales are rewritten later; with signed weights each layer needs its own
         name_of[one.name] = first.setdefault(content, one.name)
         if name_of[one.name] != one.name:
             graph.initializer.remove(one)
@@ -178,7 +179,7 @@ def _share_equal(graph: GraphProto) -> None:
 
 
 def _sign_weights(graph: GraphProto) -> None:
-    """Weights around 128 become weights around 0, the same numbers."""
+    """Turn weights around 128 into weights around 0; their values stay the same."""
     arrays = load("onnx.numpy_helper")
     initializers = {one.name: one for one in graph.initializer}
     for node in graph.node:
@@ -196,7 +197,7 @@ def _sign_weights(graph: GraphProto) -> None:
 
 
 def _find_tensors(model: ModelProto, kept: list[str]) -> list[str]:
-    """Tensors that become integers: what quantised nodes read and give, weights apart."""
+    """Tensors that become integers: inputs and outputs of quantised nodes, without weights."""
     weights = {one.name for one in model.graph.initializer}
     names = [
         name
@@ -209,7 +210,7 @@ def _find_tensors(model: ModelProto, kept: list[str]) -> list[str]:
 
 
 class _Reader:
-    """Hands calibration images over, one after the other."""
+    """Gives calibration images, one after the other."""
 
     def __init__(self, images: Images) -> None:
         self._images: Iterator[npt.NDArray[np.float32]] = iter(images)

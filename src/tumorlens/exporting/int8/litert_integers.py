@@ -1,6 +1,6 @@
 """``litert-int8``: the .tflite file with its convolutions in 8 bits; door of ai_edge_quantizer.
 
-Weights come rounded and channels evened as in ``onnx-int8``, and the same layers stay in float32.
+Weights are rounded and channels equalised as in ``onnx-int8``. The same layers stay in float32.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def convert(source: Path, output: Path, images: Iterable[npt.NDArray[np.float32]
     Args:
         source: the model file.
         output: ``NAME.tflite``.
-        images: (1, 1, S, S) float32 each, on which ranges of values are seen.
+        images: (1, 1, S, S) float32 each; ranges of values are measured on them.
     """
     load("litert_torch", PURPOSE)
     seen = list(images)
@@ -52,7 +52,7 @@ def _quantize(plain: Path, images: list[npt.NDArray[np.float32]]) -> bytes:
     (image,) = interpreter.get_signature_runner().get_input_details()
     quantizer = load("ai_edge_quantizer.quantizer").Quantizer(str(plain), _recipe(interpreter))
     ranges: dict[str, Any] = {}
-    for one in images:  # of several it would take an average that cuts the strongest off
+    for one in images:  # it averages the ranges of several, which would cut off the strongest
         seen = quantizer.calibrate({_SIGNATURE: [{image: one}]})
         for name, ends in seen.items():
             old = ranges.setdefault(name, ends)
@@ -62,7 +62,7 @@ def _quantize(plain: Path, images: list[npt.NDArray[np.float32]]) -> bytes:
 
 
 def _recipe(interpreter: Any) -> list[dict[str, Any]]:
-    """Static 8 bits, an entry for each convolution but the first ones and the last."""
+    """Static 8 bits: one entry for each convolution except the first ones and the last."""
     (static,) = load("ai_edge_quantizer.recipe").static_wi8_ai8()
     kind_of = load("ai_edge_quantizer.qtyping").TFLOperationName
     names = {one["index"]: one["name"] for one in interpreter.get_tensor_details()}

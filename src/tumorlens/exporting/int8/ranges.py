@@ -1,8 +1,9 @@
-"""Ranges of the values of a network's tensors, for eight bits.
+"""Choose the range of values of each tensor, for eight bits.
 
-From the least to the largest value seen, a few outliers make the steps of all others coarse. So a
-range is shrunk as long as cutting off outliers costs less than finer steps gain, by the mean square
-of the error (Nagel et al. 2021, arXiv:2106.08295, section 3.1).
+If a range went from the smallest value seen to the largest, a few outliers would make the steps
+coarse for all other values. So a range is made smaller as long as the mean square of the error
+falls: finer steps gain more than the lost outliers cost (Nagel et al. 2021, arXiv:2106.08295,
+section 3.1).
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ Array = npt.NDArray[np.float32]
 STEPS = 255
 SHRINKS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
 DRAWN = 4000
-"""Values of a tensor that are drawn from each image."""
+"""How many values of a tensor are drawn from each image."""
 
 
 def choose_ranges(
     model: ModelProto, names: list[str], images: Sequence[Array], *, seed: int = 0
 ) -> dict[str, tuple[float, float]]:
-    """Low and high end of each tensor's range; 0 lies in all of them.
+    """Low and high end of the range of each tensor. Each range contains 0.
 
     Args:
         model: in float32.

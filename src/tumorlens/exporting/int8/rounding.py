@@ -1,10 +1,10 @@
-"""Round the weights of a network to 8 bits so that its outputs stay, not its weights.
+"""Round the weights of a network to 8 bits so that its outputs change as little as possible.
 
-A weight that was rounded up is made up for by the weights after it, by what their inputs have in
-common on real slices (Frantar et al. 2022, arXiv:2210.17323: GPTQ). Layers are taken from the first
-to the last, and each aims at what the layer gave in float32 while it reads what the layers before
-it, rounded already, give: so it takes back some of their error, and with its bias the shift of its
-channels' means (Nagel et al. 2019, arXiv:1906.04721, section 4.2).
+If a weight was rounded up, the weights after it are lowered a little. How much depends on how
+strongly their inputs agree on real slices (GPTQ: Frantar et al. 2022, arXiv:2210.17323). Layers are
+rounded from the first to the last. Each layer reads the outputs of the rounded layers before it and
+aims at its own output in float32. So it corrects a part of their error. Its bias corrects the shift
+of the means of its channels (Nagel et al. 2019, arXiv:1906.04721, section 4.2).
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ Matrix = npt.NDArray[np.float64]
 
 BATCH = 8
 DAMPING = 0.01
-"""Added to the inputs' variances, as a share of their mean: slices are few, directions many."""
+"""Added to the variances of the inputs, as a share of their mean: there are few slices."""
 POSITIONS, POSITIONS_APART = 36, 9
-"""Positions that are looked at in each image; fewer where each channel has a kernel of its own,
-which has few weights to find."""
+"""Positions that are read in each image. Fewer are read where each channel has its own kernel,
+because there are few weights to find."""
 MIDDLE, LARGEST = 128, 127
 """Unsigned weights around their middle, as many steps up as down."""
 
@@ -44,18 +44,18 @@ class Layer:
 
     Attributes:
         original: node in float32.
-        integers: node of the same name that reads and gives 8 bits.
+        integers: node of the same name with inputs and outputs in 8 bits.
     """
 
     original: ModelProto
     integers: ModelProto
 
     def read(self, name: str, default: list[int]) -> list[int]:
-        """An attribute of integers."""
+        """An attribute that holds whole numbers."""
         return next((list(a.ints) for a in self.original.attribute if a.name == name), default)
 
     def sample(self, values: Array, weight: Array) -> Array:
-        """What the kernel reads at some positions.
+        """The inputs of the kernel at some positions.
 
         Args:
             values: (N, C, H, W), the layer's input.
@@ -87,7 +87,7 @@ def round_weights(integers: ModelProto, original: ModelProto, images: Sequence[A
 
     Args:
         integers: QDQ model with a scale for each channel of a weight.
-        original: the model in float32 that it was made from, nodes of the same names.
+        original: the same model in float32; its nodes have the same names.
         images: (1, 1, S, S) float32 each.
     """
     arrays = load("onnx.numpy_helper")
@@ -148,7 +148,7 @@ def _find_layers(
 def _sample_all(
     model: ModelProto, layers: list[Layer], weights: list[Array], images: Sequence[Array]
 ) -> list[Array]:
-    """What each layer reads at some positions of all images."""
+    """The inputs of each layer, at some positions of all images."""
     names = list(dict.fromkeys(layer.original.input[0] for layer in layers))
     session = open_at(model, names)
     taken: list[list[Array]] = [[] for _ in layers]
@@ -160,14 +160,14 @@ def _sample_all(
 
 
 class _Stream:
-    """Tensors of a graph whose layers change from the first to the last, each computed once."""
+    """Tensors of a graph. Its layers change from first to last; each tensor is computed once."""
 
     def __init__(self, model: ModelProto, names: list[str], images: Sequence[Array]) -> None:
         self._model, self._wanted = model, names
         self._known = {INPUT: np.concatenate(images)}
 
     def read(self, name: str) -> Array:
-        """(N, C, H, W); all layers before it must have changed already."""
+        """The tensor, (N, C, H, W). All layers before it must be final."""
         if name not in self._known:
             session = open_at(self._model, [name], self._known)
             given = [self._known[value.name] for value in session.get_inputs()]
@@ -187,15 +187,15 @@ class _Stream:
 
 
 def compensate(weights: Array, steps: Array, before: Array, now: Array) -> tuple[Matrix, Matrix]:
-    """Whole numbers of steps, such that the layer gives on ``now`` what it gave on ``before``.
+    """Round weights so that the layer gives on ``now`` what it gave on ``before``.
 
     Args:
         weights: (G, R, K): G groups of R outputs that read the same K inputs.
-        steps: (G, R), what one unit of a rounded weight is worth.
-        before, now: (G, n, K) inputs in float32, and after rounding what lies before.
+        steps: (G, R), the size of one step of the rounded weights.
+        before, now: (G, n, K) inputs in float32, and inputs after earlier layers were rounded.
 
     Returns:
-        (G, R, K) whole numbers, and the (G, R) shift that the bias takes.
+        (G, R, K) whole numbers of steps, and the (G, R) shift to add to the bias.
     """
     start, end = before.mean(1, dtype=np.float64), now.mean(1, dtype=np.float64)
     old, new = before - start[:, None], now - end[:, None]
@@ -212,7 +212,7 @@ def compensate(weights: Array, steps: Array, before: Array, now: Array) -> tuple
 
 
 def _round_in_turn(aim: Matrix, moments: Matrix) -> Matrix:
-    """Round one input's weights after the other, the rest making up for the error."""
+    """Round the weights of one input after the other; the rest make up for the error."""
     upper = np.linalg.cholesky(np.linalg.inv(moments)).transpose(0, 2, 1)
     left, whole = aim.copy(), np.empty_like(aim)
     for place in range(aim.shape[-1]):

@@ -1,4 +1,4 @@
-"""An audit as a page: what to act on first, copies side by side, what gives the label away."""
+"""An audit as a page: what to act on first, copies side by side, what predicts the label."""
 
 from __future__ import annotations
 
@@ -113,10 +113,11 @@ def _show_shortcuts(audit: Audit) -> Iterator[Block]:
         return
     yield Text(
         (
-            "A classifier gets border, histogram and sharpness of each picture, and of files also "
-            "size, margins and compression, but nothing of the brain. Its figures are "
-            "cross-validated over groups. What it can predict, a network may learn in place of the "
-            "tumor. The disease explains a part: a large bright tumor changes the histogram.",
+            "A classifier gets the border, the histogram and the sharpness of each picture. Of a "
+            "file it also gets the size, the margins and the compression. It gets nothing of the "
+            "brain. Its figures are cross-validated over groups. What it can predict, a network "
+            "may learn instead of the tumor. The disease explains a part: a large bright tumor "
+            "changes the histogram.",
         )
     )
     panels: dict[str, list[Interval]] = {}

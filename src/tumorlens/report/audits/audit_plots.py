@@ -81,7 +81,7 @@ def plot_clues(clues: Sequence[Clue], place: str) -> Plot | None:
         best = chosen[0]
         way = "larger" if best.larger else "smaller"
         alt = f"Properties of {what}; the best: {best.trait}, {way} with tumor, {best.auc:.2f}"
-        caption = f"Properties of {what}; orange: larger with tumor, blue: smaller"
+        caption = f"Properties of {what}. Orange: larger with a tumor. Blue: smaller with a tumor"
         return sheet.finish(f"{alt}.", caption)
 
 
@@ -101,8 +101,8 @@ def _tell(
         max(count for (one, _), count in counts.items() if one == name) == sizes[name]
         for name in sizes
     )
-    alt = f"Shares of the classes by {column}: {single} of {len(sizes)} hold one class only."
-    caption = f"Classes by {column}; at the right the number of slices"
+    alt = f"Shares of the classes by {column}: {single} of {len(sizes)} hold only one class."
+    caption = f"Classes by {column}. The number of slices is on the right"
     if len(names) < len(sizes):
         caption += f"; the largest {len(names)} of {len(sizes)}"
     return alt, caption

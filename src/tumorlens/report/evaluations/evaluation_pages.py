@@ -67,7 +67,7 @@ def build_evaluation_page(
         f"{evaluation.model or 'Scores'}{point if evaluation.operating_point else ''}: "
         f"{whole.slices:,} slices ({whole.tumor:,} tumor, {whole.no_tumor:,} no tumor) of "
         f"{whole.groups:,} groups. Intervals are 95 %, by bootstrap over groups (patients, or "
-        "clusters of copies)."
+        "sets of copies)."
     )
     sections = build_evaluation_sections(evaluation, scores, mistakes=mistakes)
     title = f"Evaluation on {evaluation.data}"
@@ -89,8 +89,8 @@ def build_evaluation_sections(
     calls = (plot_reliability(whole.reliability), plot_confusion(whole.confusion))
     return [
         Section("At a glance", tuple(_list_first(evaluation))),
-        Section("Telling tumor from none", (*_say_which(whole), *filter(None, rankings))),
-        Section("Probabilities and calls", tuple(filter(None, calls))),
+        Section("Tumor against no tumor", (*_say_which(whole), *filter(None, rankings))),
+        Section("Probabilities and classes", tuple(filter(None, calls))),
         Section("Subset by subset", tuple(_show_parts(parts))),
         Section("Worst mistakes", tuple(mistakes)),
         Section("All figures", tuple(_tabulate_all(evaluation))),
@@ -112,9 +112,9 @@ def _list_first(evaluation: Evaluation) -> Iterator[Block]:
         strange = _find(part, "unfamiliar")
         if strange is not None and (strange.value or 0) > MOST_UNFAMILIAR:
             words = (
-                f"{strange.value:.0%} of the slices are called unfamiliar. They get no answer, so "
-                "they count neither as found nor as alarm, while sensitivity and specificity count "
-                "every slice at the middle threshold."
+                f"{strange.value:.0%} of the slices are flagged as unfamiliar. They get no answer, "
+                "so they count neither as found nor as false alarms. Sensitivity and specificity "
+                "count all slices, at the middle threshold."
             )
             yield Text((words,))
     notes = tuple(list_notes(evaluation))
@@ -124,9 +124,7 @@ def _list_first(evaluation: Evaluation) -> Iterator[Block]:
 
 def _say_which(whole: Subset) -> Iterator[Block]:
     if whole.seen == "without_seen":
-        words = (
-            f"Curves and bins are of the {whole.slices:,} slices that were not seen in training."
-        )
+        words = f"Curves and bins use the {whole.slices:,} slices that were not seen in training."
         yield Text((words,))
 
 
@@ -152,7 +150,7 @@ def _show_parts(parts: Sequence[Subset]) -> Iterator[Block]:
     if forest is not None:
         yield forest
     names = [name for name in IN_PARTS if any(_find(part, name) for part in parts)]
-    columns = ("part", "slices", "groups", *(name_figure(name).split(" (")[0] for name in names))
+    columns = ("subset", "slices", "groups", *(name_figure(name).split(" (")[0] for name in names))
     rows = [_list_part(part, names) for part in parts]
     yield Table("Subset by subset", columns, limit_rows(rows, more=ELSEWHERE))
     of_series = list_head_parts(parts)
@@ -190,7 +188,9 @@ def _tabulate_all(evaluation: Evaluation) -> Iterator[Block]:
                 (truth, *(f"{called[name]:,}" for name in names))
                 for truth, called in part.confusion.items()
             ]
-            yield Table("True class (rows), called class", ("true", *names), tuple(counts))
+            yield Table(
+                "True class (rows) and predicted class (columns)", ("true", *names), tuple(counts)
+            )
         few = list_counts(part)
         if few is not None:
             yield Table(COUNTS, few[0], limit_rows(few[1], more=ELSEWHERE))

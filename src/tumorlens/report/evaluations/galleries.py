@@ -103,15 +103,15 @@ def show_mistakes(
 
 def _explain(heated: bool) -> str:
     drawn = (
-        "Left the slice, right the model's evidence as a heat map; blue: its regions and strongest "
-        "point, green: boxes that people drew."
+        "Left: the slice. Right: the heat map of the model. Blue: its boxes and strongest "
+        "point. Green: boxes that people drew."
     )
     if heated:
         return drawn
     return (
-        "Made from a table of scores, without the model: no heat maps. Left the slice, right the "
-        "regions and the strongest point that the table holds (blue), and boxes that people drew "
-        "(green)."
+        "Made from a table of scores, without the model, so there are no heat maps. Left: the "
+        "slice. Right: the boxes and the strongest point of the table (blue), and the boxes that "
+        "people drew (green)."
     )
 
 
@@ -140,7 +140,7 @@ def _judge(slice_: Slice, detector: Detector | None) -> Finding | None:
 
 
 def _recall(slice_: Slice, scores: Scores, index: int) -> Finding:
-    """The finding as far as the table holds it."""
+    """A finding with what the table holds."""
     x, y = scores.peak_xy[index].tolist()
     word = scores.verdict[index]
     verdict: Verdict = word if word in VERDICTS else "uncertain"

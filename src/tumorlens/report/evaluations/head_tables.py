@@ -12,16 +12,22 @@ __all__ = ["HEAD_WORDS", "PART_COLUMNS", "HeadTable", "list_head_parts", "list_h
 
 HEAD_WORDS = {
     "auc": "AUC",
-    "found_at_10_alarms": "found at 10 alarms per 100",
-    "found_at_20_alarms": "found at 20 alarms per 100",
+    "found_at_10_alarms": "found at 10 false alarms per 100",
+    "found_at_20_alarms": "found at 20 false alarms per 100",
     "sensitivity": "sensitivity (at the middle threshold)",
     "specificity": "specificity (at the middle threshold)",
     "brier": "Brier score",
     "found": "found (verdict tumor)",
-    "alarms_per_100": "alarms per 100 tumor-free",
+    "alarms_per_100": "false alarms per 100 tumor-free",
     "coverage": "coverage (verdict tumor or no tumor)",
 }
-PART_COLUMNS = ("series", "AUC", "found at 10 alarms per 100", "found", "alarms per 100")
+PART_COLUMNS = (
+    "series",
+    "AUC",
+    "found at 10 false alarms per 100",
+    "found",
+    "false alarms per 100",
+)
 IN_PARTS = ("auc", "found_at_10_alarms", "found", "alarms_per_100")
 
 

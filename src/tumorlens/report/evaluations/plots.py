@@ -155,11 +155,14 @@ def plot_confusion(confusion: Mapping[str, Mapping[str, int]]) -> Plot | None:
         axes.spines[["left", "bottom"]].set_visible(False)
         right = float(np.trace(counts) / max(counts.sum(), 1))
         alt = f"Confusion of {', '.join(names)}: {right:.0%} of the slices lie on the diagonal."
-        return sheet.finish(alt, "True and called class at the middle threshold; shares of a row")
+        return sheet.finish(
+            alt,
+            "True class (rows), predicted class (columns) at the middle threshold; shares of a row",
+        )
 
 
 def plot_histogram(scores: Scores) -> Plot | None:
-    """How the tumor probabilities of tumor and other slices lie, with the thresholds."""
+    """Tumor probabilities of tumor slices and of other slices, with the thresholds."""
     kinds = [
         ("no tumor", HUES[0], scores.labelled & ~scores.tumor),
         ("tumor", HUES[1], scores.tumor),
@@ -192,7 +195,7 @@ def plot_histogram(scores: Scores) -> Plot | None:
         )
         return sheet.finish(
             alt + ".",
-            "Tumor probabilities and thresholds; heights on a square-root scale",
+            "Tumor probabilities and thresholds. The heights have a square-root scale",
             wide=True,
         )
 
@@ -233,10 +236,8 @@ def plot_forest(panels: Mapping[str, Sequence[Interval]]) -> Plot | None:
             _name_series(sheet, many[0], series)
         caption = "95 % intervals; a hollow mark has none (under 20 groups)"
         if len(labels) > len(shown):
-            caption += f"; {len(shown)} of {len(labels)} parts are drawn"
-        alt = (
-            f"Forest plot of {', '.join(panels)} for {len(shown)} parts; the table has the values."
-        )
+            caption += f"; {len(shown)} of {len(labels)} subsets are drawn"
+        alt = f"Forest plot of {', '.join(panels)} for {len(shown)} subsets. Values: see the table."
         return sheet.finish(alt, caption, wide=True)
 
 

@@ -28,8 +28,8 @@ from tumorlens.study_finding import SeriesFinding, StudyFinding
 __all__ = ["build_study_page"]
 
 _LEAD = (
-    "What the model says of each study, why, and which slice to open first. Heat shows where the "
-    "model sees evidence; a verdict says nothing of other disease."
+    "This page shows the verdict of each study, the reason, and the slice to open first. The heat "
+    "map shows where the model sees evidence. A verdict says nothing about other diseases."
 )
 
 
@@ -125,7 +125,7 @@ def _show_series(
         yield seen
     tiles = tuple(_tile(pair) for pair in album.find(choose_shown(series)))
     if tiles:
-        yield Gallery("Each slice plain and with heat, in the order of the series", tiles)
+        yield Gallery("Each slice without and with its heat map, in the order of the series", tiles)
 
 
 def _is_told(note: str, told: Sequence[str]) -> bool:
@@ -134,7 +134,7 @@ def _is_told(note: str, told: Sequence[str]) -> bool:
 
 
 def _compare_looks(series: SeriesFinding) -> Table | None:
-    """What the file says beside what the model sees in most slices."""
+    """What the file states, and what the model recognises in most slices."""
     looks = [
         one.appearance.most_likely()
         for one in series.findings
@@ -146,7 +146,7 @@ def _compare_looks(series: SeriesFinding) -> Table | None:
     rows = []
     for question in ("plane", "sequence", "skull"):
         word, count = Counter(one[question][0] for one in looks).most_common(1)[0]
-        said = told.get(question) or "not told"
+        said = told.get(question) or "not stated"
         differs = question in told and told[question] not in (None, word)
         rows.append(
             (
@@ -157,14 +157,16 @@ def _compare_looks(series: SeriesFinding) -> Table | None:
             )
         )
     return Table(
-        "What it thinks it saw", ("question", "the file says", "the model sees", ""), tuple(rows)
+        "What the model recognised",
+        ("question", "the file states", "the model recognises", ""),
+        tuple(rows),
     )
 
 
 def _tile(pair: Pair) -> Tile:
     pictures = (
-        PageImage(pair.plain, f"{pair.words}, plain", pair.size),
-        PageImage(pair.heat, f"{pair.words}, with heat", pair.size),
+        PageImage(pair.plain, f"{pair.words}, without heat map", pair.size),
+        PageImage(pair.heat, f"{pair.words}, with heat map", pair.size),
     )
     return Tile(pair.words, pictures)
 
@@ -174,7 +176,7 @@ def _name(path: str) -> str:
 
 
 def _name_slice(study: StudyFinding, one: KeySlice) -> str:
-    """From the folder of the study on: files of two series often have one name."""
+    """The path from the folder of the study on: files of two series often share a name."""
     path, folder = PurePath(one.path), PurePath(study.path)
     file = path.relative_to(folder) if folder in path.parents else PurePath(_name(one.path))
     number = (

@@ -86,7 +86,7 @@ def _draw_curves(
 
 
 def _write_number(value: float, place: int) -> str:
-    """As it is typed: powers of ten would be formulas, which a page does not set."""
+    """A number as people type it: a page cannot set the formulas that powers of ten would be."""
     return f"{value:g}"
 
 

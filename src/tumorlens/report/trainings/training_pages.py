@@ -46,7 +46,7 @@ def build_training_page(
         else ()
     )
     if not test:
-        note = "There is no test that can be measured: no rows were set apart for it."
+        note = "Nothing was measured on a test, because no rows were kept for it."
         test = [Section("Test pictures", (Text((note,)),))]
     curves = [plot_learning(file, name) for name, file in runs.items() if file.is_file()]
     sections = (

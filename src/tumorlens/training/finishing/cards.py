@@ -117,7 +117,7 @@ def complete_card(
         model: its file.
         card: as it is.
         evaluation: of the test rows.
-        check: of the familiarity of held-out rows.
+        check: of the familiarity of validation and test rows.
         split: how the test rows were kept out of training.
         sources: of the test rows.
         numbers: for series and studies, if any.

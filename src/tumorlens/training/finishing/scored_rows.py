@@ -1,4 +1,4 @@
-"""Rows that were held out, judged by the new model: scores, figures, numbers for studies."""
+"""Validation and test rows, judged by the new model: scores, figures, numbers for studies."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def _judge_rest(raw: Raw, batch: Batch, targets: CellTargets) -> Tensor:
     """Loss of calling the rest of a picture, away from its tumor, a tumor.
 
     A slice whose tumor is known cell by cell is a slice without tumor beside it, of the same
-    hospital and sequence.
+    source and sequence.
     """
     clear = -functional.max_pool2d(-targets.negative.unsqueeze(1), _APART, 1, _APART // 2)
     apart = clear.squeeze(1) > 0

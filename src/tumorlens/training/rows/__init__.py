@@ -1,1 +1,1 @@
-"""Rows for a training: chosen, held out, prepared."""
+"""Rows for a training: chosen, kept for the test, prepared."""

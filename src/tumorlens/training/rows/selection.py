@@ -111,7 +111,7 @@ def check_groups(manifest: Manifest) -> None:
 
 
 def hold_out_test(manifest: Manifest, recipe: Recipe) -> tuple[Manifest, Manifest]:
-    """Part a manifest into what may be trained on and the test, which is scored once at the end.
+    """Divide a manifest into what may be trained on and the test, which is scored once at the end.
 
     The rows of the split ``test``, if there are any; else what ``data.test`` of the recipe asks.
 

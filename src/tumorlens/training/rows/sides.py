@@ -38,7 +38,7 @@ class Sides:
 def part_rows(
     prepared: PreparedRows, choice: DataChoice, seed: int, *, drop_conflicts: bool
 ) -> Sides:
-    """Part prepared rows as the manifest says, else by groups.
+    """Divide prepared rows as the manifest says, else by groups.
 
     Images without a brain are trained on, or serve neither side: they would move the thresholds.
 
