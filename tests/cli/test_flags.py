@@ -49,7 +49,7 @@ def test_no_message_below_the_command_names_a_flag():
 
 def test_every_parameter_that_a_message_names_is_a_flag_of_the_command():
     known = {word for verb in VERBS for word in _words(_command(verb))}
-    known.add("--axes")  # of arrays, which only Python has
+    known |= {"--axes", "--providers"}  # of arrays and of a Detector, which only Python has
     for path in BELOW:
         for text in _texts(path):
             for name in re.findall(r"`([a-z][a-z_]*)=", text):  # its value may be filled in
