@@ -6,6 +6,7 @@ import pytest
 
 import builders
 import models
+import tumorlens
 from brains import paint_brain
 from tumorlens.cli.main import run
 
@@ -58,6 +59,18 @@ def test_a_report_does_not_replace_the_manifest(folder, capsys, verb):
     assert "set.csv: is an image or another input" in capsys.readouterr().err
 
 
-def test_a_manifest_may_be_split_in_its_place(folder):
-    assert run(["split", "set.csv", "-o", "set.csv", "--overwrite", "--folds", "2"]) in (0, 1)
-    assert (folder / "set.csv").read_text().startswith("path,")
+def test_a_split_does_not_replace_the_manifest_that_it_reads(folder, capsys):
+    before = (folder / "set.csv").read_bytes()
+    assert run(["split", "set.csv", "-o", "set.csv", "--overwrite", "--folds", "2"]) == 2
+    assert "set.csv: is an image or another input" in capsys.readouterr().err
+    with pytest.raises(tumorlens.UsageError, match="is an image or another input"):
+        tumorlens.split("set.csv", folds=2, output="set.csv", overwrite=True)
+    assert (folder / "set.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "audit", "benchmark"])
+def test_json_gets_no_name_of_a_table(folder, capsys, verb):
+    words = CALLS[verb][0] if verb in CALLS else ["benchmark"]
+    assert run([*words, "--output", "r.csv"]) == 2
+    assert "r.csv: --output writes JSON here" in capsys.readouterr().err
+    assert not (folder / "r.csv").exists()

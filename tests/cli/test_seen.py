@@ -1,5 +1,6 @@
 """``tumorlens seen``: a model's training pictures and their copies, and pictures it never saw."""
 
+import csv
 import json
 
 import pytest
@@ -67,3 +68,15 @@ def test_a_model_without_memory_says_so(pictures, tmp_path, capsys):
     model = write_tiny_model(tmp_path / "bare.onnx")
     assert run(["seen", str(model), str(pictures)]) == 2
     assert "has no fingerprints of its training images" in capsys.readouterr().err
+
+
+def test_a_name_that_ends_in_csv_gets_a_table(model, pictures, tmp_path):
+    (pictures / "broken.png").write_bytes(b"no picture")
+    output = tmp_path / "seen.csv"
+    assert run(["seen", str(model), str(pictures), "--output", str(output), "--quiet"]) == 1
+    with output.open(encoding="utf-8", newline="") as stream:
+        rows = {row["path"].rsplit("/")[-1]: row for row in csv.DictReader(stream)}
+    assert list(rows["0.png"]) == ["path", "frame", "seen", "error"]
+    assert (rows["copy.png"]["seen"], rows["2.png"]["seen"]) == ("True", "False")
+    assert rows["broken.png"]["seen"] == ""
+    assert rows["broken.png"]["error"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from tiny_training import write_weights
 from tumorlens.errors import DataError
+from tumorlens.model.registry import MODELS
 from tumorlens.network import weights
 from tumorlens.network.mobilenet import MobileNetV2
 from tumorlens.network.narrowing import narrow_weights
@@ -155,3 +158,8 @@ def test_weights_that_do_not_fit_together_are_told(tmp_path, change, message):
     torch.save(change(MobileNetV2(0.5).state_dict()), tmp_path / "w.pth")
     with pytest.raises(DataError, match=message):
         load_backbone(MobileNetV2(0.35), tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("name", ["default", Path("default")])
+def test_a_bundled_model_is_named_as_weights(name):
+    assert find_weights(name, 1.0) == MODELS["default"].path

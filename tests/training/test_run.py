@@ -204,6 +204,33 @@ def test_a_model_that_calls_its_own_sources_unfamiliar_says_so(tmp_path, weights
     assert "are flagged as unfamiliar; at most 5% should be" in failure
 
 
+def test_rows_that_a_recipe_leaves_out_are_told(tmp_path, weights):
+    data = read_data(write_manifest(tmp_path / "data", 14))
+    notes = ["CT head, doubtful", "CT head", "abdomen CT"]
+    rows = [replace(row, note=note) for row, note in zip(data.rows, notes, strict=False)]
+    rows += [replace(data.rows[3], label=""), *data.rows[4:]]
+    recipe = make_recipe(phases=ONE_PHASE, data={"exclude_notes": ["CT head", "abdomen CT"]})
+    stop = stop_after(said := [], "initial weights")
+    with pytest.raises(KeyboardInterrupt):
+        train_model(
+            make_request(data.with_rows(rows), tmp_path / "run", weights, recipe, notice=stop)
+        )
+    assert said[0] == (
+        "4 slices are left out of training: 2 whose note says 'CT head' (data.exclude_notes), "
+        "1 whose note says 'abdomen CT' (data.exclude_notes), 1 with no label"
+    )
+
+
+def test_weights_of_another_style_are_told(tmp_path):
+    """No weights are named, so that torchvision's would be fetched."""
+    data = read_data(write_manifest(tmp_path / "data", 12))
+    recipe = make_recipe(phases=ONE_PHASE, network={"normalization": "tensorflow"})
+    stop = stop_after(said := [], "note: the recipe prepares images as weights of tensorflow")
+    with pytest.raises(KeyboardInterrupt):
+        train_model(make_request(data, tmp_path / "run", None, recipe, notice=stop))
+    assert "`weights='default'` starts from the bundled model" in said[-1]
+
+
 # Folds
 
 

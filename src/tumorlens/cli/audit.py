@@ -88,6 +88,7 @@ def command(
     kinds = _read_kinds(fail_on)
     results = (output, marked, report, run_log)
     check_inputs_survive(map(str, data), *results)
+    words.check_json(output)
     check_results(results, overwrite=overwrite)
     session = None if no_model else open_detector(model, threads=1, device=device).session
     with Pulse(voice, dated=False) as pulse:

@@ -79,6 +79,7 @@ def command(
 
     voice = words.Voice(quiet, verbose)
     check_inputs_survive((), output, plot)
+    words.check_json(output)
     check_results((output, plot), overwrite=overwrite)
     with Pulse(voice, dated=False) as pulse:
         benchmark = speed.benchmark(

@@ -116,6 +116,7 @@ def command(
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
     results = (output, save_scores, report, run_log)
     check_inputs_survive((*inputs, *map(str, scores_files)), *results)
+    words.check_json(output)
     check_results(results, overwrite=overwrite)
     _check(inputs, scores_files, compare)
 

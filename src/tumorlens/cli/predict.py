@@ -62,7 +62,7 @@ __all__ = ["command"]
 )
 @click.option(
     "--heatmaps",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=words.FOLDER,
     metavar="DIR",
     help="Draw each slice with its heat map, boxes and verdict.",
 )
@@ -73,13 +73,13 @@ __all__ = ["command"]
 )
 @click.option(
     "--activation-volume",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=words.FOLDER,
     metavar="DIR",
     help="Write the evidence of each series as NIfTI, as an overlay for a viewer.",
 )
 @click.option(
     "--dicom-out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=words.FOLDER,
     metavar="DIR",
     help="Write the verdict of each DICOM study as DICOM objects (needs the extra dicom).",
 )
@@ -156,7 +156,7 @@ def command(
     then 1, or 2 if no file could be read. For research only, not a medical device.
     """
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
-    form = form or choose_form(output)
+    is_chosen, form = form is not None or output is not None, form or choose_form(output)
     check_inputs_survive(paths, output, report, run_log)
     check_options(output, form, overwrite=overwrite, resume=resume)
     check_results((output, report, run_log), overwrite=True)  # a record file may be resumed
@@ -174,6 +174,11 @@ def command(
     )  # fmt: skip
     taker = None if dicom is None else _open_folder(dicom, detector)
     options = options if taker is None else replace(options, takers=(taker,))
+    if form == "jsonl" and not is_chosen:
+        voice.say(
+            "the records are JSON lines, because standard output is no terminal; --format table "
+            "shows a table"
+        )
     voice.detail(f"model {detector.name} ({detector.session.path}), {detector.threads} threads")
     with _open_bar(voice, paths, output) as bar:
         run = _begin(detector, paths, options, _listen(voice, bar), (output, report, run_log))

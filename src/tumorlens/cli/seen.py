@@ -12,8 +12,9 @@ from tumorlens.cli import words
 from tumorlens.cli.measuring import open_detector
 from tumorlens.errors import UsageError
 from tumorlens.imaging.files.survival import check_inputs_survive
+from tumorlens.predicting.records import CsvWriter
 from tumorlens.predicting.seen_slices import SeenSlice, iterate_seen, open_fingerprints
-from tumorlens.writing import check_writable, write_text
+from tumorlens.writing import check_writable, open_when_done, write_text
 
 __all__ = ["command"]
 
@@ -40,7 +41,7 @@ def command(
     A copy counts however it was mirrored, turned, scaled or changed in contrast. A model keeps a
     fingerprint of 32 bytes for each training image. About 2 in 1,000 images that were not in
     training are called seen. Each slice gets a line on standard output; --output gets all answers
-    (JSON).
+    (CSV if its name ends in .csv, else JSON).
     """
     voice = words.Voice(quiet, verbose)
     check_inputs_survive(paths, output)
@@ -58,10 +59,20 @@ def command(
     if all(answer.error is not None for answer in answers):
         raise UsageError("no slice could be read, so nothing was compared; check the paths")
     if output is not None:
-        slices = [answer.to_record() for answer in answers]
-        record = {"schema": 1, "model": session.card.full_name, "slices": slices}
-        write_text(output, json.dumps(record, indent=1) + "\n", overwrite=overwrite)
+        _write(output, session.card.full_name, answers, overwrite=overwrite)
     return _conclude(answers, voice)
+
+
+def _write(output: Path, model: str, answers: list[SeenSlice], *, overwrite: bool) -> None:
+    slices = [answer.to_record() for answer in answers]
+    if output.suffix.lower() == ".csv":
+        with open_when_done(output, overwrite=overwrite) as stream:
+            writer = CsvWriter(stream, tuple(slices[0]))
+            for one in slices:
+                writer.write(one)
+        return
+    record = {"schema": 1, "model": model, "slices": slices}
+    write_text(output, json.dumps(record, indent=1) + "\n", overwrite=overwrite)
 
 
 def _say(answer: SeenSlice, bar: words.Bar) -> None:

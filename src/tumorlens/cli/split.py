@@ -94,7 +94,7 @@ def command(
     if folds is not None and given is ParameterSource.COMMANDLINE:
         raise UsageError("give either --folds or --fractions, not both")
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
-    check_inputs_survive((), output, run_log)  # a manifest may be split in its place
+    check_inputs_survive(map(str, data), output, run_log)
     check_results((output, run_log), overwrite=overwrite)
     with Pulse(voice, dated=False) as pulse:
         parted, notes = split_data(

@@ -34,7 +34,7 @@ __all__ = ["command"]
     "--recipe", default="seed", show_default=True, metavar="NAME|FILE", help="What is done."
 )
 @click.option(
-    "--output", "-o", type=click.Path(path_type=Path), required=True, metavar="RUN",
+    "--output", "-o", type=words.FOLDER, required=True, metavar="RUN",
     help="Folder of the run; a broken run resumes there.",
 )  # fmt: skip
 @click.option(
@@ -42,8 +42,8 @@ __all__ = ["command"]
     help="Change a value of the recipe, e.g. --set loss.cells=1.0.",
 )  # fmt: skip
 @click.option(
-    "--weights", type=click.Path(path_type=Path), metavar="FILE",
-    help="ImageNet weights, or a model of tumorlens to go on from (.onnx).  "
+    "--weights", type=click.Path(path_type=Path), metavar="FILE|NAME",
+    help="ImageNet weights, or a model of tumorlens to go on from (.onnx, or its name: default).  "
     "[default: TUMORLENS_WEIGHTS, else torchvision's published file]",
 )  # fmt: skip
 @click.option(
@@ -63,7 +63,7 @@ __all__ = ["command"]
 @copies_option
 @groups_option
 @click.option(
-    "--store", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
+    "--store", type=words.FOLDER, metavar="FOLDER",
     help="Keep prepared pictures here, for further trainings on the same data.",
 )  # fmt: skip
 @click.option("--skip-unreadable", is_flag=True, help="Go on without pictures that cannot be read.")

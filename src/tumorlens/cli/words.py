@@ -31,6 +31,7 @@ __all__ = [
     "Bar",
     "Stopwatch",
     "Voice",
+    "check_json",
     "data_arguments",
     "device_option",
     "model_argument",
@@ -50,7 +51,23 @@ __all__ = [
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-FILE = click.Path(path_type=Path, dir_okay=False)
+
+class _Named(click.Path):
+    """A path that has a name: ``-``, which means a stream elsewhere, would become a file."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if str(value) == "-":
+            self.fail(
+                "expected a name, and '-' is none. Without --output, a result goes to standard "
+                "output; a file of this name is './-'",
+                param,
+                ctx,
+            )
+        return super().convert(value, param, ctx)
+
+
+FILE = _Named(path_type=Path, dir_okay=False)
+FOLDER = _Named(path_type=Path, file_okay=False)
 DATA = click.Path(path_type=Path)
 
 
@@ -147,6 +164,19 @@ def work_options(command: Command) -> Command:
     return stack_options(
         overwrite_option, threads_option, device_option, run_log_option, voice_options
     )(command)
+
+
+def check_json(output: Path | None) -> None:
+    """Refuse to write JSON into a file whose name says that it is a table or a page.
+
+    Raises:
+        UsageError: names the file.
+    """
+    if output is not None and output.suffix.lower() in (".csv", ".tsv", ".html", ".htm", ".png"):
+        raise UsageError(
+            f"{output}: `output=` writes JSON here, which the name {output.suffix} contradicts; "
+            "name a .json file"
+        )
 
 
 def was_given(ctx: click.Context, option: str) -> bool:

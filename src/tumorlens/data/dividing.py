@@ -60,12 +60,13 @@ def split(
 
     Raises:
         DataError: data that cannot be read, or fewer groups than parts.
-        UsageError: fewer than two folds, fractions that do not add up to 1, or ``output`` exists.
+        UsageError: fewer than two folds, fractions that do not add up to 1, or ``output`` exists or
+            is one of ``data``.
         MissingExtra: the nearest-neighbour index is not installed.
     """
     told = notice or stay_silent
     target = None if output is None else Path(output)
-    check_inputs_survive((), target)  # a manifest may be split in its place
+    check_inputs_survive([str(one) for one in data if not isinstance(one, Manifest)], target)
     check_results((target,), overwrite=overwrite)
     parted, notes = split_data(
         data,

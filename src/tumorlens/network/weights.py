@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tumorlens.errors import DataError
+from tumorlens.model.registry import find_entry
 from tumorlens.network.mobilenet import MobileNetV2
 from tumorlens.network.narrowing import narrow_weights
 from tumorlens.optional import load
@@ -31,18 +32,22 @@ _TORCHVISION = "https://download.pytorch.org/models/mobilenet_v2-b0353104.pth"
 def find_weights(weights: str | Path | None, width: float) -> Path | None:
     """The file of initial weights: as given, else from the environment; None if neither is set.
 
+    A name of the registry, such as ``default``, is the file of that model.
+
     Raises:
         DataError: a name that leads to no file.
     """
     named = weights if weights is not None else os.environ.get(ENVIRONMENT) or None
     if named is None:
         return None
-    path = Path(named)
+    entry = find_entry(named)
+    path = Path(named) if entry is None else entry.path
     if path.is_dir():
         path = _find_in(path, width)
     if not path.is_file():
         raise DataError(
-            f"{path}: no such file of weights; give a file as `weights=` (.safetensors or .pth "
+            f"{path}: no such file of weights; give a file as `weights=` (a model of tumorlens as "
+            "its name or its .onnx, or .safetensors or .pth "
             f"with torchvision's names; a wider one is narrowed) or set {ENVIRONMENT}"
         )
     return path
@@ -149,6 +154,7 @@ def _fetch() -> Mapping[str, Tensor]:
     except (URLError, OSError, RuntimeError) as error:
         raise DataError(
             f"no ImageNet weights: {_TORCHVISION} cannot be reached ({error}); offline, copy the "
-            f"file here and name it in `weights=`, or set {ENVIRONMENT}"
+            f"file here and name it in `weights=`, or set {ENVIRONMENT}; or start from the bundled "
+            "model: `weights='default'` with `recipe='release'`"
         ) from None
     return fetched

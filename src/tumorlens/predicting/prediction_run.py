@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ from tumorlens.predicting.trail import Place, Trail
 from tumorlens.predicting.views import Views, open_views
 from tumorlens.report.tables import skipped_words
 from tumorlens.studies.assembling import SeriesGatherer, is_loose
+from tumorlens.studies.series_judging import ONE_SLICE
 from tumorlens.study_finding import NO_STUDY_MODEL, SeriesFinding, StudyFinding
 from tumorlens.workers import open_workers, run_ahead
 from tumorlens.writing import hold_interrupts
@@ -77,6 +78,7 @@ class PredictionRun:
     counts: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
     _singly: dict[str, set[str]] = field(default_factory=dict)
+    _judged: dict[tuple[str, str], list[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.views = open_views(self.detector, self.options)
@@ -95,6 +97,9 @@ class PredictionRun:
         """
         self.written = take_up(output, form, self.detector, self.columns)
         self.counts.update(self.written.counts)
+        for kind, path, frame, uid in self.written.keys if self.pictures is not None else ():
+            if kind == "slice":
+                self._judged.setdefault((path, uid), []).append(frame)
 
     @property
     def studies(self) -> list[StudyFinding]:
@@ -129,6 +134,7 @@ class PredictionRun:
             self._end(series, writer, notices)
         notices.close()
         self._tell_singles(notices)
+        self._tell_loose(gatherer.loose, notices)
         for study in self.views.gather():
             if study.verdict is not None:
                 self._put(writer, study)
@@ -153,12 +159,31 @@ class PredictionRun:
                 "as series"
             )
 
+    def _tell_loose(self, count: int, notices: Notices) -> None:
+        """What is made of series is not made of pictures that stand alone."""
+        wanted = (
+            ("`montage=True`", self.views.montages),
+            ("`activation_volume=`", self.views.volumes),
+        )
+        for option, made in wanted:
+            if count and made is not None:
+                belong = "1 image belongs" if count == 1 else f"{count:,} images belong"
+                notices.say(
+                    f"{belong} to no series, so {option} made nothing of "
+                    f"{'it' if count == 1 else 'them'}; `series_from='folder'` makes a series of "
+                    "the images of each folder"
+                )
+
     def _end(self, series: SeriesFinding, writer: RecordWriter, notices: Notices) -> None:
         """Say of a series what is to be said, and write its record if one is wanted."""
         if all(one.error is not None for one in series.findings):
             return
         notes = [note for one in series.findings for note in one.info.notes]
-        told = (*dict.fromkeys(notes), NO_STUDY_MODEL)  # the series counts them once more
+        told = (
+            *dict.fromkeys(notes),
+            NO_STUDY_MODEL,
+            ONE_SLICE,
+        )  # the series counts them once more
         notes += [note for note in series.notes if not note.startswith(told)]
         notices.tell(series, notes, counted=True)
         for line in self.views.settle(series):
@@ -181,10 +206,13 @@ class PredictionRun:
 
     def _save(self, judged: Judged) -> Judged:
         slice_, finding = judged
-        if self.pictures is not None and slice_ is not None and self._is_new(finding):
+        if slice_ is None:
+            return judged
+        if self.pictures is not None and (
+            self._is_new(finding) or not self.pictures.has(finding.info)
+        ):
             self.pictures.save(slice_, finding)
-        if slice_ is not None:
-            self.views.keep(slice_, finding)
+        self.views.keep(slice_, finding)
         return judged
 
     @property
@@ -228,10 +256,22 @@ class PredictionRun:
         self.counts[finding.verdict or "error"] += 1
 
     def _is_written(self, source: Source) -> bool:
-        if not self.written.keys or (self.views.sums_up and source.kind != "raster"):
+        in_series = source.kind != "raster" or self.options.series_from is not None
+        if not self.written.keys or (self.views.shows_series and in_series):
             return False  # a series is judged whole, so that its study is
-        parts = (part.path for part in source.parts)
-        return self.written.holds(source.path, parts, source.series_uid)
+        names = [source.path, *(part.path for part in source.parts)]
+        written = self.written.holds(source.path, names[1:], source.series_uid)
+        return written and self._is_drawn(names, source.series_uid)
+
+    def _is_drawn(self, names: Iterable[str], uid: str | None) -> bool:
+        """Whether the pictures of all slices that were judged before are there, if wanted."""
+        pictures = self.pictures
+        if pictures is None:
+            return True
+        frames = ((path, one) for path in names for one in self._judged.get((path, uid or ""), ()))
+        bare = (SliceInfo(path, frame=one, series_instance_uid=uid) for path, one in frames)
+        # The name of a picture tells the frame of a slice with a place, which no record gives.
+        return all(pictures.has(one) or pictures.has(replace(one, plane="axial")) for one in bare)
 
     def _is_new(self, finding: Finding | SeriesFinding | StudyFinding) -> bool:
         return not self.written.keys or key_of(finding.to_record()) not in self.written.keys

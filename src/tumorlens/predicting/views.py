@@ -58,6 +58,11 @@ class Views:
         """Whether anything is made of the slices themselves."""
         return self.album is not None or self.volumes is not None or bool(self.takers)
 
+    @property
+    def shows_series(self) -> bool:
+        """Whether anything is made of whole series, which are then judged whole."""
+        return self.draws or self.sums_up or self.keeps_findings
+
     def shows(self, finding: Finding) -> bool:
         """Whether a slice has a record of its own."""
         loose = self.series_from is None and is_loose(finding.info)

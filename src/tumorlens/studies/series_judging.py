@@ -36,6 +36,7 @@ LEAST_SLICES = 5
 TOO_SHORT = (
     f"fewer than {LEAST_SLICES} slices were judged: the series has no verdict, its slices do"
 )
+ONE_SLICE = "a single slice: it has a verdict, but the series has none"
 NO_BRAIN = "no slice shows brain: nothing was judged"
 OF_SERIES = re.compile(r"\d+ of \d+ slices? ")
 """A note that counts slices: it is about the series, not about the slice that carries it."""
@@ -64,8 +65,8 @@ def judge_series(
             findings, path, verdict=NOT_JUDGED, notes=(*notes, NO_BRAIN), **shares
         )
     if len(told.judged) < LEAST_SLICES:
-        short = () if len(findings) == 1 else (TOO_SHORT,)  # a slice alone speaks for itself
-        return SeriesFinding.of(findings, path, notes=(*notes, *short), **shares)
+        short = ONE_SLICE if len(findings) == 1 else TOO_SHORT
+        return SeriesFinding.of(findings, path, notes=(*notes, short), **shares)
     evidence = _Evidence.of(told.judged)
     point = told.judged[0].operating_point or "balanced"
     features = measure_features(evidence.profile)

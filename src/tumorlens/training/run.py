@@ -46,6 +46,7 @@ from tumorlens.training.result import TrainingResult
 from tumorlens.training.rows.fingerprints import FileDigests
 from tumorlens.training.rows.prepared_rows import PreparedRows
 from tumorlens.training.rows.preparing import Unreadable, prepare_rows
+from tumorlens.training.rows.selection import NO_LABEL
 from tumorlens.training.rows.sides import Sides, count_copies, part_rows
 from tumorlens.training.rows.store import Store
 from tumorlens.writing import write_text
@@ -88,6 +89,8 @@ def train_model(request: Request, digests: FileDigests | None = None) -> Trainin
     started = time.perf_counter()
     with undo_refusal(request.folder):
         plan = plan_training(request, digests)
+        _tell_removed(plan, request.notice)
+        _tell_style(request, plan)
         ready = _make_ready(request, plan)
     run_phases(
         ready.network,
@@ -140,6 +143,35 @@ def _make_ready(request: Request, plan: Plan) -> _Ready:
     _tell_sides(prepared, sides, plan.test, request.notice)
     removed = {**plan.selection.removed, **unreadable, **sides.removed}
     return _Ready(network, prepared, sides, removed, teachers)
+
+
+def _tell_removed(plan: Plan, notice: Notice) -> None:
+    """Rows that are not trained on, and which choice left them out."""
+    reasons = [
+        f"{count:,} with no label"
+        if reason == NO_LABEL
+        else f"{count:,} whose note says {reason!r} (data.exclude_notes)"
+        for reason, count in plan.selection.removed.items()
+    ]
+    if reasons:
+        total = sum(plan.selection.removed.values())
+        notice(f"{_count(total)} left out of training: {', '.join(reasons)}")
+
+
+def _tell_style(request: Request, plan: Plan) -> None:
+    """ImageNet weights are used to images of one style, which a recipe may not make."""
+    style = request.recipe.network.normalization
+    if plan.weights is None and style != "torchvision":
+        request.notice(
+            f"note: the recipe prepares images as weights of {style} expect, and starts from "
+            "torchvision's; `weights='default'` starts from the bundled model, and "
+            "`settings='network.normalization=torchvision'` with "
+            "`settings='network.padding=symmetric'` fits torchvision's"
+        )
+
+
+def _count(slices: int) -> str:
+    return "1 slice is" if slices == 1 else f"{slices:,} slices are"
 
 
 def _call_teachers(request: Request) -> Teachers | None:

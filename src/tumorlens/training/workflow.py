@@ -59,8 +59,9 @@ def train(
         output: folder of the run; made if missing.
         recipe: name of a recipe of tumorlens, a TOML file, or a `Recipe`.
         settings: changes of the recipe as ``"key=value"``, e.g. ``"loss.cells=1.0"``.
-        weights: ImageNet weights, or a model file of tumorlens to go on from. By default what the
-            environment variable ``TUMORLENS_WEIGHTS`` names, else torchvision's published file.
+        weights: ImageNet weights, or a model of tumorlens to go on from: its file, or a name such
+            as ``default``. By default what the environment variable ``TUMORLENS_WEIGHTS``
+            names, else torchvision's published file.
         teachers: models to learn from beside the labels; their mean counts.
         leave_out: sources or sets to test the model on; they are never trained on.
         folds: train this many models, each on all but one fold, and test each on that fold.

@@ -98,6 +98,10 @@ class HeatmapFolder:
         folders = [_UP if part == os.pardir else make_safe(part) for part in folders]
         return self.folder.joinpath(*folders, _name_overlay(make_safe(name), _mark(info)))
 
+    def has(self, info: SliceInfo) -> bool:
+        """Whether the overlay of a slice is there, be it under its brief name."""
+        return _is_overlay(self.place(info)) or _is_overlay(self.folder / _name_briefly(info))
+
     def holds(self, path: str) -> bool:
         """Whether a file lies in this folder."""
         return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.folder))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # it needs torch, and choosing rows does not
     from tumorlens.training.rows.prepared_rows import PreparedRows
 
 __all__ = [
+    "NO_LABEL",
     "Selection",
     "check_groups",
     "count_label_groups",
@@ -35,6 +36,8 @@ SMALLEST_SETS = 10
 """Fewer slices of a class than this are refused: nothing can be learned or measured."""
 LARGEST_TEST = 1 / 3
 """Share of the pictures that a test part grows to at most."""
+NO_LABEL = "no label"
+"""Why a row is removed that says neither tumor nor no_tumor."""
 _STEP = 1.02
 """By which a test part grows that holds too few groups."""
 
@@ -211,7 +214,7 @@ def find_large_enough(prepared: PreparedRows, least: int) -> npt.NDArray[np.bool
 
 def _find_reason(row: Row, choice: DataChoice) -> str:
     if not row.label:
-        return "no label"
+        return NO_LABEL
     for word in choice.exclude_notes:
         if word in row.note:
             return word
