@@ -30,6 +30,7 @@ VERBS: dict[str, str] = {
     "evaluate": "Measure a model on labelled slices: every figure with its interval.",
     "calibrate": "Fit a model's thresholds to labelled slices of a site.",
     "export": "Write a model in another format, and compare its answers with the original's.",
+    "web": "Write a page that judges in the browser, for any web server.",
     "benchmark": "Measure how fast models run on this machine, in every backend installed.",
     "card": "A model's card for people: use, data and terms, figures, known failures, checklists.",
     "seen": "Ask whether pictures, or copies of them, were in a model's training.",

@@ -1,5 +1,5 @@
 // The test vectors of docs/preprocess.md against prepare.js, in Node and in browsers.
-import { prepare } from "./prepare.js";
+import { prepare } from "../../../src/tumorlens/viewing/web/page/judging/prepare.js";
 
 function paint(width, height, value) {
   const pixels = new Float32Array(width * height);

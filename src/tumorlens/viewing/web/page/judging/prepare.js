@@ -7,6 +7,8 @@ const SHARED = 0.06;
 const CONTRAST = 0.12;
 const LINE_GAP = 1 / 16; // of the thumbnail
 const MARGIN = 1.08;
+const OUTLINE = 128; // longest side of the outline, in its own pixels
+const OUTLINE_CONTRAST = 0.1; // share of the head's range
 const ORDINARY = [2 ** -10, 2 ** 100];
 
 /**
@@ -22,7 +24,7 @@ const ORDINARY = [2 ** -10, 2 ** 100];
  */
 export function prepare(pixels, width, height, size, spacing = [1, 1], version = 1, contrast = null) {
   const unit = findUnit(pixels);
-  if (unit !== 1) pixels = pixels.map((value) => value * unit);
+  pixels = scaleBy(pixels, unit);
   const head = findHead(pixels, width, height, THUMBNAIL[version]);
   const aspect = spacing[0] / spacing[1];
   const [x0, y0, x1, y1] = head.box;
@@ -48,6 +50,49 @@ export function prepare(pixels, width, height, size, spacing = [1, 1], version =
   const toPixels = [[step, 0, across.start], [0, step / aspect, down.start]];
   return { image, toPixels, contrast: own };
 }
+
+/** Range of intensities in a slice, in the unit of its pixels, as version 2 measures it. */
+export function measureContrast(pixels, width, height) {
+  const unit = findUnit(pixels);
+  const { bright, dark } = findHead(scaleBy(pixels, unit), width, height, THUMBNAIL[2]);
+  return (bright - dark) / unit;
+}
+
+/**
+ * The head as a filled shape, outside of which no heat is drawn: a port of imaging/pixels/outline.py.
+ * @returns {{values: Uint8Array, width: number, height: number}} it spans the slice
+ */
+export function outlineHead(pixels, width, height) {
+  const values = scaleBy(pixels, findUnit(pixels));
+  const factor = Math.max(1, Math.ceil(Math.max(width, height) / OUTLINE));
+  const small = reduce(values, width, height, factor);
+  const head = findHead(values, width, height, THUMBNAIL[2]);
+  const [x0, y0, x1, y1] = head.box.map((edge) => roundHalfEven(edge / factor));
+  const least = OUTLINE_CONTRAST * (head.bright - head.dark);
+  const solid = grid(small, (i) => {
+    const x = i % small.width, y = Math.floor(i / small.width);
+    const inside = x >= x0 && x < Math.max(x1, x0 + 1) && y >= y0 && y < Math.max(y1, y0 + 1);
+    return inside && Math.abs(small.values[i] - head.background) > least;
+  });
+  if (!solid.values.includes(1)) return grid(small, () => true);
+  const rows = span(solid, false), columns = span(solid, true);
+  return dilate(grid(small, (i) => rows[i] && columns[i]));
+}
+
+// Each row (or column) filled from its first to its last.
+function span({ values, width, height }, upright) {
+  const filled = new Uint8Array(values.length), [lines, cells] = upright ? [width, height] : [height, width];
+  for (let line = 0; line < lines; line++) {
+    const at = (k) => (upright ? k * width + line : line * width + k);
+    let first = 0, last = cells - 1;
+    while (first < cells && !values[at(first)]) first++;
+    while (last > first && !values[at(last)]) last--;
+    for (let k = first; k <= last; k++) filled[at(k)] = 1;
+  }
+  return filled;
+}
+
+const scaleBy = (pixels, unit) => (unit === 1 ? pixels : pixels.map((value) => value * unit));
 
 /** The power of two that tiny or huge values are multiplied by, so that the unit does not matter. */
 function findUnit(pixels) {
@@ -212,11 +257,12 @@ function dilate(mask) {
 function densestSpot(mask) {
   const { values, width, height } = mask;
   const side = Math.max(1, Math.floor(Math.min(width, height) / 4));
+  const sums = addUp(mask), wide = width + 1;
   let most = -1, places = [];
   for (let y = 0; y + side <= height; y++) {
     for (let x = 0; x + side <= width; x++) {
-      let count = 0;
-      for (let j = y; j < y + side; j++) for (let k = x; k < x + side; k++) count += values[j * width + k];
+      const top = y * wide + x, bottom = top + side * wide;
+      const count = sums[bottom + side] - sums[bottom] - sums[top + side] + sums[top];
       if (count > most) [most, places] = [count, []];
       if (count === most) places.push([y, x]);
     }
@@ -232,6 +278,18 @@ function densestSpot(mask) {
     const x = i % width, y = Math.floor(i / width);
     return y >= best[0] && y < best[0] + side && x >= best[1] && x < best[1] + side;
   });
+}
+
+// Sums over all that lies above and to the left of each corner.
+function addUp({ values, width, height }) {
+  const sums = new Int32Array((width + 1) * (height + 1));
+  for (let y = 0; y < height; y++) {
+    for (let x = 0, row = 0; x < width; x++) {
+      row += values[y * width + x];
+      sums[(y + 1) * (width + 1) + x + 1] = sums[y * (width + 1) + x + 1] + row;
+    }
+  }
+  return sums;
 }
 
 function boundsWithoutLines(mask, gap) {

@@ -1,14 +1,17 @@
-// The card of a model, from the metadata of the .onnx file itself: a walk over the top fields of its
-// protobuf (ModelProto), where metadata_props is field 14, with key 1 and value 2.
+// What lies in the metadata of a model file: a walk over the top fields of its protobuf
+// (ModelProto), where metadata_props is field 14, with key 1 and value 2.
 
-/** @param {Uint8Array} bytes of the .onnx file @returns {object} the card */
-export function readCard(bytes) {
-  const words = new TextDecoder();
+/** @param {Uint8Array} bytes of the .onnx file @returns {{card: object, studies: object | null}} */
+export function readMetadata(bytes) {
+  const words = new TextDecoder(), entries = new Map();
   for (const entry of fields(bytes, 14)) {
     const [key] = fields(entry, 1), [value] = fields(entry, 2);
-    if (words.decode(key) === "tumorlens.card") return JSON.parse(words.decode(value));
+    if (key && value) entries.set(words.decode(key), value);
   }
-  throw new Error("this .onnx file has no card: it is no tumorlens model");
+  const parse = (name) => (entries.has(name) ? JSON.parse(words.decode(entries.get(name))) : null);
+  const card = parse("tumorlens.card");
+  if (!card) throw new Error("this .onnx file has no card: it is no tumorlens model");
+  return { card, studies: parse("tumorlens.studies") };
 }
 
 function fields(bytes, wanted) {

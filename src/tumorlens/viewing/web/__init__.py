@@ -1,0 +1,1 @@
+"""The page that judges in the browser: a static folder, and what it is made of."""

@@ -1,0 +1,49 @@
+// From the findings of series to the finding of their study: a port of studies/study_judging.py and
+// of how assembling.py gathers the series of one study.
+import { judgeBy } from "./model.js";
+import { toChance, toLogit } from "./profile.js";
+
+const BIDS = /(?:^|[/\\_])(sub-[A-Za-z0-9]+)(?:[/\\_](ses-[A-Za-z0-9]+))?/;
+
+/** Studies in the order in which their first series came. */
+export function gatherStudies(series, studies) {
+  const found = new Map();
+  series.forEach((one, number) => {
+    const key = findStudy(one) ?? `series ${number}`;
+    found.set(key, [...(found.get(key) ?? []), one]);
+  });
+  return [...found.values()].map((members) => judgeStudy(members, studies));
+}
+
+function findStudy({ study, path }) {
+  if (study) return `uid ${study}`;
+  const bids = BIDS.exec(path);
+  return bids && `bids ${path.slice(0, bids.index)} ${bids[1]} ${bids[2] ?? ""}`;
+}
+
+/** @param {object[]} series of one study @param {object | null} studies numbers of the model file */
+export function judgeStudy(series, studies) {
+  const judged = series.filter(({ tumor }) => tumor !== null);
+  const notes = countNotes(series);
+  if (!studies || !judged.length) {
+    const silent = !studies || series.some(({ verdict }) => verdict === null);
+    return { series, leading: series[0], verdict: silent ? null : "not_judged", tumor: null, notes };
+  }
+  const familiar = judged.filter(({ verdict }) => verdict !== "unfamiliar"), counted = familiar.length ? familiar : judged;
+  const { offset, weights, alike } = studies.study;
+  const sum = counted.reduce((all, { sequence, tumor }) => all + (weights[sequence ?? "other"] ?? weights.other) * toLogit(tumor), 0);
+  const tumor = toChance(offset + sum / counted.length ** alike);
+  const verdict = judgeBy(studies.study_points.balanced, tumor, familiar.length ? 0 : 2);
+  if (counted.length < series.length)
+    notes.push(`${series.length - counted.length} of ${series.length} series do not count in the verdict of the study: unfamiliar, not judged or unreadable`);
+  if (counted.length === 1 && counted[0].verdict !== verdict)
+    notes.push(`its only series is '${counted[0].verdict.replace("_", " ")}' by itself; the study has its own thresholds, and they decide`);
+  const leading = counted.reduce((best, one) => (one.tumor > best.tumor ? one : best));
+  return { series, leading, verdict, tumor, notes };
+}
+
+function countNotes(series) {
+  const counts = new Map();
+  for (const { notes } of series) for (const note of notes) counts.set(note, (counts.get(note) ?? 0) + 1);
+  return [...counts].map(([note, count]) => (count === series.length ? note : `${note} (${count} of ${series.length} series)`));
+}

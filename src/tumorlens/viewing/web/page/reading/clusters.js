@@ -1,0 +1,147 @@
+// Groups of slices with one orientation, and the volumes that they hold: a port of
+// imaging/series/clusters.py. Numbers are compared with a tolerance, never rounded.
+import { add, arrange, dot, makeGrid } from "./geometry.js";
+
+const DIRECTION = 0.02; // cosines
+const SPACING = 0.01; // of the spacing
+const JITTER = 0.05; // of a pixel
+const NEAR = 0.2; // of a pixel
+const GAP = 0.25; // of the usual distance
+const ALWAYS = ["frameOfReference", "series", "stack", "kind", "echoTime", "bValue"];
+const IF_NEEDED = ["timePoint", "echo", "acquisition", "triggerTime"];
+
+export const median = (values) => {
+  const sorted = [...values].sort((a, b) => a - b), middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+};
+
+/** Slices of one size, orientation and spacing, in the order of their numbers. */
+export function findLayouts(places) {
+  const order = places.map((_, i) => i).sort((a, b) => compareNumbers(places[a], places[b]));
+  const stored = part(order, order.map((i) => describe(places[i])));
+  const shown = stored.map(([first]) => show(places[first]));
+  const features = stored.map(([first], i) => describeShown(places[first], shown[i]));
+  const alike = part(stored.map((_, i) => i), features);
+  return alike.map((group) => layOut(places, group.map((i) => [stored[i], shown[i]])));
+}
+
+const compareNumbers = (a, b) => (a.number ?? 0) - (b.number ?? 0) || a.frame - b.frame;
+
+// Items whose features lie within the tolerances of the first of theirs.
+function part(items, features) {
+  const parts = [];
+  items.forEach((item, i) => {
+    const home = parts.find(({ first }) => features[i].every(([value, tolerance], k) => Math.abs(value - first[k][0]) <= tolerance));
+    if (home) home.members.push(item);
+    else parts.push({ first: features[i], members: [item] });
+  });
+  return parts.map(({ members }) => members);
+}
+
+const exact = (...values) => values.map((value) => [Number(value), 0]);
+const describe = ({ shape, directions, spacing, origin, location }) => [
+  ...exact(...shape, directions !== null, origin !== null, location !== null),
+  ...(directions?.flat() ?? [0, 0, 0, 0, 0, 0]).map((one) => [one, DIRECTION]),
+  ...(spacing ?? [1, 1]).map((one) => [Math.log(one), SPACING]),
+];
+
+function describeShown(place, one) {
+  if (!one) return describe({ ...place, directions: null });
+  const { grid, height, width } = one;
+  return [
+    ...exact(height, width, true, place.origin !== null, place.location !== null),
+    ...[...grid.cosines[1], ...grid.cosines[2]].map((value) => [value, DIRECTION]),
+    ...grid.spacing.slice(1).map((value) => [Math.log(value), SPACING]),
+  ];
+}
+
+const show = ({ grid, shape: [rows, columns] }) =>
+  grid && arrange({ data: [], shape: [1, rows, columns], strides: [rows * columns, columns, 1], start: 0 }, grid, 0);
+
+function layOut(places, alike) {
+  const slices = alike.flatMap(([members, shown]) => members.map((index) => {
+    const first = places[members[0]].grid, { origin, location } = places[index];
+    const turned = shown && origin && add(add(origin, shown.grid.origin), first.origin, -1);
+    return { index, origin: turned, location, grid: shown && makeGrid(origin ?? [0, 0, 0], first.steps) };
+  }));
+  slices.sort((a, b) => compareNumbers(places[a.index], places[b.index]));
+  const shown = alike[0][1];
+  const measured = shown && slices.every(({ origin }) => origin) ? slices.map(({ origin }) => dot(origin, shown.normal)) : null;
+  const stated = slices.every(({ location }) => location !== null) ? slices.map(({ location }) => location) : null;
+  const use = measured && !(stated && measured.length > 1 && span(measured) < JITTER && span(stated) > JITTER);
+  return {
+    members: slices.map(({ index }) => index),
+    grids: slices.map(({ grid }) => grid),
+    origins: measured && slices.map(({ origin }) => origin),
+    positions: use ? measured : stated,
+    measured: Boolean(use),
+    shown,
+    pixel: shown ? Math.min(...shown.spacing) : 1,
+  };
+}
+
+const span = (values) => Math.max(...values) - Math.min(...values);
+
+/** Volumes that a layout holds: of each, indices into `layout.members` in order of position. */
+export function partVolumes(layout, contents) {
+  let groups = [layout.members.map((_, i) => i)];
+  if (!layout.positions) return groups;
+  const told = layout.members.map((index) => contents[index]);
+  for (const key of ALWAYS) {
+    groups = groups.flatMap((group) => {
+      const parts = partAlike(key, told, group);
+      return Math.min(...parts.map((one) => one.length)) > 1 ? parts : [group];
+    });
+  }
+  for (const key of IF_NEEDED) groups = groups.flatMap((group) => partIfNeeded(key, told, group, layout));
+  return groups.flatMap((group) => countPasses(group, layout));
+}
+
+function partIfNeeded(key, told, group, layout) {
+  const most = mostAtOnePlace(group, layout);
+  if (most === 1) return [group];
+  const parts = partAlike(key, told, group);
+  const fewer = Math.max(...parts.map((one) => mostAtOnePlace(one, layout))) < most;
+  return parts.length <= most && fewer ? parts : [group];
+}
+
+function partAlike(key, told, group) {
+  const values = group.map((i) => told[i][key]);
+  if (values.includes(null)) return [group];
+  if (typeof values[0] === "string") {
+    const names = [...new Set(values)];
+    return part(group, values.map((value) => [[names.indexOf(value), 0]]));
+  }
+  const tolerance = 1e-3 * (1 + Math.max(...values.map(Math.abs)));
+  return part(group, values.map((value) => [[value, tolerance]]));
+}
+
+// Which place each position is at, counted from the lowest.
+function numberPlaces(positions, pixel) {
+  const order = positions.map((_, i) => i).sort((a, b) => positions[a] - positions[b] || a - b);
+  const gaps = order.slice(1).map((i, k) => positions[i] - positions[order[k]]);
+  const real = gaps.filter((gap) => gap > JITTER * pixel);
+  const tolerance = Math.max(JITTER * pixel, Math.min(GAP * (real.length ? median(real) : 0), NEAR * pixel));
+  const places = [];
+  let place = 0;
+  order.forEach((i, k) => (places[i] = place += k && gaps[k - 1] > tolerance ? 1 : 0));
+  return places;
+}
+
+const placesOf = (group, layout) => numberPlaces(group.map((i) => layout.positions[i]), layout.pixel);
+
+function mostAtOnePlace(group, layout) {
+  const counts = [];
+  for (const place of placesOf(group, layout)) counts[place] = (counts[place] ?? 0) + 1;
+  return Math.max(...counts);
+}
+
+// The first slices of all places, the second ones, …, each in order of position.
+function countPasses(group, layout) {
+  const seen = [], passes = [];
+  placesOf(group, layout).forEach((place, k) => {
+    const turn = (seen[place] = (seen[place] ?? -1) + 1);
+    (passes[turn] ??= []).push({ index: group[k], place });
+  });
+  return passes.map((pass) => pass.sort((a, b) => a.place - b.place).map(({ index }) => index));
+}

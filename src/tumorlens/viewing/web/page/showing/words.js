@@ -1,0 +1,78 @@
+// What the page says of a finding, in plain sentences: what it is, how sure, where, what not.
+import { speaks } from "./overlay.js";
+import { rankLook } from "../judging/series.js";
+
+export const VERDICTS = {
+  tumor: "tumor", no_tumor: "no tumor", uncertain: "uncertain", unfamiliar: "unfamiliar", not_judged: "not judged", null: "no verdict",
+};
+const PERCENT = { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 };
+const QUESTIONS = { plane: "seen from", sequence: "sequence", skull: "skull" };
+
+export const percent = (value) => value.toLocaleString("en", PERCENT).replace("%", " %");
+const many = (count, one) => `${count} ${one}${count === 1 ? "" : "s"}`;
+export const baseName = (path) => path.split("/").pop();
+
+/** How sure: a sentence that names the thresholds. */
+export function saySure({ verdict, tumor, unfamiliarity }, { low, high }, what) {
+  if (verdict === "not_judged") return `The ${what} shows no brain, so there is nothing to judge.`;
+  if (verdict === "unfamiliar")
+    return `The ${what} is unlike the pictures that the model was trained on, so its answer would mean nothing${unfamiliarity ? ` (unfamiliarity ${unfamiliarity.toFixed(2)}, over 1)` : ""}.`;
+  if (tumor === null || verdict === null) return `The ${what} has no verdict; its slices have.`;
+  const limits = low === high ? `tumor from ${percent(high)} on` : `tumor from ${percent(high)}, no tumor under ${percent(low)}`;
+  return `Tumor probability ${percent(tumor)}; ${limits}.`;
+}
+
+/** What a slice says beside its picture, and what its colors mean. */
+export function saySlice(finding, marks, limits) {
+  if (finding.verdict === "no_tumor" && finding.boxes.length)
+    return "Some places show evidence of a tumor, but the slice as a whole stays under the threshold. The colors are kept faint: look at these places yourself.";
+  if (finding.verdict === "tumor" && !finding.boxes.length)
+    return "The evidence is spread over the slice: no single place passes the threshold of a region.";
+  if (marks?.outside) return "The strongest evidence lies outside of the head: do not rely on it.";
+  if (finding.verdict === "uncertain") return `The probability lies between the thresholds (${percent(limits.low)} and ${percent(limits.high)}).`;
+  return "";
+}
+
+/** What the colors mean, beside their scale. */
+export function sayScale(finding) {
+  if (speaks(finding)) return "evidence of a tumor: none to much";
+  return finding.verdict === "no_tumor" ? "evidence, too weak for a tumor" : "evidence, not to be relied on";
+}
+
+/** Where the strongest point lies, for people and for screen readers. */
+export function sayPlace({ info, peak: [x, y] }, { width, height }) {
+  const across = x / width, down = y / height;
+  const part = (share, [less, middle, more]) => (share < 0.42 ? less : share > 0.58 ? more : middle);
+  const known = info.sidesKnown && ["axial", "coronal"].includes(info.plane);
+  const side = part(across, known ? ["the patient's right", "near the midline", "the patient's left"] : ["left in the picture", "in the middle", "right in the picture"]);
+  const level = part(down, info.sidesKnown && info.plane === "axial" ? ["in front", "", "at the back"] : ["above", "", "below"]);
+  return [side, level].filter(Boolean).join(", ");
+}
+
+/** Pairs of (name, value) about a series or slice. */
+export function listFacts(item, series, finding, slice) {
+  const { run, extent, peak, sequence, plane, unfamiliarShare, notJudgedShare, findings } = series, facts = [];
+  if (run) facts.push(["Where", `slices ${numberOf(series, run.first)} to ${numberOf(series, run.last)} of ${findings.length}${run.length ? `, ${Math.round(run.length)} mm of the head` : ""}`]);
+  if (extent && extent.some(Boolean)) facts.push(["Extent of the evidence", extent.map((mm) => (mm ? `${Math.round(mm)}` : "?")).join(" × ") + " mm"]);
+  if (speaks(finding) && slice) facts.push(["Strongest point here", sayPlace(finding, slice)]);
+  if (peak?.patient && run) facts.push(["In the patient (LPS)", peak.patient.map((mm) => mm.toFixed(0)).join(", ") + " mm"]);
+  const saw = Object.entries(QUESTIONS).map(([question, name]) => {
+    const [word, chance] = rankLook(finding.looks, question);
+    return word && `${name} ${word} (${Math.round(100 * chance)} %)`;
+  }).filter(Boolean);
+  if (saw.length) facts.push(["What the model thinks it sees", saw.join(", ")]);
+  const stated = [sequence, plane].filter(Boolean).join(", ");
+  if (item.kind === "study" && stated) facts.push(["Series", stated]);
+  if (unfamiliarShare) facts.push(["Unlike the training data", `${Math.round(100 * unfamiliarShare)} % of the tissue`]);
+  if (notJudgedShare) facts.push(["Not judged, shows no brain", `${Math.round(100 * notJudgedShare)} % of the slices`]);
+  return facts;
+}
+
+export const numberOf = (series, finding) => series.findings.indexOf(finding) + 1;
+
+/** A series or study in a list. */
+export function sayItem(item, series) {
+  const name = series ? series.description || baseName(series.path) : baseName(item.path);
+  const told = series ? [series.sequence, series.plane, many(series.findings.length, "slice")] : [item.kind === "study" ? many(item.series.length, "series").replace("seriess", "series") : ""];
+  return { name, told: told.filter(Boolean).join(", ") };
+}

@@ -1,0 +1,172 @@
+"""Lay the page that judges in the browser into a folder, for any web server."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tumorlens.design.tokens import read_css
+from tumorlens.errors import UsageError
+from tumorlens.model.registry import DEFAULT, find_model
+from tumorlens.model.session import Session
+from tumorlens.version import __version__
+from tumorlens.viewing.web import runtime
+
+__all__ = ["EXAMPLES", "Site", "lay_site", "list_files"]
+
+_HERE = Path(__file__).parent
+_PAGE = _HERE / "page"
+SMALL = _HERE / "models" / "small.onnx"
+"""The bundled model in eight-bit integers; `release/small_model.py` makes it."""
+
+EXAMPLES = {
+    "t1c_axial_synthetic_lesion.png": "T1 with contrast, painted lesion",
+    "flair_axial_synthetic_lesion.png": "FLAIR, painted lesion",
+    "t2_axial_normal.png": "T2, no lesion",
+    "t1_sagittal_normal.png": "T1 from the side, no lesion",
+    "t1c_axial_synthetic_lesion.dcm": "A DICOM file",
+    "t1c_axial_synthetic_lesion.nii.gz": "A NIfTI file",
+}
+"""File of ``examples/`` -> what the page says of it."""
+
+_NO_CACHE = ("models/full.onnx",)
+_MARK = "tumorlens-page.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What was laid.
+
+    Attributes:
+        folder: to be served.
+        model: name and version of the model that loads first.
+        megabytes: of that model.
+        full: whether the float model lies there, too, to be asked for.
+        note: why there is no smaller model, if there is none; else empty.
+    """
+
+    folder: Path
+    model: str
+    megabytes: float
+    full: bool
+    note: str
+
+
+def lay_site(
+    folder: Path,
+    *,
+    model: str = DEFAULT,
+    runtime_folder: Path | None = None,
+    overwrite: bool = False,
+) -> Site:
+    """Write page, model, runtime and examples into a new folder.
+
+    Args:
+        folder: to be made; its parent exists.
+        model: name of the registry, or an ``.onnx`` file. The bundled model is laid twice: small,
+            which loads first, and as it is, which a person may ask for.
+        runtime_folder: where the files of onnxruntime-web lie; None fetches them once.
+        overwrite: replace a folder that this function has laid before.
+
+    Raises:
+        UsageError: the folder exists, or the runtime cannot be had.
+        ModelFileError: the model is unknown or broken.
+    """
+    _check_folder(folder, overwrite=overwrite)
+    session = Session(find_model(model), threads=1)
+    small, note = _find_small(model, session)
+    with TemporaryDirectory(dir=folder.absolute().parent, prefix=f"{folder.name}.partial") as place:
+        built = Path(place) / "site"
+        shutil.copytree(_PAGE, built)
+        (built / "tokens.css").write_text(read_css(), encoding="utf-8")
+        (built / "runtime").mkdir()
+        runtime.copy_runtime(built / "runtime", runtime_folder)
+        models = _lay_models(built / "models", session, small)
+        _lay_examples(built / "examples")
+        _write_settings(built, models)
+        if folder.exists():
+            shutil.rmtree(folder)
+        built.rename(folder)
+    first = small or session
+    size = first.path.stat().st_size / 1e6
+    return Site(folder, first.card.full_name, size, small is not None, note)
+
+
+def list_files(folder: Path) -> list[str]:
+    """Addresses of a page's files relative to it, but for those that are asked for late."""
+    files = sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+    )
+    return [name for name in files if name not in (*_NO_CACHE, _MARK, "service-worker.js")]
+
+
+def _check_folder(folder: Path, *, overwrite: bool) -> None:
+    if not folder.absolute().parent.is_dir():
+        raise UsageError(f"{folder}: its folder does not exist; create {folder.parent} first")
+    if not folder.exists():
+        return
+    if not folder.is_dir() or (any(folder.iterdir()) and not (folder / _MARK).is_file()):
+        raise UsageError(f"{folder}: exists and holds something else; name a new folder")
+    if not overwrite and any(folder.iterdir()):
+        raise UsageError(f"{folder}: exists already; choose another name or give `overwrite=True`")
+
+
+def _find_small(model: str, session: Session) -> tuple[Session | None, str]:
+    """The small model of the bundled one, and why there is none."""
+    if model != DEFAULT:
+        return None, ""
+    if not SMALL.is_file():
+        return None, "this build has no small model: the page loads the model as it is"
+    small = Session(SMALL, threads=1)
+    if session.sha256 not in (small.card.made_from or ""):
+        return None, "the small model was made of another model: the page loads the model as it is"
+    return small, ""
+
+
+def _lay_models(folder: Path, session: Session, small: Session | None) -> list[dict[str, object]]:
+    """Copy the models; what the page knows of each, the first one first."""
+    folder.mkdir()
+    named = [("small.onnx", small)] if small else []
+    laid: list[dict[str, object]] = []
+    for name, one in [*named, ("full.onnx" if small else "model.onnx", session)]:
+        shutil.copyfile(one.path, folder / name)
+        size = one.path.stat().st_size
+        laid.append(
+            {"file": f"models/{name}", "bytes": size, "kind": "int8" if one is small else "float"}
+        )
+    return laid
+
+
+def _lay_examples(folder: Path) -> None:
+    folder.mkdir()
+    for source in (_HERE / "examples", _HERE.parents[3] / "examples"):
+        if source.is_dir():
+            for name in EXAMPLES:
+                shutil.copyfile(source / name, folder / name)
+            return
+
+
+def _write_settings(built: Path, models: list[dict[str, object]]) -> None:
+    """What the page reads first, and the list of files that it keeps for use without a network."""
+    examples = [
+        {"file": f"examples/{name}", "words": words}
+        for name, words in EXAMPLES.items()
+        if (built / "examples" / name).is_file()
+    ]
+    settings = {"version": __version__, "models": models, "examples": examples}
+    (built / "settings.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
+    files = list_files(built)
+    digest = hashlib.sha256()
+    for name in files:
+        digest.update(name.encode() + hashlib.sha256((built / name).read_bytes()).digest())
+    worker = built / "service-worker.js"
+    text = worker.read_text(encoding="utf-8")
+    text = text.replace("__FILES__", json.dumps(["./", *files])).replace(
+        "__VERSION__", json.dumps(digest.hexdigest()[:16])
+    )
+    worker.write_text(text, encoding="utf-8")
+    (built / _MARK).write_text(json.dumps({"tumorlens": __version__}), encoding="utf-8")
