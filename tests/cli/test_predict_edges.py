@@ -159,3 +159,17 @@ def test_a_picture_alone_is_said_in_the_singular(predict, tmp_path):
     Image.fromarray(paint_slice((30, 30)).astype(np.uint8)).save(tmp_path / "x.png")
     said = predict(tmp_path / "x.png", "--activation-volume", tmp_path / "made").err
     assert "1 image belongs to no series" in " ".join(said.split())
+
+
+def test_a_table_names_a_slice_of_each_series_and_the_thresholds(predict, tmp_path):
+    for name, spots in (("ill", range(8, 12)), ("well", ())):
+        slices = [paint_slice((30, 30) if number in spots else None).T for number in range(20)]
+        volume = np.stack(slices, axis=2).astype(np.int16)
+        write_nifti(tmp_path / f"{name}.nii.gz", volume, np.diag([1.0, 1.0, 4.0, 1.0]))
+    shown = predict(tmp_path, "--format", "table")
+    table = "".join(shown.out.split())
+    assert table.count("(countedfrom0)") == 4, "two series and two studies"
+    said = " ".join(shown.err.split())
+    assert "thresholds (balanced): slice: tumor from " in said
+    assert "; series: tumor from " in said
+    assert "; study: tumor from " in said

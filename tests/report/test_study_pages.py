@@ -15,6 +15,7 @@ from models import write_tiny_model
 from page_reader import PageReader
 from tumorlens.detector import Detector
 from tumorlens.landmarks import KeySlice, Run
+from tumorlens.model.card import OperatingPoint
 from tumorlens.report.pages import render_html
 from tumorlens.report.pictures.albums import SHOWN, Album, choose_shown, paint_montage
 from tumorlens.report.predictions.study_pages import build_study_page
@@ -110,3 +111,21 @@ def test_a_page_says_verdict_why_and_what_to_open_first(judged):
         assert words in text
     assert html.count("data:image/jpeg") == 2 * len(album.pairs)
     assert "For research only" in text
+
+
+def test_a_healthy_study_names_its_strongest_slice_and_each_level_its_thresholds(judged):
+    detector, series, album = judged
+    first = replace(series.first_slices[0], instance_number=None)
+    healthy = replace(series, verdict="no_tumor", tumor_probability=0.47, first_slices=(first,))
+    study = StudyFinding(
+        series.path, (healthy,), 0, verdict="no_tumor", tumor_probability=0.47,
+        first_slices=(first,), operating_point="balanced",
+    )  # fmt: skip
+    points = {"slice": OperatingPoint(low=0.2, middle=0.5, high=0.75)}
+    points["study"] = OperatingPoint(low=0.475, middle=0.5, high=0.6)
+    page = render_html(build_study_page([study], detector.card, album, points=points))
+    text = " ".join(" ".join(PageReader(page).words).split())
+    assert "slice to open first" in text
+    assert text.count("slice 12 (counted from 0)") >= 2
+    assert "Thresholds of a slice: tumor from 75.0%, no tumor below 20.0%." in text
+    assert "Thresholds of a study: tumor from 60.0%, no tumor below 47.5%." in text

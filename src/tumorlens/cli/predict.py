@@ -25,7 +25,7 @@ from tumorlens.errors import UsageError
 from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.predicting.options import Listener, RunOptions
 from tumorlens.predicting.record_files import own_files
-from tumorlens.report.tables import count_studies, count_words
+from tumorlens.report.tables import count_studies, count_words, threshold_words
 from tumorlens.writing import check_results, partial_path
 
 if TYPE_CHECKING:
@@ -193,6 +193,8 @@ def command(
         finally:
             if taker is not None:
                 taker.discard()
+    if table:
+        voice.say(threshold_words(run.points, operating_point))
     voice.say(_tell(run, on_terminal=table and output is None))
     if report is not None:
         _write_page(ctx, report, run, overwrite=overwrite)

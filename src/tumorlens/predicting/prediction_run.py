@@ -36,6 +36,7 @@ from tumorlens.writing import hold_interrupts
 
 if TYPE_CHECKING:
     from tumorlens.detector import Detector
+    from tumorlens.model.card import OperatingPoint
     from tumorlens.report.pictures.heatmaps import HeatmapFolder
 
 __all__ = ["PredictionRun"]
@@ -105,6 +106,13 @@ class PredictionRun:
     def studies(self) -> list[StudyFinding]:
         """Studies of a run that has ended, where series or studies were asked for."""
         return self.views.studies
+
+    @property
+    def points(self) -> dict[str, OperatingPoint]:
+        """The thresholds of a slice, a series and a study, as far as the model has them."""
+        name, numbers = self.detector.operating_point, self.views.numbers
+        of_slice = {"slice": self.detector.card.find_operating_point(name)}
+        return of_slice if numbers is None else of_slice | numbers.find_points(name)
 
     def run(self, writer: RecordWriter) -> None:
         """Judge all files and write their records.

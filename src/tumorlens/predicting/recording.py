@@ -163,8 +163,9 @@ def write_study_page(
 
     assert run.views.album is not None
     page = build_study_page(
-        run.studies, run.detector.card, run.views.album, command=command, versions=list_versions()
-    )
+        run.studies, run.detector.card, run.views.album, points=run.points, command=command,
+        versions=list_versions(),
+    )  # fmt: skip
     write_page(path, page, overwrite=overwrite)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -13,6 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tumorlens.report.digits import show_apart
+
+if TYPE_CHECKING:
+    from tumorlens.model.card import OperatingPoint
 
 __all__ = [
     "RecordTable",
@@ -22,7 +25,10 @@ __all__ = [
     "make_table",
     "open_console",
     "skipped_words",
+    "threshold_words",
     "unanswered_words",
+    "word_place",
+    "word_thresholds",
 ]
 
 _STYLES = {
@@ -209,14 +215,37 @@ def _concluded_cells(record: Mapping[str, Any]) -> tuple[Text, ...]:
     words = f"{record['kind']} {record['path']}: {record['slices']:,} slices"
     odd = [f"{count:,} {name.replace('_', ' ')}" for name, count in record["verdicts"].items()]
     words += f" ({', '.join(odd)})" if odd else ""
-    if record["first_slices"] and verdict in ("tumor", "uncertain"):
+    if record["first_slices"]:
         first = record["first_slices"][0]
-        number = first["instance_number"]
-        name = f"slice {first['frame']}" if number is None else f"instance {number}"
-        words += f"; open first: {first['path']}, {name}"
+        asks = "open first" if verdict in ("tumor", "uncertain") else "strongest slice"
+        name = word_place(first["frame"], first["instance_number"])
+        words += f"; {asks}: {first['path']}, {name}"
     style = _STYLES[verdict] + (" bold" if record["kind"] == "study" else "")
     cells = Text(verdict.replace("_", " "), style), Text(chance), Text(""), Text("")
     return (*cells, _printable(words))
+
+
+def word_place(frame: int | None, instance_number: int | None) -> str:
+    """Which slice of a file: as DICOM viewers count, else as records do."""
+    if instance_number is not None:
+        return f"instance {instance_number}"
+    return f"slice {frame} (counted from 0)"
+
+
+def threshold_words(points: Mapping[str, OperatingPoint], name: str) -> str:
+    """What a probability is compared with, in a line.
+
+    Args:
+        points: ``slice``, ``series``, ``study`` -> their thresholds.
+        name: of the operating point.
+    """
+    levels = (f"{level}: {word_thresholds(point)}" for level, point in points.items())
+    return f"thresholds ({name}): {'; '.join(levels)}"
+
+
+def word_thresholds(point: OperatingPoint) -> str:
+    """``tumor from 60.0%, no tumor below 40.0%``."""
+    return f"tumor from {point.high:.1%}, no tumor below {point.low:.1%}"
 
 
 def unanswered_words(record: Mapping[str, Any]) -> list[str]:

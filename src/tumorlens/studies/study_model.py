@@ -127,6 +127,11 @@ class StudyModel(msgspec.Struct, frozen=True, kw_only=True):
         """Verdict of a study from its probability and its share of unfamiliar tissue."""
         return _judge(self.study_points, chance, unfamiliar, point)
 
+    def find_points(self, name: str) -> dict[str, OperatingPoint]:
+        """The thresholds that judge a series and a study at an operating point."""
+        points = {"series": self.series_points, "study": self.study_points}
+        return {level: known.get(name, known["balanced"]) for level, known in points.items()}
+
     def to_json(self) -> str:
         """JSON on one line, as a model file holds it."""
         return msgspec.json.encode(self).decode()

@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from tumorlens.finding import Finding
 from tumorlens.landmarks import KeySlice
-from tumorlens.model.card import Card
+from tumorlens.model.card import Card, OperatingPoint
 from tumorlens.report.pages import (
     Block,
     Fact,
@@ -23,6 +23,7 @@ from tumorlens.report.pages import (
 )
 from tumorlens.report.pictures.albums import Album, Pair, choose_shown, word_series
 from tumorlens.report.predictions.study_plots import plot_slices
+from tumorlens.report.tables import word_place, word_thresholds
 from tumorlens.study_finding import SeriesFinding, StudyFinding
 
 __all__ = ["build_study_page"]
@@ -38,6 +39,7 @@ def build_study_page(
     card: Card,
     album: Album,
     *,
+    points: Mapping[str, OperatingPoint] | None = None,
     command: str = "",
     versions: Mapping[str, str] | None = None,
 ) -> Page:
@@ -47,28 +49,33 @@ def build_study_page(
         studies: with their series, and these with the findings of their slices.
         card: of the model.
         album: pictures of the slices that are shown.
+        points: ``slice``, ``series``, ``study`` -> thresholds that stand beside probabilities.
         command, versions: for the end of the page.
     """
     overview = Table(
         "Studies",
-        ("study", "verdict", "tumor probability", "series", "slices", "open first"),
+        ("study", "verdict", "tumor probability", "series", "slices", "slice to open first"),
         tuple(_row(study) for study in studies),
     )
+    thresholds = tuple(
+        f"Thresholds of a {level}: {word_thresholds(point)}."
+        for level, point in (points or {}).items()
+    )
+    told = (Text(thresholds, listed=True),) if thresholds else ()
     sections = [
         Section(_name(study.path), tuple(_show_study(study, card, album))) for study in studies
     ]
     return Page(
         "Studies judged by tumorlens",
         f"{_LEAD} Model: {card.full_name}.",
-        (Section("Overview", (overview,)), *sections),
+        (Section("Overview", (overview, *told)), *sections),
         command,
         dict(versions or {}),
     )
 
 
 def _row(study: StudyFinding) -> tuple[str, ...]:
-    asks = study.verdict in ("tumor", "uncertain")
-    first = study.first_slices[0] if study.first_slices and asks else None
+    first = study.first_slices[0] if study.first_slices else None
     return (
         _name(study.path),
         _word(study.verdict),
@@ -179,10 +186,7 @@ def _name_slice(study: StudyFinding, one: KeySlice) -> str:
     """The path from the folder of the study on: files of two series often share a name."""
     path, folder = PurePath(one.path), PurePath(study.path)
     file = path.relative_to(folder) if folder in path.parents else PurePath(_name(one.path))
-    number = (
-        f"slice {one.frame}" if one.instance_number is None else f"instance {one.instance_number}"
-    )
-    return f"{file}, {number}"
+    return f"{file}, {word_place(one.frame, one.instance_number)}"
 
 
 def _word(verdict: str | None) -> str:
