@@ -1,15 +1,18 @@
-"""How far does nuisance alone tell the label, and how does a model do where nuisance is wrong?
+"""How well do shortcuts predict the label, and how good is a model where they are wrong?
 
     python benchmarks/audit_nuisance.py SETS --cache FILE.npz [--scores SCORES.csv ...]
 
 SETS is the folder that holds the sets, each with its manifest; pictures that are noted as doubtful,
-CT or abdomen are left out. The classifier of `tumorlens audit` sees border, histogram, size and
-compression of the files, or border, histogram and sharpness of what `prepare` makes of them; its
-AUC is cross-validated over groups, in all sets together and in each. Then, for each table of a
-model's scores, the same classifier, cross-validated on the rows of the table, calls as many slices
-a tumor as there are; the model's sensitivity and specificity at the middle threshold follow, on
-the slices that nuisance gets right and on those that it gets wrong. A model that looks at nuisance
-falls apart on the latter. Intervals: 95 %, by bootstrap over groups.
+CT or abdomen are left out. A shortcut is a property that predicts the label without the brain. The
+classifier of `tumorlens audit` gets border, histogram, size and compression of the files, or
+border, histogram and sharpness of the prepared images. Its AUC is cross-validated over groups, in
+all sets together and in each set.
+
+Then each table of scores of a model is read. The same classifier, cross-validated on the rows of
+the table, calls as many slices a tumor as there are tumors. Printed are the sensitivity and the
+specificity of the model at the middle threshold: on the slices where the classifier is right, and
+on those where it is wrong. A model that relies on shortcuts fails on the latter. Intervals: 95 %,
+by bootstrap over groups.
 """
 
 from __future__ import annotations

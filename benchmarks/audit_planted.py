@@ -4,8 +4,8 @@
 
 SETS is the folder that holds the sets. The clean set is drawn from the FLAIR slices of tcga_lgg,
 four slices with and four without a tumor of each patient, split by patient; faults are planted into
-a copy in a temporary folder. For each kind: how many of the planted pictures the audit names, and
-how many others it names with them (without those that it names in the clean set).
+a copy in a temporary folder. For each kind it prints how many of the planted pictures the audit
+flags, and how many others it flags with them (without those that it flags in the clean set).
 """
 
 from __future__ import annotations

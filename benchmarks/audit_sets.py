@@ -6,8 +6,8 @@ SETS is the folder that holds the sets, each with its manifest. Each set is audi
 FOLDER/NAME.json with every example; then copies are looked for among all sets at once, into
 FOLDER/against.csv: for each two sets how many pictures of the first have the same pixels in the
 other, or a near copy, or a copy that contradicts them in label or class, and how many groups both
-hold. The ends of heads, which look alike, are left out. What is there already is not done again.
-Prints both as Markdown. --check ONE OTHER asks `audit --against` itself about one pair.
+hold. The ends of heads, which look alike, are left out. Files that exist already are not made
+again. Prints both as Markdown. --check ONE OTHER asks `audit --against` itself about one pair.
 """
 
 from __future__ import annotations

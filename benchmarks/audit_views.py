@@ -1,14 +1,14 @@
-"""Fit and measure what tells an audit plane, upside-down heads, CTs and pictures of no head.
+"""Fit and measure how an audit recognises planes, upside-down heads, CT, and no head.
 
     python benchmarks/audit_views.py SETS --cache FOLDER [--write src/tumorlens/auditing/views.npz]
 
 SETS is the folder that holds the sets, each with its manifest. Thumbnails are kept in FOLDER.
 Fitted on cheng, healthy, ms_iran, tumors_elsewhere, half of the patients of tcga_lgg, whose slices
 reach from jaw to vertex (planes), not_brain_mri (no head), br35h and nickparvar (CT); upside-down
-heads, grey grounds and white frames are made. Each figure is of pictures that the fit behind it did
-not see: sources or groups left out, for "no head" whole kinds left out. Which way up the web
-pictures stand is known from their copies in navoneel, and of oasis by eye: with the front below,
-all of them. CTs are known from their notes.
+heads, grey grounds and white frames are made. Each figure is measured on pictures that the
+fit did not see: sources or groups are left out, and for "no head" whole kinds of pictures. The
+orientation of the web pictures is known from their copies in navoneel. That of oasis was seen by
+eye: the front is below in all of them. CTs are known from their notes.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""From which share of brain in a picture on shall a slice be judged?
+"""How much brain must a slice show to be judged?
 
-Takes the manifest of release/label_data.py and prints, for shares of the cells that show brain, how
-many slices fall below: of those without brain by their mask, of those beyond the brain by the table
-of series (brain_extent.csv), of those with little (under 2 % of the picture) and with more brain,
-and of slices with a tumor, drawn at random.
+Takes the manifest of release/label_data.py and prints, for several shares of cells that show brain,
+how many slices have a lower share. It counts slices without brain by their mask, slices beyond the
+brain by the table of series (brain_extent.csv), slices with little brain (under 2 % of the image)
+and with more, and slices with a tumor, drawn at random.
 
     python benchmarks/brain_share.py LABELLED.csv [--tumors 1250] [--model M]
 """

@@ -1,13 +1,13 @@
-"""What does a change of the recipe gain on a hospital that was left out?
+"""What does a change of the recipe gain on sources that were left out?
 
     python benchmarks/compare_recipes.py DATA... --leave-out NAME... --output FOLDER \\
         --variant "plain" --variant "rest loss.rest=0.5"
 
 Trains the recipe once a variant (a name, then changes as for ``tumorlens train --set``, then other
 options of it, as --name=value) without the sources named, and judges it on half of their groups
-only, so that the other half stays untouched by the choice; every second slice of a series will do.
-A broken comparison resumes. The table goes to FOLDER/comparison.md: the first variant with
-intervals over groups, and of each other the paired difference from the first.
+only, so that the choice does not touch the other half. It takes every second slice of a series. An
+interrupted comparison continues. FOLDER/comparison.md gets the table: the first variant with
+intervals over groups, and for each other variant the paired difference from the first.
 """
 
 from __future__ import annotations

@@ -2,11 +2,11 @@
 
     python benchmarks/copies_groups.py DATA... [--pictures FOLDER]
 
-DATA are manifests whose groups are one numbering: navoneel, br35h, nickparvar, cheng. Prints how
-many distinct pictures each source has by both, how many pictures of one source stand in another,
-and how many Testing pictures are joined to Training. --pictures writes what differs side by side,
-so that an eye can say who is right: `joined.png` (a cluster of ours over several groups, one row
-each) and `parted.png` (a group over several clusters of ours).
+DATA are manifests with common names of groups: navoneel, br35h, nickparvar, cheng. Prints how many
+distinct pictures each source has by both, how many pictures of one source stand in another, and how
+many Testing pictures are joined to Training. --pictures writes what differs side by side, so that a
+person can say which is right: `joined.png` (a cluster of ours over several groups, one row each)
+and `parted.png` (a group over several clusters of ours).
 """
 
 from __future__ import annotations

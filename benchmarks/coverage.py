@@ -1,10 +1,10 @@
 """Do 95 % intervals cover 95 %? Simulated worlds whose true figures are known.
 
-A world draws groups (patients) with a random part of their own, so that slices of a group are
-alike, and the number of slices differs from group to group. Each figure's truth is measured on a
-very large draw; then many small data sets of 20, 50 and 200 groups are drawn, measured as
-`tumorlens evaluate` measures, and the share of intervals that hold the truth is printed, beside
-the share of an interval that takes slices for cases (the usual mistake).
+A world draws groups (patients). Slices of a group share a random part, so they are alike. The
+number of slices differs from group to group. The true value of each figure is measured on a very
+large draw. Then many small data sets of 20, 50 and 200 groups are drawn and measured as
+`tumorlens evaluate` does. Printed is the share of intervals that contain the true value, and the
+same share for intervals that take slices for patients, which is the usual mistake.
 
     python benchmarks/coverage.py [--rounds 1000] [--replicates 1000]
 """
@@ -89,7 +89,7 @@ def count_hits(groups: int, rounds: int, replicates: int, truth: dict[str, float
                 naive[name] += (1, low <= truth[name] <= high)
     print(f"\n{groups} groups, {rounds} rounds of {replicates} replicates "
           f"(simulation error about {1.96 * np.sqrt(0.05 * 0.95 / rounds):.1%})")  # fmt: skip
-    print(f"{'figure':22} truth  covers  misses low/high  mean width  given  slices as cases")
+    print(f"{'figure':22} truth  covers  misses low/high  mean width  given  slices as patients")
     for name in FIGURES:
         given, *sums = hits[name]
         inside, below, above, width = (value / max(given, 1) for value in sums)

@@ -1,12 +1,12 @@
-"""What it costs to decode every picture in a process apart.
+"""What it costs to decode every picture in a separate process.
 
     python benchmarks/decoding_apart.py [--folder FOLDER ...] [--threads 2] [--files 300]
 
 `tumorlens predict` to JSON lines over folders of 512 x 512 slices, JPEG and DICOM in several
 transfer syntaxes: with helper processes, and with the same decoders in the process itself, in
-turns. Then reading alone, without the network. Ratios are medians over the rounds of one round's
-ratio, by the clock and by processor time, that of helpers included. Starting the helpers is timed
-by itself. Linux, since /proc is asked for the helpers' time.
+turns. Then it times reading alone, without the network. A ratio is the median of the ratios of the
+rounds, by the clock and by processor time; the time of the helpers is included. Starting the
+helpers is timed separately. Runs on Linux only, because /proc gives the time of the helpers.
 
 Without --folder the files are made from examples/.
 """

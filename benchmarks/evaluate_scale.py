@@ -1,8 +1,8 @@
 """Time and memory of `tumorlens evaluate --scores` at 1,000, 10,000 and 100,000 slices.
 
 Each size runs in a process of its own on a table with four classes, positions and two sources,
-20 slices a patient, and 1,000 bootstrap replicates. Printed are seconds of the
-processor (the clock, too, but that depends on what else runs) and the largest memory of the
+20 slices a patient, and 1,000 bootstrap replicates. It prints seconds of the
+processor, seconds by the clock (which depend on what else runs) and the largest memory of the
 process, and both beside those of the first size.
 
     python benchmarks/evaluate_scale.py [--sizes 1000 10000 100000] [--alone]

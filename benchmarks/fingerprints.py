@@ -1,10 +1,10 @@
-"""How often does a fingerprint err: is a picture in a memory of N pictures, or a copy of one?
+"""How often is a fingerprint wrong about whether a picture, or a copy of it, was in training?
 
     python benchmarks/fingerprints.py --memory DATA... --strangers DATA... [--copies 60]
 
---memory are the sets that a model was trained on, --strangers sets of other patients. Prints the
-share of strangers that are called seen, at several limits, and the share of copies of remembered
-pictures that are.
+--memory takes the sets that a model was trained on, --strangers sets of other patients. Prints, at
+several limits, the share of other patients' pictures that are called seen, and the share of copies
+of training pictures that are.
 """
 
 from __future__ import annotations

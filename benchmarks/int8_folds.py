@@ -1,11 +1,11 @@
-"""What eight bits cost a model on patients that neither it nor its calibration has seen.
+"""What eight bits cost on patients that neither the model nor its calibration has seen.
 
 Takes the folder of `tumorlens train --folds K` and the DATA that it was trained on. Each fold's
 model is made int8 as `tumorlens export` does it, fitted on slices of the fold's training groups,
-and judges the whole fold that was held out; its float32 answers stand in the fold's scores.csv.
-Lines of the table: each fold, and each source inside it; then all folds together, and each source
-over all of them. Intervals: 95 %, bootstrap over groups. A fold whose int8 scores lie in --scores
-already is not made again.
+and judges the whole held-out fold. The scores.csv of the fold holds its float32 answers. The table
+has a line for each fold and each source in it, then for all folds together and each source in all
+of them. Intervals: 95 %, bootstrap over groups. If --scores already holds the int8 scores of a
+fold, they are not made again.
 
     python benchmarks/int8_folds.py RUN DATA... --scores FOLDER --output int8.csv
 """

@@ -1,10 +1,10 @@
-"""Where does a network's time go? Milliseconds a slice by kind of layer, by ONNX Runtime's profile.
+"""Which layers take the time of a network? Milliseconds per slice, as ONNX Runtime measures.
 
     python benchmarks/layers.py [MODEL...] [--times 300]
 
-One thread, one random image. Sums of each kind over its layers, the median of all runs: depthwise
-convolutions, products over channels (1 x 1) and other convolutions in float32, all convolutions
-in 8 bits, and everything else.
+Uses one thread and one random image. Prints the sum over the layers of each kind, as the median of
+all runs: depthwise convolutions, products over channels (1 x 1) and other convolutions in float32,
+all convolutions in 8 bits, and everything else.
 """
 
 from __future__ import annotations

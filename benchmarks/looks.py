@@ -1,10 +1,10 @@
-"""Plane, sequence and skull as a model sees them, beside what is known: a confusion matrix each.
+"""Plane, sequence and skull: a confusion matrix of what a model recognises and what is known.
 
     python benchmarks/looks.py MODEL MANIFEST --split test [--count 2000] [--seed 0]
 
-MANIFEST names plane, sequence and skull where they are known (`python release/label_data.py` writes
-one); rows of a split that the model never saw. Shares are means over slices, with 95 % intervals by
-bootstrap over groups.
+MANIFEST holds plane, sequence and skull, where they are known (`python release/label_data.py`
+writes one). --split names rows that the model never saw. Shares are means over slices, with 95 %
+intervals by bootstrap over groups.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """Does `tumorlens calibrate --misses` keep its promise? Simulated sites whose truth is known.
 
-A site draws tumor studies, chooses the threshold with `bound_misses`, and the share of all future
-tumor studies below it is known from the world that the studies were drawn from. The promise holds
-if at most 5 % of the sites miss more than was promised. Shown beside: what a percentile of the
-site's scores would give (the usual way), and what happens if all studies of a patient are taken for
-cases.
+A simulated site draws tumor studies and chooses the threshold with `bound_misses`. The simulated
+world tells which share of all future tumor studies lies below it. The promise holds if at most 5 %
+of the sites miss more than was promised. Two other ways stand beside it: a percentile of the scores
+of the site (the usual way), and all studies of a patient taken as independent patients.
 
     python benchmarks/miss_bound.py [--sites 4000]
 """

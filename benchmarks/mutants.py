@@ -1,4 +1,4 @@
-"""Damages sound files of every format, reads them, and counts what became of each.
+"""Damage sound files of every format, read them, and count the outcomes.
 
     python benchmarks/mutants.py [--count 100000] [--workers 2] [--output results.json]
     python benchmarks/mutants.py --show 4711          # one again, here, with its traceback
@@ -6,14 +6,14 @@
 
 A mutant is built from its number alone (and ``--start``, which begins all chance). Some are read by
 the readers, some by `Detector`, some by the whole command. It counts as ``read`` or ``refused``
-where slices, a table or a `TumorlensError` come of it. All else is a failure: a ``traceback``; a
+if it gives slices, a table or a `TumorlensError`. Everything else is a failure: a ``traceback``; a
 ``warning`` or ``words`` of a library that reach the user; what is ``unsound`` (NaN, a file written
 elsewhere); a ``hang``, over 20 s; ``memory``, more than `Limits` allow; a ``crash`` of the process.
 A worker is a process of its own, so that a crash or a hang costs one mutant.
 
-With --output each report is a line of ``results.json.lines`` at once; the same command goes on
-from there after it was broken off. Beside other work a mutant may wait long for its turn: give
-``--patience 300``, and read those that took over 20 s again by themselves.
+With --output, each report becomes a line of ``results.json.lines`` at once. If the run is
+interrupted, the same command continues from there. On a busy machine a mutant may have to wait:
+give ``--patience 300``, and read those that took over 20 s again, alone.
 """
 
 from __future__ import annotations

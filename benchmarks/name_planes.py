@@ -2,8 +2,8 @@
 
     python benchmarks/name_planes.py SCORES.csv
 
-The plane is the one that the audit tells, "unsure" where it does not; the table is written anew in
-its place, so that `show_learning.py` can give figures by plane.
+The plane is the one that the audit recognises, or "unsure". The table replaces the old one, so
+that `show_learning.py` can give figures by plane.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     python benchmarks/paper_splits.py DATA --weights FILE --output FOLDER [--splits 20]
 
-Trains `recipes/seed.toml` once a split, each with an eighth of the groups held out, resumes where
-it was broken off, and keeps all held-out scores in FOLDER/scores.csv. Then draws 32 pictures 1,000
-times from those scores and draws the accuracies into FOLDER/draws.png.
+Trains `recipes/seed.toml` once per split. Each split holds out an eighth of the groups. An
+interrupted run continues. FOLDER/scores.csv gets all held-out scores. Then 32 pictures are drawn
+1,000 times from those scores, and FOLDER/draws.png shows the accuracies.
 
     python benchmarks/paper_splits.py --scores release/scores/paper-20-splits.csv --output FOLDER
 

@@ -1,9 +1,9 @@
-"""Reads every file of pydicom's and nibabel's own test data and counts what became of it.
+"""Read every file of the test data of pydicom and nibabel, and count the outcomes.
 
     python benchmarks/reading.py [--list] [FOLDER ...]
 
-Prints one line a reason: how many files were read, and how many refused and why. A traceback, a
-Python warning or a word on standard error from a decoder would show here. The files are those
+Prints one line per reason: how many files were read, and how many were refused and why. It also
+shows any traceback, Python warning, or message of a decoder on standard error. The files are those
 that ``pydicom``, ``pydicom-data`` and ``nibabel`` install; further folders may be named.
 """
 

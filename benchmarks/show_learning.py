@@ -5,7 +5,7 @@
 
 FILEs are the scores.csv that `tumorlens train --folds` and `--leave-out` write, or `tumorlens
 evaluate --save-scores`. A row takes the first of the left-out files that holds all of its sources,
-whatever its NAME; where there is none, the row says what is missing. Every figure comes from
+whatever its NAME. If there is none, the row says what is missing. Every figure comes from
 `tumorlens.evaluation`, with its 95 % interval by bootstrap over groups, without rows that
 `evaluate` leaves out (CT, doubtful, tiny lesions) and without pictures known as seen in training.
 """

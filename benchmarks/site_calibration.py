@@ -1,4 +1,4 @@
-"""Does `tumorlens calibrate` help a site? Fit on some of its groups, measured on the others.
+"""Does `tumorlens calibrate` help a site? It is fitted on some groups, and measured on the others.
 
 Takes the scores of a source that the model was not trained on (scores.csv of `train --leave-out`,
 or `evaluate --save-scores`), draws N groups to calibrate on, and prints ECE, Brier score and loss

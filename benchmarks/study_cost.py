@@ -1,10 +1,11 @@
-"""What does a verdict of a study cost, against bare reading and bare network?
+"""How much time does the verdict of a study take, compared with reading and the network alone?
 
 Takes a volume (NIfTI) and measures reading its slices, the network on as many pictures, and the way
-from the file to the verdict of its study. Each round takes all of them one after the other, so that
-other work on the machine weighs on all alike. Prints the medians, and of each round's ratio of the
-last to the sum of the first two: the median with its 95 % interval (order statistic), by the clock
-and by the time of the processor, all threads together. With --shape the volume is enlarged first.
+from the file to the verdict of its study. Each round measures all of them one after the other, so
+that other work on the machine slows all of them equally. Prints the medians, and of each round's
+ratio of the last to the sum of the first two: the median with its 95 % interval (order statistic),
+by the clock and by the time of the processor, all threads together. With --shape the volume is
+enlarged first.
 
     python benchmarks/study_cost.py VOLUME.nii.gz [--shape 240 240 155] [--model M] [--rounds 15]
 """

@@ -1,6 +1,6 @@
-"""Which evidence of a series tells best, and what a verdict a study is worth? On held-out scores.
+"""Which evidence of a series works best, and how good are verdicts of studies? On held-out scores.
 
-Takes score files of hospitals left out (one a fold, as `evaluate --scores`) and prints, with 95 %
+Takes score files of sources left out (one a fold, as `evaluate --scores`) and prints, with 95 %
 intervals over patients:
 
 1. rules that need no fit (largest slice, two neighbours, top three, mean, best 10 mm), and the
@@ -10,13 +10,13 @@ intervals over patients:
    against those of all sequences (marked with *);
 2. alarms of "any slice" at the same share of tumors found, beside those of the fitted sum;
 3. studies with two or more sequences against their best single sequence, paired;
-4. the peak of a series with a tumor: whether it lies at the lesion, as in the pointing game, where
-   the scores tell that;
+4. the peak of a series with a tumor: whether it lies at the lesion, as in the pointing game, if
+   the scores hold that;
 5. the tumor-free series that are called a tumor, and where their evidence lies.
 
 With --brain, slices whose mask of the brain is empty in a manifest (as release/label_data.py writes
-it) are not judged: what a map of the brain without a fault would gain. With --half, every figure is
-of half of the patients, for a choice that the other half can check.
+it) are not judged. This shows what a perfect map of the brain would gain. With --half, all figures
+use half of the patients, so that the other half can check a choice.
 
     python benchmarks/study_evidence.py y0.csv y1.csv y2.csv y3.csv [--whole-heads] [--half 0]
         [--brain labelled.csv]

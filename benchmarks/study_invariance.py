@@ -1,4 +1,4 @@
-"""Does a head get the same verdict however it is cut and stored?
+"""Does a head get the same verdict if it is cut and stored in other ways?
 
 Takes whole volumes (NIfTI), reads each as it is, then thinned (every n-th slice) and thickened (n
 slices averaged) to about 3, 5 and 6 mm, and stored in other orders of its axes. With --lesion a

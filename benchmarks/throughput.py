@@ -1,4 +1,4 @@
-"""How fast is `tumorlens predict`, against what bare libraries could do on the same machine?
+"""How fast is `tumorlens predict`, compared with bare libraries on the same machine?
 
     python benchmarks/throughput.py [--folder FOLDER] [--model MODEL] [--threads 2] [--files 400]
 

@@ -5,11 +5,12 @@
         --variant "width 0.35" RUN_B/model.onnx RUN_B/scores.csv WEB_B/scores.csv \\
         --output tradeoff.md --plot tradeoff.png
 
-A variant is a name, a model file and scores on the same slices, of models that never saw their
-sources. Size and time are the file's; the networks are timed in turns on one thread, one prepared
-slice at a time, so that a busy machine slows all of them alike. AUC: level-matched for `tcga_lgg`,
-of all slices for `navoneel`; intervals, and paired differences from the first variant, 95 % by
-bootstrap over groups. Below the table: verdicts that each row has in common with the row above.
+A variant is a name, a model file and scores on the same slices. The models that gave the scores
+never saw these sources. Size and time are those of the file. The networks are timed in turns on one
+thread, one prepared slice at a time, so that a busy machine slows all of them alike. AUC:
+level-matched for `tcga_lgg`, of all slices for `navoneel`; intervals, and paired differences from
+the first variant, 95 % by bootstrap over groups. Below the table: verdicts that each row has in
+common with the row above.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What do loading, edits, augmentation and logging cost beside the network itself?
+"""How much time do loading, edits, augmentation and logging add to that of the network?
 
     python benchmarks/training_cost.py DATA [--draws 960] [--size 128]
 
