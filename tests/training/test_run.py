@@ -418,9 +418,10 @@ def test_a_network_learns_from_teachers_and_has_seen_what_they_have(ended, tmp_p
     prints = [fingerprint_slice(one) for row in left_out.rows for one in read_slices(row.path)]
     write_model(result.model, insider, seen=encode_fingerprints(prints))
     recipe = make_recipe(phases=ONE_PHASE, loss={"teacher": 1.0}, network={"classes": CLASSES})
+    said = []
     taught = replace(
         request, recipe=recipe, folder=tmp_path / "run", teachers=(result.model, insider),
-        left_out=left_out,
+        left_out=left_out, notice=said.append,
     )  # fmt: skip
     made = train_model(taught)
     with (taught.folder / "curves.csv").open(encoding="utf-8", newline="") as stream:
@@ -433,6 +434,7 @@ def test_a_network_learns_from_teachers_and_has_seen_what_they_have(ended, tmp_p
     assert {one.split for one in card.figures if "SEEN" not in one.split} == set()
     assert not card.figures or "too optimistic" in card.known_failures[-1]
     assert np.isnan(result.test.seen).all()
+    assert any("validation slices were in the training of a model" in words for words in said)
 
 
 @pytest.mark.parametrize(

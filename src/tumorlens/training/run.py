@@ -47,7 +47,7 @@ from tumorlens.training.rows.fingerprints import FileDigests
 from tumorlens.training.rows.prepared_rows import PreparedRows
 from tumorlens.training.rows.preparing import Unreadable, prepare_rows
 from tumorlens.training.rows.selection import NO_LABEL
-from tumorlens.training.rows.sides import Sides, count_copies, part_rows
+from tumorlens.training.rows.sides import Indices, Sides, count_copies, part_rows
 from tumorlens.training.rows.store import Store
 from tumorlens.writing import write_text
 
@@ -141,6 +141,7 @@ def _make_ready(request: Request, plan: Plan) -> _Ready:
         origin = load_model(network, plan.weights, prepared.take(typical)[0])
     request.notice(f"initial weights: {origin}")
     _tell_sides(prepared, sides, plan.test, request.notice)
+    _tell_seen(prepared, sides.validation, plan.ancestors, request.notice)
     removed = {**plan.selection.removed, **unreadable, **sides.removed}
     return _Ready(network, prepared, sides, removed, teachers)
 
@@ -227,6 +228,20 @@ def _tell_sides(prepared: PreparedRows, sides: Sides, test: Manifest, notice: No
         notice(f"{name}: {len(indices)} slices of {len(groups)} groups")
     if test.rows:
         notice(f"test: {len(test)} slices of {len(test.groups)} groups")
+
+
+def _tell_seen(
+    prepared: PreparedRows, validation: Indices, ancestors: Sequence[Ancestor], notice: Notice
+) -> None:
+    """What an ancestor learned from looks easier than new slices, and makes thresholds too bold."""
+    known = {one for ancestor in ancestors for one in ancestor.fingerprints or ()}
+    seen = sum(prepared.fingerprints[index] in known for index in validation)
+    if seen:
+        notice(
+            f"{seen} of {len(validation)} validation slices were in the training of a model that "
+            "this one learns from, so its probabilities and thresholds may be too confident: give "
+            "other slices the split validation in the manifest, or run tumorlens calibrate after it"
+        )
 
 
 def _finish(request: Request, plan: Plan, ready: _Ready, started: float) -> TrainingResult:

@@ -15,7 +15,7 @@ from tumorlens.training.rows.prepared_rows import PreparedRows
 from tumorlens.training.rows.selection import drop_conflicts as leave_single
 from tumorlens.training.rows.selection import find_large_enough
 
-__all__ = ["Sides", "count_copies", "part_rows"]
+__all__ = ["Indices", "Sides", "count_copies", "part_rows"]
 
 Indices = npt.NDArray[np.intp]
 
