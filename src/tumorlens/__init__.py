@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tumorlens.imaging.slices import Slice
     from tumorlens.integration.dicom.object_writing import DicomSummary, write_dicom
     from tumorlens.model.card import Card
+    from tumorlens.model.installation import Installation, info
     from tumorlens.model.session import load_card
     from tumorlens.predicting.inputs import read
     from tumorlens.predicting.predictions import predict, predict_studies
@@ -56,6 +57,7 @@ __all__ = [
     "Evaluation",
     "Finding",
     "InputError",
+    "Installation",
     "Manifest",
     "MissingExtra",
     "ModelFileError",
@@ -78,6 +80,7 @@ __all__ = [
     "draw",
     "evaluate",
     "export",
+    "info",
     "load_card",
     "predict",
     "predict_studies",
@@ -99,6 +102,7 @@ _HOMES = {
     "Evaluation": "tumorlens.evaluation.results",
     "Finding": "tumorlens.finding",
     "InputError": "tumorlens.errors",
+    "Installation": "tumorlens.model.installation",
     "Manifest": "tumorlens.data.rows",
     "MissingExtra": "tumorlens.errors",
     "ModelFileError": "tumorlens.errors",
@@ -120,6 +124,7 @@ _HOMES = {
     "draw": "tumorlens.report.pictures.overlay",
     "evaluate": "tumorlens.evaluation.evaluating",
     "export": "tumorlens.exporting.conversion",
+    "info": "tumorlens.model.installation",
     "load_card": "tumorlens.model.session",
     "predict": "tumorlens.predicting.predictions",
     "predict_studies": "tumorlens.predicting.predictions",

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from models import write_tiny_model
-from tumorlens.cli import info
 from tumorlens.cli.main import run
+from tumorlens.model import installation
 from tumorlens.model.registry import MODELS, ModelEntry
 from tumorlens.version import __version__
 
@@ -32,7 +32,7 @@ def entry(tmp_path, monkeypatch):
     entry = ModelEntry(
         "tiny", str(path), hashlib.sha256(path.read_bytes()).hexdigest(), "CC0", "any use", "a toy"
     )
-    monkeypatch.setattr(info, "MODELS", {"tiny": entry})
+    monkeypatch.setattr(installation, "MODELS", {"tiny": entry})
     return entry
 
 

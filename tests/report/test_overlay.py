@@ -1,5 +1,6 @@
 """The overlay: its size, its markers, and that the evidence lies where it was found."""
 
+import io
 import pickle
 from dataclasses import replace
 
@@ -413,6 +414,18 @@ def test_a_drawing_that_python_saves_is_no_scan(tmp_path, name):
         list(read_slices(tmp_path / name))
 
 
+@pytest.mark.parametrize("name", ["a.bmp", "a.webp", "a.gif", "a.xyz", "a"])
+def test_a_drawing_is_not_saved_where_it_cannot_say_what_it_is(tmp_path, name):
+    drawing = tumorlens.draw(make_slice(), make_finding(make_slice()))
+    with pytest.raises(tumorlens.UsageError, match="save it as PNG, JPEG or TIFF"):
+        drawing.save(tmp_path / name)
+    with pytest.raises(tumorlens.UsageError, match="save it as PNG, JPEG or TIFF"):
+        drawing.save(io.BytesIO(), name.partition(".")[2])
+    assert not list(tmp_path.iterdir())
+    drawing.save(stream := io.BytesIO(), "png")
+    assert stream.getvalue()
+
+
 def test_what_a_caller_says_of_a_drawing_is_kept(tmp_path):
     slice_ = make_slice()
     drawing = tumorlens.draw(slice_, make_finding(slice_))
@@ -424,5 +437,4 @@ def test_what_a_caller_says_of_a_drawing_is_kept(tmp_path):
     drawing.save(tmp_path / "a.tif", tiffinfo={270: "a scan"})
     with Image.open(tmp_path / "a.tif") as saved:
         assert (saved.tag_v2[270], saved.tag_v2[305]) == ("a scan", "tumorlens overlay")
-    drawing.save(tmp_path / "a.webp")  # cannot say so
     assert pickle.loads(pickle.dumps(drawing)).size == drawing.size

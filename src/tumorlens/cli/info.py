@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import platform
 from typing import Any
 
 import click
 
-from tumorlens.model.registry import MODELS, ModelEntry
-from tumorlens.optional import installed_extras, say_install
-from tumorlens.version import __version__
+from tumorlens.model.installation import info
+from tumorlens.optional import say_install
 
 __all__ = ["command"]
 
@@ -23,36 +20,12 @@ def command(as_json: bool) -> int:
 
     The exit code is 1 if a bundled model is missing or damaged.
     """
-    facts = _gather()
+    facts = info().to_record()
     if as_json:
         click.echo(json.dumps(facts, indent=1))
     else:
         _print(facts)
     return 0 if all(model["intact"] for model in facts["models"]) else 1
-
-
-def _gather() -> dict[str, Any]:
-    return {
-        "schema": 1,
-        "version": __version__,
-        "python": platform.python_version(),
-        "models": [_describe(name, entry) for name, entry in MODELS.items()],
-        "extras": installed_extras(),
-    }
-
-
-def _describe(name: str, entry: ModelEntry) -> dict[str, Any]:
-    data = entry.path.read_bytes() if entry.path.is_file() else b""
-    return {
-        "name": name,
-        "file": str(entry.path),
-        "bytes": len(data),
-        "sha256": entry.sha256,
-        "intact": hashlib.sha256(data).hexdigest() == entry.sha256,
-        "license": entry.license,
-        "terms": entry.terms,
-        "summary": entry.summary,
-    }
 
 
 def _print(facts: dict[str, Any]) -> None:

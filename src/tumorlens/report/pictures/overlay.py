@@ -9,6 +9,7 @@ verdict in the caption.
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
 from tumorlens.arguments import check_arguments
+from tumorlens.errors import UsageError
 from tumorlens.finding import Finding
 from tumorlens.imaging.files.contents import DRAWN_BY
 from tumorlens.imaging.pixels.outline import outline_head
@@ -53,6 +55,7 @@ THUMBNAIL = 256
 _TRUTH = (122, 214, 150)  # what people drew
 
 _MARK = f"{DRAWN_BY} overlay"
+_SIGNED = ("PNG", "JPEG", "TIFF")
 _SOFTWARE = 305  # TIFF 6.0, section 8
 
 Edges = tuple[float, float, float, float]
@@ -92,7 +95,7 @@ class _View:
 class Overlay(Image.Image):
     """A drawing that says who drew it wherever it is saved, so that it is never judged as a scan.
 
-    PNG, JPEG and TIFF can say so; BMP and WebP cannot.
+    PNG, JPEG and TIFF can say so. Other formats are refused.
     """
 
     @classmethod
@@ -103,7 +106,12 @@ class Overlay(Image.Image):
         return overlay
 
     def save(self, fp: Any, format: str | None = None, **params: Any) -> None:
-        """As Pillow saves it, with the text ``Software`` (a comment in a JPEG)."""
+        """As Pillow saves it, with the text ``Software`` (a comment in a JPEG).
+
+        Raises:
+            UsageError: the format has no place for the mark, or the name tells none.
+        """
+        _check_format(fp, format)
         own = {
             "comment": _MARK,
             **params,
@@ -111,6 +119,18 @@ class Overlay(Image.Image):
             "tiffinfo": {**dict(params.get("tiffinfo") or {}), _SOFTWARE: _MARK},
         }
         super().save(fp, format, **own)
+
+
+def _check_format(fp: Any, format: str | None) -> None:
+    """Refuse a format without a place for the mark; a stream needs a name of the format."""
+    named = fp if isinstance(fp, (str, os.PathLike)) else getattr(fp, "name", "")
+    suffix = os.path.splitext(os.fspath(named))[1] if isinstance(named, (str, os.PathLike)) else ""  # noqa: PTH122
+    chosen = format or Image.registered_extensions().get(suffix.lower(), suffix)
+    if chosen.upper() not in _SIGNED:
+        raise UsageError(
+            f"{named or 'the drawing'}: {chosen or 'this'} cannot carry the mark of a drawing, by "
+            "which no later run takes it for a scan; save it as PNG, JPEG or TIFF"
+        )
 
 
 @check_arguments()
