@@ -77,4 +77,4 @@ def test_two_results_are_two_files(model, tmp_path, capsys):
 
 def test_no_number_of_seconds(model, capsys):
     assert run(["benchmark", str(model), "--seconds", "nan"]) == 2
-    assert "--seconds nan: expected a number" in capsys.readouterr().err
+    assert "--seconds: expected a number of seconds above 0; got nan" in capsys.readouterr().err

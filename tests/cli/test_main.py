@@ -116,7 +116,7 @@ def test_completion_offers_verbs_and_options():
     assert run_process(env=environment).stdout.split() == ["plain,predict"]
 
 
-def test_codes_are_those_of_the_design():
+def test_exit_codes_are_those_of_the_contracts():
     codes = (main.DONE, main.FAILED_IN_PART, main.NOTHING_DONE, main.INTERRUPTED)
     assert codes == (0, 1, 2, 130)
 

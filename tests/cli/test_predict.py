@@ -81,7 +81,7 @@ def volume_of_heads(slices=20):
 # Records
 
 
-def test_a_record_a_slice_with_the_keys_of_the_design(predict, folder):
+def test_a_record_a_slice_with_the_keys_of_the_contracts(predict, folder):
     shown = predict(folder, "--format", "jsonl")
     records = read_jsonl(shown.out)
     assert [list(record) for record in records] == [KEYS] * 6

@@ -13,7 +13,7 @@ from tumorlens.evaluation.figures.intervals import draw_weights, replicate_famil
 
 
 def by_loops(scores, score, weight):
-    """Section 5 of the design, pair by pair, a pair weighing as its two patients do."""
+    """The share of pairs of two patients at one level, counted pair by pair with their weights."""
     won = pairs = 0.0
     for i in np.flatnonzero(scores.tumor):
         for j in np.flatnonzero(~scores.tumor):

@@ -1,4 +1,4 @@
-"""ECE as the design defines it, its floor, and abstention."""
+"""ECE in bins of equal mass, its floor, and abstention."""
 
 import numpy as np
 import pytest

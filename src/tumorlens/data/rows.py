@@ -68,7 +68,7 @@ class Row:
         path: the picture or volume, absolute.
         frame: 0-based index of the slice inside ``path``; None where the file has but one.
         source: institution or data set that the slice comes from.
-        group: patient, or cluster of copies; never on two sides of a split.
+        group: patient, or set of copies; never on two sides of a split.
         sequence: FLAIR, T1, T1c, T2 or other.
         label: tumor or no_tumor.
         tumor_class: glioma, meningioma, …; empty where there is no tumor.

@@ -38,7 +38,7 @@ Thresholds = tuple[float, float, float]
 """(low, middle, high) of the tumor probability."""
 
 _CLUSTER = re.compile(r"(.*/)?(file:.*|[go]\d{3,}|twins?[-_]?\d+|cluster[-_]?\d+)", re.DOTALL)
-"""Groups that are clusters of copies or single files, by the names that tumorlens and the public
+"""Groups that are sets of copies or single files, by the names that tumorlens and the public
 manifests give them. Any other group is taken for a patient."""
 
 UNFIT_NOTES = ("CT head", "abdomen CT", "doubtful", "audit: leave out")
@@ -186,7 +186,7 @@ class Scores:
 
     @cached_property
     def group(self) -> TextArray:
-        """(n,) the group key: patient, cluster of copies, or file."""
+        """(n,) the group key: patient, set of copies, or file."""
         return self._text(lambda row: row.group_key)
 
     @cached_property

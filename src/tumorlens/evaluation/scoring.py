@@ -89,8 +89,8 @@ class Scored:
 def score_rows(detector: Detector, chosen: Chosen, *, progress: Progress = stay_silent) -> Scored:
     """Judge every chosen slice, and say which were seen in training.
 
-    A slice counts as seen where the model remembers its picture, or where its group also stands
-    in another split than the chosen one.
+    A slice counts as seen if the model file holds the fingerprint of it or of a copy, or if its
+    group also stands in a split other than the chosen one.
 
     Args:
         detector: the model, at its operating point.

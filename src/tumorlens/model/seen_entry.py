@@ -1,12 +1,12 @@
-"""What a model remembers of its training: the metadata entry ``tumorlens.seen``.
+"""The fingerprints of a model's training slices: the metadata entry ``tumorlens.seen``.
 
-It holds the fingerprints of all training pictures. From a fingerprint no picture can be drawn.
+They answer whether a slice, or a copy of it, was in training. No picture can be rebuilt from them.
 
-Slices of one head resemble each other, and so do their fingerprints. They are put into an order in
-which each follows one that is near to it, written as the bits that differ from the one before,
-deflated (zlib), and as base85 behind the word ``chain:``, since ONNX metadata is text. The bundled
-model's entry takes 0.76 of what the plain form takes: the fingerprints one after the other in
-base64, which is still read.
+Slices of one head resemble each other, and so do their fingerprints. So they are sorted such that
+each follows a similar one, and only the bits that differ are written. These are compressed (zlib)
+and encoded as base85 after the word ``chain:``, because ONNX metadata is text. For the bundled
+model this takes 0.76 of the space of the plain form: the fingerprints one after the other in
+base64. The plain form can still be read.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def _level(card: Card) -> str:
         return ""
     if _recipe(card, "data").get("test_by") == "picture":
         return "picture, not patient"
-    return "group: patient, else cluster of copies, else file"
+    return "group: patient, else set of copies, else file"
 
 
 def _held_out(card: Card) -> str:

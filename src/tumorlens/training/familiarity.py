@@ -115,7 +115,7 @@ def fit_projection(
     Args:
         embeddings: (n, E) of training pictures.
         sources: (n,) where each comes from.
-        groups: (n,) the patient or cluster of copies that each belongs to.
+        groups: (n,) the patient or set of copies that each belongs to.
         seed: of the lot that deals groups to folds.
     """
     limits = {}

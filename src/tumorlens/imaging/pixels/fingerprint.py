@@ -6,9 +6,9 @@ coefficients of the type-II cosine transform, of length 1. The dot product of tw
 the correlation of two such thumbnails, and turning or mirroring a picture is a change of signs and
 a transposition. Rescaling, recompression, brightness and contrast hardly change it.
 
-A *fingerprint* is the signs of 256 of the descriptor's coefficients: 32 bytes a picture. It is
-what a model remembers of each picture that it was trained on. benchmarks/fingerprints.py measures
-how often it is right.
+A *fingerprint* is the signs of 256 coefficients of the descriptor: 32 bytes a picture. A model file
+holds the fingerprint of each picture that it was trained on. benchmarks/fingerprints.py measures
+how often the answer is right.
 """
 
 from __future__ import annotations
