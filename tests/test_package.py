@@ -85,6 +85,7 @@ def test_public_names_are_pinned_and_load():
         "seen",
         "split",
         "train",
+        "view",
         "write_dicom",
         "write_records",
     ]

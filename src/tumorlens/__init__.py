@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from tumorlens.training.recipe import Recipe
     from tumorlens.training.result import TrainingResult
     from tumorlens.training.workflow import train
+    from tumorlens.viewing.running import view
 
 __all__ = [
     "Audit",
@@ -89,6 +90,7 @@ __all__ = [
     "seen",
     "split",
     "train",
+    "view",
     "write_dicom",
     "write_records",
 ]
@@ -133,6 +135,7 @@ _HOMES = {
     "seen": "tumorlens.predicting.seen_slices",
     "split": "tumorlens.data.dividing",
     "train": "tumorlens.training.workflow",
+    "view": "tumorlens.viewing.running",
     "write_dicom": "tumorlens.integration.dicom.object_writing",
     "write_records": "tumorlens.predicting.recording",
 }

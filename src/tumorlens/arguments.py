@@ -218,6 +218,7 @@ RULES: dict[str, Rule | None] = {
     "activation_volume": optional(PATH),
     "against": SETS,
     "axes": optional(Rule('the letters of the axes, such as "DHW"', _is_text)),
+    "browser": SWITCH,
     "by": Rule('a list of names of columns, such as ["source"]', _is_list(_is_text)),
     "calibration_slices": COUNT,
     "classes": optional(
@@ -261,6 +262,9 @@ RULES: dict[str, Rule | None] = {
     "parity_slices": COUNT,
     "paths": Rule("a path, or a list or an iterator of paths", _are_inputs),
     "picture": optional(PATH),
+    "port": Rule(
+        "a whole number from 0 to 65535", lambda value: _is_whole(0)(value) and value < 2**16
+    ),
     "prevalence": optional(RATE),
     "progress": CALL,
     "recipe": Rule(

@@ -23,12 +23,13 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         *("matplotlib", "jinja2", "onnx", "pooch", "usearch"),
     ),
     "train": ("torch", "lightning", "onnxscript", "safetensors"),
+    "view": ("starlette", "uvicorn", "jinja2", "matplotlib"),
     "openvino": ("openvino",),
     "litert": ("litert_torch", "ai_edge_litert", "ai_edge_quantizer"),
     "executorch": ("executorch",),
     "dicom": ("highdicom",),
 }
-"""Extra -> the modules it brings, by import name. All others but ``dicom`` include ``evaluate``."""
+"""Extra -> the modules it brings, by import name. The first that has a library is told with it."""
 
 FIRST = {"usearch": "onnxruntime"}
 """Module -> what must be loaded before it, by import name.

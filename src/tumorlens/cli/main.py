@@ -22,6 +22,7 @@ __all__ = ["VERBS", "app", "run"]
 
 VERBS: dict[str, str] = {
     "predict": "Say of each slice whether it shows a tumor, where, and how sure that is.",
+    "view": "Look at scans and their verdicts in a browser, on this machine alone.",
     "data": "Public sets: what they are, their terms, what is wrong with them; read a download.",
     "audit": "Say what is wrong with labelled slices: copies, conflicts, leaks, shortcuts.",
     "split": "Split labelled slices into train, validation and test, or folds, by patient.",

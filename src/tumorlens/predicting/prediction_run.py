@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tumorlens.errors import InputError, UsageError
 from tumorlens.finding import Finding, SliceInfo
 from tumorlens.imaging.files.contents import DRAWN
-from tumorlens.imaging.files.sources import Skipped, Source, find_sources
+from tumorlens.imaging.files.sources import Found, Skipped, Source, find_sources
 from tumorlens.imaging.slices import Slice
 from tumorlens.predicting.notices import Notices
 from tumorlens.predicting.options import Listener, RunOptions
@@ -60,6 +60,7 @@ class PredictionRun:
         place: where the records go, for messages.
         own: real paths of the files that the run writes; they are no inputs.
         listener: whom the run tells what happens.
+        rename: gives what was found other names in records and messages.
         views: what is made of series and studies.
         pictures: where heat maps go; None if none are wanted.
         counts: verdict (or ``error``) -> slices, with those of the broken run.
@@ -73,6 +74,7 @@ class PredictionRun:
     place: str = "standard output"
     own: frozenset[str] = frozenset()
     listener: Listener = field(default_factory=Listener)
+    rename: Callable[[Found], Found] | None = None
     written: Written = field(init=False, default_factory=Written)
     views: Views = field(init=False)
     pictures: HeatmapFolder | None = field(init=False)
@@ -231,7 +233,7 @@ class PredictionRun:
     def _find(self, trail: Trail) -> Iterator[Source | InputError]:
         """What is still to read."""
         found_all = find_sources(self.paths, limits=self.detector.limits, together=self._together)
-        for found in found_all:
+        for found in found_all if self.rename is None else map(self.rename, found_all):
             if isinstance(found, Skipped):
                 self._skip(found)
             elif isinstance(found, Source) and self._is_written(found):

@@ -1,1 +1,1 @@
-"""The local viewer: a page in the browser, and the little server behind it."""
+"""Scans and verdicts in a browser: the viewer with its server, and the page without Python."""

@@ -128,6 +128,15 @@ class Opener:
         ):
             return content.read(count)
 
+    def measure_members(self, part: StoredFile) -> list[int]:
+        """Bytes that each member of an archive says it unpacks to.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        with refuse(part.path, _BROKEN, _ADVICE):
+            return [member.file_size for member in self._open_archive(part).infolist()]
+
     def list_members(self, part: StoredFile) -> list[str]:
         """Names of the files in an archive, each once: of two with one name the later one counts.
 

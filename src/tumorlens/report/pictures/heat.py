@@ -18,8 +18,10 @@ __all__ = [
     "USUAL_THRESHOLD",
     "blend_heat",
     "color_table",
+    "level_heat",
     "paint_greys",
     "paint_scale",
+    "scale_colors",
     "speaks",
     "spread_evidence",
 ]
@@ -108,14 +110,26 @@ def blend_heat(
     shape = shape.resize(small, Image.Resampling.BICUBIC)
     heat = ImageChops.multiply(_spread(finding, picture.size, small, scale), shape)
     heat = heat.resize(picture.size, Image.Resampling.BICUBIC)
-    return Image.composite(_color(heat), picture, heat.point(_opacities(finding)))
+    return Image.composite(_color(heat), picture, heat.point(_opacities_of(finding)))
 
 
 def paint_scale(finding: Finding, size: Size) -> Image.Image:
     """The scale from 0 to 1, as heat of this finding looks over grey."""
     heat = Image.linear_gradient("L").transpose(Image.Transpose.ROTATE_90).resize(size)
     grey = Image.new("RGB", size, (110, 110, 110))
-    return Image.composite(_color(heat), grey, heat.point(_opacities(finding)))
+    return Image.composite(_color(heat), grey, heat.point(_opacities_of(finding)))
+
+
+def scale_colors(threshold: float) -> npt.NDArray[np.uint8]:
+    """(256, 4) red, green, blue and opacity of each level of evidence where the verdict speaks.
+
+    A viewer that lays evidence over a scan by this table shows what `draw` paints.
+
+    Args:
+        threshold: of the model's cells.
+    """
+    opacity = np.array(_opacities(threshold, full=True), np.uint8)
+    return np.column_stack([color_table(first=_FIRST), opacity])
 
 
 def spread_evidence(finding: Finding, shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
@@ -132,6 +146,28 @@ def spread_evidence(finding: Finding, shape: tuple[int, int]) -> npt.NDArray[np.
         raise ValueError(f"{finding.info.path}: the finding holds no activation")
     size = (shape[1], shape[0])
     return np.asarray(_spread(finding, size, size, (1.0, 1.0)))
+
+
+def level_heat(
+    finding: Finding, outline: npt.NDArray[np.bool_], shape: tuple[int, int]
+) -> npt.NDArray[np.uint8]:
+    """The level of `scale_colors` that each pixel of a slice is shown with.
+
+    It is the evidence inside of the head. Where the verdict does not speak it ends at the threshold
+    of the cells: there the scale is still faint. A slice that is not judged has none.
+
+    Args:
+        finding: with its activation.
+        outline: (h, w), the head; it spans the slice.
+        shape: (H, W) of the slice.
+    """
+    if finding.verdict == "not_judged":
+        return np.zeros(shape, np.uint8)
+    head = Image.fromarray(outline).convert("L").filter(ImageFilter.GaussianBlur(1))
+    head = head.resize((shape[1], shape[0]), Image.Resampling.BICUBIC)
+    level = np.asarray(ImageChops.multiply(Image.fromarray(spread_evidence(finding, shape)), head))
+    threshold = finding.cell_threshold or USUAL_THRESHOLD
+    return level if speaks(finding) else np.minimum(level, np.uint8(255 * threshold))
 
 
 def _spread(finding: Finding, size: Size, small: Size, scale: tuple[float, float]) -> Image.Image:
@@ -158,12 +194,16 @@ def _color(heat: Image.Image) -> Image.Image:
     return colors.convert("RGB")
 
 
-def _opacities(finding: Finding) -> list[int]:
+def _opacities_of(finding: Finding) -> list[int]:
+    return _opacities(finding.cell_threshold or USUAL_THRESHOLD, full=speaks(finding))
+
+
+def _opacities(threshold: float, *, full: bool) -> list[int]:
     """Opacity, 0 to 255, of each of 256 levels of evidence."""
-    threshold = min(max(finding.cell_threshold or USUAL_THRESHOLD, 0.05), 0.95)
+    threshold = min(max(threshold, 0.05), 0.95)
     level = np.arange(256) / 255
     opacity = _FAINT * _step(level, _NOTHING * threshold, threshold)
-    if speaks(finding):
+    if full:
         opacity += (_FULL - _FAINT) * _step(level, threshold, threshold + _RISE * (1 - threshold))
     return [round(255 * value) for value in opacity.tolist()]
 

@@ -1,0 +1,1 @@
+"""Scans that people hand in are judged and kept for a while: without any HTTP."""
