@@ -20,7 +20,7 @@ from tumorlens.imaging.codecs.decoders import ADVICE, NEEDS, REASON, make_handle
 from tumorlens.imaging.codecs.sandbox import Sandbox, Unavailable
 from tumorlens.imaging.codecs.serving import FAILED, handle
 from tumorlens.imaging.files.limits import Limits
-from tumorlens.imaging.files.refusal import refuse
+from tumorlens.imaging.files.refusal import refuse, tell
 
 __all__ = ["ImageFile", "decode_frames", "describe_picture", "sandbox", "to_values"]
 
@@ -155,6 +155,8 @@ def decode_frames(
     needed = needed * len(lengths) + sum(lengths)
     with limits.reserve(path, needed), _open_decoders() as decoders:
         answer, data = decoders.call(facts, sum(lengths), codestreams, **_costs(needed))
+    for note in answer["notes"]:
+        tell(note)
     return np.frombuffer(data, answer["dtype"]).reshape(-1, *answer["shape"])
 
 

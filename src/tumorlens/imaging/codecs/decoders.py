@@ -66,23 +66,25 @@ class _Decoders:
     def _decode_frames(self, facts: Mapping[str, Any], data: bytes) -> Answer:
         """Frames up to the first that fails or is of another kind; the next question is for it."""
         from tumorlens.imaging.codecs.frames import decode
+        from tumorlens.imaging.files.refusal import listen
 
         syntax, options, start = facts["syntax"], facts["options"], 0
         done: list[Any] = []
-        for length in facts["lengths"]:
-            codestream = data[start : start + length]
-            start += length
-            try:
-                values = decode(syntax, options, codestream)
-            except BaseException:
-                if done:
+        with listen() as notes:
+            for length in facts["lengths"]:
+                codestream = data[start : start + length]
+                start += length
+                try:
+                    values = decode(syntax, options, codestream)
+                except BaseException:
+                    if done:
+                        break
+                    raise
+                if done and (values.shape, values.dtype) != (done[0].shape, done[0].dtype):
                     break
-                raise
-            if done and (values.shape, values.dtype) != (done[0].shape, done[0].dtype):
-                break
-            done.append(values)
-        shape, dtype = done[0].shape, done[0].dtype.str
-        return {"shape": shape, "dtype": dtype}, b"".join(one.data.cast("B") for one in done)
+                done.append(values)
+        answer = {"shape": done[0].shape, "dtype": done[0].dtype.str, "notes": notes}
+        return answer, b"".join(one.data.cast("B") for one in done)
 
     def _describe(self, _: Mapping[str, Any], data: bytes) -> Answer:
         from tumorlens.imaging.codecs.pillow import DecodedImage

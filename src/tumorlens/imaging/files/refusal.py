@@ -36,6 +36,10 @@ _COMPLAINTS = (
         r"excess padding|trailing bytes",
         "more pixel data than the frames need: the rest was left out",
     ),
+    (
+        r"image's codestream",
+        "the compressed image names other colors than the header: read as the image says",
+    ),
     (r"VR(?: of)?:? '?([A-Z]{2})\b", "an invalid value (type {}) was kept as it is"),
 )
 """Pattern in a warning of pydicom -> our note. The note names no value of the file."""
