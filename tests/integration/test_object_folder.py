@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pydicom
 import pytest
@@ -9,7 +11,13 @@ import pytest
 import tumorlens
 from builders import write_nifti, write_zip
 from models import write_tiny_model
-from sources_of_dicom import SOURCES, paint_volume, write_axial, write_sagittal
+from sources_of_dicom import (
+    SOURCES,
+    paint_volume,
+    write_axial,
+    write_enhanced,
+    write_sagittal,
+)
 from study_tables import make_study_model
 from tumorlens.cli.main import run
 from tumorlens.model.graph import write_model
@@ -126,6 +134,21 @@ def test_objects_belong_to_the_study_and_say_what_they_are(detector, tmp_path):
         assert "Scanner 7" in equipment
 
 
+@pytest.mark.parametrize("kind", ["axial", "sagittal", "enhanced"])
+def test_objects_refer_to_nothing_but_the_source_and_each_other(kind, detector, tmp_path):
+    files = SOURCES[kind](tmp_path / "scan")
+    made = [pydicom.dcmread(one) for one in write(tmp_path / "scan", tmp_path, detector).files]
+    known = {str(one.SOPInstanceUID) for one in (*map(pydicom.dcmread, files), *made)}
+    referred = {
+        str(element.value)
+        for one in made
+        for element in one.iterall()
+        if element.keyword == "ReferencedSOPInstanceUID"
+    }
+    assert referred <= known
+    assert len(referred) > len(files)
+
+
 def test_deidentified_objects_name_nobody(detector, tmp_path):
     write_axial(tmp_path / "P-17 Given")
     write(tmp_path / "P-17 Given", tmp_path / "out", detector, deidentified=True)
@@ -188,12 +211,48 @@ def test_an_archive_serves_as_a_source(detector, tmp_path):
     assert len(write(tmp_path / "scan.zip", tmp_path / "out", detector).files) == 3
 
 
-def test_a_model_without_numbers_for_studies_makes_no_report(tmp_path, told):
-    write_axial(tmp_path / "scan")
+def test_slices_without_a_verdict_of_their_study_are_reported(detector, tmp_path):
+    for file in write_axial(tmp_path / "scan")[3:]:
+        file.unlink()
     bare = tumorlens.Detector(write_tiny_model(tmp_path / "tiny.onnx"))
-    write(tmp_path / "scan", tmp_path / "out", bare, told)
-    assert set(read_objects(tmp_path / "out")) == {"seg", "sc"}
-    assert any("no report" in line for line in told)
+    for number, judge in enumerate((detector, bare)):
+        done = write(tmp_path / "scan", tmp_path / f"out{number}", judge)
+        assert [one.verdict for one in done.studies] == [None]
+        items = list(walk(read_objects(tmp_path / f"out{number}")["sr"]))
+        assert sum(name_item(item) == "Probability" for item in items) == 3
+        texts = [item.TextValue for item in items if item.ValueType == "TEXT"]
+        assert "There is no verdict of the study, only of its slices." in texts
+
+
+def test_the_example_has_all_objects(detector, tmp_path):
+    example = Path(__file__).parents[2] / "examples" / "t1c_axial_synthetic_lesion.dcm"
+    assert len(write(example, tmp_path, detector).files) == 3
+
+
+def test_a_resumed_run_writes_all_objects(detector, tmp_path):
+    write_axial(tmp_path / "scan")
+    command = ["predict", str(tmp_path / "scan"), "--model", str(detector.session.path)]
+    command += ["--output", str(tmp_path / "r.jsonl")]
+    assert run(command) == 0
+    lines = (tmp_path / "r.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "r.jsonl.partial").write_bytes(b"".join(lines[:9]))
+    (tmp_path / "r.jsonl").unlink()
+    assert run([*command, "--resume", "--dicom-out", str(tmp_path / "out")]) == 0
+    assert set(read_objects(tmp_path / "out")) == {"sr", "seg", "sc"}
+    assert len((tmp_path / "r.jsonl").read_bytes().splitlines()) == len(lines)
+
+
+def test_a_frame_is_named_where_the_class_of_the_object_has_frames(detector, tmp_path):
+    write_enhanced(tmp_path / "scan")
+    write(tmp_path / "scan", tmp_path / "out", detector, objects=["seg", "sc"])
+    for made in read_objects(tmp_path / "out").values():
+        groups = made.get("PerFrameFunctionalGroupsSequence", [])
+        sources = [one.DerivationImageSequence[0].SourceImageSequence[0] for one in groups]
+        numbers = [int(one.ReferencedFrameNumber) for one in sources]
+        assert len(set(numbers)) == len(numbers)
+        whole = [int(one.ReferencedFrameNumber) for one in made.SourceImageSequence]
+        assert set(whole) >= set(numbers)
+        assert 1 <= min(whole) < max(whole) <= 20
 
 
 def test_a_folder_with_objects_is_kept_unless_told_otherwise(detector, tmp_path):

@@ -19,7 +19,15 @@ from tumorlens.imaging.files.contents import DRAWN_BY
 from tumorlens.optional import load
 from tumorlens.version import __version__
 
-__all__ = ["Header", "Identity", "Maker", "copy_attributes", "describe_equipment", "mark_object"]
+__all__ = [
+    "Header",
+    "Identity",
+    "Maker",
+    "copy_attributes",
+    "describe_equipment",
+    "mark_object",
+    "pick_attributes",
+]
 
 _EMPTY = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
@@ -46,6 +54,9 @@ _EQUIPMENT = (
     *("DeviceSerialNumber", "StationName", "InstitutionName", "InstitutionalDepartmentName"),
 )
 _NAMELESS_EQUIPMENT = ("Manufacturer", "ManufacturerModelName", "SoftwareVersions")
+
+_STUDY = ("StudyInstanceUID", "SeriesInstanceUID")
+_HOW = ("Modality", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 
 _DATE = re.compile(r"\d{8}")
 _TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?")
@@ -130,11 +141,26 @@ class Header:
         }
 
 
+def pick_attributes(source: Any) -> Any:
+    """What an object may take over, and what says how the source was made, without the rest.
+
+    A run may keep it for thousands of series: headers of enhanced objects have megabytes.
+    """
+    from pydicom.dataset import Dataset
+
+    picked = Dataset()
+    for keyword in (*_STUDY, *_EMPTY, *_PATIENT, *_EQUIPMENT, *_HOW):
+        element = _find(source, keyword)
+        if element is not None:
+            picked.add(element)
+    return picked
+
+
 def copy_attributes(source: Any, *, deidentified: bool) -> tuple[Any, list[str]]:
     """A data set with what every object of the study bears.
 
     Args:
-        source: all elements of an object of the study.
+        source: as `pick_attributes` gives it.
         deidentified: leave out what names the patient, the visit or the people around.
 
     Returns:
@@ -196,7 +222,7 @@ def describe_equipment(source: Any, *, deidentified: bool) -> list[Any]:
     """Items of Contributing Equipment: the scanner, and what the source itself names.
 
     Args:
-        source: all elements of an object of the study.
+        source: as `pick_attributes` gives it.
         deidentified: leave out institution, station and serial number.
     """
     hd = load("highdicom", "DICOM objects")

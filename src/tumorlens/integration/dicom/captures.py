@@ -53,7 +53,7 @@ def make_capture(
     made.PatientOrientation = None  # many slices in one picture have none in common
     made.ConversionType = "WSD"
     made.BurnedInAnnotation = "YES" if source.burned_in else "NO"
-    made.SourceImageSequence = [refer(one.sop_class, one.sop_instance, one.number) for one in shown]
+    made.SourceImageSequence = [refer(*one.reference) for one in shown]
     made.DerivationDescription = "Slices beside their heat maps, drawn by tumorlens"
     made.LossyImageCompression = "01"
     made.LossyImageCompressionRatio = f"{max(ratio, 1):.2f}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -34,13 +35,14 @@ from tumorlens.integration.dicom.captures import make_capture
 from tumorlens.integration.dicom.segmentations import make_segmentation
 from tumorlens.integration.dicom.stored_evidence import lay_evidence
 from tumorlens.integration.dicom.stored_frames import UID, SourceSeries, read_source
-from tumorlens.integration.dicom.structured_reports import ReportedSeries, make_report
+from tumorlens.integration.dicom.structured_reports import ReportedSeries, Thresholds, make_report
 from tumorlens.optional import load
 from tumorlens.report.pictures.albums import Album, choose_shown, paint_montage
 from tumorlens.report.pictures.heat import spread_evidence
 from tumorlens.report.pictures.heatmaps import digest_name, make_safe
+from tumorlens.studies.key_slices import choose_key_slices
 from tumorlens.studies.study_model import StudyModel, find_study_model
-from tumorlens.study_finding import NO_STUDY_MODEL, SeriesFinding, StudyFinding
+from tumorlens.study_finding import SeriesFinding, StudyFinding
 from tumorlens.writing import partial_path
 
 if TYPE_CHECKING:
@@ -123,7 +125,7 @@ class DicomFolder:
     _planes: Planes = field(default_factory=dict)
     _reported: dict[Key, ReportedSeries] = field(default_factory=dict)
     _waiting: list[Path] = field(default_factory=list)
-    _number: int = 0
+    _numbers: Counter[str] = field(default_factory=Counter)
     _told: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -191,9 +193,10 @@ class DicomFolder:
         _, notes = copy_attributes(source.first, deidentified=self.options.deidentified)
         for note in notes:
             yield from self._tell_once(f"{series.path}: {note}")
+        series = _choose_slices(series)
         shown = {one.place() for one in series.first_slices}
         slices = {place: one for one in series.findings if (place := _place(one)) in shown}
-        self._number += 1
+        self._numbers[source.study] += 1
         reported = ReportedSeries(replace(series, findings=()), slices, source)
         if "seg" in self.options.objects:
             reason = "none of its slices was judged" if not planes else source.explain_no_map()
@@ -210,7 +213,7 @@ class DicomFolder:
         self, series: SeriesFinding, reported: ReportedSeries, planes: Planes
     ) -> ReportedSeries:
         source = reported.source
-        header = self._head(source, "evidence", _MAP_NUMBER + self._number)
+        header = self._head(source, "evidence", _MAP_NUMBER + self._numbers[source.study])
         laid = lay_evidence(series.findings, planes, source)
         made = make_segmentation(laid, source, header)
         mark_object(made, header.maker, series.notes)
@@ -233,7 +236,7 @@ class DicomFolder:
             np.asarray(picture),
             [one for one in shown if one is not None],
             source,
-            self._head(source, "montage", _CAPTURE_NUMBER + self._number),
+            self._head(source, "montage", _CAPTURE_NUMBER + self._numbers[source.study]),
             ratio=plain / packed,
         )
         self._save(made, series.path, _key(series), "sc")
@@ -245,10 +248,6 @@ class DicomFolder:
         series = [one for one in found if one is not None]
         if "sr" not in self.options.objects or not series:
             return
-        numbers = find_study_model(self.detector)
-        if study.verdict is None or numbers is None:
-            yield from self._tell_once(f"{study.path}: no report: {NO_STUDY_MODEL}")
-            return
         if len({one.source.study for one in series}) > 1:
             yield f"{study.path}: no report: its series name several StudyInstanceUIDs"
             return
@@ -257,7 +256,7 @@ class DicomFolder:
             study,
             series,
             self._head(source, "report", _REPORT_NUMBER),
-            thresholds=_find_thresholds(numbers, study.operating_point),
+            thresholds=_find_thresholds(find_study_model(self.detector), study.operating_point),
             new_uid=self._new_uid,
         )
         self._save(made, study.path, (study.path, source.study, None), "sr")
@@ -314,9 +313,11 @@ def _cannot_write(path: Path, error: OSError) -> UsageError:
 
 
 def _find_thresholds(
-    numbers: StudyModel, point: str | None
-) -> tuple[tuple[float, float], tuple[float, float]]:
-    """(low, high) of the operating point for a study, and for a series."""
+    numbers: StudyModel | None, point: str | None
+) -> tuple[Thresholds, Thresholds]:
+    """Of the operating point for a study, and for a series; None if the model has no numbers."""
+    if numbers is None:
+        return None, None
     points = (numbers.study_points, numbers.series_points)
     study, series = (one.get(point or "balanced", one["balanced"]) for one in points)
     return (study.low, study.high), (series.low, series.high)
@@ -329,6 +330,19 @@ def _tell_thickness(series: SeriesFinding, source: SourceSeries) -> str:
         f"{series.path}: no Slice Thickness is stated; the segmentation has "
         f"{source.thickness:g} mm, the smallest distance of its slices"
     )
+
+
+def _choose_slices(series: SeriesFinding) -> SeriesFinding:
+    """A series too short for a verdict has its strongest slices to open, too."""
+    judged = [one for one in series.findings if one.verdict not in (None, "not_judged")]
+    if series.first_slices or series.verdict is not None or not judged:
+        return series
+    apart = (
+        np.arange(len(judged), dtype=np.float64) * 1000
+    )  # mm: far enough that the strongest ones are taken
+    high = (judged[0].thresholds or (0.5, 0.5))[1]
+    chosen = choose_key_slices(judged, apart, np.zeros(len(judged), bool), high=high)
+    return replace(series, first_slices=chosen)
 
 
 def _place(finding: Finding) -> tuple[str, int]:

@@ -10,7 +10,6 @@ from typing import Any
 
 from tumorlens.arguments import check_arguments
 from tumorlens.detector import Detector, open_detector
-from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.integration.dicom.object_folder import (
     OBJECTS,
     DicomFolder,
@@ -95,7 +94,6 @@ def write_dicom(
         uid_root=uid_root, overwrite=overwrite,
     )  # fmt: skip
     inputs, named = list_inputs(paths)
-    check_inputs_survive(named, options.folder)
     taker = DicomFolder(options, open_detector(model, operating_point=operating_point))
     wanted = RunOptions(
         summary=True, slices=False, series_from=series_from, study_from=study_from, takers=(taker,)

@@ -150,6 +150,7 @@ def _name_sources(made: Any, source: SourceSeries, stand_ins: Sequence[Any]) -> 
     known = {
         str(one.SOPInstanceUID): frame for one, frame in zip(stand_ins, source.frames, strict=True)
     }
+    made.SourceImageSequence = [refer(*one.reference) for one in source.frames]
     made.ReferencedSeriesSequence = [list_references(source.frames, source.series)]
     for group in made.PerFrameFunctionalGroupsSequence:
         for derivation in group.DerivationImageSequence:

@@ -24,6 +24,7 @@ from tumorlens.imaging.files.limits import Limits
 from tumorlens.imaging.files.refusal import refuse
 from tumorlens.imaging.files.sources import Source, name_file
 from tumorlens.imaging.series.places import Place
+from tumorlens.integration.dicom.attributes import pick_attributes
 from tumorlens.study_finding import SeriesFinding
 
 __all__ = ["SourceSeries", "StoredFrame", "read_source"]
@@ -34,6 +35,8 @@ UID = re.compile(r"(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))+")
 _NO_SOURCE = "is no DICOM file, so that there is nothing to refer to"
 _NEEDED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 _SECONDARY = "1.2.840.10008.5.1.4.1.1.7"
+_SINGLE = tuple(f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("1", "2", "4", "6.1", "7", "128"))
+"""CR, CT, MR, ultrasound, Secondary Capture, PET; PS3.4, B.5. Some files of these have several."""
 _ALIKE = 1e-3  # of a unit vector: directions of one series that differ by less are one
 _ONE_PLACE = 1e-3  # mm
 
@@ -64,13 +67,18 @@ class StoredFrame:
         """(path, frame)."""
         return self.path, self.frame
 
+    @property
+    def reference(self) -> tuple[str, str, int | None]:
+        """SOP Class UID, SOP Instance UID, number of the frame."""
+        return self.sop_class, self.sop_instance, self.number
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceSeries:
     """The stored frames of one series that was judged.
 
     Attributes:
-        first: all elements of its first object but the pixels.
+        first: what every object takes over, of its first object; see `attributes`.
         frames: in the order of reading.
         study, series: UIDs.
         frame_of_reference: UID; empty if the objects name none, or several.
@@ -158,7 +166,7 @@ def read_source(series: SeriesFinding, limits: Limits) -> SourceSeries:
     with Opener(limits) as opener:
         for path, indices in wanted.items():
             dataset = _read(path, opener, limits)
-            first = dataset if first is None else first
+            first = pick_attributes(dataset) if first is None else first
             references.add(read_text(dataset, "FrameOfReferenceUID"))
             lossy = lossy or read_text(dataset, "LossyImageCompression") == "01"
             burned_in = burned_in or _may_be_burned_in(dataset)
@@ -226,12 +234,17 @@ def _list_frames(dataset: Any, path: str, indices: Sequence[int]) -> list[Stored
                 index,
                 read_text(dataset, "SOPClassUID"),
                 read_text(dataset, "SOPInstanceUID"),
-                index + 1 if count > 1 else None,
+                index + 1 if count > 1 and not _is_single(dataset) else None,
                 places[index],
                 _read_thickness(dataset, index),
             )
             for index in indices
         ]
+
+
+def _is_single(dataset: Any) -> bool:
+    """Whether its class is one of a single frame: a reference may not name one then."""
+    return read_text(dataset, "SOPClassUID") in _SINGLE
 
 
 def _read_thickness(dataset: Any, index: int) -> float | None:

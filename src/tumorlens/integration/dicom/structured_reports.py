@@ -19,7 +19,7 @@ from tumorlens.study_finding import SeriesFinding, StudyFinding
 
 __all__ = ["ReportedSeries", "Thresholds", "make_report"]
 
-Thresholds = tuple[float, float]
+Thresholds = tuple[float, float] | None
 """(low, high) of an operating point: below low no tumor, from high on a tumor."""
 
 _SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
@@ -28,6 +28,7 @@ _DEVICE = "2.25.85041711467262310421563902746130194467"
 
 _MOST_NOTES = 20
 _SPEAKING = ("tumor", "uncertain")
+_NO_VERDICT = "There is no verdict of the study, only of its slices."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,6 +75,17 @@ class _Words:
         if value is None:
             return []
         return [self.hd.sr.Measurement(name.to_item(), float(value), unit.to_item())]
+
+    def measure_against(self, chance: float | None, thresholds: Thresholds) -> list[Any]:
+        """A probability and the thresholds that it is held against."""
+        if chance is None:
+            return []
+        low, high = thresholds or (None, None)
+        return [
+            *self.measure(coded.PROBABILITY, chance),
+            *self.measure(coded.THRESHOLD_LOW, low),
+            *self.measure(coded.THRESHOLD_HIGH, high),
+        ]
 
     def identify(self) -> Any:
         """The algorithm; TID 4019."""
@@ -153,12 +165,9 @@ def make_report(
 
 
 def _report_study(words: _Words, study: StudyFinding, series: Sequence[ReportedSeries]) -> Any:
-    low, high = words.thresholds[0]
     chances = study.probabilities or {}
     measured = [
-        *words.measure(coded.PROBABILITY, study.tumor_probability),
-        *words.measure(coded.THRESHOLD_LOW, low),
-        *words.measure(coded.THRESHOLD_HIGH, high),
+        *words.measure_against(study.tumor_probability, words.thresholds[0]),
         *words.measure(coded.UNFAMILIAR_SHARE, study.unfamiliar_share),
         *words.measure(coded.NOT_JUDGED_SHARE, study.not_judged_share),
     ]
@@ -172,11 +181,9 @@ def _report_study(words: _Words, study: StudyFinding, series: Sequence[ReportedS
 
 
 def _report_series(words: _Words, one: ReportedSeries) -> Any:
-    found, (low, high) = one.finding, words.thresholds[1]
+    found = one.finding
     measured = [
-        *words.measure(coded.PROBABILITY, found.tumor_probability),
-        *words.measure(coded.THRESHOLD_LOW, low),
-        *words.measure(coded.THRESHOLD_HIGH, high),
+        *words.measure_against(found.tumor_probability, words.thresholds[1]),
         *words.measure(coded.UNFAMILIAR_SHARE, found.unfamiliar_share),
         *words.measure(coded.NOT_JUDGED_SHARE, found.not_judged_share),
     ]
@@ -209,7 +216,7 @@ def _report_key_slices(words: _Words, one: ReportedSeries) -> Iterator[Any]:
             continue
         image = words.hd.sr.SourceImageForMeasurementGroup(**_point_at(frame))
         yield words.hd.sr.MeasurementsAndQualitativeEvaluations(
-            measurements=words.measure(coded.PROBABILITY, finding.tumor_probability),
+            measurements=words.measure_against(finding.tumor_probability, finding.thresholds),
             source_images=[image],
             **words.share(f"slice to open {number}", finding.verdict),
         )
@@ -234,7 +241,7 @@ def _report_regions(words: _Words, one: ReportedSeries) -> Iterator[tuple[Any, b
 
     Beside a verdict that says no, or that nothing is known, regions would contradict it.
     """
-    if one.finding.verdict not in _SPEAKING:
+    if one.finding.verdict not in (*_SPEAKING, None):
         return
     for number, key in enumerate(one.finding.first_slices, 1):
         finding = one.slices.get(key.place())
@@ -312,7 +319,8 @@ def _name_procedure(source: SourceSeries) -> Concept:
 
 def _comment(hd: Any, study: StudyFinding) -> list[Any]:
     """That it is for research only, then what the reader and the judge doubt."""
-    notes = [RESEARCH_USE, *study.notes[:_MOST_NOTES]]
+    silent = [_NO_VERDICT] if study.verdict is None else []
+    notes = [RESEARCH_USE, *silent, *study.notes[:_MOST_NOTES]]
     return [
         hd.sr.TextContentItem(coded.COMMENT.to_item(), note[:1024], "CONTAINS") for note in notes
     ]
