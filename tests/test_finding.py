@@ -37,7 +37,7 @@ def test_a_series_without_a_judged_slice_has_counts_all_the_same():
 )
 def test_a_notebook_shows_no_number_against_the_verdict(verdict, chance, regions):
     shown = make_finding(verdict, 0.92837465, notes=("<cut anew>",))._repr_html_()
-    assert ("0.928" in shown) is chance
+    assert ("92.8%" in shown) is chance
     assert "0.92837" not in shown
     assert ("regions" in shown) is regions
     assert "&lt;cut anew&gt;" in shown

@@ -13,6 +13,7 @@ from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from tumorlens.digits import show_probability
 from tumorlens.errors import UsageError
 
 __all__ = [
@@ -285,7 +286,9 @@ class Finding:
             "file": self.info.path,
             "frame": self.info.frame,
             "verdict": (self.verdict or "error").replace("_", " "),
-            "tumor probability": _shown(self.tumor_probability if answered else None),
+            "tumor probability": show_probability(self.tumor_probability)
+            if answered and self.tumor_probability is not None
+            else None,
             "unfamiliarity": _shown(self.unfamiliarity),
             "regions": len(self.boxes) if points and self.boxes is not None else None,
             "notes": "; ".join(self.info.notes) or None,

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tumorlens.digits import show_probability
 from tumorlens.finding import RECORD_SCHEMA, RESEARCH_USE, VERDICTS, Finding, Verdict
 from tumorlens.landmarks import KeySlice, Peak, Run
 
@@ -288,7 +289,7 @@ def _tabulate(found: _Conclusion, names: Mapping[str, str | None]) -> str:
     shown: dict[str, object] = {
         **names,
         "verdict": found.verdict or found.error or "none",
-        "tumor probability": None if chance is None else f"{chance:.3f}",
+        "tumor probability": None if chance is None else show_probability(chance),
         "open first": "; ".join(
             f"{one.path}, frame {one.frame}: {one.reason}" for one in found.first_slices
         )

@@ -12,7 +12,7 @@ from tumorlens.data.rows import Row
 from tumorlens.evaluation.assessment import evaluate_scores
 from tumorlens.report.evaluations.evaluation_pages import build_evaluation_page
 from tumorlens.report.evaluations.galleries import find_mistakes, show_mistakes
-from tumorlens.report.pages import Gallery, render_html
+from tumorlens.report.pages import Facts, Gallery, Plot, Table, render_html
 
 HOSTILE = '<b onclick="x">$\\frac$ & "source"'
 
@@ -26,7 +26,7 @@ def test_page_has_facts_plots_and_tables():
     html = make_html(draw_scores())
     page = PageReader(html)
     assert page.faults == []
-    assert page.tags.count("svg") == 5
+    assert page.tags.count("svg") == 6  # one of five is also drawn for a phone
     for word in ("AUC", "sensitivity", "Brier score", "average precision"):
         assert word in page.text
     assert re.search(r"style=\"[^\"]*#0[0-9a-f]0", html) is None  # every stand-in has its variable
@@ -53,6 +53,31 @@ def test_a_page_leads_with_what_was_not_seen():
         "100 of 300 SEEN in training"
     )
     assert "Curves and bins use the 200 slices that were not seen in training." in text
+
+
+def test_no_figure_of_seen_pictures_stands_without_its_warning():
+    """A photograph of one tile, one row or one drawing must show that it is too optimistic."""
+    scores = draw_scores(seen=np.ones(300))
+    evaluation = evaluate_scores(scores, replicates=100, by=("source",))
+    blocks = [
+        block
+        for section in build_evaluation_page(evaluation, scores).shown
+        for block in section.blocks
+    ]
+    facts = [fact for one in blocks if isinstance(one, Facts) for fact in one.items]
+    assert facts and all("SEEN in training" in fact.warning for fact in facts)
+    plots = [one for one in blocks if isinstance(one, Plot)]
+    assert len(plots) > 4
+    assert all("SEEN" in plot.warning + plot.svg for plot in plots)
+    assert all("SEEN" in plot.warning + (plot.narrow or plot.svg) for plot in plots)
+    whole = [one for one in blocks if isinstance(one, Table) and one.columns[0] == "figure"]
+    assert all("SEEN" in row[-1] for table in whole for row in table.rows)
+    html = render_html(build_evaluation_page(evaluation, scores))
+    assert html.count('<p class="warning">SEEN in training: too optimistic</p>') >= 5
+
+
+def test_figures_of_unseen_pictures_have_no_warning():
+    assert "SEEN" not in PageReader(make_html(draw_scores(seen=np.zeros(300)))).text
 
 
 def test_ten_thousand_slices_make_a_small_page():

@@ -7,7 +7,7 @@ from page_reader import PageReader
 from tumorlens.model.card import DataTerms, Figure, HistoryEntry, Training
 from tumorlens.report.checklists import CLAIM, NOT_ANSWERED, TRIPOD_AI, answer
 from tumorlens.report.model_cards import build_card_page
-from tumorlens.report.pages import render_html, render_markdown
+from tumorlens.report.pages import Plot, render_html, render_markdown
 
 
 @pytest.fixture
@@ -91,3 +91,20 @@ def test_a_student_names_its_teachers(card):
     assert answer(initial, taught) == "started from, or taught by: model.onnx abc"
     assert answer(initial, card) == NOT_ANSWERED
     assert "model.onnx abc" in render_markdown(build_card_page(taught, drawn=False))
+
+
+def test_a_forest_of_a_card_has_no_empty_panel_and_names_its_dots():
+    def state(name, data, split="left out"):
+        kept = {"value": 0.9, "low": 0.8, "high": 0.95, "slices": 90, "groups": 40}
+        return Figure(name=name, data=data, split=split, **kept)
+
+    whole = [state(name, "both") for name in ("auc", "sensitivity", "specificity")]
+    card = make_card(figures=[*whole, state("specificity", "healthy"), state("auc", "b", "folds")])
+    (section,) = [one for one in build_card_page(card).sections if one.heading == "Figures"]
+    first, second = [block for block in section.blocks if isinstance(block, Plot)]
+    for words in ("both", "left out", "folds"):
+        assert words in first.svg
+        assert words in first.narrow
+    assert "healthy" not in first.svg
+    assert "specificity: data without tumors" in second.svg
+    assert "left out" in second.svg

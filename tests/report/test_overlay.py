@@ -11,8 +11,9 @@ from PIL.PngImagePlugin import PngInfo
 
 import tumorlens
 from heads import paint_slice
+from tumorlens.design.tokens import find_color
 from tumorlens.errors import InputError
-from tumorlens.finding import Box, Finding, SliceInfo
+from tumorlens.finding import VERDICTS, Box, Finding, SliceInfo
 from tumorlens.imaging.files.sources import Skipped, find_sources
 from tumorlens.imaging.readers import read_slices
 from tumorlens.imaging.slices import Slice
@@ -56,6 +57,12 @@ def colorfulness(picture):
     return channels.max(axis=2) - channels.min(axis=2)
 
 
+def draw_heat(slice_, finding):
+    """The right half of a drawing: the slice with its evidence."""
+    picture = draw(slice_, finding)
+    return picture.crop((picture.width // 2, 0, picture.width, picture.height))
+
+
 # Size
 
 
@@ -92,7 +99,7 @@ def test_slice_is_drawn_in_square_pixels_large_enough(shape, spacing, drawn):
 def test_heat_lies_on_its_cell(cell):
     slice_ = make_slice(np.arange(256 * 256).reshape(256, 256) % 251)
     finding = make_finding(slice_, cell, peak_xy=None)
-    picture = draw(slice_, finding).crop((0, 0, 512, 512))
+    picture = draw_heat(slice_, finding).crop((0, 0, 512, 512))
     y, x = np.unravel_index(np.argmax(_smooth(colorfulness(picture))), (512, 512))
     assert abs(x / 64 - cell[0] - 0.5) < 0.6
     assert abs(y / 64 - cell[1] - 0.5) < 0.6
@@ -107,7 +114,7 @@ def test_heat_follows_an_affine_that_crops_the_slice():
     slice_ = make_slice(busy(256))
     to_pixels = np.array([[2.0, 0, 100.0], [0, 2.0, 60.0]])
     finding = make_finding(slice_, (1, 2), to_pixels=to_pixels, peak_xy=None)
-    picture = draw(slice_, finding).crop((0, 0, 512, 512))
+    picture = draw_heat(slice_, finding).crop((0, 0, 512, 512))
     y, x = np.unravel_index(np.argmax(_smooth(colorfulness(picture))), (512, 512))
     assert (x / 2, y / 2) == pytest.approx((100 + 2 * 12, 60 + 2 * 20), abs=8)
 
@@ -115,14 +122,14 @@ def test_heat_follows_an_affine_that_crops_the_slice():
 def test_anatomy_stays_where_there_is_no_evidence():
     slice_ = make_slice(np.random.default_rng(0).random((512, 512)))
     weak = np.full((8, 8), 0.14, np.float32)
-    picture = draw(slice_, make_finding(slice_, activation=weak, peak_xy=None))
+    picture = draw_heat(slice_, make_finding(slice_, activation=weak, peak_xy=None))
     assert colorfulness(picture.crop((0, 0, 512, 512))).max() == 0
 
 
 def test_anatomy_shows_through_the_heat():
     slice_ = make_slice(np.random.default_rng(0).random((512, 512)))
     strong = np.ones((8, 8), np.float32)
-    picture = draw(slice_, make_finding(slice_, activation=strong, peak_xy=None))
+    picture = draw_heat(slice_, make_finding(slice_, activation=strong, peak_xy=None))
     grey = np.asarray(picture.crop((0, 0, 512, 512)).convert("L"), float)
     assert np.corrcoef(grey.ravel(), slice_.pixels.ravel())[0, 1] > 0.95
 
@@ -132,7 +139,7 @@ def test_box_is_drawn_on_its_edges():
     finding = make_finding(
         slice_, activation=None, peak_xy=None, boxes=(Box(100, 200, 300, 280, 0.8),)
     )
-    marked = np.all(np.asarray(draw(slice_, finding)) == MARKER, axis=2)[:512, :512]
+    marked = np.all(np.asarray(draw_heat(slice_, finding)) == MARKER, axis=2)[:512, :512]
     rows, columns = np.nonzero(marked[190:])
     assert (columns.min(), columns.max()) == (100, 299)
     assert rows.max() + 190 == 279
@@ -152,7 +159,7 @@ def test_boxes_are_drawn_only_where_the_verdict_asks_to_look(verdict, drawn, mon
         verdict=verdict,
         boxes=(Box(100, 200, 300, 280, 0.8),),
     )
-    colored = colorfulness(draw(slice_, finding))[:512] > 60
+    colored = colorfulness(draw_heat(slice_, finding))[:512] > 60
     assert colored[200, 110:290].all() == drawn
     assert colored.any() == drawn
     assert ("region" in " ".join(read_words(slice_, finding, monkeypatch))) == drawn
@@ -163,9 +170,9 @@ def test_boxes_are_drawn_only_where_the_verdict_asks_to_look(verdict, drawn, mon
 def test_peak_is_marked_but_not_where_the_verdict_sees_nothing(verdict):
     slice_ = make_slice(busy())
     finding = make_finding(slice_, activation=None, peak_xy=(300.0, 100.0))
-    assert draw(slice_, finding).getpixel((300, 100)) == MARKER
+    assert draw_heat(slice_, finding).getpixel((300, 100)) == MARKER
     calm = replace(finding, verdict=verdict, tumor_probability=0.01)
-    assert draw(slice_, calm).getpixel((300, 100)) != MARKER
+    assert draw_heat(slice_, calm).getpixel((300, 100)) != MARKER
 
 
 def heat_of(verdict, level, threshold):
@@ -178,7 +185,7 @@ def heat_of(verdict, level, threshold):
         verdict=verdict,
         cell_threshold=threshold,
     )
-    return float(colorfulness(draw(slice_, finding).crop((100, 100, 400, 400))).mean())
+    return float(colorfulness(draw_heat(slice_, finding).crop((100, 100, 400, 400))).mean())
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.8])
@@ -202,7 +209,7 @@ def test_a_map_of_the_whole_picture_stays_in_the_head():
     """As the class activation map of a picture-level model may light the corners."""
     slice_ = make_slice(disc())
     finding = make_finding(slice_, activation=np.ones((7, 7), np.float32), peak_xy=None)
-    colors = colorfulness(draw(slice_, finding))[:512, :512]
+    colors = colorfulness(draw_heat(slice_, finding))[:512, :512]
     y, x = np.mgrid[:512, :512] / 256 - 1
     radius = np.hypot(x, y)
     assert colors[radius < 0.4].mean() > 45
@@ -213,7 +220,7 @@ def test_marks_outside_of_the_head_are_not_drawn_and_said(monkeypatch):
     slice_ = make_slice(disc())
     boxes = (Box(0, 0, 20, 20, 0.9), Box(0, 100, 256, 156, 0.8))
     finding = make_finding(slice_, activation=None, peak_xy=(10.0, 10.0), boxes=boxes)
-    picture = np.asarray(draw(slice_, finding))[:512, :512]
+    picture = np.asarray(draw_heat(slice_, finding))[:512, :512]
     rows, columns = np.nonzero(np.all(picture == MARKER, axis=2))
     assert 110 < columns.min() < columns.max() < 402
     assert rows.min() > 150
@@ -239,7 +246,7 @@ def test_marks_outside_of_the_head_are_not_drawn_and_said(monkeypatch):
 )
 def test_sides_are_marked_only_where_known(info, marked):
     slice_ = make_slice(busy(), **info)
-    picture = np.asarray(draw(slice_, make_finding(slice_, activation=None, peak_xy=None)))
+    picture = np.asarray(draw_heat(slice_, make_finding(slice_, activation=None, peak_xy=None)))
     left, right = picture[240:275, :30], picture[240:275, 482:512]
     ink = np.array(INK)
     assert bool(np.all(left == ink, axis=2).any()) is marked
@@ -252,7 +259,7 @@ def test_right_is_on_the_left(monkeypatch):
         markers, "_draw_outlined", lambda pen, at, text, *_: words.append((text, at))
     )
     slice_ = make_slice(plane="axial", sides_known=True)
-    draw(slice_, make_finding(slice_))
+    draw_heat(slice_, make_finding(slice_))
     places = {text: at[0] for text, at in words}
     assert places["R"] < 60
     assert places["L"] > 400
@@ -294,7 +301,16 @@ def test_senseless_windows_are_not_applied(window):
 )
 def test_extreme_greys_can_be_drawn(pixels):
     slice_ = make_slice(pixels)
-    assert draw(slice_, make_finding(slice_)).size[0] == LEAST_SIDE
+    assert draw(slice_, make_finding(slice_)).size[0] == 2 * LEAST_SIDE
+
+
+def test_the_plain_slice_stands_beside_its_heat():
+    slice_ = make_slice(busy())
+    picture = draw(slice_, make_finding(slice_, activation=np.ones((8, 8), np.float32)))
+    assert colorfulness(picture.crop((0, 0, 512, 512))).max() == 0
+    assert colorfulness(picture.crop((512, 0, 1024, 512))).mean() > 30
+    bare = np.asarray(picture.crop((0, 0, 512, 512)).convert("L"), float)
+    assert np.corrcoef(bare.ravel(), slice_.pixels.ravel())[0, 1] > 0.99
 
 
 # Words
@@ -353,6 +369,54 @@ def test_words_of_verdict_probability_and_threshold_agree(
     assert "92.8%" not in " ".join(said)
 
 
+@pytest.mark.parametrize(
+    ("verdict", "level", "said"),
+    [
+        ("no_tumor", 0.45, True),
+        ("no_tumor", 0.99, True),
+        ("no_tumor", 0.1, False),
+        ("tumor", 0.99, False),
+        ("uncertain", 0.45, False),
+    ],
+)
+def test_no_tumor_over_visible_heat_says_that_there_is_some_evidence(
+    verdict, level, said, monkeypatch
+):
+    slice_ = make_slice(busy())
+    finding = make_finding(
+        slice_,
+        verdict=verdict,
+        tumor_probability=0.1,
+        activation=np.full((8, 8), level, np.float32),
+        peak_xy=None,
+        thresholds=(0.4, 0.6),
+        cell_threshold=0.5,
+    )
+    words = read_words(slice_, finding, monkeypatch)
+    assert ("some evidence, below the threshold" in words) is said
+    if verdict == "no_tumor":
+        assert bool(colorfulness(draw_heat(slice_, finding))[:512].max() > 3) is said
+
+
+@pytest.mark.parametrize("chance", [0.02, 0.5, 0.97])
+def test_the_line_of_the_probability_shows_both_thresholds(chance, monkeypatch):
+    slice_ = make_slice()
+    verdict = "no_tumor" if chance < 0.4 else "tumor" if chance > 0.6 else "uncertain"
+    finding = make_finding(slice_, verdict=verdict, tumor_probability=chance, thresholds=(0.4, 0.6))
+    assert {"40.0%", "60.0%"} <= set(read_words(slice_, finding, monkeypatch))
+    one = replace(finding, thresholds=(0.4, 0.4), verdict="tumor" if chance > 0.4 else "no_tumor")
+    assert read_words(slice_, one, monkeypatch).count("40.0%") == 1
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+def test_sign_and_word_have_the_colour_of_the_verdict(verdict):
+    slice_ = make_slice()
+    finding = make_finding(slice_, verdict=verdict, activation=None, unfamiliarity=1.2)
+    caption = np.asarray(draw(slice_, finding))[512:550, :30]
+    drawn = np.all(caption == find_color(verdict), axis=2)
+    assert drawn.sum() > 40
+
+
 def test_every_line_of_a_caption_fits_its_room(monkeypatch):
     """No words are shortened in the narrowest picture; a long name alone may be."""
     slice_ = make_slice(path="x.png")
@@ -380,7 +444,7 @@ def test_long_and_strange_names_are_shortened(monkeypatch):
     (name,) = [words for words in said if words.startswith("xxx")]
     assert "…" in name
     assert name.isprintable()
-    assert len(name) < 60
+    assert len(name) < 150
 
 
 def test_a_finding_from_a_record_is_drawn_without_heat():

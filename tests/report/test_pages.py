@@ -39,7 +39,7 @@ def make_page(word=HOSTILE):
         Notices((Notice("minor", word, word, word, word, 0.25),)),
         Facts((Fact(word, word, (word,)),)),
         Table(word, (word, "b"), ((word, "0.5"),)),
-        Plot('<svg viewBox="0 0 1 1"></svg>', word, word, wide=True),
+        Plot('<svg viewBox="0 0 1 1"></svg>', word, word, narrow='<svg viewBox="0 0 1 1"></svg>'),
         Gallery(word, (Tile(word, (picture, picture), (word,)),)),
     )
     return Page(word, word, (Section(word, blocks), Section("nothing", ())), word, {word: word})
@@ -76,7 +76,7 @@ def test_pages_fit_dark_print_phone_and_keyboard():
     html = render_html(make_page("word"))
     page = PageReader(html)
     for rule in (
-        "prefers-color-scheme: dark",
+        "light-dark(",
         "@media print",
         "max-width: 760px",
         ":focus-visible",
@@ -103,6 +103,22 @@ def test_markdown_shows_hostile_words_as_they_are():
     text = render_markdown(make_page())
     assert re.search(r"(?<!\\)<", text) is None
     assert render_markdown(make_page("a|b\nc")).count("| a\\|b c | 0.5 |") == 1
+
+
+def test_verdicts_are_marked_for_colour_and_sign():
+    table = Table("t", ("file", "verdict"), (("tumor", "no tumor"), ("b", "not judged")))
+    tile = Tile("a", (PageImage(b"x", "a", (1, 1)),), (), "uncertain")
+    blocks = (Facts((Fact("verdict", "tumor"), Fact("AUC", "0.9"))), table, Gallery("g", (tile,)))
+    html = render_html(Page("t", "l", (Section("s", blocks),)))
+    found = re.findall(r'<b data-verdict="(\w+)">', html)
+    assert found == ["tumor", "no_tumor", "not_judged", "uncertain"]
+
+
+def test_a_table_that_is_cut_off_says_how_to_see_the_rest():
+    short, long = (Table(f"of {n}", ("a", "b"), (("x", "y"),) * n) for n in (25, 26))
+    text = PageReader(render_html(Page("t", "l", (Section("s", (short, long)),)))).text
+    assert "of 26 (26 rows, scroll down ↓)" in text
+    assert "of 25 (25 rows" not in text
 
 
 def test_a_table_checks_its_rows():

@@ -58,12 +58,13 @@ def test_short_and_broken_curves_are_drawn(tmp_path, losses):
 
 def test_curves_of_a_page_have_its_colors_its_words_and_their_phases(tmp_path):
     plot = plot_learning(write_curves(tmp_path / "curves.csv"), "fold 1 of 5")
-    assert (plot.caption, plot.wide) == ("fold 1 of 5", True)
+    assert plot.caption == "fold 1 of 5"
+    assert plot.narrow.startswith("<svg")
     assert "3 epochs" in plot.alt
     assert "0.800" in plot.alt
     for word in ("training", "validation groups", "frozen", "fine-tuned", "learning rate", "epoch"):
         assert f">{word}<" in plot.svg
-    assert "var(--accent)" in plot.svg
+    assert "var(--plot-1)" in plot.svg
     assert "mathdefault" not in plot.svg
     assert ">0.001<" in plot.svg
     assert re.search(r"#0[0-9a-f]0", plot.svg) is None  # every stand-in has its variable
@@ -99,7 +100,7 @@ def test_a_forest_draws_so_many_lines_and_says_of_how_many():
 
 def marks_of(plot):
     """Colours of the marks that a drawing uses, ticks aside."""
-    return set(re.findall(r"<use [^>]*fill: var\((--\w+)\)", plot.svg)) - {"--faint"}
+    return set(re.findall(r"<use [^>]*fill: var\((--[\w-]+)\)", plot.svg)) - {"--muted"}
 
 
 def test_two_dots_of_one_line_have_a_colour_and_a_name_each():
@@ -132,3 +133,19 @@ def test_a_teachers_part_is_named(tmp_path):
     )
     assert "training, with the teacher's part" in plot_learning(curves, "a student").svg
     assert "teacher" not in plot_learning(write_curves(tmp_path / "other.csv"), "no student").svg
+
+
+def test_a_forest_begins_below_its_smallest_value_and_shows_that_an_interval_goes_on():
+    lines = [Interval("a, here", 0.9, 0.2, 0.95), Interval("b", 0.8, 0.75, 0.9)]
+    plot = plot_forest({"AUC": lines})
+    assert "an arrow" in plot.caption
+    assert ">0.7<" in plot.svg
+    assert ">0<" not in plot.svg
+    calm = plot_forest({"AUC": lines[1:]})
+    assert "an arrow" not in calm.caption
+
+
+def test_the_end_of_a_long_label_stays():
+    label = "a source whose name is very long indeed and longer, 64 SEEN"
+    plot = plot_forest({"AUC": [Interval(label, 0.9)]})
+    assert "…, 64 SEEN" in plot.svg

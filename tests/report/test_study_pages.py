@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -10,12 +11,13 @@ import pytest
 from PIL import Image
 
 from builders import write_nifti
-from heads import paint_slice
+from heads import paint_slice, write_folder
 from models import write_tiny_model
 from page_reader import PageReader
 from tumorlens.detector import Detector
 from tumorlens.landmarks import KeySlice, Run
 from tumorlens.model.card import OperatingPoint
+from tumorlens.predicting.recording import write_records
 from tumorlens.report.pages import render_html
 from tumorlens.report.pictures.albums import SHOWN, Album, choose_shown, paint_montage
 from tumorlens.report.predictions.study_pages import build_study_page
@@ -129,3 +131,30 @@ def test_a_healthy_study_names_its_strongest_slice_and_each_level_its_thresholds
     assert text.count("slice 12 (counted from 0)") >= 2
     assert "Thresholds of a slice: tumor from 75.0%, no tumor below 20.0%." in text
     assert "Thresholds of a study: tumor from 60.0%, no tumor below 47.5%." in text
+
+
+def test_pictures_without_a_series_have_a_page_those_that_ask_for_a_look_first(tmp_path):
+    detector = Detector(write_tiny_model(tmp_path / "tiny.onnx"), threads=1)
+    paths, run = write_folder(tmp_path / "pictures", tumors=14, healthy=2), tmp_path / "page.html"
+    write_records(paths, tmp_path / "records.jsonl", model=detector, report=run)
+    html = run.read_text(encoding="utf-8")
+    page = PageReader(html)
+    assert not page.faults
+    assert "Pictures judged by tumorlens" in page.text
+    assert "tumor: 14 pictures, of which 12 are shown" in page.text
+    assert page.text.index("tumor: 14 pictures") < page.text.index("no tumor: 2 pictures")
+    assert page.pictures == 2 * (12 + 2)
+    assert html.count('<b data-verdict="no_tumor">no tumor</b>') == 3
+    assert "Overview" not in page.text
+
+
+def test_a_probability_is_printed_in_one_way(judged):
+    """The page once said 0.028 here and 63 % there."""
+    detector, series, album = judged
+    study = StudyFinding(
+        series.path, (series,), 0, verdict="tumor", tumor_probability=0.93, run=series.run,
+        first_slices=series.first_slices, operating_point="balanced",
+    )  # fmt: skip
+    text = PageReader(render_html(build_study_page([study], detector.card, album))).text
+    assert "tumor probability 93.0%" in text
+    assert not re.search(r"(?<![\d.])[01]\.\d\d", text.split("Every slice was judged")[1])

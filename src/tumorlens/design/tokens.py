@@ -22,8 +22,9 @@ _POINT = re.compile(r"(\d+)% (\d+)%")
 
 @cache
 def read_css() -> str:
-    """The text of `tokens.css`, to be put into a page or beside it."""
-    return Path(__file__).with_name("tokens.css").read_text(encoding="utf-8")
+    """The text of `tokens.css` without its comments, to be put into a page or beside it."""
+    text = Path(__file__).with_name("tokens.css").read_text(encoding="utf-8")
+    return _COMMENT.sub("", text).lstrip()
 
 
 def find_color(name: str, theme: Theme = "dark") -> Color:
@@ -72,7 +73,7 @@ def find_sign(verdict: Verdict) -> tuple[tuple[float, float], ...]:
 @cache
 def _read_declarations() -> dict[str, str]:
     """What ``:root`` declares; later rules only choose among it."""
-    root = _COMMENT.sub("", read_css()).split("}")[0]
+    root = read_css().split("}")[0]
     return {name: re.sub(r"\s+", " ", value) for name, value in _DECLARED.findall(root)}
 
 

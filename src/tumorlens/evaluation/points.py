@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from tumorlens.digits import show_probability
 from tumorlens.errors import DataError
 from tumorlens.evaluation.figures.clearing import SMALLEST, largest_of_series, part_people
 from tumorlens.evaluation.figures.grouped_scores import GroupedScores
@@ -90,8 +91,9 @@ def _equalize(well: FloatArray, tumors: FloatArray, low: float, high: float) -> 
 
 def _describe(high: float, well: FloatArray, tumors: FloatArray, largest: FloatArray) -> str:
     told = (
-        f"called tumor from {high:.3f} on: {np.mean(tumors >= high):.3f} of {len(tumors)} tumor "
-        f"slices, {np.mean(well >= high):.4f} of {len(well)} slices of tumor-free people"
+        f"called tumor from {show_probability(high)} on: {np.mean(tumors >= high):.3f} of "
+        f"{len(tumors)} tumor slices, {np.mean(well >= high):.4f} of {len(well)} slices of "
+        "tumor-free people"
     )
     if largest.size:
         told += f", at least one in {np.mean(largest >= high):.3f} of their {len(largest)} series"

@@ -134,6 +134,7 @@ class PredictionRun:
             if finding.error is None and is_loose(finding.info):
                 alone = SeriesFinding.of([finding])
                 notices.tell(alone, finding.info.notes, counted=False)
+                self.views.settle_single(finding)
             if self.views.shows(finding):
                 self._put(writer, finding)
             else:

@@ -77,6 +77,11 @@ class Views:
         for taker in self.takers:
             taker.keep(slice_, finding)
 
+    def settle_single(self, finding: Finding) -> None:
+        """Take a picture that belongs to no series."""
+        if self.album is not None and self.series_from is None:
+            self.album.settle_single(finding)
+
     def settle(self, series: SeriesFinding) -> Iterator[str]:
         """Draw what a series that has ended asks for; gives what is to be said of that."""
         if self.volumes is not None:

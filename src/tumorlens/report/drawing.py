@@ -10,9 +10,11 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tumorlens.design.tokens import find_color
 from tumorlens.finding import RESEARCH_USE
 from tumorlens.imaging.files.contents import DRAWN_BY
 from tumorlens.optional import load
@@ -27,19 +29,23 @@ __all__ = [
     "TRAINING",
     "VALIDATION",
     "Drawing",
+    "draw_twice",
     "open_picture",
     "save_picture",
     "shorten_label",
 ]
 
-TRAINING, VALIDATION = "#3b6fb6", "#d1603d"
+TRAINING, VALIDATION = (
+    f"#{bytes(find_color(name, 'light')).hex()}" for name in ("plot-1", "plot-2")
+)
+"""Of pictures, which are white."""
 
 INK, FAINT, GRID, SHEET = "#010101", "#020202", "#030303", "#040404"
 HUES = ("#050505", "#060606", "#070707", "#080808", "#090909", "#0a0a0a")
 _VARIABLES = dict(
     zip(
         (INK, FAINT, GRID, SHEET, *HUES),
-        ["ink", "faint", "grid", "sheet", "accent", "warm", "third", "fourth", "fifth", "sixth"],
+        ["text", "muted", "grid", "surface", *(f"plot-{number}" for number in range(1, 7))],
         strict=True,
     )
 )
@@ -89,16 +95,48 @@ class Drawing:
             return self.figure.subplots()
         return self.figure.subplots(1, count, sharey=True, squeeze=False)[0]
 
-    def finish(self, alt: str, caption: str, *, wide: bool = False) -> Plot:
+    def finish(self, alt: str, caption: str) -> Plot:
         """The drawing as a block of a page."""
+        return Plot(self.render(caption + alt), alt, caption)
+
+    def render(self, salt: str) -> str:
+        """The drawing as SVG; names of its parts come from ``salt``."""
         stream = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         # Names of parts must differ between the drawings of a page, and not from run to run.
-        load("matplotlib", "plots").rcParams["svg.hashsalt"] = caption + alt
+        load("matplotlib", "plots").rcParams["svg.hashsalt"] = salt
         with warnings.catch_warnings():  # a name in a script that the measuring font lacks
             warnings.simplefilter("ignore", UserWarning)
             self.figure.savefig(stream, format="svg", transparent=True, metadata=nothing)
-        return Plot(_adopt(stream.getvalue()), alt, caption, wide)
+        return _adopt(stream.getvalue())
+
+
+NARROW = 4.0
+"""Inches of a drawing for a phone: there, 10 points are read as 11."""
+WIDE = 9.6
+"""Inches of a drawing across the page."""
+
+
+def draw_twice(
+    paint: Callable[[Drawing, bool], None],
+    heights: tuple[float, float],
+    *,
+    alt: str,
+    caption: str,
+) -> Plot:
+    """A drawing across the page, and the same for a phone, so that nobody has to scroll it.
+
+    Args:
+        paint: draws on a sheet; told whether the sheet is narrow.
+        heights: of the wide and of the narrow drawing, in inches.
+        alt, caption: of the plot.
+    """
+    drawn = []
+    for width, height in zip((WIDE, NARROW), heights, strict=True):
+        with Drawing(width, height) as sheet:
+            paint(sheet, width == NARROW)
+            drawn.append(sheet.render(f"{width} {caption}{alt}"))
+    return Plot(drawn[0], alt, caption, narrow=drawn[1])
 
 
 _COLOR = re.compile(rf"(?<=[le]: )(?:{'|'.join(_VARIABLES)})(?=[;\"])")  # of fill and stroke

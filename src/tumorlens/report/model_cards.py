@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from tumorlens.digits import show_probability
 from tumorlens.model.card import Card, Figure, HistoryEntry
 from tumorlens.report.checklists import CLAIM, NOT_ANSWERED, TRIPOD_AI, Item, answer
 from tumorlens.report.evaluations.evaluation_tables import name_figure, write_span
@@ -13,6 +14,8 @@ from tumorlens.report.pages import Block, Page, Plot, Section, Table, Text, limi
 __all__ = ["build_card_page"]
 
 UNKNOWN = "The card does not say."
+_DRAWN = ("auc", "sensitivity", "specificity")
+_ALONE = {"sensitivity": "data with tumors only", "specificity": "data without tumors"}
 
 
 def build_card_page(
@@ -51,9 +54,8 @@ def _show_figures(card: Card, drawn: bool) -> Iterator[Block]:
     if not card.figures:
         yield Text(("No figure was measured on held-out slices.",))
         return
-    plot = _plot_figures(card.figures) if drawn else None
-    if plot is not None:
-        yield plot
+    if drawn:
+        yield from _plot_figures(card.figures)
     rows = [
         (
             name_figure(one.name),
@@ -73,14 +75,26 @@ def _show_figures(card: Card, drawn: bool) -> Iterator[Block]:
         yield Text(tuple(f"To measure again: {command}" for command in commands))
 
 
-def _plot_figures(figures: list[Figure]) -> Plot | None:
-    panels: dict[str, list[Interval]] = {}
-    for one in figures:
-        if one.name in ("auc", "sensitivity", "specificity"):
-            panels.setdefault(name_figure(one.name), []).append(
-                Interval(one.data, one.value, one.low, one.high, one.split)
-            )
-    return plot_forest(panels) if panels else None
+def _plot_figures(figures: list[Figure]) -> Iterator[Plot]:
+    """Data with both labels in panels side by side; those with one label have one figure only."""
+    splits = list(dict.fromkeys(one.split for one in figures))
+    both = {(one.data, one.split) for one in figures if one.name == "auc"}
+    whole: dict[str, list[Interval]] = {}
+    for name in _DRAWN:
+        mine = [one for one in figures if one.name == name]
+        line = [_draw_line(one) for one in mine if (one.data, one.split) in both]
+        if line:
+            whole[name_figure(name)] = line
+    plots = [plot_forest(whole, splits)]
+    for name, words in _ALONE.items():
+        mine = [one for one in figures if one.name == name]
+        alone = [_draw_line(one) for one in mine if (one.data, one.split) not in both]
+        plots.append(plot_forest({f"{name_figure(name)}: {words}": alone}, splits))
+    yield from filter(None, plots)
+
+
+def _draw_line(one: Figure) -> Interval:
+    return Interval(one.data, one.value, one.low, one.high, one.split)
 
 
 def _show_model(card: Card, sha256: str) -> Iterator[Block]:
@@ -102,7 +116,7 @@ def _show_model(card: Card, sha256: str) -> Iterator[Block]:
     rows = tuple((name, value) for name, value in facts.items() if value)
     yield Table("What it is", ("", ""), rows)
     points = tuple(
-        (name, f"{one.low:.3f}", f"{one.middle:.3f}", f"{one.high:.3f}", one.meaning)
+        (name, *(show_probability(level) for level in (one.low, one.middle, one.high)), one.meaning)
         for name, one in card.operating_points.items()
     )
     yield Table("Operating points", ("name", "low", "middle", "high", "chosen for"), points)

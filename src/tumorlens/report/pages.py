@@ -16,7 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tumorlens.finding import RESEARCH_USE
+from tumorlens.design.tokens import read_css
+from tumorlens.finding import RESEARCH_USE, VERDICTS
 from tumorlens.optional import load
 from tumorlens.writing import write_text
 
@@ -42,6 +43,8 @@ __all__ = [
 
 MOST_ROWS = 200
 """Rows of one table on a page; a page of a hundred thousand slices must stay readable."""
+ROOMY = 25
+"""Rows of a table that stand open; a longer one scrolls in a box, and its caption says so."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,19 @@ class Text:
 
 @dataclass(frozen=True)
 class Fact:
-    """One figure that is read first: its name, its value, and what it rests on, a line each."""
+    """One figure that is read first.
+
+    Attributes:
+        name: of the figure. The value of a fact named verdict gets the verdict's colour and sign.
+        value: as text.
+        remarks: what it rests on, a line each.
+        warning: stands beside the value, so that no picture of it lacks it.
+    """
 
     name: str
     value: str
     remarks: tuple[str, ...] = ()
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,8 @@ class Facts:
 @dataclass(frozen=True)
 class Table:
     """Rows of text; the first cell of each row heads it.
+
+    Cells of a column named verdict get the colour and the sign of their verdict.
 
     Raises:
         ValueError: a row with another number of cells than there are columns.
@@ -101,13 +114,15 @@ class Plot:
         svg: one ``<svg>`` element made by `tumorlens.report.drawing`; stands unescaped.
         alt: what it shows, for those who do not see it.
         caption: below it.
-        wide: takes the whole width.
+        narrow: the same drawing for a phone; a plot that has one takes the whole width of a page.
+        warning: stands on the drawing, so that no picture of it lacks it.
     """
 
     svg: str
     alt: str
     caption: str = ""
-    wide: bool = False
+    narrow: str = ""
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -127,11 +142,19 @@ class PageImage:
 
 @dataclass(frozen=True)
 class Tile:
-    """Pictures that belong together (a slice and its evidence, two copies) and what is said."""
+    """Pictures that belong together (a slice and its evidence, two copies) and what is said.
+
+    Attributes:
+        title: what they are.
+        pictures: side by side.
+        lines: what is said of them.
+        verdict: as people read it; stands above the lines, in its colour and with its sign.
+    """
 
     title: str
     pictures: tuple[PageImage, ...]
     lines: tuple[str, ...] = ()
+    verdict: str = ""
 
 
 @dataclass(frozen=True)
@@ -223,7 +246,9 @@ def render_html(page: Page) -> str:
         MissingExtra: jinja2 is not installed.
     """
     template = _open_templates().get_template("page.html.jinja")
-    text: str = template.render(page=page, research_use=RESEARCH_USE)
+    text: str = template.render(
+        page=page, research_use=RESEARCH_USE, tokens=read_css(), roomy=ROOMY
+    )
     return text
 
 
@@ -264,6 +289,7 @@ def _open_templates() -> Any:
     )
     templates.filters["kind"] = lambda block: type(block).__name__.lower()
     templates.tests["number"] = _is_number
+    templates.tests["verdict"] = lambda words: words.replace(" ", "_") in VERDICTS
     return templates
 
 

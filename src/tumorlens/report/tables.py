@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tumorlens.report.digits import show_apart
+from tumorlens.digits import show_apart, show_probability
 
 if TYPE_CHECKING:
     from tumorlens.model.card import OperatingPoint
@@ -264,7 +264,7 @@ def _show_unfamiliarity(value: float | None) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "" if value is None else f"{value:.1%}"
+    return "" if value is None else show_probability(value)
 
 
 def _printable(words: str) -> Text:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from tumorlens.digits import show_probability
 from tumorlens.finding import Finding
 from tumorlens.landmarks import KeySlice
 
@@ -56,7 +57,7 @@ def _is_apart(place: npt.NDArray[np.float64], chosen: Sequence[int], index: int)
 
 
 def _word_reason(finding: Finding, rank: int, inside: bool, high: float) -> str:
-    chance = f"tumor probability {finding.tumor_probability or 0:.0%}"
+    chance = f"tumor probability {show_probability(finding.tumor_probability or 0)}"
     if finding.verdict == "unfamiliar":
         return f"{chance}, but the slice is unlike the training data of the model"
     if inside:

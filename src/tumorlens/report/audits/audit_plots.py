@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tumorlens.auditing.findings import Clue
 from tumorlens.data.rows import Row
-from tumorlens.report.drawing import FAINT, HUES, INK, Drawing, shorten_label
+from tumorlens.report.drawing import FAINT, HUES, INK, Drawing, draw_twice, shorten_label
 from tumorlens.report.pages import Plot
 
 __all__ = ["plot_clues", "plot_composition"]
@@ -37,7 +37,9 @@ def plot_composition(rows: Sequence[Row], column: str) -> Plot | None:
         return None
     names = [name for name, _ in sizes.most_common(MOST_BARS)]
     kinds = sorted({kind for _, kind in counts}, key=_order)
-    with Drawing(9.6, 1.1 + 0.34 * len(names)) as sheet:
+    alt, caption = _tell(column, sizes, counts, names)
+
+    def paint(sheet: Drawing, narrow: bool) -> None:
         axes = sheet.axes()
         start = [0.0] * len(names)
         for kind in kinds:
@@ -50,13 +52,17 @@ def plot_composition(rows: Sequence[Row], column: str) -> Plot | None:
         for line, name in enumerate(names):
             axes.text(1.01, line, f"{sizes[name]:,}", va="center", color=INK)
         axes.set(xlim=(0, 1.0), ylim=(len(names) - 0.5, -0.5))
-        axes.set_yticks(range(len(names)), [shorten_label(name, 30) for name in names], color=INK)
-        axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25 %", "50 %", "75 %", "100 %"])
+        shown = [shorten_label(name, 16 if narrow else 30) for name in names]
+        axes.set_yticks(range(len(names)), shown, color=INK)
+        axes.set_xticks([0, 0.5, 1], ["0", "50 %", "100 %"])
         axes.tick_params(axis="y", length=0)
         axes.grid(visible=False, axis="y")
         axes.spines["left"].set_visible(False)
-        sheet.figure.legend(loc="outside upper left", ncols=min(6, len(kinds)))
-        return sheet.finish(*_tell(column, sizes, counts, names), wide=True)
+        sheet.figure.legend(loc="outside upper left", ncols=min(2 if narrow else 6, len(kinds)))
+
+    height = 0.34 * len(names)
+    heights = (1.1 + height, 1.1 + 0.2 * ((len(kinds) - 1) // 2) + height)
+    return draw_twice(paint, heights, alt=alt, caption=caption)
 
 
 def plot_clues(clues: Sequence[Clue], place: str) -> Plot | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from tumorlens.evaluation.figures.intervals import Estimate
 from tumorlens.evaluation.results import Evaluation, Subset
@@ -43,6 +44,8 @@ __all__ = ["build_evaluation_page", "build_evaluation_sections"]
 FIRST = ("auc", "sensitivity", "specificity", "found", "alarm", "unfamiliar", "ece")
 IN_FOREST = ("auc", "sensitivity", "specificity")
 ELSEWHERE = "the JSON of the evaluation has all of them"
+SEEN = "SEEN in training: too optimistic"
+NOT_SEEN = "not seen in training"
 
 
 def build_evaluation_page(
@@ -85,12 +88,17 @@ def build_evaluation_sections(
     if whole.seen == "without_seen":
         scores = scores.take(scores.seen != 1)
     parts = [part for part in evaluation.parts if part.by]
+    warning = _warn(whole)
     rankings = (plot_roc(scores), plot_precision_recall(scores), plot_histogram(scores))
     calls = (plot_reliability(whole.reliability), plot_confusion(whole.confusion))
+    ranked, called = (
+        tuple(replace(plot, warning=warning) for plot in plots if plot is not None)
+        for plots in (rankings, calls)
+    )
     return [
         Section("At a glance", tuple(_list_first(evaluation))),
-        Section("Tumor against no tumor", (*_say_which(whole), *filter(None, rankings))),
-        Section("Probabilities and classes", tuple(filter(None, calls))),
+        Section("Tumor against no tumor", (*_say_which(whole), *ranked)),
+        Section("Probabilities and classes", called),
         Section("Subset by subset", tuple(_show_parts(parts))),
         Section("Worst mistakes", tuple(mistakes)),
         Section("All figures", tuple(_tabulate_all(evaluation))),
@@ -104,7 +112,9 @@ def _list_first(evaluation: Evaluation) -> Iterator[Block]:
         seen = word_seen(part)
         if seen:
             yield Text((f"{seen[0].upper()}{seen[1:]}: {part.slices:,} slices.",))
-        facts = [_state(one) for name in FIRST if (one := _find(part, name)) is not None]
+        facts = [
+            _state(one, _warn(part)) for name in FIRST if (one := _find(part, name)) is not None
+        ]
         if facts:
             yield Facts(tuple(facts))
         elif part.note:
@@ -122,19 +132,25 @@ def _list_first(evaluation: Evaluation) -> Iterator[Block]:
         yield Text(notes, listed=True)
 
 
+def _warn(part: Subset) -> str:
+    """What must stand beside each figure of a part that holds pictures seen in training."""
+    return SEEN if part.slices_seen and part.seen != "without_seen" else ""
+
+
 def _say_which(whole: Subset) -> Iterator[Block]:
     if whole.seen == "without_seen":
         words = f"Curves and bins use the {whole.slices:,} slices that were not seen in training."
         yield Text((words,))
 
 
-def _state(one: Estimate) -> Fact:
+def _state(one: Estimate, warning: str) -> Fact:
     value = "–" if one.value is None else f"{one.value:.3f}"
     span = write_span(one.low, one.high) or "no interval"
     return Fact(
         name_figure(one.name).split(" (")[0],
         value,
         (span, f"{one.n:,} slices", f"{one.groups:,} groups"),
+        warning,
     )
 
 
@@ -169,7 +185,9 @@ def _draw_line(part: Subset, name: str) -> Interval | None:
     one = _find(part, name)
     if one is None or one.value is None:
         return None
-    return Interval(label_part(part), one.value, one.low, one.high)
+    known = part.seen == "without_seen" or part.slices_seen
+    kind = _warn(part) or (NOT_SEEN if known else "")
+    return Interval(label_part(part), one.value, one.low, one.high, kind)
 
 
 def _tabulate_all(evaluation: Evaluation) -> Iterator[Block]:
@@ -178,22 +196,23 @@ def _tabulate_all(evaluation: Evaluation) -> Iterator[Block]:
             continue
         seen = word_seen(part)
         caption = f"{seen[0].upper()}{seen[1:]}" if seen else "All slices"
-        yield Table(caption, _COLUMNS, tuple(_list_estimate(one) for one in part.estimates))
+        warning = _warn(part)
+        rows = tuple(_list_estimate(one, warning) for one in part.estimates)
+        yield Table(caption, _COLUMNS, rows)
         for title, estimates in list_head_tables(part):
-            rows = tuple(_list_estimate(one, HEAD_WORDS) for one in estimates)
-            yield Table(title, _COLUMNS, rows)
+            rows = tuple(_list_estimate(one, warning, HEAD_WORDS) for one in estimates)
+            yield Table(_join(title, warning), _COLUMNS, rows)
         if part.confusion:
             names = tuple(next(iter(part.confusion.values())))
             counts = [
                 (truth, *(f"{called[name]:,}" for name in names))
                 for truth, called in part.confusion.items()
             ]
-            yield Table(
-                "True class (rows) and predicted class (columns)", ("true", *names), tuple(counts)
-            )
+            title = _join("True class (rows) and predicted class (columns)", warning)
+            yield Table(title, ("true", *names), tuple(counts))
         few = list_counts(part)
         if few is not None:
-            yield Table(COUNTS, few[0], limit_rows(few[1], more=ELSEWHERE))
+            yield Table(_join(COUNTS, warning), few[0], limit_rows(few[1], more=ELSEWHERE))
         if part.differences:
             rows = tuple(list_differences(part.differences))
             yield Table(f"Against {evaluation.other}", DIFFERENCE_COLUMNS, rows)
@@ -202,11 +221,15 @@ def _tabulate_all(evaluation: Evaluation) -> Iterator[Block]:
 _COLUMNS = ("figure", "value", "95 % interval", "n", "groups", "remark")
 
 
-def _list_estimate(one: Estimate, words: Mapping[str, str] = {}) -> tuple[str, ...]:
+def _join(*words: str) -> str:
+    return "; ".join(filter(None, words))
+
+
+def _list_estimate(one: Estimate, warning: str, words: Mapping[str, str] = {}) -> tuple[str, ...]:
     value = "–" if one.value is None else f"{one.value:.3f}"
     span = write_span(one.low, one.high)
     name = words.get(one.name, name_figure(one.name))
-    return name, value, span, f"{one.n:,}", f"{one.groups:,}", remark_on(one)
+    return name, value, span, f"{one.n:,}", f"{one.groups:,}", _join(warning, remark_on(one))
 
 
 def _find(part: Subset, name: str) -> Estimate | None:

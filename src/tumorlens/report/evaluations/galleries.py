@@ -11,6 +11,7 @@ import numpy as np
 
 from tumorlens.data.rows import Row
 from tumorlens.detector import Detector
+from tumorlens.digits import show_probability
 from tumorlens.errors import InputError
 from tumorlens.evaluation.figures.verdict_figures import predict_classes
 from tumorlens.evaluation.scores import Scores
@@ -174,7 +175,7 @@ def _make_tile(slice_: Slice, finding: Finding, mistake: Mistake) -> Tile:
         ),
         (
             f"true {_word(row.class_name)}, called {_word(mistake.called)}",
-            f"tumor probability {mistake.chance:.1%}",
+            f"tumor probability {show_probability(mistake.chance)}",
             " · ".join(filter(None, (row.source, row.sequence))) or Path(row.path).suffix,
         ),
     )

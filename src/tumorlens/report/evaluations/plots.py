@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 from tumorlens.evaluation.figures.curves import trace_precision_recall, trace_roc
 from tumorlens.evaluation.figures.reliability import ReliabilityBin
 from tumorlens.evaluation.scores import Scores
-from tumorlens.report.drawing import FAINT, HUES, INK, SHEET, Drawing, shorten_label
+from tumorlens.report.drawing import FAINT, HUES, INK, SHEET, Drawing, draw_twice, shorten_label
 from tumorlens.report.pages import Plot
 
 __all__ = [
@@ -30,6 +31,7 @@ MOST_SOURCES = 5
 MOST_LINES = 40
 """Lines of one forest plot."""
 _MARKS = ("o", "s", "D", "^")
+_PER_CENT = ([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,8 @@ def plot_reliability(bins: Sequence[ReliabilityBin]) -> Plot | None:
                 across, up, "o-", color=hue, markersize=5, linewidth=1, label=shorten_label(name)
             )
         _frame_square(axes, "predicted tumor probability", "observed share of tumors")
+        axes.set_xticks(*_PER_CENT)
+        axes.set_yticks(*_PER_CENT)
         axes.legend(loc="upper left")
         gap = max(abs(one.predicted - one.observed) for one in bins)
         alt = (
@@ -169,7 +173,12 @@ def plot_histogram(scores: Scores) -> Plot | None:
         ("no label", FAINT, ~scores.labelled),
     ]
     kinds = [kind for kind in kinds if kind[2].any()]
-    with Drawing(9.6, 3.2) as sheet:
+    alt = "Histogram of tumor probabilities: " + ", ".join(
+        f"median {np.median(scores.tumor_probability[rows]):.1%} of {name} slices"
+        for name, _, rows in kinds
+    )
+
+    def paint(sheet: Drawing, narrow: bool) -> None:
         axes = sheet.axes()
         edges = np.linspace(0, 1, 41)
         for name, hue, rows in kinds:
@@ -187,74 +196,146 @@ def plot_histogram(scores: Scores) -> Plot | None:
                 textcoords="offset points", ha="center", fontsize=9, color=FAINT,
             )  # fmt: skip
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="tumor probability", ylabel="share of slices")
+        axes.set_xticks(*_PER_CENT)
         axes.set_yticks([0, 0.01, 0.05, 0.2, 0.5, 1], ["0", "1 %", "5 %", "20 %", "50 %", "100 %"])
         axes.legend(loc="upper center")
-        alt = "Histogram of tumor probabilities: " + ", ".join(
-            f"median {np.median(scores.tumor_probability[rows]):.2f} of {name} slices"
-            for name, _, rows in kinds
-        )
-        return sheet.finish(
-            alt + ".",
-            "Tumor probabilities and thresholds. The heights have a square-root scale",
-            wide=True,
-        )
+
+    caption = "Tumor probabilities and thresholds. The heights have a square-root scale"
+    return draw_twice(paint, (3.2, 3.0), alt=f"{alt}.", caption=caption)
 
 
-def plot_forest(panels: Mapping[str, Sequence[Interval]]) -> Plot | None:
+def plot_forest(
+    panels: Mapping[str, Sequence[Interval]], series: Sequence[str] = ()
+) -> Plot | None:
     """Intervals line by line, one panel a figure; several series have a hue and a mark each.
+
+    One panel takes half the width of a page, several take all of it. On a phone they lie below
+    each other.
 
     Args:
         panels: figure -> its lines; labels are taken together, in the order of their first use.
+        series: of several plots, so that each has one hue and mark in all of them.
     """
-    series = list(dict.fromkeys(one.series for lines in panels.values() for one in lines))
-    labels = list(dict.fromkeys(one.label for lines in panels.values() for one in lines))
+    lines = [one for several in panels.values() for one in several]
+    labels = list(dict.fromkeys(one.label for one in lines))
     shown = labels[:MOST_LINES]
     if not shown:
         return None
-    crowd = max(_count_alike(lines) for lines in panels.values())
-    with Drawing(9.6, 0.95 + (0.17 + 0.14 * crowd) * len(shown)) as sheet:
-        many = sheet.axes(len(panels))
+    found = tuple(dict.fromkeys(one.series for one in lines))
+    forest = _Forest(panels, shown, found, tuple(series) or found)
+    caption = "95 % intervals; a hollow mark has none (under 20 groups)"
+    if forest.is_cut:
+        caption += "; an arrow: the interval goes on to the left"
+    if len(labels) > len(shown):
+        caption += f"; {len(shown)} of {len(labels)} subsets are drawn"
+    alt = f"Forest plot of {', '.join(panels)} for {len(shown)} subsets. Values: see the table."
+    if len(panels) > 1:
+        heights = forest.height, 0.4 + len(panels) * forest.height
+        return draw_twice(forest.paint, heights, alt=alt, caption=caption)
+    with Drawing(4.6, forest.height) as sheet:
+        forest.paint(sheet, True)
+        return sheet.finish(alt, caption)
+
+
+@dataclass(frozen=True)
+class _Forest:
+    """What a forest plot draws.
+
+    Attributes:
+        panels: figure -> its lines.
+        labels: of the lines, from the top.
+        series: what tells lines of one label apart.
+        known: of all plots of a page, in the order of hues and marks.
+    """
+
+    panels: Mapping[str, Sequence[Interval]]
+    labels: Sequence[str]
+    series: Sequence[str]
+    known: Sequence[str]
+
+    @property
+    def drawn(self) -> list[Interval]:
+        return [one for lines in self.panels.values() for one in lines if one.label in self.labels]
+
+    @property
+    def crowd(self) -> int:
+        """How many lines of a panel share a label at most."""
+        counts = (Counter(one.label for one in lines) for lines in self.panels.values())
+        return max(max(count.values(), default=1) for count in counts)
+
+    @property
+    def height(self) -> float:
+        """In inches, of panels side by side."""
+        return 1.0 + (0.17 + 0.14 * self.crowd) * len(self.labels) + 0.2 * (len(self.series) > 1)
+
+    @property
+    def start(self) -> float:
+        """Where the axes begin: below the smallest value, so that no half of them is empty."""
+        return max(0.0, math.floor(10 * min(one.value for one in self.drawn) - 0.5) / 10)
+
+    @property
+    def is_cut(self) -> bool:
+        return any(one.low is not None and one.low < self.start for one in self.drawn)
+
+    def paint(self, sheet: Drawing, narrow: bool) -> None:
+        """Draw the panels: below each other on a narrow sheet."""
+        shape = (len(self.panels), 1) if narrow else (1, len(self.panels))
+        many = sheet.figure.subplots(*shape, sharex=True, sharey=True, squeeze=False).ravel()
         sheet.figure.get_layout_engine().set(wspace=0.06)
-        for axes, (name, lines) in zip(many, panels.items(), strict=True):
-            placed: Counter[str] = Counter()
-            for one in lines:
-                if one.label in shown:
-                    beside = sum(other.label == one.label for other in lines)
-                    shift = (placed[one.label] - (beside - 1) / 2) * 0.5 / crowd
-                    placed[one.label] += 1
-                    place = shown.index(one.label) + shift
-                    _draw_interval(axes, place, one, series.index(one.series))
-            axes.set(xlim=(-0.02, 1.02), ylim=(len(shown) - 0.4, -0.6), title=name)
-            axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
-            axes.spines["left"].set_visible(False)
-            axes.tick_params(axis="y", length=0)
-            axes.grid(visible=False, axis="y")
-        many[0].set_yticks(
-            range(len(shown)), [shorten_label(label, 34) for label in shown], color=INK
-        )
-        if len(series) > 1:
-            _name_series(sheet, many[0], series)
-        caption = "95 % intervals; a hollow mark has none (under 20 groups)"
-        if len(labels) > len(shown):
-            caption += f"; {len(shown)} of {len(labels)} subsets are drawn"
-        alt = f"Forest plot of {', '.join(panels)} for {len(shown)} subsets. Values: see the table."
-        return sheet.finish(alt, caption, wide=True)
+        for axes, (name, lines) in zip(many, self.panels.items(), strict=True):
+            self._paint_panel(axes, name, lines)
+        for axes in many if narrow else many[:1]:
+            axes.set_yticks(
+                range(len(self.labels)),
+                [_keep_end(label, 22 if narrow else 34) for label in self.labels],
+                color=INK,
+            )
+        if len(self.series) > 1 or self.series[0]:
+            _name_series(
+                sheet, many[0], {name: self.known.index(name) for name in self.series}, narrow
+            )
+
+    def _paint_panel(self, axes: Any, name: str, lines: Sequence[Interval]) -> None:
+        placed: Counter[str] = Counter()
+        for one in lines:
+            if one.label in self.labels:
+                beside = sum(other.label == one.label for other in lines)
+                shift = (placed[one.label] - (beside - 1) / 2) * 0.5 / self.crowd
+                placed[one.label] += 1
+                place = self.labels.index(one.label) + shift
+                _draw_interval(axes, place, one, self.known.index(one.series), self.start)
+        edge = 0.02 * (1 - self.start)
+        axes.set(xlim=(self.start - edge, 1 + edge), ylim=(len(self.labels) - 0.4, -0.6))
+        axes.set_title(name)
+        axes.set_xticks(np.linspace(self.start, 1, 5))
+        axes.xaxis.set_major_formatter(lambda value, place: f"{value:.3g}")
+        axes.spines["left"].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+        axes.tick_params(axis="x", labelbottom=True)
+        axes.grid(visible=False, axis="y")
+
+
+def _keep_end(label: str, most: int) -> str:
+    """A label that is cut before its last comma: what follows is a warning, or how it was made."""
+    head, comma, end = label.rpartition(", ")
+    return (
+        shorten_label(head, max(6, most - len(comma + end))) + comma + end
+        if comma
+        else (shorten_label(label, most))
+    )
 
 
 def _frame_square(axes: Any, across: str, up: str) -> None:
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel=across, ylabel=up)
 
 
-def _name_series(sheet: Drawing, axes: Any, series: Sequence[str]) -> None:
-    for number, name in enumerate(series):
+def _name_series(sheet: Drawing, axes: Any, series: Mapping[str, int], narrow: bool) -> None:
+    """Above the panels: who reads a dot must not look for its name at the end."""
+    for name, number in series.items():
         hue, mark = _pick_mark(number)
         axes.plot([], [], mark, color=hue, markersize=5.5, label=shorten_label(name, 40))
-    sheet.figure.legend(loc="outside lower center", ncols=min(3, len(series)))
-
-
-def _count_alike(lines: Sequence[Interval]) -> int:
-    """How many lines of a panel share a label at most."""
-    return max(Counter(one.label for one in lines).values(), default=1)
+    columns = min(1 if narrow else 3, len(series))
+    sheet.figure.legend(loc="outside upper center", ncols=columns)
 
 
 def _pick_mark(series: int) -> tuple[str, str]:
@@ -262,13 +343,15 @@ def _pick_mark(series: int) -> tuple[str, str]:
     return HUES[series % len(HUES)], _MARKS[(series // len(HUES) + series) % len(_MARKS)]
 
 
-def _draw_interval(axes: Any, line: float, one: Interval, series: int) -> None:
+def _draw_interval(axes: Any, line: float, one: Interval, series: int, start: float) -> None:
     hue, mark = _pick_mark(series)
     if one.low is None or one.high is None:
         axes.plot([one.value], [line], mark, markersize=5.5, markerfacecolor=SHEET, color=hue)
         return
-    axes.plot([one.low, one.high], [line, line], color=hue, linewidth=2)
+    axes.plot([max(one.low, start), one.high], [line, line], color=hue, linewidth=2)
     axes.plot([one.value], [line], mark, markersize=5.5, color=hue)
+    if one.low < start:
+        axes.plot([start], [line], "<", markersize=4.5, color=hue)
 
 
 def _split_sources(scores: Scores) -> list[tuple[str, Scores]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil
@@ -10,13 +11,15 @@ from pathlib import PurePath
 
 from PIL import Image, ImageDraw
 
+from tumorlens.digits import show_probability
 from tumorlens.finding import RESEARCH_USE, Finding
 from tumorlens.imaging.slices import Slice
-from tumorlens.report.digits import show_apart
 from tumorlens.report.pictures.captions import PAPER
+from tumorlens.report.pictures.heat import tell_weak
 from tumorlens.report.pictures.heatmaps import digest_name, make_safe
 from tumorlens.report.pictures.markers import INK, find_font
 from tumorlens.report.pictures.overlay import draw_thumbnail, encode
+from tumorlens.studies.assembling import is_loose
 from tumorlens.study_finding import SeriesFinding
 
 __all__ = ["Album", "Pair", "choose_shown", "name_montage", "paint_montage"]
@@ -28,6 +31,9 @@ _COLUMNS = 4
 _CAPTION = 22  # pixels below a pair of pictures
 _HEADING = 56
 
+SINGLES = 12
+"""Pictures without a series that are shown of each verdict."""
+
 Place = tuple[str, int]
 
 
@@ -38,33 +44,62 @@ class Pair:
     Attributes:
         plain, heat: encoded as JPEG.
         size: (width, height) of both, in pixels.
-        words: number and verdict of the slice.
+        name: of the slice: its number, or the name of its file.
+        verdict: as people read it.
+        chance: its tumor probability, and what has to stand beside heat; may be empty.
     """
 
     plain: bytes
     heat: bytes
     size: tuple[int, int]
-    words: str
+    name: str
+    verdict: str
+    chance: str
+
+    @property
+    def words(self) -> str:
+        """All of it in a line."""
+        return f"{self.name}: {', '.join(filter(None, (self.verdict, self.chance)))}"
 
 
 @dataclass(slots=True)
 class Album:
-    """Keeps the pictures of all slices until their series has ended; then only those shown."""
+    """Keeps the pictures of all slices until their series has ended; then only those shown.
+
+    Attributes:
+        pairs: the pictures.
+        singles: pictures that belong to no series: verdict -> the places of those shown.
+        counts: verdict -> pictures that belong to no series.
+    """
 
     pairs: dict[Place, Pair] = field(default_factory=dict)
+    singles: dict[str, list[Place]] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
 
     def keep(self, slice_: Slice, finding: Finding) -> None:
         """Draw a slice small, plain and with heat."""
         plain, size = draw_thumbnail(slice_)
         heat, _ = draw_thumbnail(slice_, finding)
-        self.pairs[finding.info.path, finding.info.frame] = Pair(plain, heat, size, _name(finding))
+        verdict = (finding.verdict or "error").replace("_", " ")
+        pair = Pair(plain, heat, size, _name(finding), verdict, _tell_chance(finding))
+        self.pairs[_place(finding)] = pair
+
+    def settle_single(self, finding: Finding) -> None:
+        """Count a picture without a series; forget it if enough of its verdict are shown."""
+        verdict, place = finding.verdict or "error", _place(finding)
+        self.counts[verdict] += 1
+        shown = self.singles.setdefault(verdict, [])
+        if len(shown) < SINGLES:
+            shown.append(place)
+        elif place not in shown:
+            self.pairs.pop(place, None)
 
     def settle(self, series: SeriesFinding) -> None:
         """Forget the slices of a series that nothing will show."""
         shown = set(choose_shown(series)) | set(_first(series))
         for one in series.findings:
-            if (one.info.path, one.info.frame) not in shown:
-                self.pairs.pop((one.info.path, one.info.frame), None)
+            if _place(one) not in shown:
+                self.pairs.pop(_place(one), None)
 
     def find(self, places: Sequence[Place]) -> list[Pair]:
         """The pairs of some slices, as far as they were kept."""
@@ -73,7 +108,7 @@ class Album:
 
 def choose_shown(series: SeriesFinding) -> list[Place]:
     """Slices spread evenly over a series, those to open first among them, in its order."""
-    places = [(one.info.path, one.info.frame) for one in series.findings if one.error is None]
+    places = [_place(one) for one in series.findings if one.error is None]
     count = min(SHOWN, len(places))
     chosen = {places[int((number + 0.5) * len(places) / count)] for number in range(count)}
     chosen |= set(_first(series))
@@ -115,7 +150,8 @@ def name_montage(series: SeriesFinding) -> str:
 def word_series(series: SeriesFinding) -> str:
     """Verdict, sequence and plane of a series, in a line."""
     verdict = (series.verdict or "no verdict").replace("_", " ")
-    parts = [verdict, series.sequence, series.plane, f"{series.slices} slices"]
+    count = f"{series.slices} slice{'' if series.slices == 1 else 's'}"
+    parts = [verdict, series.sequence, series.plane, count]
     return ", ".join(filter(None, parts))
 
 
@@ -123,11 +159,21 @@ def _first(series: SeriesFinding) -> list[Place]:
     return [one.place() for one in series.first_slices]
 
 
+def _place(finding: Finding) -> Place:
+    return finding.info.path, finding.info.frame
+
+
 def _name(finding: Finding) -> str:
-    number = finding.info.instance_number
-    name = f"slice {finding.info.frame}" if number is None else f"instance {number}"
-    verdict = (finding.verdict or "error").replace("_", " ")
+    info = finding.info
+    if info.instance_number is not None:
+        return f"instance {info.instance_number}"
+    return PurePath(info.path).name if is_loose(info) else f"slice {info.frame}"
+
+
+def _tell_chance(finding: Finding) -> str:
+    """The probability, where the verdict rests on it, and what must stand beside faint heat."""
     chance = finding.tumor_probability
     if chance is None or finding.verdict in ("unfamiliar", "not_judged"):
-        return f"{name}: {verdict}"
-    return f"{name}: {verdict}, {show_apart(chance, (), 2)[0]}"
+        return ""
+    shown = show_probability(chance, finding.thresholds or ())
+    return "; ".join(filter(None, (shown, tell_weak(finding))))

@@ -8,24 +8,25 @@ from pathlib import PurePath
 
 from PIL import Image, ImageDraw, ImageFont
 
+from tumorlens.design.tokens import find_color
+from tumorlens.digits import show_apart, show_probability
 from tumorlens.finding import RESEARCH_USE, Finding, Verdict
-from tumorlens.report.digits import show_apart
-from tumorlens.report.pictures.heat import paint_scale, speaks
-from tumorlens.report.pictures.markers import INK, MARKER, Color, Markers, draw_peak, find_font
+from tumorlens.report.pictures.heat import paint_scale, speaks, tell_weak
+from tumorlens.report.pictures.markers import (
+    DARK,
+    INK,
+    MARKER,
+    Markers,
+    draw_peak,
+    draw_sign,
+    find_font,
+)
 
 __all__ = ["PAPER", "draw_caption"]
 
-PAPER = (17, 19, 24)
-_FAINT = (150, 156, 168)
-_VERDICT_INK: dict[Verdict | None, Color] = {
-    "tumor": (255, 122, 89),
-    "no_tumor": (122, 214, 150),
-    "uncertain": (255, 209, 102),
-    "unfamiliar": (196, 164, 255),
-    "not_judged": _FAINT,
-    None: _FAINT,
-}
-_NOTE_INK = _VERDICT_INK["uncertain"]
+PAPER = find_color("picture")
+_FAINT = find_color("muted")
+_NOTE_INK = find_color("uncertain")
 _VERDICT_WORDS: dict[Verdict | None, str] = {
     "tumor": "tumor",
     "no_tumor": "no tumor",
@@ -34,7 +35,9 @@ _VERDICT_WORDS: dict[Verdict | None, str] = {
     "not_judged": "not judged",
     None: "no verdict",
 }
+_ON_SCALE: tuple[Verdict, ...] = ("no_tumor", "uncertain", "tumor")
 _LINE = 1.15  # units from line to line
+_SCALE = 1.9  # units that the line of the probability takes
 _LEGEND = 12  # units that the scale is wide
 _LEAST_LETTERS = 4  # that are left of a text
 
@@ -49,14 +52,18 @@ def draw_caption(finding: Finding, markers: Markers, width: int, unit: int) -> I
         unit: height of a line of text, in pixels.
     """
     notes = list(_list_notes(finding, markers))
-    caption = Image.new("RGB", (width, round(unit * (7.4 + _LINE * len(notes)))), PAPER)
+    scaled = _has_scale(finding)
+    height = unit * (7.4 + _LINE * len(notes) + _SCALE * scaled)
+    caption = Image.new("RGB", (width, round(height)), PAPER)
     pen = ImageDraw.Draw(caption)
     left, legend = unit * 0.7, width - unit * (_LEGEND + 0.7)
-    large, small, tiny = (find_font(round(unit * size)) for size in (1.45, 0.9, 0.78))
-    ink = _VERDICT_INK[finding.verdict]
-    pen.text((left, unit * 0.45), _VERDICT_WORDS[finding.verdict], ink, large)
+    small, tiny = (find_font(round(unit * size)) for size in (0.9, 0.78))
     y, room = unit * 2.25, legend - left - unit
+    _draw_verdict(pen, finding, (left, unit * 0.45), room, unit)
     for line, words in enumerate(_explain(finding)):
+        if scaled and line == 2:
+            _draw_scale(pen, finding, (left, y + unit * 0.6), min(room, unit * 18), unit)
+            y += unit * _SCALE
         pen.text((left, y), _shorten(words, small, room), _FAINT if line else INK, small)
         y += unit * _LINE
     for words in notes:
@@ -66,6 +73,53 @@ def draw_caption(finding: Finding, markers: Markers, width: int, unit: int) -> I
     if finding.verdict is not None:
         _draw_legend(caption, finding, markers, (round(legend), round(unit * 0.75)), unit)
     return caption
+
+
+def _draw_verdict(
+    pen: ImageDraw.ImageDraw, finding: Finding, at: tuple[float, float], room: float, unit: int
+) -> None:
+    """Sign and word, and that there is some evidence where the picture shows it."""
+    (x, y), large = at, find_font(round(unit * 1.45))
+    ink = _FAINT
+    if finding.verdict is not None:
+        ink = find_color(finding.verdict)
+        draw_sign(pen, finding.verdict, (x, y + unit * 0.4), unit * 1.05)
+        x += unit * 1.5
+    words = _VERDICT_WORDS[finding.verdict]
+    pen.text((x, y), words, ink, large)
+    weak, font = tell_weak(finding), find_font(round(unit * 0.9))
+    if weak:
+        start = x + large.getlength(words) + unit * 0.6
+        shown = _shorten(weak, font, room - (start - at[0]))
+        pen.text((start, y + unit * 0.5), shown, _NOTE_INK, font)
+
+
+def _has_scale(finding: Finding) -> bool:
+    """Whether a probability stands between thresholds."""
+    return finding.thresholds is not None and finding.verdict in ("tumor", "uncertain", "no_tumor")
+
+
+def _draw_scale(
+    pen: ImageDraw.ImageDraw, finding: Finding, at: tuple[float, float], width: float, unit: int
+) -> None:
+    """The probability as a mark on a line from 0 to 100 %, between the thresholds."""
+    assert finding.thresholds is not None and finding.tumor_probability is not None
+    (x, y), font = at, find_font(round(unit * 0.7))
+    ends = (0.0, *finding.thresholds, 1.0)
+    thick = unit * 0.28
+    for verdict, low, high in zip(_ON_SCALE, ends, ends[1:], strict=False):
+        if high > low:
+            edges = (x + low * width, y - thick / 2, x + high * width - 1, y + thick / 2)
+            pen.rectangle(edges, fill=find_color(verdict))
+    place, half = x + finding.tumor_probability * width, unit * 0.32
+    pen.rectangle((place - unit * 0.16, y - half, place + unit * 0.16, y + half), INK, DARK)
+    low, high = finding.thresholds
+    words = [f"{low:.1%}"] if low == high else [f"{low:.1%}", f"{high:.1%}"]
+    end = x - unit
+    for level, shown in zip((low, high), words, strict=False):
+        start = max(x + level * width - font.getlength(shown) / 2, end + unit * 0.4)
+        pen.text((start, y + unit * 0.38), shown, _FAINT, font)
+        end = start + font.getlength(shown)
 
 
 def _explain(finding: Finding) -> tuple[str, str, str]:
@@ -81,7 +135,8 @@ def _explain(finding: Finding) -> tuple[str, str, str]:
         level = finding.unfamiliarity
         words = "" if level is None else f"unfamiliarity {show_apart(level, (1.0,), 2)[0]}, over 1"
         return "unlike the training pictures", words, where
-    shown, *limits = show_apart(chance, finding.thresholds or (), 1, "%")
+    limits = show_apart(chance, finding.thresholds or (), 1, "%")[1:]
+    shown = show_probability(chance, finding.thresholds or ())
     return f"tumor probability {shown}", _explain_verdict(finding, limits), where
 
 

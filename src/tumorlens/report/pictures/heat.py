@@ -6,16 +6,20 @@ is not tumor or uncertain: a color that leaps to the eye would contradict the wo
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageChops, ImageFilter
 
+from tumorlens.design.tokens import list_heat
 from tumorlens.finding import Finding
 from tumorlens.imaging.pixels.voxels import find_range
 from tumorlens.imaging.slices import Slice
 
 __all__ = [
     "USUAL_THRESHOLD",
+    "WEAK",
     "blend_heat",
     "color_table",
     "level_heat",
@@ -24,37 +28,30 @@ __all__ = [
     "scale_colors",
     "speaks",
     "spread_evidence",
+    "tell_weak",
 ]
+
+WEAK = "some evidence, below the threshold"
+"""Stands beside the verdict no tumor wherever heat is seen: the two would contradict each other."""
 
 USUAL_THRESHOLD = 0.5
 """Stands for the cell threshold of a finding that does not know it."""
 
-_FIRST = 0.25  # the scale of colors begins in violet: black would darken the anatomy
 _NOTHING = 0.3  # share of the threshold below which nothing is drawn
 _FAINT, _FULL = 0.13, 0.55  # opacity at the threshold, and well above it
 _RISE = 0.4  # share of what is above the threshold along which the opacity rises
+_SEEN = 5  # opacity of 255 from which on a hue is seen over grey
 _WHITE = 0.6  # share of the pixels that a sound window leaves white, at most
-
-INFERNO = (
-    "0000040a07221e0c45380962510e6c69166e801f6c982766b0315bc63d4d"
-    "d94d3de9612bf47918fa9407fcb014f8cd37f2ea69fcffa4"
-)
-"""Every 15th of the 256 colours of inferno (Nathaniel J. Smith and Stefan van der Walt for
-matplotlib, CC0), as RRGGBB; in between, straight lines stay within 2 % of it."""
 
 Size = tuple[int, int]
 Array = npt.NDArray[np.float64]
 
 
-def color_table(anchors: str = INFERNO, first: float = 0.0) -> npt.NDArray[np.uint8]:
-    """(256, 3) colours from evenly spaced anchors.
-
-    Args:
-        anchors: RRGGBB after RRGGBB.
-        first: where on the scale the table begins, 0 to 1; inferno itself begins in black.
-    """
-    points = np.frombuffer(bytes.fromhex(anchors), np.uint8).reshape(-1, 3)
-    along = np.linspace(first, 1.0, 256) * (len(points) - 1)
+@cache
+def color_table() -> npt.NDArray[np.uint8]:
+    """(256, 3) colours of evidence, from none to most: straight lines between the tokens' stops."""
+    points = np.array(list_heat(), float)
+    along = np.linspace(0, len(points) - 1, 256)
     channels = [np.interp(along, np.arange(len(points)), channel) for channel in points.T]
     return np.stack(channels, axis=1).round().astype(np.uint8)
 
@@ -62,6 +59,14 @@ def color_table(anchors: str = INFERNO, first: float = 0.0) -> npt.NDArray[np.ui
 def speaks(finding: Finding) -> bool:
     """Whether the verdict asks a person to look: tumor or uncertain."""
     return finding.verdict in ("tumor", "uncertain")
+
+
+def tell_weak(finding: Finding) -> str:
+    """What to say where a picture shows heat, though the verdict sees no tumor; else nothing."""
+    if finding.verdict != "no_tumor" or finding.activation is None:
+        return ""
+    strongest = round(255 * min(float(finding.activation.max()), 1.0))
+    return WEAK if _opacities(finding)[strongest] >= _SEEN else ""
 
 
 def paint_greys(slice_: Slice) -> npt.NDArray[np.uint8]:
@@ -190,7 +195,7 @@ def _spread(finding: Finding, size: Size, small: Size, scale: tuple[float, float
 
 def _color(heat: Image.Image) -> Image.Image:
     colors = heat.copy()
-    colors.putpalette(color_table(first=_FIRST).tobytes())
+    colors.putpalette(color_table().tobytes())
     return colors.convert("RGB")
 
 

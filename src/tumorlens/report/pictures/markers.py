@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ImageDraw, ImageFont
 
-from tumorlens.finding import Box, Finding
+from tumorlens.design.tokens import Color, find_color, find_sign
+from tumorlens.finding import Box, Finding, Verdict
 from tumorlens.report.pictures.heat import speaks
 
 __all__ = [
@@ -21,15 +22,15 @@ __all__ = [
     "draw_box",
     "draw_peak",
     "draw_sides",
+    "draw_sign",
     "find_font",
 ]
 
-INK = (236, 238, 242)
-MARKER = (120, 220, 255)  # boxes and peak: a hue that neither greys nor the heat scale hold
+INK = find_color("text")
+MARKER = find_color("mark")  # boxes and peak: a hue that neither greys nor the heat scale hold
 DARK = (0, 0, 0)
 _LEAST_INSIDE = 0.5  # share of a box that lies in the head, if it is to be drawn
 
-Color = tuple[int, int, int]
 Point = tuple[float, float]
 
 
@@ -121,6 +122,12 @@ def draw_peak(pen: ImageDraw.ImageDraw, point: Point, unit: int) -> None:
     for color, width in ((DARK, max(4, unit // 5)), (MARKER, max(2, unit // 10))):
         pen.line((x - arm, y, x + arm, y), color, width)
         pen.line((x, y - arm, x, y + arm), color, width)
+
+
+def draw_sign(pen: ImageDraw.ImageDraw, verdict: Verdict, corner: Point, side: float) -> None:
+    """The sign of a verdict in its colour, in a square whose upper left corner is given."""
+    points = [(corner[0] + x * side, corner[1] + y * side) for x, y in find_sign(verdict)]
+    pen.polygon(points, fill=find_color(verdict))
 
 
 def draw_sides(pen: ImageDraw.ImageDraw, size: tuple[int, int], unit: int) -> None:

@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
 from tumorlens.arguments import check_arguments
+from tumorlens.design.tokens import find_color
 from tumorlens.errors import UsageError
 from tumorlens.finding import Finding
 from tumorlens.imaging.files.contents import DRAWN_BY
@@ -52,7 +53,7 @@ LARGEST_SIDE = 4096
 THUMBNAIL = 256
 """The longer side of a thumbnail, at most."""
 
-_TRUTH = (122, 214, 150)  # what people drew
+_TRUTH = find_color("truth")  # what people drew
 
 _MARK = f"{DRAWN_BY} overlay"
 _SIGNED = ("PNG", "JPEG", "TIFF")
@@ -135,7 +136,7 @@ def _check_format(fp: Any, format: str | None) -> None:
 
 @check_arguments()
 def draw(slice_: Slice, finding: Finding) -> Overlay:
-    """The slice with heat map, boxes, strongest point, verdict and legend, as an RGB image.
+    """The slice as it is, and beside it with heat map, boxes and strongest point; verdict, legend.
 
     Args:
         slice_: the slice that was judged.
@@ -146,14 +147,16 @@ def draw(slice_: Slice, finding: Finding) -> Overlay:
             another.
 
     Returns:
-        The slice in its own pixels: square, enlarged in whole steps to a longer side of at least
-        `LEAST_SIDE`, reduced to at most `LARGEST_SIDE`; a caption below. Saved as PNG, JPEG or
-        TIFF it carries the mark by which no later run takes it for a scan.
+        An RGB image of the slice twice, plain on the left, in its own pixels: square, enlarged in
+        whole steps to a longer side of at least `LEAST_SIDE`, reduced to at most `LARGEST_SIDE`;
+        a caption below. Saved as PNG, JPEG or TIFF it carries the mark by which no later run takes
+        it for a scan.
     """
     view = _View.of(slice_)
     picture, markers = _show_evidence(slice_, finding, view)
-    width = max(view.size[0], LEAST_SIDE, view.unit * 26)
-    return Overlay.of(_frame(picture, draw_caption(finding, markers, width, view.unit)))
+    pair = _put_side_by_side(_show_plain(slice_, view), picture)
+    width = max(pair.width, 2 * LEAST_SIDE, view.unit * 26)
+    return Overlay.of(_frame(pair, draw_caption(finding, markers, width, view.unit)))
 
 
 def encode(picture: Image.Image) -> bytes:
@@ -230,8 +233,15 @@ def _show_evidence(slice_: Slice, finding: Finding, view: _View) -> tuple[Image.
     return picture, markers
 
 
+def _put_side_by_side(plain: Image.Image, picture: Image.Image) -> Image.Image:
+    sheet = Image.new("RGB", (plain.width + picture.width, picture.height), PAPER)
+    sheet.paste(plain, (0, 0))
+    sheet.paste(picture, (plain.width, 0))
+    return sheet
+
+
 def _frame(picture: Image.Image, caption: Image.Image) -> Image.Image:
-    """The slice in the middle of a dark sheet, the caption below it."""
+    """The pictures in the middle of a dark sheet, the caption below them."""
     sheet = Image.new("RGB", (caption.width, picture.height + caption.height), PAPER)
     sheet.paste(picture, ((caption.width - picture.width) // 2, 0))
     sheet.paste(caption, (0, picture.height))

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 
-from tumorlens.finding import Finding
+from tumorlens.digits import show_probability
+from tumorlens.finding import VERDICTS, Finding
 from tumorlens.landmarks import KeySlice
 from tumorlens.model.card import Card, OperatingPoint
 from tumorlens.report.pages import (
@@ -31,6 +32,10 @@ __all__ = ["build_study_page"]
 _LEAD = (
     "This page shows the verdict of each study, the reason, and the slice to open first. The heat "
     "map shows where the model sees evidence. A verdict says nothing about other diseases."
+)
+_LEAD_OF_PICTURES = (
+    "What the model says of each picture. Heat shows where it sees evidence; a verdict says "
+    "nothing of other disease."
 )
 
 
@@ -62,16 +67,39 @@ def build_study_page(
         for level, point in (points or {}).items()
     )
     told = (Text(thresholds, listed=True),) if thresholds else ()
+    shown = [Section("Overview", (overview, *told))] if studies else []
     sections = [
         Section(_name(study.path), tuple(_show_study(study, card, album))) for study in studies
     ]
+    pictures = Section("Single pictures" if studies else "Pictures", tuple(_show_singles(album)))
     return Page(
-        "Studies judged by tumorlens",
-        f"{_LEAD} Model: {card.full_name}.",
-        (Section("Overview", (overview, *told)), *sections),
+        f"{'Studies' if studies else 'Pictures'} judged by tumorlens",
+        f"{_LEAD if studies else _LEAD_OF_PICTURES} Model: {card.full_name}.",
+        (*shown, pictures, *sections),
         command,
         dict(versions or {}),
     )
+
+
+def _show_singles(album: Album) -> Iterator[Block]:
+    """Pictures that belong to no series: those that ask for a look first."""
+    if not album.counts:
+        return
+    verdicts = [verdict for verdict in VERDICTS if album.counts[verdict]]
+    yield Facts(
+        tuple(Fact("verdict", _word(verdict), (_count(album, verdict),)) for verdict in verdicts)
+    )
+    for verdict in verdicts:
+        pairs = album.find(album.singles[verdict])
+        caption = f"{_word(verdict)}: {_count(album, verdict)}"
+        if len(pairs) < album.counts[verdict]:
+            caption += f", of which {len(pairs)} are shown"
+        yield Gallery(caption, tuple(map(_tile, pairs)))
+
+
+def _count(album: Album, verdict: str) -> str:
+    count = album.counts[verdict]
+    return f"{count:,} picture{'' if count == 1 else 's'}"
 
 
 def _row(study: StudyFinding) -> tuple[str, ...]:
@@ -175,7 +203,8 @@ def _tile(pair: Pair) -> Tile:
         PageImage(pair.plain, f"{pair.words}, without heat map", pair.size),
         PageImage(pair.heat, f"{pair.words}, with heat map", pair.size),
     )
-    return Tile(pair.words, pictures)
+    lines = (f"tumor probability {pair.chance}",) if pair.chance else ()
+    return Tile(pair.name, pictures, lines, pair.verdict)
 
 
 def _name(path: str) -> str:
@@ -196,4 +225,4 @@ def _word(verdict: str | None) -> str:
 def _chance(found: StudyFinding | Finding) -> str:
     if found.tumor_probability is None or found.verdict in ("unfamiliar", "not_judged"):
         return "–"
-    return f"{found.tumor_probability:.3f}"
+    return show_probability(found.tumor_probability)

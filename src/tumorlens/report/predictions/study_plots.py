@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from tumorlens.digits import show_probability
 from tumorlens.finding import Finding
 from tumorlens.model.card import OperatingPoint
-from tumorlens.report.drawing import FAINT, HUES, Drawing
+from tumorlens.report.drawing import FAINT, HUES, Drawing, draw_twice
 from tumorlens.report.pages import Plot
 from tumorlens.study_finding import SeriesFinding
 
@@ -21,30 +24,44 @@ def plot_slices(series: SeriesFinding, point: OperatingPoint) -> Plot:
         point: thresholds that slices were judged by.
     """
     findings = [one for one in series.findings if one.error is None]
-    places, unit = _place(findings)
     judged = np.array([one.verdict not in ("not_judged", "unfamiliar") for one in findings])
     chance = np.array([one.tumor_probability or 0.0 for one in findings])
-    with Drawing(9.6, 2.8) as sheet:
-        field = sheet.axes()
-        _shade(field, places, ~judged)
-        inside = _find_run(series, findings)
+    inside = _find_run(series, findings)
+    largest = float(chance[judged].max()) if judged.any() else 0.0
+    alt = (
+        f"Tumor probability of {len(findings)} slices; the largest is {show_probability(largest)}."
+    )
+    told = "The band marks the slices that carry the evidence. " if inside.any() else ""
+
+    def paint(sheet: Drawing, narrow: bool) -> None:
+        axes = sheet.axes()
+        places, unit = _place(findings)
+        _shade(axes, places, ~judged)
         if inside.any():
             ends = places[inside]
-            field.axvspan(ends.min(), ends.max(), color=HUES[1], alpha=0.18, linewidth=0)
-        field.plot(places, np.where(judged, chance, np.nan), color=HUES[0], marker=".")
-        for level, name in ((point.low, "no tumor below"), (point.high, "tumor from here")):
-            field.axhline(level, color=FAINT, linewidth=0.8, linestyle="--")
-            field.annotate(  # beside the curve, which may lie at any height
-                name, (1, level), (4, 0), xycoords=("axes fraction", "data"),
-                textcoords="offset points", fontsize=8, color=FAINT, va="center",
-            )  # fmt: skip
-        field.set_ylim(-0.02, 1.02)
-        field.set_xlabel(unit)
-        field.set_ylabel("tumor probability")
-        largest = float(chance[judged].max()) if judged.any() else 0.0
-        alt = f"Tumor probability of {len(findings)} slices; the largest is {largest:.3f}."
-        told = "The band marks the slices that carry the evidence. " if inside.any() else ""
-        return sheet.finish(alt, told + _tell_grey(int((~judged).sum())), wide=True)
+            axes.axvspan(ends.min(), ends.max(), color=HUES[1], alpha=0.18, linewidth=0)
+        axes.plot(places, np.where(judged, chance, np.nan), color=HUES[0], marker=".")
+        _draw_thresholds(axes, point, inside_of_it=narrow)
+        axes.set_ylim(-0.02, 1.02)
+        axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
+        axes.set(xlabel=unit, ylabel="tumor probability")
+
+    caption = told + _tell_grey(int((~judged).sum()))
+    return draw_twice(paint, (2.8, 2.6), alt=alt, caption=caption)
+
+
+def _draw_thresholds(axes: Any, point: OperatingPoint, *, inside_of_it: bool) -> None:
+    """Two lines with their words: right of the curve, or over it where there is no room."""
+    place, side, lift = (
+        ((0.99, -1), "right", "bottom") if inside_of_it else ((1, 4), "left", "center")
+    )
+    for level, name in ((point.low, "no tumor below"), (point.high, "tumor from")):
+        axes.axhline(level, color=FAINT, linewidth=0.8, linestyle="--")
+        axes.annotate(
+            f"{name} {level:.1%}", (place[0], level), (place[1], 0),
+            xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=8,
+            color=FAINT, ha=side, va=lift,
+        )  # fmt: skip
 
 
 def _tell_grey(count: int) -> str:
@@ -62,10 +79,10 @@ def _place(findings: list[Finding]) -> tuple[np.ndarray, str]:
     return np.arange(len(findings), dtype=float), "number of the slice"
 
 
-def _shade(field: object, places: np.ndarray, shaded: np.ndarray) -> None:
+def _shade(axes: Any, places: np.ndarray, shaded: np.ndarray) -> None:
     half = float(np.median(np.abs(np.diff(places)))) / 2 if len(places) > 1 else 0.5
     for place in places[shaded]:
-        field.axvspan(place - half, place + half, color=FAINT, alpha=0.18, linewidth=0)  # type: ignore[attr-defined]
+        axes.axvspan(place - half, place + half, color=FAINT, alpha=0.18, linewidth=0)
 
 
 def _find_run(series: SeriesFinding, findings: list[Finding]) -> np.ndarray:

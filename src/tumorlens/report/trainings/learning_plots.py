@@ -12,6 +12,7 @@ from tumorlens.report.drawing import (
     TRAINING,
     VALIDATION,
     Drawing,
+    draw_twice,
     open_picture,
     save_picture,
 )
@@ -28,12 +29,14 @@ def plot_learning(curves: Path, caption: str) -> Plot:
         caption: what run it is.
     """
     rows = _read_curves(curves)
-    with Drawing(9.6, 4.4) as sheet:
+    last = _column(rows, "validation_total")[-1] if rows else float("nan")
+    alt = f"Learning curves of {len(rows)} epochs; last loss on validation groups {last:.3f}."
+
+    def paint(sheet: Drawing, narrow: bool) -> None:
         above, below = sheet.figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         _draw_curves(above, below, rows, (HUES[0], HUES[1], FAINT))
-        last = _column(rows, "validation_total")[-1] if rows else float("nan")
-        alt = f"Learning curves of {len(rows)} epochs; last loss on validation groups {last:.3f}."
-        return sheet.finish(alt, caption, wide=True)
+
+    return draw_twice(paint, (4.4, 4.0), alt=alt, caption=caption)
 
 
 def plot_curves(curves: Path, picture: Path) -> None:

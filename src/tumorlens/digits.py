@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["show_apart"]
+__all__ = ["show_apart", "show_probability"]
 
 _MORE = 3  # digits that may be added
 
@@ -29,3 +29,18 @@ def show_apart(
         if shown[0] not in shown[1:] or value in limits:
             break
     return shown
+
+
+def show_probability(value: float, limits: Sequence[float] = ()) -> str:
+    """A tumor probability as everybody prints it: ``63.1%``.
+
+    It is never rounded to 0 or 100 %, which would be a certainty: ``<0.1%``, ``>99.9%``.
+
+    Args:
+        value: 0 to 1.
+        limits: thresholds that it must be told from.
+    """
+    shown = show_apart(value, limits, 1, "%")[0]
+    if shown == "0.0%" and value > 0:
+        return "<0.1%"
+    return ">99.9%" if shown == "100.0%" and value < 1 else shown

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tumorlens.report.digits import show_apart
+from tumorlens.digits import show_apart, show_probability
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,22 @@ from tumorlens.report.digits import show_apart
 )
 def test_a_number_stays_on_its_side_of_a_limit(value, limits, digits, unit, shown):
     assert show_apart(value, limits, digits, unit) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0, "0.0%"),
+        (0.0004, "<0.1%"),
+        (0.028, "2.8%"),
+        (0.63, "63.0%"),
+        (0.9999, ">99.9%"),
+        (1, "100.0%"),
+    ],
+)
+def test_a_probability_is_in_per_cent_and_never_rounded_to_certainty(value, shown):
+    assert show_probability(value) == shown
+
+
+def test_a_probability_is_told_from_its_threshold():
+    assert show_probability(0.43498, (0.435,)) == "43.498%"
