@@ -22,7 +22,7 @@ def test_classes_by_source():
     plot = plot_composition(
         make_rows({("a", "tumor"): 3, ("a", "no_tumor"): 1, ("b", ""): 1200}), "source"
     )
-    assert "1 of 2 hold one class only" in plot.alt
+    assert "1 of 2 hold only one class" in plot.alt
     for word in ("no tumor", "no label", "1,200"):
         assert f">{word}<" in plot.svg
     assert re.search(r"#0[0-9a-f]0", plot.svg) is None  # every stand-in has its variable
