@@ -66,7 +66,7 @@ def tell_weak(finding: Finding) -> str:
     if finding.verdict != "no_tumor" or finding.activation is None:
         return ""
     strongest = round(255 * min(float(finding.activation.max()), 1.0))
-    return WEAK if _opacities(finding)[strongest] >= _SEEN else ""
+    return WEAK if _opacities_of(finding)[strongest] >= _SEEN else ""
 
 
 def paint_greys(slice_: Slice) -> npt.NDArray[np.uint8]:
@@ -134,7 +134,7 @@ def scale_colors(threshold: float) -> npt.NDArray[np.uint8]:
         threshold: of the model's cells.
     """
     opacity = np.array(_opacities(threshold, full=True), np.uint8)
-    return np.column_stack([color_table(first=_FIRST), opacity])
+    return np.column_stack([color_table(), opacity])
 
 
 def spread_evidence(finding: Finding, shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
