@@ -54,7 +54,7 @@ def test_long_figures_and_remarks_are_not_broken_at_80_columns():
 def test_counts_per_group_stand_on_terminal_and_page():
     scores = make_scores(make_rows("aabb", [True, False] * 2), np.array([0.9, 0.1, 0.1, 0.2]))
     evaluation = evaluate_scores(scores, replicates=100)
-    title = "Under 20 groups there is no interval; the counts per group"
+    title = "There is no interval with fewer than 20 groups. Counts per group"
     assert title in " ".join(show(evaluation, 80).split())
     assert title in render_html(build_evaluation_page(evaluation, scores))
     assert "0 of 1" in show(evaluation, 80)

@@ -96,7 +96,10 @@ def test_the_curve_marks_the_run_and_counts_what_was_not_judged(judged):
     assert "Every slice was judged" in plot.caption
     silent = tuple(replace(one, verdict="not_judged") for one in series.findings[:1])
     less = replace(series, run=None, findings=silent + series.findings[1:])
-    assert plot_slices(less, point).caption == "1 slice on grey was not judged, or unfamiliar."
+    assert (
+        plot_slices(less, point).caption
+        == "1 slice has a grey background: it was not judged, or is unfamiliar."
+    )
 
 
 def test_a_page_says_verdict_why_and_what_to_open_first(judged):

@@ -62,7 +62,7 @@ def _tabulate_changes(changes: Sequence[Change]) -> Table:
     ]
     columns = ("figure", "before", "after", "difference")
     return make_table(
-        "On these slices; each group is judged with numbers fitted on the others", columns, rows
+        "On these slices. Each group is judged with numbers fitted on the others", columns, rows
     )
 
 
@@ -102,9 +102,9 @@ def _say_bound(bound: MissBound) -> Iterator[str]:
         yield "Without labelled tumor-free studies, the false alarms of the threshold are unknown"
         return
     yield (
-        f"It costs {alarms} alarms in {total} tumor-free studies: {100 * alarms / total:.1f} per "
-        f"100 (95 % interval {100 * bound.alarm_low:.1f} to {100 * bound.alarm_high:.1f}, exact, "
-        "on patients)"
+        f"It costs {alarms} false alarms in {total} tumor-free studies: {100 * alarms / total:.1f} "
+        f"per 100 (95 % interval {100 * bound.alarm_low:.1f} to {100 * bound.alarm_high:.1f}, "
+        "exact, on patients)"
     )
 
 
@@ -121,7 +121,7 @@ def _tabulate_heads(before: Judged | None, after: Judged) -> Table:
                 rows.append((label, *cells))
     columns = ("figure", "before", "after")
     return make_table(
-        "Whole series and studies; each is judged with numbers fitted on the others", columns, rows
+        "Whole series and studies. Each is judged with numbers fitted on the others", columns, rows
     )
 
 

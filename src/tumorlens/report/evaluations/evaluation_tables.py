@@ -1,4 +1,4 @@
-"""An evaluation on a terminal: the whole, its parts, and what to know before believing it."""
+"""An evaluation on a terminal: all slices, subsets, and what to know before you believe it."""
 
 from __future__ import annotations
 
@@ -55,15 +55,15 @@ FIGURE_WORDS = {
     "f1_tumor": "F1 tumor",
     "f1_no_tumor": "F1 no tumor",
     "found": "found (verdict tumor, of tumor slices)",
-    "alarm": "alarm (verdict tumor, of other slices)",
+    "alarm": "false alarm (verdict tumor, of other slices)",
     "cleared": "cleared (any other verdict, of other slices)",
     "cleared_mean_of_groups": "cleared, mean over groups (each group's share)",
     "type_accuracy": "type accuracy (most probable type, of tumor slices)",
     "coverage": "coverage (verdict tumor or no tumor)",
     "found_at_99_cleared": "found at 99 % cleared (tumor slices over that threshold)",
     "found_at_95_cleared": "found at 95 % cleared (tumor slices over that threshold)",
-    "series_with_alarm_at_99_cleared": "series with an alarm at 99 % cleared (tumor-free)",
-    "series_with_alarm_at_95_cleared": "series with an alarm at 95 % cleared (tumor-free)",
+    "series_with_alarm_at_99_cleared": "series with a false alarm at 99 % cleared (tumor-free)",
+    "series_with_alarm_at_95_cleared": "series with a false alarm at 95 % cleared (tumor-free)",
     "level_matched_auc": "level-matched AUC",
     "within_patient_auc": "within-patient AUC",
     "within_patient_auc_of_position": "…of position alone",
@@ -89,14 +89,14 @@ IN_PARTS = (
 LISTED = ("sensitivity", "specificity", "found", "alarm")
 
 
-COUNTS = "Under 20 groups there is no interval; the counts per group"
+COUNTS = "There is no interval with fewer than 20 groups. Counts per group"
 WIDTH_OF_FIGURE = 11
-"""Of a figure in the table of parts: its interval with two digits, and room between."""
+"""Width of a figure in the table of subsets: its interval with two digits, and a gap."""
 WIDEST_LABEL = 26
 
 
 def print_evaluation(console: Console, evaluation: Evaluation) -> None:
-    """Print all figures of the whole, a line for each part, and the notes."""
+    """Print all figures of all slices, a line for each subset, and the notes."""
     for part in evaluation.parts:
         if not part.by:
             _print_whole(console, evaluation, part)
@@ -137,7 +137,7 @@ def print_estimates(
 
 
 def _name_with_remark(one: Estimate, words: Mapping[str, str]) -> str:
-    """A figure's name, and below it what it counts: the column of names has the space."""
+    """The name of a figure, and below it what it counts."""
     name, _, counts = words.get(one.name, name_figure(one.name)).partition(" (")
     below = "; ".join(filter(None, (counts.removesuffix(")"), remark_on(one))))
     return f"{name}\n  {below}" if below else name
@@ -169,7 +169,7 @@ def _print_whole(console: Console, evaluation: Evaluation, part: Subset) -> None
 
 
 def word_seen(part: Subset) -> str:
-    """Which of a part's pictures were in training; empty where none was, or nobody knows."""
+    """Which slices of a subset were in training; empty if none was, or if it is unknown."""
     if part.seen == "without_seen":
         return "not seen in training"
     if not part.slices_seen:
@@ -179,7 +179,7 @@ def word_seen(part: Subset) -> str:
 
 
 def label_part(part: Subset) -> str:
-    """A part's values, and whether its pictures were in training."""
+    """The values of a subset, and whether its slices were in training."""
     words = " ".join(value or "(none)" for value in part.by.values())
     if part.seen == "without_seen":
         return f"{words}, not seen"
@@ -208,7 +208,7 @@ def _list_part(part: Subset, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def tabulate_confusion(part: Subset) -> Table | None:
-    """True classes down, called classes across; None where nothing is labelled."""
+    """True classes as rows, predicted classes as columns; None if nothing is labelled."""
     if not part.confusion:
         return None
     columns = list(next(iter(part.confusion.values())))
@@ -280,7 +280,7 @@ def list_differences(differences: Sequence[Difference]) -> list[tuple[str, ...]]
 
 
 def list_notes(evaluation: Evaluation) -> Iterator[str]:
-    """What to know before believing a figure, a sentence each."""
+    """What to know before you believe a figure: one sentence each."""
     if evaluation.left_out:
         counts = "; ".join(f"{why}: {n:,}" for why, n in evaluation.left_out.items())
         yield f"Left out of every figure: {counts}"

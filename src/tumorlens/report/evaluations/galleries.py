@@ -94,7 +94,7 @@ def show_mistakes(
         tiles, absent = _collect_tiles(scores, mistakes, detector, most)
         if tiles:
             shown = f"the worst {len(tiles)} of {len(mistakes):,}"
-            blocks.append(Gallery(f"{words}: {shown}, of different groups first", tuple(tiles)))
+            blocks.append(Gallery(f"{words}: {shown}; different groups come first", tuple(tiles)))
         if absent:
             blocks.append(Text((f"{words}: {absent} of the pictures to show could not be read.",)))
     if any(isinstance(block, Gallery) for block in blocks):

@@ -1,7 +1,7 @@
-"""Greys of a slice and the heat over them: how much evidence looks like how much color.
+"""Greys of a slice and the heat over them: which evidence gets which color.
 
-Evidence that does not reach the model's cell threshold is faint, and all of it is where the verdict
-is not tumor or uncertain: a color that leaps to the eye would contradict the word below it.
+Evidence below the cell threshold of the model is faint. So is all evidence if the verdict is
+neither tumor nor uncertain: a striking color would contradict the word below it.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ __all__ = ["plot_slices"]
 
 
 def plot_slices(series: SeriesFinding, point: OperatingPoint) -> Plot:
-    """Probability a slice over its place; the run marked, what was not judged greyed.
+    """The probability of each slice at its position. The run is marked; slices not judged are grey.
 
     Args:
         series: with the findings of its slices.
@@ -67,8 +67,9 @@ def _draw_thresholds(axes: Any, point: OperatingPoint, *, inside_of_it: bool) ->
 def _tell_grey(count: int) -> str:
     if not count:
         return "Every slice was judged."
-    many = "1 slice on grey was" if count == 1 else f"{count} slices on grey were"
-    return f"{many} not judged, or unfamiliar."
+    if count == 1:
+        return "1 slice has a grey background: it was not judged, or is unfamiliar."
+    return f"{count} slices have a grey background: they were not judged, or are unfamiliar."
 
 
 def _place(findings: list[Finding]) -> tuple[np.ndarray, str]:
