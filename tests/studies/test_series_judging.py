@@ -9,7 +9,7 @@ import pytest
 from study_tables import draw_chances, make_findings, make_study_model
 from tumorlens.finding import Appearance, Finding, SliceInfo, StoredSlice
 from tumorlens.model.contract import LOOKS
-from tumorlens.studies.series_judging import judge_series
+from tumorlens.studies.series_judging import ONE_SLICE, judge_series
 from tumorlens.study_finding import NO_STUDY_MODEL
 
 
@@ -183,9 +183,9 @@ def test_a_few_slices_are_no_series():
     assert found.tumor_slices == 4
 
 
-def test_an_image_alone_is_not_told_to_be_a_short_series():
+def test_an_image_alone_says_that_its_series_has_no_verdict():
     found = judge_series(make_findings([0.9]), make_study_model())
-    assert (found.verdict, found.notes) == (None, ())
+    assert (found.verdict, found.notes) == (None, (ONE_SLICE,))
     among_others = make_findings([0.9] * 6, verdicts=["tumor", *["not_judged"] * 5])
     assert (
         "fewer than 5 slices were judged"
