@@ -254,7 +254,7 @@ def stack_head(count, side=96):
     for index in range(count):
         size = max(20, round(side * (1 - (2 * index / count - 0.9) ** 2 * 0.7)))
         at = (side - size) // 2
-        volume[index, at : at + size, at : at + size] = np.asarray(picture.resize((size, size))) * 8
+        volume[index, at : at + size, at : at + size] = np.asarray(picture.resize((size, size)), np.uint16) * 8
     return volume
 
 
@@ -452,7 +452,7 @@ def test_arrows_leaf_and_letters_switch(watched, tmp_path):
 def test_evidence_beside_no_tumor_is_explained(watched):
     said = watched.page.evaluate(
         """async () => (await import('/showing/words.js')).saySlice(
-          { verdict: 'no_tumor', boxes: [[0, 0, 9, 9, 0.6]], info: {} }, null, {})"""
+          { verdict: 'no_tumor', boxes: [[0, 0, 9, 9, 0.6]] }, null, { kind: 'slice' })"""
     )
     assert "stays under the threshold" in said
 

@@ -97,7 +97,7 @@ async function show(finding) {
   const marks = drawSlice(find("canvas"), slice, finding, {
     threshold: model.card.cell_threshold, heat: find("heat").checked, marks: find("marks").checked, strength: Number(find("strength").value),
   });
-  find("canvas").setAttribute("aria-label", `${showSlice(item, series, finding, slice, marks, model)}`);
+  find("canvas").setAttribute("aria-label", showSlice(item, series, finding, marks));
   find("slider").value = index;
   find("slider").setAttribute("aria-valuetext", `slice ${index + 1}, ${VERDICTS[finding.verdict]}, ${percent(finding.tumor)}`);
   find("where-slice").textContent = `${index + 1} / ${series.findings.length}`;

@@ -1,5 +1,6 @@
 // The words beside the picture: verdict, how sure, where, what not, notes, and the list of all.
-import { VERDICTS, listFacts, numberOf, sayItem, saySlice, saySure, baseName, percent } from "./words.js";
+import { speaks } from "./overlay.js";
+import { LIMITS, VERDICTS, baseName, listFacts, numberOf, percent, sayItem, sayPlace, saySlice, saySure } from "./words.js";
 
 const find = (id) => document.getElementById(id);
 
@@ -19,6 +20,7 @@ export function showAnswer(item, series, model) {
   find("verdict").textContent = VERDICTS[shown.verdict];
   find("subject").textContent = `${{ slice: "This slice", series: "This series", study: "This study" }[what]}: ${baseName(item.path)}`;
   find("sure").textContent = saySure(shown, limits, what);
+  find("limits").textContent = LIMITS[shown.verdict] ?? "";
   showMeter(shown, limits);
 }
 
@@ -32,13 +34,18 @@ function showMeter({ verdict, tumor }, { low, high }) {
   at.style.left = percent(tumor).replace(" ", "");
 }
 
-/** What changes from slice to slice. */
-export function showSlice(item, series, finding, slice, marks, model) {
-  const words = saySlice(finding, marks, model.thresholds), own = item.kind === "study";
-  const said = `Slice ${numberOf(series, finding)} of ${series.findings.length}: ${VERDICTS[finding.verdict]}, ${percent(finding.tumor)}. `;
-  find("slice-says").textContent = (own ? said : "") + words;
-  find("facts").replaceChildren(...listFacts(item, series, finding, slice).flatMap(([name, value]) => [make("dt", name), make("dd", value)]));
-  return `${own ? said : ""}${VERDICTS[finding.verdict]}. ${words}`;
+/** What changes from slice to slice; the same in words, for who does not see the picture. */
+export function showSlice(item, series, finding, marks) {
+  const several = series.findings.length > 1, words = saySlice(finding, marks, item);
+  const name = several ? `Slice ${numberOf(series, finding)} of ${series.findings.length}: ` : "";
+  const verdict = `${name}${VERDICTS[finding.verdict]}, ${percent(finding.tumor)}`;
+  find("slice-says").hidden = !several && !words;
+  find("slice-verdict").hidden = !several;
+  find("slice-verdict").textContent = verdict;
+  find("slice-verdict").dataset.verdict = finding.verdict;
+  find("slice-words").textContent = words;
+  find("facts").replaceChildren(...listFacts(item, series, finding).flatMap(([key, value]) => [make("dt", key), make("dd", value)]));
+  return `${verdict}. ${words} ${speaks(finding) ? `Strongest point: ${sayPlace(finding)}.` : ""}`.trim();
 }
 
 export function showNotes(item, series, errors, skipped) {

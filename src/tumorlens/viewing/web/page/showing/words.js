@@ -6,7 +6,7 @@ export const VERDICTS = {
   tumor: "tumor", no_tumor: "no tumor", uncertain: "uncertain", unfamiliar: "unfamiliar", not_judged: "not judged", null: "no verdict",
 };
 const PERCENT = { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 };
-const QUESTIONS = { plane: "seen from", sequence: "sequence", skull: "skull" };
+const LOOKS = { on: "with skull", off: "skull removed" };
 
 export const percent = (value) => value.toLocaleString("en", PERCENT).replace("%", " %");
 const many = (count, one) => `${count} ${one}${count === 1 ? "" : "s"}`;
@@ -22,14 +22,22 @@ export function saySure({ verdict, tumor, unfamiliarity }, { low, high }, what) 
   return `Tumor probability ${percent(tumor)}; ${limits}.`;
 }
 
-/** What a slice says beside its picture, and what its colors mean. */
-export function saySlice(finding, marks, limits) {
+/** What a verdict does not say. */
+export const LIMITS = {
+  tumor: "A model can be wrong: look at the marked places yourself.",
+  no_tumor: "This means that the evidence stays under the threshold, not that the head is healthy: the model misses some tumors.",
+  uncertain: "The evidence lies between the thresholds: a person has to look.",
+};
+
+/** What has to be said of a slice, so that no color contradicts a word. */
+export function saySlice(finding, marks, { kind, verdict }) {
+  if (marks?.outside) return "The strongest evidence lies outside of the head: do not rely on it.";
+  if (kind === "study" && verdict === "no_tumor" && speaks(finding))
+    return "By itself this slice would be more than \u201cno tumor\u201d; along the whole head there is too little evidence. Look at the colored place yourself.";
   if (finding.verdict === "no_tumor" && finding.boxes.length)
-    return "Some places show evidence of a tumor, but the slice as a whole stays under the threshold. The colors are kept faint: look at these places yourself.";
+    return "Some places show evidence of a tumor, but the slice as a whole stays under the threshold, so the colors are kept faint. Look at these places yourself.";
   if (finding.verdict === "tumor" && !finding.boxes.length)
     return "The evidence is spread over the slice: no single place passes the threshold of a region.";
-  if (marks?.outside) return "The strongest evidence lies outside of the head: do not rely on it.";
-  if (finding.verdict === "uncertain") return `The probability lies between the thresholds (${percent(limits.low)} and ${percent(limits.high)}).`;
   return "";
 }
 
@@ -40,9 +48,9 @@ export function sayScale(finding) {
 }
 
 /** Where the strongest point lies, for people and for screen readers. */
-export function sayPlace({ info, peak: [x, y] }, { width, height }) {
-  const across = x / width, down = y / height;
-  const part = (share, [less, middle, more]) => (share < 0.42 ? less : share > 0.58 ? more : middle);
+export function sayPlace({ info, peak: [x, y], size, toPixels: [[sx, , left], [, sy, top]] }) {
+  const across = (x - left) / (sx * size), down = (y - top) / (sy * size); // of the head, which the model sees cut out
+  const part = (share, [less, middle, more]) => (share < 0.45 ? less : share > 0.55 ? more : middle);
   const known = info.sidesKnown && ["axial", "coronal"].includes(info.plane);
   const side = part(across, known ? ["the patient's right", "near the midline", "the patient's left"] : ["left in the picture", "in the middle", "right in the picture"]);
   const level = part(down, info.sidesKnown && info.plane === "axial" ? ["in front", "", "at the back"] : ["above", "", "below"]);
@@ -50,15 +58,15 @@ export function sayPlace({ info, peak: [x, y] }, { width, height }) {
 }
 
 /** Pairs of (name, value) about a series or slice. */
-export function listFacts(item, series, finding, slice) {
+export function listFacts(item, series, finding) {
   const { run, extent, peak, sequence, plane, unfamiliarShare, notJudgedShare, findings } = series, facts = [];
   if (run) facts.push(["Where", `slices ${numberOf(series, run.first)} to ${numberOf(series, run.last)} of ${findings.length}${run.length ? `, ${Math.round(run.length)} mm of the head` : ""}`]);
   if (extent && extent.some(Boolean)) facts.push(["Extent of the evidence", extent.map((mm) => (mm ? `${Math.round(mm)}` : "?")).join(" × ") + " mm"]);
-  if (speaks(finding) && slice) facts.push(["Strongest point here", sayPlace(finding, slice)]);
+  if (speaks(finding)) facts.push(["Strongest point here", sayPlace(finding)]);
   if (peak?.patient && run) facts.push(["In the patient (LPS)", peak.patient.map((mm) => mm.toFixed(0)).join(", ") + " mm"]);
-  const saw = Object.entries(QUESTIONS).map(([question, name]) => {
+  const saw = ["plane", "sequence", "skull"].map((question) => {
     const [word, chance] = rankLook(finding.looks, question);
-    return word && `${name} ${word} (${Math.round(100 * chance)} %)`;
+    return word && `${LOOKS[word] ?? word} (${Math.round(100 * chance)} %)`;
   }).filter(Boolean);
   if (saw.length) facts.push(["What the model thinks it sees", saw.join(", ")]);
   const stated = [sequence, plane].filter(Boolean).join(", ");
