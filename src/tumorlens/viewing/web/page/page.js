@@ -1,4 +1,5 @@
 // What the page does: it loads the model, takes scans, shows what the model says of them.
+import { download } from "./judging/download.js";
 import { judgeAll } from "./judging/run.js";
 import { listChosen, listDropped } from "./reading/files.js";
 import { drawCurve, markSlice } from "./showing/curve.js";
@@ -165,8 +166,9 @@ function listExamples(examples) {
 }
 
 async function load(url) {
-  const { Model } = await import("./judging/model.js"); // the page stands before the runtime is there
-  const model = await Model.load(url, (share) => tell("Loading the model…", share));
+  const coming = download(url, (share) => tell("Loading the model…", share));
+  const [{ Model }, bytes] = await Promise.all([import("./judging/model.js"), coming]);
+  const model = await Model.open(bytes);
   shown.model = model;
   showCard(model);
   find("version").textContent = `Model: ${model.name}.`;

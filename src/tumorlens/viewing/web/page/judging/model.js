@@ -17,15 +17,12 @@ const LOOKS = {
 
 /** A model of the contract, loaded once. */
 export class Model {
-  /** @param {string} url @param {(share: number) => void} progress 0 to 1 */
-  static async load(url, progress = () => {}) {
-    const bytes = await download(url, progress);
+  /** @param {Uint8Array} bytes of the file */
+  static async open(bytes) {
     const { card, studies } = readMetadata(bytes);
     if (!PREPROCESS.includes(card.preprocess.version))
-      throw new Error(`${url}: wants preprocess version ${card.preprocess.version}, this page has ${PREPROCESS.join(" and ")}`);
-    const model = new Model(card, studies, await ort.InferenceSession.create(bytes));
-    await model.judge(paintSlope()); // the first run waits for the compiler
-    return model;
+      throw new Error(`the model wants preprocess version ${card.preprocess.version}, this page has ${PREPROCESS.join(" and ")}`);
+    return new Model(card, studies, await ort.InferenceSession.create(bytes));
   }
 
   constructor(card, studies, session) {
@@ -80,22 +77,3 @@ export const judgeBy = ({ low, high }, tumor, unfamiliarity) =>
 const mapLooks = (outputs) =>
   Object.fromEntries(Object.entries(LOOKS).map(([question, words]) =>
     [question, Object.fromEntries(words.map((word, i) => [word, outputs[question].data[i]]))]));
-
-async function download(url, progress) {
-  const answer = await fetch(url);
-  if (!answer.ok) throw new Error(`${url}: ${answer.status}; put a model there`);
-  const whole = Number(answer.headers.get("Content-Length")), parts = [];
-  let got = 0;
-  for (const reader = answer.body.getReader(); ; ) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    parts.push(value);
-    progress(whole ? Math.min(1, (got += value.length) / whole) : 0);
-  }
-  return new Uint8Array(await new Blob(parts).arrayBuffer());
-}
-
-/** Something to judge before there is a picture. */
-function paintSlope(side = 256) {
-  return { pixels: Float32Array.from({ length: side * side }, (_, i) => i % side), width: side, height: side };
-}

@@ -51,13 +51,17 @@ export async function measureTypical(count, read) {
 export function findRange(data, shape) {
   const size = shape.reduce((product, one) => product * one, 1);
   const step = Math.max(1, Math.round((size / 250000) ** (1 / shape.length)));
-  const sample = [];
+  const sample = new Float64Array(shape.reduce((product, one) => product * Math.ceil(one / step), 1));
+  let count = 0;
   const walk = (axis, from) => {
-    if (axis === shape.length) sample.push(Number(data[from]));
-    else for (let i = 0; i < shape[axis]; i += step) walk(axis + 1, from * shape[axis] + i);
+    for (let i = 0; i < shape[axis]; i += step) {
+      const at = from * shape[axis] + i;
+      if (axis + 1 < shape.length) walk(axis + 1, at);
+      else if (Number.isFinite(data[at])) sample[count++] = data[at];
+    }
   };
   walk(0, 0);
-  const ordered = Float64Array.from(sample.filter(Number.isFinite)).sort();
+  const ordered = sample.subarray(0, count).sort();
   const low = quantile(ordered, 0.003), high = quantile(ordered, 0.997);
   if (high > low) return [low, high];
   return data.reduce(([least, most], value) => [Math.min(least, value), Math.max(most, value)], [Infinity, -Infinity]);

@@ -53,7 +53,9 @@ function paintGreys({ pixels, width, height, info }) {
   if (low === high) return new Uint8ClampedArray(pixels.length).fill(128);
   if (info.window && fits(pixels, info.window, [low, high])) [low, high] = info.window;
   const factor = 255 / (high - low);
-  return Uint8ClampedArray.from(pixels, (value) => Math.trunc(Math.min(Math.max((value - low) * factor, 0), 255)));
+  const greys = new Uint8ClampedArray(pixels.length);
+  for (let i = 0; i < greys.length; i++) greys[i] = Math.trunc(Math.min(Math.max((pixels[i] - low) * factor, 0), 255));
+  return greys;
 }
 
 function fits(pixels, [first, last], [low, high]) {
@@ -122,11 +124,12 @@ export function heatColors() {
 }
 
 function blend(greys, evidence, opacity, strength, { size: [width, height] }) {
-  const image = new ImageData(width, height), table = heatColors();
+  const image = new ImageData(width, height), { data } = image, table = heatColors();
   for (let i = 0, at = 0; i < greys.length; i++, at += 4) {
-    const share = evidence ? opacity[evidence[i]] * strength : 0, color = evidence ? table[evidence[i]] : null;
-    for (let k = 0; k < 3; k++) image.data[at + k] = share ? greys[i] + share * (color[k] - greys[i]) : greys[i];
-    image.data[at + 3] = 255;
+    const grey = greys[i], level = evidence ? evidence[i] : 0, share = opacity[level] * strength;
+    data[at] = data[at + 1] = data[at + 2] = grey;
+    data[at + 3] = 255;
+    if (level && share) for (let k = 0; k < 3; k++) data[at + k] = grey + share * (table[level][k] - grey);
   }
   return image;
 }

@@ -31,19 +31,22 @@ const weightsOf = (from, to) => {
 /** Values of 0 to 255 in another size. @returns {Uint8ClampedArray} */
 export function resize(values, width, height, newWidth, newHeight) {
   const wide = new Uint8ClampedArray(newWidth * height), output = new Uint8ClampedArray(newWidth * newHeight);
-  weightsOf(width, newWidth).forEach(({ first, weights }, x) => {
-    for (let y = 0; y < height; y++) {
+  const across = weightsOf(width, newWidth), sums = new Float32Array(newWidth);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < newWidth; x++) {
+      const { first, weights } = across[x], from = y * width + first;
       let sum = 0;
-      for (let i = 0; i < weights.length; i++) sum += weights[i] * values[y * width + first + i];
+      for (let i = 0; i < weights.length; i++) sum += weights[i] * values[from + i];
       wide[y * newWidth + x] = sum;
     }
-  });
+  }
   weightsOf(height, newHeight).forEach(({ first, weights }, y) => {
-    for (let x = 0; x < newWidth; x++) {
-      let sum = 0;
-      for (let i = 0; i < weights.length; i++) sum += weights[i] * wide[(first + i) * newWidth + x];
-      output[y * newWidth + x] = sum;
-    }
+    sums.fill(0);
+    weights.forEach((weight, i) => {
+      const from = (first + i) * newWidth;
+      for (let x = 0; x < newWidth; x++) sums[x] += weight * wide[from + x];
+    });
+    output.set(sums, y * newWidth);
   });
   return output;
 }
