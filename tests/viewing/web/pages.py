@@ -108,14 +108,10 @@ class Watched:
         return json.loads(found) if found else {"failed": self.page.inner_text("#status")}
 
     def _drop(self, files: Sequence[Path]) -> None:
-        given = [{"name": file.name, "bytes": list(file.read_bytes())} for file in files]
-        carried = self.page.evaluate_handle(
-            """files => {
-              const carried = new DataTransfer();
-              for (const { name, bytes } of files)
-                carried.items.add(new File([new Uint8Array(bytes)], name));
-              return carried;
-            }""",
-            given,
-        )
-        self.page.dispatch_event("#place", "drop", {"dataTransfer": carried})
+        """As a person does, folders too."""
+        session = self.page.context.new_cdp_session(self.page)
+        data = {"items": [], "files": list(map(str, files)), "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            place = {"type": kind, "x": 200, "y": 300, "data": data}
+            session.send("Input.dispatchDragEvent", place)
+        session.detach()

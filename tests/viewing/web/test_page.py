@@ -21,6 +21,7 @@ from PIL import Image
 from pydicom.encaps import encapsulate
 
 import tumorlens
+from axe import list_serious, needs_axe
 from builders import write_dicom, write_nifti, write_series, write_zip
 from shared_data import SHARED, needs_shared
 from tumorlens.detector import Detector
@@ -109,6 +110,18 @@ def test_a_jpeg_differs_by_its_decoder_alone(watched, detector, tmp_path):
     (wanted,) = detector.predict(tmp_path / "slice.jpg")
     found = watched.judge(tmp_path / "slice.jpg")
     assert found["tumor"] == pytest.approx(wanted.tumor_probability, abs=0.02)
+
+
+def test_a_folder_is_dropped(watched, detector, tmp_path):
+    folder = tmp_path / "series"
+    folder.mkdir()
+    save_thick(folder)
+    (folder / "readme.txt").write_text("no scan")
+    found = watched.judge(folder, "drop")
+    (wanted,) = tumorlens.predict_studies(folder, model=detector.session.path)
+    assert found["tumor"] == pytest.approx(wanted.tumor_probability, **NEAR)
+    assert found["path"] == "series"
+    assert "1 file is no scan and left out" in watched.page.inner_text("#notes")
 
 
 @pytest.mark.parametrize("how", ["choose", "drop"])
@@ -254,7 +267,9 @@ def stack_head(count, side=96):
     for index in range(count):
         size = max(20, round(side * (1 - (2 * index / count - 0.9) ** 2 * 0.7)))
         at = (side - size) // 2
-        volume[index, at : at + size, at : at + size] = np.asarray(picture.resize((size, size)), np.uint16) * 8
+        volume[index, at : at + size, at : at + size] = (
+            np.asarray(picture.resize((size, size)), np.uint16) * 8
+        )
     return volume
 
 
@@ -426,8 +441,8 @@ def test_the_overlay_is_that_of_python(watched, detector):
     with Image.open(io.BytesIO(base64.b64decode(data.partition(",")[2]))) as shown:
         mine = np.asarray(shown.convert("RGB"), float)
     wanted = np.asarray(draw(slice_, finding), float)[: mine.shape[0]]
-    left = (wanted.shape[1] - mine.shape[1]) // 2
-    away = np.abs(mine - wanted[:, left : left + mine.shape[1]])
+    middle = wanted.shape[1] // 2  # the plain slice is on the left
+    away = np.abs(mine - wanted[:, middle : middle + mine.shape[1]])
     assert away.mean() < 1.5
     assert np.quantile(away, 0.98) < 12  # text is set in another face
 
@@ -447,6 +462,15 @@ def test_arrows_leaf_and_letters_switch(watched, tmp_path):
     page.keyboard.press("e")
     label = page.get_attribute("#canvas", "aria-label")
     assert label.startswith("Slice ")
+
+
+@needs_axe
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_axe_finds_nothing_serious(watched, tmp_path, scheme):
+    save_study(tmp_path)
+    watched.judge(sorted(tmp_path.rglob("IM*")))
+    watched.page.emulate_media(color_scheme=scheme)
+    assert list_serious(watched.page) == []
 
 
 def test_evidence_beside_no_tumor_is_explained(watched):
