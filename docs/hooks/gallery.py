@@ -14,7 +14,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 GALLERY = ROOT / "docs/images/gallery"
-WIDTH = 640  # pixels: twice what a page shows
+WIDTH = 960  # pixels: twice what a page shows of the plain slice and the one with heat
 
 
 def main() -> None:

@@ -45,6 +45,8 @@ MOST_ROWS = 200
 """Rows of one table on a page; a page of a hundred thousand slices must stay readable."""
 ROOMY = 25
 """Rows of a table that stand open; a longer one scrolls in a box, and its caption says so."""
+WHOLE = 14
+"""Rows of a table that a print does not part among two sheets of paper."""
 
 
 @dataclass(frozen=True)
@@ -247,7 +249,7 @@ def render_html(page: Page) -> str:
     """
     template = _open_templates().get_template("page.html.jinja")
     text: str = template.render(
-        page=page, research_use=RESEARCH_USE, tokens=read_css(), roomy=ROOMY
+        page=page, research_use=RESEARCH_USE, tokens=read_css(), roomy=ROOMY, whole=WHOLE
     )
     return text
 
