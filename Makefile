@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PARTED ?= -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 PACKAGE := pyproject.toml src/tumorlens/version.py
 
-.PHONY: help demo test check format docs tutorial gallery examples clean
+.PHONY: help demo test check format docs tutorial gallery screenshots examples clean
 
 help:
 	@echo "make demo      run the detector on examples/ (installs the light core)"
@@ -23,6 +23,7 @@ help:
 	@echo "make docs      build the pages into site/ and check their links"
 	@echo "make tutorial  execute the notebook of the tutorials and write its page (needs what make test needs)"
 	@echo "make gallery   draw the pictures of the gallery anew"
+	@echo "make screenshots  photograph every report page (needs chromium and what make test needs)"
 	@echo "make examples  paint examples/ anew"
 	@echo "make clean     remove .venv and everything that was built"
 
@@ -56,7 +57,12 @@ demo: .venv/core.stamp
 	$(BIN)/tumorlens predict examples --format table --heatmaps demo
 	@echo "Pictures with heat maps: $(CURDIR)/demo"
 
-test: .venv/dev.stamp
+# axe-core looks at pages for those who do not see; without npm its tests are skipped, and say so.
+tests/node_modules/axe.stamp: tests/package-lock.json
+	npm ci --prefix tests --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+test: .venv/dev.stamp $(if $(shell command -v npm),tests/node_modules/axe.stamp)
 	$(BIN)/python -m pytest $(PARTED)
 
 check: .venv/dev.stamp
@@ -78,8 +84,11 @@ tutorial: .venv/dev.stamp
 gallery: .venv/core.stamp
 	$(BIN)/python docs/hooks/gallery.py
 
+screenshots: .venv/dev.stamp
+	$(BIN)/python docs/hooks/screenshots.py --output screenshots --keep
+
 examples: .venv/examples.stamp
 	$(BIN)/python examples/paint_lesions.py
 
 clean:
-	rm -rf .venv site demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv site demo screenshots tests/node_modules dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -5,6 +5,7 @@ Runs the command on ``examples/``, and stores each overlay as a small JPEG.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 GALLERY = ROOT / "docs/images/gallery"
+SHOWN = "flair_axial_synthetic_lesion"  # in README, in full
 WIDTH = 960  # pixels: twice what a page shows of the plain slice and the one with heat
 
 
@@ -26,6 +28,7 @@ def main() -> None:
         subprocess.run(command, check=True)
         for drawn in sorted(Path(folder).glob("*.heatmap.png")):
             store_small(drawn, GALLERY / f"{drawn.name.removesuffix('.heatmap.png')}.jpg")
+        shutil.copy(Path(folder) / f"{SHOWN}.heatmap.png", GALLERY.with_name("verdict.png"))
 
 
 def store_small(drawn: Path, target: Path) -> None:
