@@ -4,7 +4,8 @@
 
 RUN is the folder of a `tumorlens train`. Each SCORES.csv holds scores of slices that the model
 which made them never saw; NAME says how they were kept out ("left out", "folds"). Those named by
---points, pooled, give the operating points and the numbers for series and studies. They are copied
+--points, pooled, give the operating points and the numbers for series and studies, without the
+groups of wrong_labels.csv. They are copied
 to release/scores/ and the card's figures are measured on those copies, so that
 `tumorlens evaluate --scores release/scores/NAME.csv` gives every figure again.
 """
@@ -12,6 +13,7 @@ to release/scores/ and the card's figures are measured on those copies, so that
 from __future__ import annotations
 
 import argparse
+import csv
 import hashlib
 import json
 import tomllib
@@ -60,7 +62,8 @@ def main() -> None:
     source = asked.run / "model.onnx"
     card = fill_card(Session(source, threads=1).card, texts, figures)
     if asked.points:
-        pooled = join_scores([read_scores(HERE / "scores" / f"{one}.csv") for one in asked.points])
+        files = [read_scores(HERE / "scores" / f"{one}.csv") for one in asked.points]
+        pooled = drop_wrong_labels(join_scores(files))
         points = choose_points(pooled)
         card = msgspec.structs.replace(card, operating_points=points)
     target = BUNDLED / f"{asked.name}.onnx"
@@ -68,6 +71,13 @@ def main() -> None:
     write_model(source, target, card=card, studies=studies, overwrite=True)
     register(asked.name, target, texts)
     print(f"{target.name}: {target.stat().st_size / 1e6:.1f} MB, {len(figures)} figures")
+
+
+def drop_wrong_labels(scores: Scores) -> Scores:
+    """Without the groups whose images contradict their label: no threshold shall rest on them."""
+    with (HERE / "wrong_labels.csv").open(encoding="utf-8", newline="") as stream:
+        wrong = {(row["group"], row["label"]) for row in csv.DictReader(stream)}
+    return scores.take([(row.group, row.label) not in wrong for row in scores.rows])
 
 
 def fit_studies(scores: Scores, card: Card) -> str:
