@@ -10,7 +10,13 @@ from PIL import Image
 
 from score_tables import make_rows, make_scores
 from tumorlens.report.drawing import TRAINING, VALIDATION
-from tumorlens.report.evaluations.plots import MOST_LINES, Interval, plot_forest, plot_histogram
+from tumorlens.report.evaluations.plots import (
+    MOST_LINES,
+    Interval,
+    plot_forest,
+    plot_forests,
+    plot_histogram,
+)
 from tumorlens.report.trainings.learning_plots import plot_curves, plot_learning
 
 HEAD = "phase,epoch,learning_rate,train_total,validation_total,seconds\n"
@@ -149,3 +155,13 @@ def test_the_end_of_a_long_label_stays():
     label = "a source whose name is very long indeed and longer, 64 SEEN"
     plot = plot_forest({"AUC": [Interval(label, 0.9)]})
     assert "…, 64 SEEN" in plot.svg
+
+
+def test_data_with_one_label_have_a_plot_of_their_own():
+    """They have no AUC, and would leave half of the panels empty."""
+    both, healthy = Interval("both", 0.9), Interval("healthy", 0.8)
+    plots = list(plot_forests({"AUC": [both], "specificity": [both, healthy]}))
+    assert ["healthy" in plot.svg for plot in plots] == [False, True]
+    assert "specificity: data without tumors" in plots[1].svg
+    assert list(plot_forests({})) == []
+    assert len(list(plot_forests({"specificity": [healthy]}))) == 1

@@ -8,14 +8,13 @@ from tumorlens.digits import show_probability
 from tumorlens.model.card import Card, Figure, HistoryEntry
 from tumorlens.report.checklists import CLAIM, NOT_ANSWERED, TRIPOD_AI, Item, answer
 from tumorlens.report.evaluations.evaluation_tables import name_figure, write_span
-from tumorlens.report.evaluations.plots import Interval, plot_forest
+from tumorlens.report.evaluations.plots import Interval, plot_forests
 from tumorlens.report.pages import Block, Page, Plot, Section, Table, Text, limit_rows
 
 __all__ = ["build_card_page"]
 
 UNKNOWN = "The card does not say."
 _DRAWN = ("auc", "sensitivity", "specificity")
-_ALONE = {"sensitivity": "data with tumors only", "specificity": "data without tumors"}
 
 
 def build_card_page(
@@ -76,21 +75,11 @@ def _show_figures(card: Card, drawn: bool) -> Iterator[Block]:
 
 
 def _plot_figures(figures: list[Figure]) -> Iterator[Plot]:
-    """Data with both labels in panels side by side; those with one label have one figure only."""
-    splits = list(dict.fromkeys(one.split for one in figures))
-    both = {(one.data, one.split) for one in figures if one.name == "auc"}
-    whole: dict[str, list[Interval]] = {}
-    for name in _DRAWN:
-        mine = [one for one in figures if one.name == name]
-        line = [_draw_line(one) for one in mine if (one.data, one.split) in both]
-        if line:
-            whole[name_figure(name)] = line
-    plots = [plot_forest(whole, splits)]
-    for name, words in _ALONE.items():
-        mine = [one for one in figures if one.name == name]
-        alone = [_draw_line(one) for one in mine if (one.data, one.split) not in both]
-        plots.append(plot_forest({f"{name_figure(name)}: {words}": alone}, splits))
-    yield from filter(None, plots)
+    panels = {
+        name_figure(name): [_draw_line(one) for one in figures if one.name == name]
+        for name in _DRAWN
+    }
+    yield from plot_forests({name: lines for name, lines in panels.items() if lines})
 
 
 def _draw_line(one: Figure) -> Interval:

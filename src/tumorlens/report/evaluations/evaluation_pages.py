@@ -30,7 +30,7 @@ from tumorlens.report.evaluations.head_tables import (
 from tumorlens.report.evaluations.plots import (
     Interval,
     plot_confusion,
-    plot_forest,
+    plot_forests,
     plot_histogram,
     plot_precision_recall,
     plot_reliability,
@@ -162,9 +162,7 @@ def _show_parts(parts: Sequence[Subset]) -> Iterator[Block]:
         for name in IN_FOREST
         if (lines := [line for part in parts if (line := _draw_line(part, name)) is not None])
     }
-    forest = plot_forest(panels)
-    if forest is not None:
-        yield forest
+    yield from plot_forests(panels)
     names = [name for name in IN_PARTS if any(_find(part, name) for part in parts)]
     columns = ("subset", "slices", "groups", *(name_figure(name).split(" (")[0] for name in names))
     rows = [_list_part(part, names) for part in parts]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ __all__ = [
     "Interval",
     "plot_confusion",
     "plot_forest",
+    "plot_forests",
     "plot_histogram",
     "plot_precision_recall",
     "plot_reliability",
@@ -30,6 +31,7 @@ MOST_SOURCES = 5
 """Most sources with a line of their own; more lines could not be told apart."""
 MOST_LINES = 40
 """Lines of one forest plot."""
+_ALONE = {"sensitivity": "data with tumors only", "specificity": "data without tumors"}
 _MARKS = ("o", "s", "D", "^")
 _PER_CENT = ([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
 
@@ -202,6 +204,26 @@ def plot_histogram(scores: Scores) -> Plot | None:
 
     caption = "Tumor probabilities and thresholds. The heights have a square-root scale"
     return draw_twice(paint, (3.2, 3.0), alt=f"{alt}.", caption=caption)
+
+
+def plot_forests(panels: Mapping[str, Sequence[Interval]]) -> Iterator[Plot]:
+    """Lines that the first figure has in panels side by side; what lacks it in a plot a figure.
+
+    Data with one label have no AUC: among the others they would leave half of the panels empty.
+    """
+    series = list(dict.fromkeys(one.series for lines in panels.values() for one in lines))
+    first = next(iter(panels.values()), ())
+    whole = {(one.label, one.series) for one in first}
+    kept = {
+        name: [one for one in lines if (one.label, one.series) in whole]
+        for name, lines in panels.items()
+    }
+    plots = [plot_forest({name: lines for name, lines in kept.items() if lines}, series)]
+    for name, lines in panels.items():
+        rest = [one for one in lines if (one.label, one.series) not in whole]
+        title = f"{name}: {_ALONE[name]}" if name in _ALONE else name
+        plots.append(plot_forest({title: rest}, series) if rest else None)
+    yield from filter(None, plots)
 
 
 def plot_forest(
