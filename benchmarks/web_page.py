@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from tumorlens.viewing.web.site import lay_site
+from tumorlens.viewing.web.site import write_web_page
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 OPTIONS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")
@@ -121,7 +121,7 @@ def main() -> None:
         parser.error("needs chromium")
     with tempfile.TemporaryDirectory() as place, sync_playwright() as driver:
         folder = Path(place) / "site"
-        laid = lay_site(folder, model=asked.model)
+        laid = write_web_page(folder, model=asked.model)
         file = asked.volume or paint_volume(Path(place) / "painted.nii.gz")
         browser = driver.chromium.launch(executable_path=BROWSER, args=list(OPTIONS))
         with serve(folder) as address:

@@ -69,6 +69,7 @@ def test_public_names_are_pinned_and_load():
         "TrainingResult",
         "TumorlensError",
         "UsageError",
+        "WebPage",
         "__version__",
         "audit",
         "benchmark",
@@ -88,6 +89,7 @@ def test_public_names_are_pinned_and_load():
         "view",
         "write_dicom",
         "write_records",
+        "write_web_page",
     ]
     for name in tumorlens.__all__:
         assert getattr(tumorlens, name) is not None

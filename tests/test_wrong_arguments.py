@@ -73,6 +73,7 @@ WRONG = {
     "replicates": [*COUNTS, None],
     "report": PATHS,
     "resume": [*SWITCHES, None],
+    "runtime": PATHS,
     "runtimes": [*LISTS, None, ["banana"]],
     "scores": [*LISTS, None],
     "seconds": [nan, -1, 0, "long", None, float("inf")],

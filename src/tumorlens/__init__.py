@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from tumorlens.training.result import TrainingResult
     from tumorlens.training.workflow import train
     from tumorlens.viewing.running import view
+    from tumorlens.viewing.web.site import WebPage, write_web_page
 
 __all__ = [
     "Audit",
@@ -74,6 +75,7 @@ __all__ = [
     "TrainingResult",
     "TumorlensError",
     "UsageError",
+    "WebPage",
     "__version__",
     "audit",
     "benchmark",
@@ -93,6 +95,7 @@ __all__ = [
     "view",
     "write_dicom",
     "write_records",
+    "write_web_page",
 ]
 
 _HOMES = {
@@ -120,6 +123,7 @@ _HOMES = {
     "TrainingResult": "tumorlens.training.result",
     "TumorlensError": "tumorlens.errors",
     "UsageError": "tumorlens.errors",
+    "WebPage": "tumorlens.viewing.web.site",
     "audit": "tumorlens.auditing.checks",
     "benchmark": "tumorlens.exporting.benchmarking.speed",
     "calibrate": "tumorlens.evaluation.calibrating",
@@ -138,6 +142,7 @@ _HOMES = {
     "view": "tumorlens.viewing.running",
     "write_dicom": "tumorlens.integration.dicom.object_writing",
     "write_records": "tumorlens.predicting.recording",
+    "write_web_page": "tumorlens.viewing.web.site",
 }
 
 

@@ -17,13 +17,13 @@ __all__ = ["command"]
 @click.option(
     "--output",
     "-o",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=words.FOLDER,
     metavar="DIR",
     help="Folder to write.",
 )
 @click.option(
     "--runtime",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    type=words.FOLDER,
     metavar="DIR",
     help="Folder `dist` of onnxruntime-web, if this machine may not fetch it.",
 )
@@ -44,16 +44,16 @@ def command(
     the model works on the device of whoever opens it, later even without a network. The first call
     fetches onnxruntime-web from the npm registry, once; or take it from --runtime.
     """
-    from tumorlens.viewing.web.site import lay_site
+    from tumorlens.viewing.web.site import write_web_page
 
     if output is None:
         raise UsageError("--output DIR is missing: where should the page go?")
     voice = words.Voice(quiet, verbose)
-    site = lay_site(output, model=model, runtime_folder=runtime, overwrite=overwrite)
-    if site.note:
-        voice.say(site.note)
+    page = write_web_page(output, model=model, runtime=runtime, overwrite=overwrite)
+    if page.note:
+        voice.say(page.note)
     if not quiet:
-        name = words.make_printable(str(site.folder))
-        click.echo(f"{name}: a page with {site.model}, {site.megabytes:.1f} MB")
+        name = words.make_printable(str(page.folder))
+        click.echo(f"{name}: a page with {page.model}, {page.megabytes:.1f} MB")
         click.echo(f"Try it: python -m http.server --bind 127.0.0.1 --directory {name}")
     return 0

@@ -29,7 +29,7 @@ from tumorlens.errors import UsageError
 from tumorlens.exporting.benchmarking.speed import paint_picture
 from tumorlens.imaging.readers import read_slice
 from tumorlens.report.pictures.overlay import draw
-from tumorlens.viewing.web.site import lay_site
+from tumorlens.viewing.web.site import write_web_page
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "examples"
@@ -49,7 +49,7 @@ NEAR = {"abs": 1e-4}
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("web") / "site"
     try:
-        lay_site(folder)
+        write_web_page(folder)
     except UsageError as error:
         pytest.skip(str(error))
     return folder
@@ -473,12 +473,26 @@ def test_axe_finds_nothing_serious(watched, tmp_path, scheme):
     assert list_serious(watched.page) == []
 
 
-def test_evidence_beside_no_tumor_is_explained(watched):
-    said = watched.page.evaluate(
-        """async () => (await import('/showing/words.js')).saySlice(
-          { verdict: 'no_tumor', boxes: [[0, 0, 9, 9, 0.6]] }, null, { kind: 'slice' })"""
+@pytest.mark.parametrize(
+    ("strongest", "boxes", "said"),
+    [
+        (0.9, [[0, 0, 9, 9, 0.9]], "stays under the threshold"),
+        (0.45, [], "Some evidence, below the threshold"),
+        (0.05, [], ""),
+    ],
+)
+def test_evidence_beside_no_tumor_is_explained(watched, strongest, boxes, said):
+    finding = {"verdict": "no_tumor", "boxes": boxes, "activation": [0.0, strongest]}
+    words = watched.page.evaluate(
+        """async (finding) => {
+          const { isWeak } = await import("/showing/overlay.js");
+          const { saySlice } = await import("/showing/words.js");
+          return saySlice(finding, { weak: isWeak(finding, 0.5) }, { kind: "slice" });
+        }""",
+        finding,
     )
-    assert "stays under the threshold" in said
+    assert said in words
+    assert bool(said) == bool(words)
 
 
 # What the page may do

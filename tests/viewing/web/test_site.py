@@ -33,7 +33,7 @@ def runtime_folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def laid(tmp_path_factory, runtime_folder):
     folder = tmp_path_factory.mktemp("laid") / "page"
-    return site.lay_site(folder, runtime_folder=runtime_folder)
+    return site.write_web_page(folder, runtime=runtime_folder)
 
 
 # The small model
@@ -71,7 +71,7 @@ def test_settings_name_what_is_there(laid):
 
 def test_another_model_is_laid_as_it_is(tmp_path, runtime_folder):
     model = write_tiny_model(tmp_path / "tiny.onnx", make_card(name="tiny"))
-    found = site.lay_site(tmp_path / "page", model=str(model), runtime_folder=runtime_folder)
+    found = site.write_web_page(tmp_path / "page", model=str(model), runtime=runtime_folder)
     settings = json.loads((found.folder / "settings.json").read_text(encoding="utf-8"))
     assert [one["file"] for one in settings["models"]] == ["models/model.onnx"]
     assert (found.folder / "models/model.onnx").read_bytes() == model.read_bytes()
@@ -99,16 +99,16 @@ def test_a_folder_of_something_else_is_never_replaced(tmp_path, runtime_folder):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(UsageError, match="holds something else; name a new folder"):
-        site.lay_site(tmp_path / "mine", runtime_folder=runtime_folder, overwrite=True)
+        site.write_web_page(tmp_path / "mine", runtime=runtime_folder, overwrite=True)
     assert (tmp_path / "mine" / "thesis.txt").is_file()
 
 
 def test_a_page_is_replaced_only_when_asked(laid, tmp_path, runtime_folder):
     shutil.copytree(laid.folder, tmp_path / "page")
     with pytest.raises(UsageError, match="exists already"):
-        site.lay_site(tmp_path / "page", runtime_folder=runtime_folder)
+        site.write_web_page(tmp_path / "page", runtime=runtime_folder)
     (tmp_path / "page" / "index.html").write_text("old")
-    site.lay_site(tmp_path / "page", runtime_folder=runtime_folder, overwrite=True)
+    site.write_web_page(tmp_path / "page", runtime=runtime_folder, overwrite=True)
     assert "tumorlens" in (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
 
 
@@ -117,13 +117,13 @@ def test_a_file_of_another_release_is_refused(tmp_path):
     for name in runtime.FILES:
         (tmp_path / "dist" / name).write_text("another release")
     with pytest.raises(UsageError, match=rf"is not the file of onnxruntime-web {runtime.VERSION}"):
-        site.lay_site(tmp_path / "page", runtime_folder=tmp_path / "dist")
+        site.write_web_page(tmp_path / "page", runtime=tmp_path / "dist")
     assert not (tmp_path / "page").exists()
 
 
 def test_a_folder_without_the_runtime_is_refused(tmp_path):
     with pytest.raises(UsageError, match="is missing; give the folder `dist`"):
-        site.lay_site(tmp_path / "page", runtime_folder=tmp_path)
+        site.write_web_page(tmp_path / "page", runtime=tmp_path)
 
 
 def test_the_command_says_how_to_try_the_page(tmp_path, runtime_folder, capsys):

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tumorlens.arguments import PATH, check_arguments, optional
 from tumorlens.design.tokens import read_css
+from tumorlens.detector import Detector, open_detector
 from tumorlens.errors import UsageError
-from tumorlens.model.registry import DEFAULT, find_model
+from tumorlens.model.registry import DEFAULT, MODELS
 from tumorlens.model.session import Session
 from tumorlens.version import __version__
-from tumorlens.viewing.web import runtime
+from tumorlens.viewing.web.runtime import copy_runtime
 
-__all__ = ["EXAMPLES", "Site", "lay_site", "list_files"]
+__all__ = ["EXAMPLES", "SMALL", "WebPage", "list_files", "write_web_page"]
 
 _HERE = Path(__file__).parent
 _PAGE = _HERE / "page"
@@ -38,14 +41,14 @@ _MARK = "tumorlens-page.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
-    """What was laid.
+class WebPage:
+    """What was written.
 
     Attributes:
         folder: to be served.
         model: name and version of the model that loads first.
         megabytes: of that model.
-        full: whether the float model lies there, too, to be asked for.
+        full: whether the float model lies there, too, for who asks for it.
         note: why there is no smaller model, if there is none; else empty.
     """
 
@@ -56,35 +59,39 @@ class Site:
     note: str
 
 
-def lay_site(
-    folder: Path,
+@check_arguments(runtime=optional(PATH))
+def write_web_page(
+    output: str | os.PathLike[str],
     *,
-    model: str = DEFAULT,
-    runtime_folder: Path | None = None,
+    model: str | os.PathLike[str] | Detector = DEFAULT,
+    runtime: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
-) -> Site:
-    """Write page, model, runtime and examples into a new folder.
+) -> WebPage:
+    """Write a page that judges in the browser, as a folder for any web server.
+
+    It does what ``tumorlens web`` does: page, model, runtime and examples.
 
     Args:
-        folder: to be made; its parent exists.
-        model: name of the registry, or an ``.onnx`` file. The bundled model is laid twice: small,
-            which loads first, and as it is, which a person may ask for.
-        runtime_folder: where the files of onnxruntime-web lie; None fetches them once.
-        overwrite: replace a folder that this function has laid before.
+        output: the folder to be made; its parent exists.
+        model: name of the registry, an ``.onnx`` file, or a `Detector`. The bundled model is
+            written twice: small, which loads first, and as it is, which a person may ask for.
+        runtime: folder ``dist`` of onnxruntime-web; None fetches it from the npm registry, once.
+        overwrite: replace a folder that this function has written before.
 
     Raises:
         UsageError: the folder exists, or the runtime cannot be had.
         ModelFileError: the model is unknown or broken.
     """
+    folder = Path(output)
     _check_folder(folder, overwrite=overwrite)
-    session = Session(find_model(model), threads=1)
-    small, note = _find_small(model, session)
+    session = open_detector(model, threads=1).session
+    small, note = _find_small(session)
     with TemporaryDirectory(dir=folder.absolute().parent, prefix=f"{folder.name}.partial") as place:
-        built = Path(place) / "site"
+        built = Path(place) / "page"
         shutil.copytree(_PAGE, built)
         (built / "tokens.css").write_text(read_css(), encoding="utf-8")
         (built / "runtime").mkdir()
-        runtime.copy_runtime(built / "runtime", runtime_folder)
+        copy_runtime(built / "runtime", None if runtime is None else Path(runtime))
         models = _lay_models(built / "models", session, small)
         _lay_examples(built / "examples")
         _write_settings(built, models)
@@ -93,7 +100,7 @@ def lay_site(
         built.rename(folder)
     first = small or session
     size = first.path.stat().st_size / 1e6
-    return Site(folder, first.card.full_name, size, small is not None, note)
+    return WebPage(folder, first.card.full_name, size, small is not None, note)
 
 
 def list_files(folder: Path) -> list[str]:
@@ -115,9 +122,9 @@ def _check_folder(folder: Path, *, overwrite: bool) -> None:
         raise UsageError(f"{folder}: exists already; choose another name or give `overwrite=True`")
 
 
-def _find_small(model: str, session: Session) -> tuple[Session | None, str]:
+def _find_small(session: Session) -> tuple[Session | None, str]:
     """The small model of the bundled one, and why there is none."""
-    if model != DEFAULT:
+    if session.sha256 != MODELS[DEFAULT].sha256:
         return None, ""
     if not SMALL.is_file():
         return None, "this build has no small model: the page loads the model as it is"

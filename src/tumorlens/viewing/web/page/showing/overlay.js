@@ -8,6 +8,7 @@ import { resize, sample } from "./resample.js";
 const LEAST_SIDE = 512, LARGEST_SIDE = 4096, ENLARGED = 16;
 const NOTHING = 0.3, FAINT = 0.13, FULL = 0.55, RISE = 0.4, WHITE = 0.6;
 const LEAST_INSIDE = 0.5; // share of a box that lies in the head
+const SEEN = 5; // opacity of 255 from which on a hue is seen over grey
 const INK = "rgb(236, 238, 242)";
 
 export const speaks = ({ verdict }) => verdict === "tumor" || verdict === "uncertain";
@@ -37,7 +38,7 @@ export function drawSlice(canvas, slice, finding, { threshold, heat = true, stre
   const greys = enlarge(paintGreys(slice), slice, view);
   const evidence = heat ? spreadEvidence(finding, outline, view) : null;
   context.putImageData(blend(greys, evidence, opacities(finding, threshold), strength, view), 0, 0);
-  const shown = chooseMarks(finding, outline, slice);
+  const shown = { ...chooseMarks(finding, outline, slice), weak: isWeak(finding, threshold) };
   if (marks) {
     shown.boxes.forEach((box) => drawBox(context, box, view));
     if (shown.peak) drawPeak(context, shown.peak, view);
@@ -108,6 +109,10 @@ export function opacities(finding, cellThreshold) {
     return faint + (speaks(finding) ? (FULL - FAINT) * step(i / 255, threshold, threshold + RISE * (1 - threshold)) : 0);
   });
 }
+
+/** Whether heat is seen where the verdict sees no tumor: the two need a word between them. */
+export const isWeak = (finding, cellThreshold) =>
+  finding.verdict === "no_tumor" && opacities(finding, cellThreshold)[Math.round(255 * Math.min(1, Math.max(...finding.activation)))] * 255 >= SEEN;
 
 let colors = null;
 

@@ -34,8 +34,10 @@ export function saySlice(finding, marks, { kind, verdict }) {
   if (marks?.outside) return "The strongest evidence lies outside of the head: do not rely on it.";
   if (kind === "study" && verdict === "no_tumor" && speaks(finding))
     return "By itself this slice would be more than \u201cno tumor\u201d; along the whole head there is too little evidence. Look at the colored place yourself.";
-  if (finding.verdict === "no_tumor" && finding.boxes.length)
-    return "Some places show evidence of a tumor, but the slice as a whole stays under the threshold, so the colors are kept faint. Look at these places yourself.";
+  if (marks?.weak)
+    return finding.boxes.length
+      ? "Some places show evidence of a tumor, but the slice as a whole stays under the threshold, so the colors are kept faint. Look at these places yourself."
+      : "Some evidence, below the threshold: the faint colors.";
   if (finding.verdict === "tumor" && !finding.boxes.length)
     return "The evidence is spread over the slice: no single place passes the threshold of a region.";
   return "";
