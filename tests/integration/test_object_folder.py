@@ -123,11 +123,11 @@ def test_regions_of_slices_that_were_cut_lie_in_the_patient(detector, tmp_path):
 
 
 def test_objects_belong_to_the_study_and_say_what_they_are(detector, tmp_path):
-    write_axial(tmp_path / "scan", PatientName="Müller^Jürgen", SpecificCharacterSet="ISO_IR 100")
+    write_axial(tmp_path / "scan")
     write(tmp_path / "scan", tmp_path / "out", detector)
     for made in read_objects(tmp_path / "out").values():
         assert (made.StudyInstanceUID, made.PatientID) == ("1.2.3", "P-17")
-        assert (str(made.PatientName), made.AccessionNumber) == ("Müller^Jürgen", "A-77")
+        assert (str(made.PatientName), made.AccessionNumber) == ("Family^Given", "A-77")
         assert made.SeriesInstanceUID != "1.2.3.4"
         assert "for research only" in made.SeriesDescription
         equipment = [one.get("ManufacturerModelName") for one in made.ContributingEquipmentSequence]
@@ -158,6 +158,39 @@ def test_deidentified_objects_name_nobody(detector, tmp_path):
             assert word not in data, path.name
         assert "P-17" not in path.name
         assert pydicom.dcmread(path).PatientIdentityRemoved == "YES"
+
+
+@pytest.mark.parametrize(
+    ("name", "charset"),
+    [("Yamada^Tarou=山田^太郎", ["", "ISO 2022 IR 87"]), ("Großmann^Zoë", "ISO_IR 100")],
+)
+def test_names_keep_their_letters_whatever_set_the_source_uses(name, charset, detector, tmp_path):
+    write_axial(tmp_path / "scan", PatientName=name, SpecificCharacterSet=charset)
+    write(tmp_path / "scan", tmp_path / "out", detector, objects=["sr", "sc"])
+    for made in read_objects(tmp_path / "out").values():
+        assert (str(made.PatientName), made.SpecificCharacterSet) == (name, "ISO_IR 192")
+
+
+def test_studies_and_series_of_one_folder_have_objects_of_their_own(detector, tmp_path):
+    write_axial(tmp_path / "scans" / "a")
+    write_axial(tmp_path / "scans" / "b", SeriesInstanceUID="1.2.3.5")
+    write_axial(tmp_path / "scans" / "c", StudyInstanceUID="1.2.4", SeriesInstanceUID="1.2.4.1")
+    done = write(tmp_path / "scans", tmp_path / "out", detector, objects=["sr", "seg"])
+    made = [pydicom.dcmread(path) for path in done.files]
+    reports = [one for one in made if one.Modality == "SR"]
+    assert sorted(one.StudyInstanceUID for one in reports) == ["1.2.3", "1.2.4"]
+    referred = {
+        name: {
+            item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+            for item in walk(next(one for one in reports if one.StudyInstanceUID == name))
+            if name_item(item) == "Referenced Segment"
+        }
+        for name in ("1.2.3", "1.2.4")
+    }
+    for one in made:
+        if one.Modality == "SEG":
+            assert one.SOPInstanceUID in referred[one.StudyInstanceUID]
+    assert {name: len(uids) for name, uids in referred.items()} == {"1.2.3": 2, "1.2.4": 1}
 
 
 def test_new_uids_begin_with_the_root(detector, tmp_path):

@@ -36,7 +36,7 @@ _EMPTY = (
 """Type 2 of the modules Patient and General Study."""
 
 _PATIENT = (
-    *("SpecificCharacterSet", "IssuerOfPatientID", "TypeOfPatientID", "OtherPatientIDs"),
+    *("IssuerOfPatientID", "TypeOfPatientID", "OtherPatientIDs"),
     *("OtherPatientNames", "PatientBirthTime", "EthnicGroup", "PatientComments"),
     *("PatientSpeciesDescription", "ResponsiblePerson", "ResponsibleOrganization"),
     *("StudyDescription", "NameOfPhysiciansReadingStudy", "PhysiciansOfRecord"),
@@ -48,7 +48,8 @@ _PATIENT = (
 )
 """Of the modules Patient, General Study, Patient Study, Clinical Trial, where they are stated."""
 
-_KEPT_WITHOUT_NAMES = ("SpecificCharacterSet",)
+_UTF_8 = "ISO_IR 192"
+"""Character set of all objects: source files use sets that highdicom does not take, or lie."""
 _EQUIPMENT = (
     *("Manufacturer", "ManufacturerModelName", "SoftwareVersions"),
     *("DeviceSerialNumber", "StationName", "InstitutionName", "InstitutionalDepartmentName"),
@@ -152,8 +153,17 @@ def pick_attributes(source: Any) -> Any:
     for keyword in (*_STUDY, *_EMPTY, *_PATIENT, *_EQUIPMENT, *_HOW):
         element = _find(source, keyword)
         if element is not None:
-            picked.add(element)
+            value = _read_names(element.value) if element.VR == "PN" else element.value
+            picked.add_new(element.tag, element.VR, value)
+    picked.SpecificCharacterSet = _UTF_8
     return picked
+
+
+def _read_names(value: Any) -> Any:
+    """Names as text: pydicom keeps their bytes, which belong to the source's character set."""
+    from pydicom.multival import MultiValue
+
+    return [*map(str, value)] if isinstance(value, MultiValue) else str(value)
 
 
 def copy_attributes(source: Any, *, deidentified: bool) -> tuple[Any, list[str]]:
@@ -169,14 +179,16 @@ def copy_attributes(source: Any, *, deidentified: bool) -> tuple[Any, list[str]]
     from pydicom.dataset import Dataset
 
     copied, told = Dataset(), list[str]()
-    for keyword in _KEPT_WITHOUT_NAMES if deidentified else (*_EMPTY, *_PATIENT):
+    copied.SpecificCharacterSet = _UTF_8
+    for keyword in () if deidentified else (*_EMPTY, *_PATIENT):
         element = _find(source, keyword)
         if element is None:
             continue
         if _is_sound(keyword, source):
             copied.add(element)
         else:
-            told.append(f"{keyword} holds a value that the standard forbids: left empty")
+            left = "empty" if keyword in _EMPTY else "out"
+            told.append(f"{keyword} holds a value that the standard forbids: left {left}")
     for keyword in _EMPTY:
         if keyword not in copied:
             setattr(copied, keyword, "")
