@@ -124,7 +124,11 @@ def list_commands() -> list[tuple[str, str]]:
         (str(page.relative_to(ROOT)), line.partition("  #")[0].strip())
         for page in pages
         if page.name != "decisions.md"
-        for line in re.findall(r"^(?:\S*/)?tumorlens .*$", page.read_text(encoding="utf-8"), re.M)
+        for line in re.findall(
+            r"^(?:\S*/)?tumorlens .*$",
+            page.read_text(encoding="utf-8").replace("\\\n", " "),  # a command of several lines
+            re.M,
+        )
     ]
 
 
