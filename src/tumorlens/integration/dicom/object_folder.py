@@ -153,8 +153,8 @@ class DicomFolder:
         planes = self._take_planes(series)
         self._album.settle(series)
         try:
-            source = read_source(series, self.detector.limits)
             with _survive(series.path):
+                source = read_source(series, self.detector.limits)
                 lines = list(self._make(series, source, planes))
         except InputError as error:
             lines = [f"{error.path}: no DICOM object: it {error.reason}"]
