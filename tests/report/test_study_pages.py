@@ -161,3 +161,10 @@ def test_a_probability_is_printed_in_one_way(judged):
     text = PageReader(render_html(build_study_page([study], detector.card, album))).text
     assert "tumor probability 93.0%" in text
     assert not re.search(r"(?<![\d.])[01]\.\d\d", text.split("Every slice was judged")[1])
+
+
+def test_a_single_slice_has_no_curve(judged):
+    detector, series, album = judged
+    alone = replace(series, findings=series.findings[12:13], run=None)
+    study = StudyFinding(alone.path, (alone,), 0, operating_point="balanced")
+    assert "<svg" not in render_html(build_study_page([study], detector.card, album))

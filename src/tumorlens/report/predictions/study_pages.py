@@ -150,7 +150,7 @@ def _show_series(
 ) -> Iterator[Block]:
     yield Text((f"Series {_name(series.path)}: {word_series(series)}.",))
     point = card.find_operating_point(series.operating_point or "balanced")
-    if any(one.error is None for one in series.findings):
+    if sum(one.error is None for one in series.findings) > 1:  # one point is no curve
         yield plot_slices(series, point)
     notes = tuple(note for note in series.notes if not _is_told(note, told))
     if notes:
