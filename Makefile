@@ -86,6 +86,7 @@ gallery: .venv/core.stamp
 
 screenshots: .venv/dev.stamp
 	$(BIN)/python docs/hooks/screenshots.py --output screenshots --keep
+	$(BIN)/python docs/hooks/web_page_pictures.py --output screenshots
 
 examples: .venv/examples.stamp
 	$(BIN)/python examples/paint_lesions.py

@@ -27,12 +27,12 @@ SMALL = _HERE / "models" / "small.onnx"
 """The bundled model in eight-bit integers; `release/small_model.py` makes it."""
 
 EXAMPLES = {
-    "t1c_axial_synthetic_lesion.png": "T1 with contrast, painted lesion",
-    "flair_axial_synthetic_lesion.png": "FLAIR, painted lesion",
+    "t1c_axial_synthetic_lesion.png": "T1 with contrast, lesion painted in",
+    "flair_axial_synthetic_lesion.png": "FLAIR, lesion painted in",
     "t2_axial_normal.png": "T2, no lesion",
     "t1_sagittal_normal.png": "T1 from the side, no lesion",
-    "t1c_axial_synthetic_lesion.dcm": "A DICOM file",
-    "t1c_axial_synthetic_lesion.nii.gz": "A NIfTI file",
+    "t1c_axial_synthetic_lesion.dcm": "DICOM file, lesion painted in",
+    "t1c_axial_synthetic_lesion.nii.gz": "NIfTI file, lesion painted in",
 }
 """File of ``examples/`` -> what the page says of it."""
 

@@ -9,7 +9,7 @@ import { VERDICTS, percent, sayScale } from "./showing/words.js";
 
 const find = (id) => document.getElementById(id);
 const asked = new URLSearchParams(location.search);
-const shown = { model: null, items: [], item: null, series: null, finding: null, errors: [], skipped: 0, given: null };
+const shown = { model: null, items: [], item: null, series: null, finding: null, errors: [], skipped: 0, given: null, example: "" };
 let latest = 0; // of several things given the last one counts
 
 function tell(words, share = null) {
@@ -20,7 +20,7 @@ function tell(words, share = null) {
   else bar.removeAttribute("value");
 }
 
-async function take(given) {
+async function take(given, example = "") {
   const number = ++latest, start = performance.now();
   delete document.body.dataset.finding;
   document.body.dataset.state = "working";
@@ -28,6 +28,7 @@ async function take(given) {
   find("result").setAttribute("aria-busy", "true");
   try {
     const files = (shown.given = await given);
+    shown.example = example;
     if (number !== latest || !files.length) return;
     const found = await judgeAll(files, await loading, { tell, stale: () => number !== latest });
     if (!found || number !== latest) return;
@@ -78,7 +79,7 @@ function open(item, series) {
   const start = series.keys[0]?.finding ?? series.findings.reduce((best, one) => (one.tumor > best.tumor ? one : best));
   Object.assign(shown, { item, series });
   find("result").hidden = false;
-  showAnswer(item, series, shown.model);
+  showAnswer(item, shown.model, shown.example);
   showKeys(series, show);
   showItems(shown.items, series, open);
   showNotes(item, series, shown.errors, shown.skipped);
@@ -150,7 +151,7 @@ async function fetchBlob(url) {
   return answer.blob();
 }
 
-const takeUrl = (url) => take(fetchBlob(url).then((file) => [{ path: url.split("/").pop(), file }]));
+const takeUrl = (url, example) => take(fetchBlob(url).then((file) => [{ path: url.split("/").pop(), file }]), example);
 
 function listExamples(examples) {
   find("examples").replaceChildren(...examples.map(({ file, words }) => {
@@ -160,7 +161,7 @@ function listExamples(examples) {
     picture.alt = "";
     name.textContent = words;
     button.append(picture, name);
-    button.onclick = () => takeUrl(file);
+    button.onclick = () => takeUrl(file, words);
     return button;
   }));
 }
@@ -183,7 +184,7 @@ function offerFull({ models }) {
   find("use-full").onchange = async (event) => {
     loading = load((event.target.checked ? full : models[0]).file);
     await loading.then(() => tell("Ready.", true), (error) => fail(error.message));
-    if (shown.given) take(shown.given);
+    if (shown.given) take(shown.given, shown.example);
   };
 }
 
@@ -203,7 +204,7 @@ try {
   await loading;
   if (latest === 0) (tell("Ready.", true), (document.body.dataset.state = "ready"));
   if (asked.has("picture")) await takeUrl(asked.get("picture"));
-  else if (latest === 0 && settings.examples.length && !asked.has("blank")) await takeUrl(settings.examples[0].file);
+  else if (latest === 0 && settings.examples.length && !asked.has("blank")) await takeUrl(settings.examples[0].file, settings.examples[0].words);
   keepForOffline().catch(() => {});
 } catch (error) {
   fail(`Nothing can be judged: ${error.message}`);

@@ -11,14 +11,14 @@ function make(name, words = "", attributes = {}) {
   return part;
 }
 
-/** Verdict of the study, series or slice that is shown. */
-export function showAnswer(item, series, model) {
+/** Verdict of the study or slice that is shown; `example` says what it is if it is one of the page's own. */
+export function showAnswer(item, model, example) {
   const shown = item.kind === "slice" ? item.series[0].findings[0] : item;
   const limits = item.kind === "slice" ? model.thresholds : model.studies?.study_points.balanced ?? model.thresholds;
   const what = item.kind === "slice" ? "slice" : item.series.length > 1 ? "study" : "series";
   find("answer").dataset.verdict = shown.verdict ?? "not_judged";
   find("verdict").textContent = VERDICTS[shown.verdict];
-  find("subject").textContent = `${{ slice: "This slice", series: "This series", study: "This study" }[what]}: ${baseName(item.path)}`;
+  find("subject").textContent = example ? `Example, ${what}: ${example}` : `${{ slice: "This slice", series: "This series", study: "This study" }[what]}: ${baseName(item.path)}`;
   find("sure").textContent = saySure(shown, limits, what);
   find("limits").textContent = LIMITS[shown.verdict] ?? "";
   showMeter(shown, limits);
