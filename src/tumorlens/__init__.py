@@ -6,10 +6,15 @@ little more than Python itself.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tumorlens.version import __version__
+
+# From 1.29 on, ONNX Runtime's wheels report their use to Microsoft unless this is set before they
+# are loaded: they keep an identifier of the device and send the events of every session.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from tumorlens.auditing.checks import audit

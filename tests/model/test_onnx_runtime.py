@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -12,10 +13,12 @@ from brains import paint_brain
 from tumorlens import optional
 
 
-def run_python(code):
+def run_python(code, **variables):
+    kept = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
-    )
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120,
+        env=kept | variables,
+    )  # fmt: skip
 
 
 JUDGE = """
@@ -59,3 +62,12 @@ def test_what_must_be_first_comes_with_the_core():
     assert not {name for names in optional.EXTRAS.values() for name in names} & set(
         optional.FIRST.values()
     )
+
+
+def test_onnx_runtime_reports_nothing_of_its_use(tmp_path):
+    folders = {name: str(tmp_path) for name in ("HOME", "XDG_CACHE_HOME", "TMPDIR")}
+    opened = "import tumorlens; tumorlens.Detector(threads=1)"
+    done = run_python(opened, **folders, PYTHONDONTWRITEBYTECODE="1")
+    assert done.returncode == 0, done.stderr
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert written == []  # an identifier of the device, and events that wait to be sent

@@ -42,6 +42,7 @@ def load_onnxruntime() -> ModuleType:
         )
     import onnxruntime
 
+    onnxruntime.disable_telemetry_events()  # where a program loaded it before `import tumorlens`
     module: ModuleType = onnxruntime
     return module
 
