@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PARTED ?= -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 PACKAGE := pyproject.toml src/tumorlens/version.py
 
-.PHONY: help demo test check format docs tutorial gallery screenshots examples clean
+.PHONY: help demo test check format docs tutorial gallery screenshots screenshots-view examples clean
 
 help:
 	@echo "make demo      run the detector on examples/ (installs the light core)"
@@ -24,6 +24,7 @@ help:
 	@echo "make tutorial  execute the notebook of the tutorials and write its page (needs what make test needs)"
 	@echo "make gallery   draw the pictures of the gallery anew"
 	@echo "make screenshots  photograph every report page (needs chromium and what make test needs)"
+	@echo "make screenshots-view  photograph the viewer (needs chromium)"
 	@echo "make examples  paint examples/ anew"
 	@echo "make clean     remove .venv and everything that was built"
 
@@ -80,6 +81,9 @@ docs: .venv/docs.stamp
 
 tutorial: .venv/dev.stamp
 	$(BIN)/python docs/hooks/notebooks.py
+
+screenshots-view: .venv/examples.stamp .venv/dev.stamp
+	$(BIN)/python docs/hooks/viewer_screenshots.py
 
 gallery: .venv/core.stamp
 	$(BIN)/python docs/hooks/gallery.py

@@ -8,7 +8,7 @@ from page_reader import PageReader
 from score_tables import draw_scores
 from tumorlens.evaluation.assessment import evaluate_scores
 from tumorlens.report.evaluations.evaluation_pages import build_evaluation_sections
-from tumorlens.report.pages import Facts, Plot, render_html
+from tumorlens.report.pages import Plot, render_html
 from tumorlens.report.trainings.training_pages import build_training_page
 
 HEAD = "phase,epoch,learning_rate,train_total,validation_total,seconds\n"
@@ -90,16 +90,3 @@ def test_what_to_know_before_a_figure_comes_first(curves):
     assert "3 of the test pictures had a copy" in text
     plain = read(build_training_page({"the run": curves}, DESCRIBED))
     assert "Before you believe" not in plain
-
-
-def test_no_figure_of_pictures_with_copies_in_training_stands_without_its_warning(curves):
-    scores = draw_scores(groups=30, slices=4)
-    test = build_evaluation_sections(evaluate_scores(scores, replicates=50), scores)
-    page = build_training_page({"run": curves}, DESCRIBED, test=test, copies=3)
-    shown = [block for one in page.shown for block in one.blocks if one.heading != "Data"]
-    facts = [fact for block in shown if isinstance(block, Facts) for fact in block.items]
-    plots = [block for block in shown if isinstance(block, Plot) and block.caption != "run"]
-    assert facts and plots
-    assert all("COPIES in training" in one.warning for one in [*facts, *plots])
-    clean = build_training_page({"run": curves}, DESCRIBED, test=test)
-    assert "COPIES" not in read(clean)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -204,22 +204,6 @@ class Section:
 
     heading: str
     blocks: tuple[Block, ...]
-
-    def warn(self, warning: str) -> Section:
-        """The section with a warning inside each fact and plot, and in each table's caption."""
-        return replace(self, blocks=tuple(_warn(block, warning) for block in self.blocks))
-
-
-def _warn(block: Block, warning: str) -> Block:
-    match block:
-        case Facts():
-            return Facts(tuple(replace(one, warning=one.warning or warning) for one in block.items))
-        case Plot():
-            return replace(block, warning=block.warning or warning)
-        case Table():
-            return replace(block, caption=f"{block.caption}; {warning}")
-        case _:
-            return block
 
 
 @dataclass(frozen=True)

@@ -134,14 +134,19 @@ def draw_slice(scene: Scene, number: int) -> bytes:
     return stream.getvalue()
 
 
-def draw_small(scene: Scene) -> bytes:
-    """The slice to open first, or else the middle one, small and with its heat, as JPEG."""
+def draw_small(scene: Scene, side: int = 128) -> bytes:
+    """The slice to open first, or else the middle one, with its heat, as JPEG.
+
+    Args:
+        scene: of the slice.
+        side: the longer side, at most, in pixels.
+    """
     number = len(scene.findings) // 2
     if scene.series is not None and scene.series.first_slices:
         first = scene.series.first_slices[0].place()
         places = [(one.info.path, one.info.frame) for one in scene.findings]
         number = places.index(first) if first in places else number
-    picture, _ = draw_thumbnail(scene.read_slice(number), scene.findings[number], side=128)
+    picture, _ = draw_thumbnail(scene.read_slice(number), scene.findings[number], side=side)
     return picture
 
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from tumorlens.design.tokens import read_css
 from tumorlens.errors import TumorlensError
 from tumorlens.finding import RESEARCH_USE
-from tumorlens.optional import load
+from tumorlens.optional import installed_extras, load
 from tumorlens.serving.deposits import DEFAULT_UPLOAD, Deposit, UploadLimits
 from tumorlens.serving.jobs import Job, Jobs
 from tumorlens.serving.judging import Judgement
@@ -29,6 +29,7 @@ from tumorlens.serving.outcomes import (
 from tumorlens.serving.scenes import Scene
 from tumorlens.version import __version__
 from tumorlens.viewing.guarding import REPORT_POLICY
+from tumorlens.viewing.packing import pack_objects
 
 __all__ = ["Desk", "build_app"]
 
@@ -76,6 +77,7 @@ def build_app(desk: Desk, token: str) -> Any:
         ("GET", f"{job}/result", answers.tell_result),
         ("GET", f"{job}/records.jsonl", answers.send_records),
         ("GET", f"{job}/report.html", answers.send_report),
+        ("GET", f"{job}/dicom.zip", answers.send_dicom),
         ("GET", f"{scene}/{{name}}.nii", answers.send_volume),
         ("GET", f"{scene}/small.jpg", answers.send_small),
         ("GET", f"{scene}/slices/{{number:int}}.png", answers.send_slice),
@@ -120,6 +122,7 @@ class _Answers:
                 "version": __version__,
                 "research_use": RESEARCH_USE,
                 "model": describe_model(desk.jobs.detector),
+                "extras": {"dicom": installed_extras()["dicom"]},
                 "jobs": [_describe_job(job) for job in desk.jobs],
             }
         )
@@ -170,6 +173,11 @@ class _Answers:
         name = "tumorlens-report.html" if "download" in request.query_params else ""
         return self._send(page.encode(), "text/html; charset=utf-8", name)
 
+    async def send_dicom(self, request: Any) -> Any:
+        job = self._find_job(request)
+        data = await asyncio.to_thread(pack_objects, job.paths, self._desk.jobs.detector)
+        return self._send(data, "application/zip", "tumorlens-dicom.zip")
+
     async def send_card(self, _: Any) -> Any:
         page = await asyncio.to_thread(render_card, self._desk.jobs.detector.session)
         return self._send(page.encode(), "text/html; charset=utf-8")
@@ -185,7 +193,8 @@ class _Answers:
         return self._responses.FileResponse(paths[name], media_type="application/octet-stream")
 
     async def send_small(self, request: Any) -> Any:
-        picture = await asyncio.to_thread(draw_small, self._find_scene(request))
+        side = 768 if "large" in request.query_params else 128
+        picture = await asyncio.to_thread(draw_small, self._find_scene(request), side)
         return self._send(picture, "image/jpeg")
 
     async def send_slice(self, request: Any) -> Any:

@@ -11,8 +11,6 @@ from tumorlens.report.trainings.learning_plots import plot_learning
 
 __all__ = ["build_training_page"]
 
-COPIED = "COPIES in training: too optimistic"
-
 
 def build_training_page(
     runs: Mapping[str, Path],
@@ -47,8 +45,6 @@ def build_training_page(
         if warnings
         else ()
     )
-    if copies:
-        test = [section.warn(COPIED) for section in test]
     if not test:
         note = "Nothing was measured on a test, because no rows were kept for it."
         test = [Section("Test pictures", (Text((note,)),))]

@@ -1,15 +1,15 @@
 // The column beside the pictures: notes, what the model thinks it saw, and what one can take along.
 
 import { placeOf } from "./server.js";
-import { count, make, nameOf, sayChance } from "./words.js";
+import { count, make, nameOf } from "./words.js";
 
-export function describeFacts({ job, study, scene, number, keys, go }) {
+export function describeFacts({ job, study, scene, number, keys, go, extras }) {
   return [
     ...describeNotes(study, scene),
     ...describeKeys(scene, keys, go),
     ...describeSeen(scene),
     ...describeSeries(scene),
-    ...describeExports(job, study, scene, number),
+    ...describeExports(job, study, scene, number, extras),
   ];
 }
 
@@ -25,7 +25,7 @@ function* describeKeys(scene, keys, go) {
   yield make("h3", {}, "Slices to open first");
   yield make("ul", { class: "keys" }, ...keys.map(({ number, reason }) => make("li", {},
     make("button", { type: "button", onclick: () => go(number, scene.slices[number].shown_peak ?? undefined) }, `Slice ${number + 1}`),
-    make("span", {}, `${sayChance(scene.slices[number].tumor_probability)}, ${reason}`))));
+    make("span", {}, reason))));
 }
 
 function* describeSeen({ seen }) {
@@ -59,12 +59,14 @@ function* describeSeries(scene) {
     make("dl", {}, ...rows.filter(([, value]) => value).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)])));
 }
 
-function* describeExports(job, study, scene, number) {
+function* describeExports(job, study, scene, number, extras) {
   const link = (href, words, hint) => make("a", { class: "button", href, download: "", title: hint }, words);
   yield make("h3", {}, "Take along");
   yield make("p", { class: "exports" },
     study ? link(`api/jobs/${job}/report.html?download`, "Report", "A page for people, as one HTML file") : null,
     scene.series && !scene.reason ? link(placeOf(job, number, "evidence.nii.gz"), "Heat as NIfTI", "Percent a voxel, where the patient lay") : null,
+    extras.dicom && scene.series?.series_instance_uid
+      ? link(`api/jobs/${job}/dicom.zip`, "DICOM objects", "Report, segmentation and picture for a PACS. They bear the patient's name") : null,
     make("a", { class: "button slice-picture", download: "", title: "This slice with heat, boxes and verdict, as PNG" }, "This slice"),
     link(`api/jobs/${job}/records.jsonl`, "Records", "What tumorlens predict --summary writes, as JSON lines"));
 }

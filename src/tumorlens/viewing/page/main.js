@@ -127,27 +127,30 @@ function describe() {
   const { model, research_use: researchUse } = page.state;
   const { keys } = page;
   find("verdict").replaceChildren(...describeVerdict({ study, scene, model, keys, go, researchUse }));
-  find("facts").replaceChildren(...describeFacts({ job: job.key, study, scene, number, keys, go }));
+  find("facts").replaceChildren(...describeFacts({ job: job.key, study, scene, number, keys, go, extras: page.state.extras }));
   page.curve.show(scene, model.thresholds.slice, keys);
   find("sides").hidden = scene.sides_known;
 }
 
 async function showVolume(scene, job, number) {
-  const loading = find("loading");
-  loading.hidden = false;
+  // The volumes take a while to load. One slice, drawn by the server, is there at once.
+  const waiting = [find("loading"), find("first")];
+  find("first").src = placeOf(job, number, "small.jpg?large");
+  for (const one of waiting) one.hidden = false;
   try {
     if (!page.volume) {
       const volume = new Volume(find("canvas"), find("overlay"), page.state.model.heat, tellSlice);
       await volume.open();
       page.volume = volume;
-      applySwitches();
+      applyHeat();
+      applyBoxes();
     }
     await page.volume.show(scene, placeOf(job, number, "scan.nii"), placeOf(job, number, "heat.nii"));
   } catch (error) {
     say(`The pictures cannot be shown: ${error.message}. The verdicts stand beside.`);
     return;
   } finally {
-    loading.hidden = true;
+    if (page.shown?.scene === scene) for (const one of waiting) one.hidden = true;
   }
   if (page.shown.scene !== scene) return;
   showPlanes();
@@ -176,10 +179,13 @@ function tellSlice(number) {
 
 // Tools
 
-function applySwitches() {
-  page.volume.setOpacity(find("heat").checked ? Number(find("opacity").value) : 0);
-  page.volume.showBoxes(find("boxes").checked);
+function applyHeat() {
   find("scale").hidden = !find("heat").checked;
+  page.volume?.setOpacity(find("heat").checked ? Number(find("opacity").value) : 0);
+}
+
+function applyBoxes() {
+  page.volume?.showBoxes(find("boxes").checked);
 }
 
 function showPlanes() {
@@ -211,7 +217,8 @@ async function applyWindow() {
 }
 
 function bindButtons() {
-  for (const id of ["heat", "opacity", "boxes"]) find(id).addEventListener("input", () => page.volume && applySwitches());
+  for (const id of ["heat", "opacity"]) find(id).addEventListener("input", applyHeat);
+  find("boxes").addEventListener("input", applyBoxes);
   for (const id of ["level", "width"]) find(id).addEventListener("input", applyWindow);
   find("window-reset").addEventListener("click", () => { showWindow(page.shown.scene.window); applyWindow(); });
   find("canvas").addEventListener("pointerup", (event) => event.button === 2 && page.shown && showWindow(page.volume.window));
@@ -268,7 +275,7 @@ function nextSeries(by) {
 
 function toggle(id) {
   find(id).checked = !find(id).checked;
-  applySwitches();
+  find(id).dispatchEvent(new Event("input"));
 }
 
 function bindKeys() {
@@ -292,7 +299,7 @@ function bindKeys() {
       page.volume.choosePlanes(planes);
       showPlanes();
     }
-    if (event.key.length === 1) event.stopImmediatePropagation();
+    if (doing || event.key.length === 1) event.stopImmediatePropagation();
   }, { capture: true });
 }
 

@@ -31,14 +31,14 @@ function describeSubject(study, scene, alone) {
 
 function* describeChance(told, [low, high]) {
   const shown = hasChance(told.verdict) && told.tumor_probability !== null;
-  yield make("h3", {}, "Tumor probability");
+  yield make("h3", {}, "How sure");
   if (!shown) {
     yield make("p", { class: "number" }, "–");
     yield make("p", {}, "No number: the model gives no answer here.");
     return;
   }
   const chance = told.tumor_probability;
-  yield make("p", { class: "number" }, sayChance(chance, [low, high]));
+  yield make("p", { class: "number" }, sayChance(chance, [low, high]), make("small", {}, " tumor probability"));
   const meter = make("div", { class: "meter", role: "img",
     "aria-label": `${sayChance(chance, [low, high])}; ${sayThresholds(low, high)}` },
   make("i", { class: "no" }), make("i", { class: "between" }), make("i", { class: "yes" }), make("b", {}));
@@ -73,11 +73,11 @@ function* describePlace(told, scene, keys, go) {
 }
 
 function* describeLimits(scene, researchUse) {
-  yield make("h3", {}, "What it does not say");
+  yield make("h3", {}, "What not");
   const verdicts = scene.slices.map((one) => one.verdict);
   const [blind, strange] = ["not_judged", "unfamiliar"].map((word) => verdicts.filter((one) => one === word).length);
   if (blind) yield make("p", {}, `${blind} of ${count(scene.slices.length, "slice")} ${blind === 1 ? "is" : "are"} not judged.`);
   if (strange) yield make("p", {}, `${strange} of ${count(scene.slices.length, "slice")} ${strange === 1 ? "is" : "are"} unfamiliar.`);
-  yield make("p", {}, "Nothing of other disease.");
+  yield make("p", {}, "It says nothing of other disease.");
   yield make("p", { class: "research" }, researchUse);
 }

@@ -16,7 +16,7 @@ export class Volume {
     this.nv = new NiiVue({
       backgroundColor: [0, 0, 0, 0], isRadiological: true, isColorbarVisible: false,
       isOrientCubeVisible: false, isDragDropEnabled: false, crosshairGap: 8,
-      crosshairColor: [0.47, 0.86, 1, 0.55], isCrossLinesVisible: true, tileMargin: 4,
+      crosshairColor: [0.47, 0.86, 1, 0.4], isCrossLinesVisible: true, tileMargin: 4,
       secondaryDragMode: 9, logLevel: "warn",
     });
     this.colors = new Uint32Array(new Uint8Array(heat.flat()).buffer);
@@ -68,7 +68,7 @@ export class Volume {
     this.chosen = planes;
     this.nv.customLayout = planes === ALL ? this.#lay() : null;
     if (planes !== ALL) this.nv.sliceType = planes;
-    this.nv.crosshairWidth = planes === this.native ? 0 : 1;
+    this.nv.crosshairWidth = planes === this.native ? 0 : 0.5;
     this.nv.drawScene();
   }
 
