@@ -9,9 +9,10 @@ from __future__ import annotations
 import io
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -48,7 +49,7 @@ from tumorlens.writing import partial_path
 if TYPE_CHECKING:
     from tumorlens.detector import Detector
 
-__all__ = ["OBJECTS", "DicomFolder", "DicomOptions", "ObjectKind"]
+__all__ = ["OBJECTS", "DicomFolder", "DicomOptions", "ObjectKind", "check_library"]
 
 ObjectKind = Literal["sr", "seg", "sc"]
 """Structured report, segmentation, Secondary Capture."""
@@ -104,6 +105,17 @@ class DicomOptions:
             )
 
 
+def check_library() -> None:
+    """Refuse early what the extra is missing for.
+
+    Raises:
+        MissingExtra: highdicom is not installed.
+    """
+    load("highdicom", "DICOM objects")
+    # It logs a name that looks odd to it, which is the patient's.
+    logging.getLogger("highdicom").setLevel(logging.ERROR)
+
+
 def _is_root(text: str) -> bool:
     return UID.fullmatch(text) is not None and text[0] in "012"
 
@@ -115,11 +127,13 @@ class DicomFolder:
     Attributes:
         options: what is written.
         detector: the model of the run.
+        make_uid: makes the UIDs of new objects; it is told for what. By default they are random.
         files: what was written, in order.
     """
 
     options: DicomOptions
     detector: Detector
+    make_uid: Callable[[str], str] | None = None
     files: list[Path] = field(default_factory=list)
     _album: Album = field(default_factory=Album)
     _planes: Planes = field(default_factory=dict)
@@ -129,9 +143,7 @@ class DicomFolder:
     _told: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        load("highdicom", "DICOM objects")
-        # It logs a name that looks odd to it, which is the patient's.
-        logging.getLogger("highdicom").setLevel(logging.ERROR)
+        check_library()
         try:
             self.options.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -257,21 +269,25 @@ class DicomFolder:
             series,
             self._head(source, "report", _REPORT_NUMBER),
             thresholds=_find_thresholds(find_study_model(self.detector), study.operating_point),
-            new_uid=self._new_uid,
+            new_uid=partial(self._new_uid, "region"),
         )
         self._save(made, study.path, (study.path, source.study, None), "sr")
 
     def _head(self, source: SourceSeries, what: str, number: int) -> Header:
         hidden = self.options.deidentified
         common, _ = copy_attributes(source.first, deidentified=hidden)
+        told = what if number == _REPORT_NUMBER else f"{what} {source.series}"
+        instance, series = self._new_uid(told), self._new_uid(told)
         return Header(
             common,
-            Identity(self._new_uid(), self._new_uid(), number, _DESCRIPTION.format(what)),
+            Identity(instance, series, number, _DESCRIPTION.format(what)),
             Maker(self.detector.name, self.detector.session.sha256),
             describe_equipment(source.first, deidentified=hidden),
         )
 
-    def _new_uid(self) -> str:
+    def _new_uid(self, told: str) -> str:
+        if self.make_uid is not None:
+            return self.make_uid(told)
         from pydicom.uid import generate_uid
 
         root = self.options.uid_root

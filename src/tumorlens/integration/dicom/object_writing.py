@@ -22,7 +22,7 @@ from tumorlens.progress import Notice, Progress, stay_silent
 from tumorlens.studies.assembling import FolderRule
 from tumorlens.study_finding import StudyFinding
 
-__all__ = ["DicomSummary", "write_dicom"]
+__all__ = ["DicomSummary", "fill_folder", "write_dicom"]
 
 Path_ = str | os.PathLike[str]
 
@@ -99,7 +99,18 @@ def write_dicom(
         summary=True, slices=False, series_from=series_from, study_from=study_from, takers=(taker,)
     )
     listener = Listener(say=notice or stay_silent, advance=count_up(progress, inputs))
-    run = PredictionRun(taker.detector, inputs, named, wanted, str(folder), listener=listener)
+    return fill_folder(
+        PredictionRun(taker.detector, inputs, named, wanted, str(folder), listener=listener), taker
+    )
+
+
+def fill_folder(run: PredictionRun, taker: DicomFolder) -> DicomSummary:
+    """Let a run judge its inputs, and have their objects written.
+
+    Args:
+        run: with the taker in its options.
+        taker: the folder of the objects; after an error it holds none of them.
+    """
     try:
         run.run(_Nowhere())
     finally:
