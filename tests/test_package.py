@@ -278,6 +278,7 @@ def test_find_unpickling_sees_each_way(tmp_path):
 IMPORT_NAMES = {
     "scikit-learn": "sklearn",
     "litert-torch": "litert_torch",
+    "dicomweb-client": "dicomweb_client",
     "ai-edge-litert": "ai_edge_litert",
     "ai-edge-quantizer": "ai_edge_quantizer",
 }

@@ -28,6 +28,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "litert": ("litert_torch", "ai_edge_litert", "ai_edge_quantizer"),
     "executorch": ("executorch",),
     "dicom": ("highdicom",),
+    "pacs": ("dicomweb_client", "pynetdicom"),
 }
 """Extra -> the modules it brings, by import name. The first that has a library is told with it."""
 

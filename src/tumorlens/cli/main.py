@@ -23,6 +23,7 @@ __all__ = ["VERBS", "app", "run"]
 VERBS: dict[str, str] = {
     "predict": "Say of each slice whether it shows a tumor, where, and how sure that is.",
     "view": "Look at scans and their verdicts in a browser, on this machine alone.",
+    "watch": "Judge studies as they reach a folder or a PACS, and send the answers back.",
     "data": "Public sets: what they are, their terms, what is wrong with them; read a download.",
     "audit": "Say what is wrong with labelled slices: copies, conflicts, leaks, shortcuts.",
     "split": "Split labelled slices into train, validation and test, or folds, by patient.",
@@ -47,7 +48,7 @@ Shell completion:
   zsh   eval "$(_TUMORLENS_COMPLETE=zsh_source tumorlens)"    in ~/.zshrc
   fish  _TUMORLENS_COMPLETE=fish_source tumorlens | source    in a file of completions/
 
-For research only, not a medical device. Nothing is sent anywhere."""
+For research only, not a medical device. Nothing is sent anywhere that you did not name."""
 
 
 class _Verbs(click.Group):

@@ -1,0 +1,1 @@
+"""A watch: studies come in from a PACS or a folder, their verdicts go back as DICOM objects."""

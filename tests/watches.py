@@ -1,0 +1,29 @@
+"""Studies of a few slices, and a small model with numbers for studies, for tests of a watch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from builders import write_series
+from models import write_tiny_model
+from sources_of_dicom import TELLING, make_axial, paint_volume
+from study_tables import make_study_model
+from tumorlens.model.graph import write_model
+
+NAME = "Secretive^Sam"
+
+
+def write_study_model(folder: Path) -> Path:
+    """A tiny model file that judges series and studies."""
+    model = folder / "model.onnx"
+    write_model(write_tiny_model(folder / "tiny.onnx"), model, studies=make_study_model().to_json())
+    return model
+
+
+def lay_study(folder: Path, number: int = 1, *, slices: int = 5, **elements: object) -> list[Path]:
+    """A study of one axial series; the same number is the same study."""
+    study = f"1.2.826.0.1.99.{number}"
+    told = {"StudyInstanceUID": study, "SeriesInstanceUID": f"{study}.4", "PatientName": NAME}
+    return write_series(
+        folder, paint_volume(slices, range(1, 3)), make_axial(), **{**TELLING, **told, **elements}
+    )
