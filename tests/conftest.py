@@ -44,6 +44,7 @@ LONGEST = (
     "cli/test_train.py",
     "network/test_inheritance.py",
     "cli/test_predict.py",
+    "integration/test_object_folder.py",
 )
 """Files of tests, the longest first."""
 

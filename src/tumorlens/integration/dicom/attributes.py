@@ -237,7 +237,7 @@ def describe_equipment(source: Any, *, deidentified: bool) -> list[Any]:
         source: as `pick_attributes` gives it.
         deidentified: leave out institution, station and serial number.
     """
-    hd = load("highdicom", "DICOM objects")
+    hd = load("highdicom", "writing DICOM objects")
     kept = _NAMELESS_EQUIPMENT if deidentified else _EQUIPMENT
     stated = {keyword: read_text(source, keyword) for keyword in kept}
     if not stated["Manufacturer"]:

@@ -38,7 +38,7 @@ def make_capture(
     Returns:
         An object of highdicom's.
     """
-    hd = load("highdicom", "DICOM objects")
+    hd = load("highdicom", "writing DICOM objects")
     made = hd.sc.SCImage(
         picture,
         "RGB",

@@ -52,7 +52,7 @@ class Concept(NamedTuple):
 
     def to_item(self) -> Any:
         """As highdicom takes it."""
-        return load("highdicom", "DICOM objects").sr.CodedConcept(*self)
+        return load("highdicom", "writing DICOM objects").sr.CodedConcept(*self)
 
 
 NEOPLASM = Concept("108369006", "SCT", "Neoplasm")
@@ -91,7 +91,7 @@ def name_class(name: str) -> Concept:
 
 def name_scheme() -> Any:
     """The item that says what the private scheme is."""
-    schemes = load("highdicom.coding_schemes", "DICOM objects")
+    schemes = load("highdicom.coding_schemes", "writing DICOM objects")
     return schemes.CodingSchemeIdentificationItem(
         designator=PRIVATE_SCHEME,
         name="Codes of tumorlens",

@@ -111,7 +111,7 @@ def check_library() -> None:
     Raises:
         MissingExtra: highdicom is not installed.
     """
-    load("highdicom", "DICOM objects")
+    load("highdicom", "writing DICOM objects")
     # It logs a name that looks odd to it, which is the patient's.
     logging.getLogger("highdicom").setLevel(logging.ERROR)
 

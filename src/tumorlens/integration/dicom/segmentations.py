@@ -35,7 +35,7 @@ def make_segmentation(
     Returns:
         An object of highdicom's.
     """
-    hd = load("highdicom", "DICOM objects")
+    hd = load("highdicom", "writing DICOM objects")
     stand_ins = _stand_in(source, header.common)
     made = hd.seg.Segmentation(
         stand_ins,

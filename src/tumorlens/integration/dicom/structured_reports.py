@@ -139,7 +139,7 @@ def make_report(
         An object of highdicom's: Comprehensive SR, or Comprehensive 3D SR where regions lie in
         slices that were cut from a volume.
     """
-    hd = load("highdicom", "DICOM objects")
+    hd = load("highdicom", "writing DICOM objects")
     words = _Words(hd, header.maker, study.operating_point or "balanced", new_uid, thresholds)
     groups = [_report_study(words, study, series)]
     regions = [region for one in series for region in _report_regions(words, one)]
