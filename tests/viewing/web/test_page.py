@@ -66,7 +66,8 @@ def watched(site, browser):
     """One page with the float model, which answers as Python does."""
     with pages.serve(site) as address:
         one = pages.Watched.of(browser)
-        one.open(f"{address}?blank&model=models/full.onnx")
+        settings = json.loads((site / "settings.json").read_text(encoding="utf-8"))
+        one.open(f"{address}?blank&model={settings['models'][-1]['file']}")
         yield one
         assert one.complaints == []
         assert {url for url in one.requests if not url.startswith((address, "blob:"))} == set()
