@@ -132,3 +132,20 @@ def test_the_command_says_how_to_try_the_page(tmp_path, runtime_folder, capsys):
     assert code == 0
     assert "python -m http.server --bind 127.0.0.1 --directory" in said
     assert run(["web"]) == 2
+
+
+def test_without_a_network_the_way_round_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(runtime, "URL", "http://127.0.0.1:9/onnxruntime-web.tgz")
+    with pytest.raises(UsageError, match=r"cannot be fetched.*package/dist with `runtime=`"):
+        site.write_web_page(tmp_path / "page")
+    assert [one.name for one in tmp_path.iterdir()] == ["cache"]
+
+
+def test_a_download_that_is_no_release_leaves_nothing(tmp_path, monkeypatch):
+    (tmp_path / "wrong.tgz").write_bytes(b"no archive")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(runtime, "URL", (tmp_path / "wrong.tgz").as_uri())
+    with pytest.raises(UsageError, match="cannot be fetched"):
+        site.write_web_page(tmp_path / "page")
+    assert not list((tmp_path / "cache/tumorlens").iterdir())
