@@ -79,6 +79,7 @@ def test_public_names_are_pinned_and_load():
         "export",
         "info",
         "load_card",
+        "merge",
         "predict",
         "predict_studies",
         "read",

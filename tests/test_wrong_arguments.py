@@ -28,6 +28,7 @@ SETS = [7, None, b"set", object(), ["a", "b"], "a\0b"]
 
 WRONG = {
     "against": [7, None, b"set", object(), [7], [None]],
+    "allow_missing": [*SWITCHES, None],
     "axes": WORDS,
     "activation_volume": PATHS,
     "browser": [*SWITCHES, None],
@@ -81,6 +82,8 @@ WRONG = {
     "sensitivity": RATES,
     "series_from": FOLDERS,
     "settings": [7, [7], None, b"a=1"],
+    "shard": [*WORDS, "banana", "0/2", "3/2", "1/0", "1"],
+    "shards": [*PATHS, None, [7], [None]],
     "shared_groups": SWITCHES,
     "skip_unreadable": [*SWITCHES, None],
     "slice_": [None, 7, np.zeros((4, 4))],

@@ -44,9 +44,11 @@ if TYPE_CHECKING:
     from tumorlens.model.installation import Installation, info
     from tumorlens.model.session import load_card
     from tumorlens.predicting.inputs import read
+    from tumorlens.predicting.options import RunSummary
     from tumorlens.predicting.predictions import predict, predict_studies
-    from tumorlens.predicting.recording import RunSummary, write_records
+    from tumorlens.predicting.recording import write_records
     from tumorlens.predicting.seen_slices import SeenSlice, seen
+    from tumorlens.predicting.sharding.merging import merge
     from tumorlens.report.pictures.overlay import draw
     from tumorlens.study_finding import SeriesFinding, StudyFinding
     from tumorlens.training.recipe import Recipe
@@ -90,6 +92,7 @@ __all__ = [
     "export",
     "info",
     "load_card",
+    "merge",
     "predict",
     "predict_studies",
     "read",
@@ -118,7 +121,7 @@ _HOMES = {
     "ModelFileError": "tumorlens.errors",
     "Recipe": "tumorlens.training.recipe",
     "RecipeError": "tumorlens.errors",
-    "RunSummary": "tumorlens.predicting.recording",
+    "RunSummary": "tumorlens.predicting.options",
     "Scores": "tumorlens.evaluation.scores",
     "SeenSlice": "tumorlens.predicting.seen_slices",
     "SeriesFinding": "tumorlens.study_finding",
@@ -137,6 +140,7 @@ _HOMES = {
     "export": "tumorlens.exporting.conversion",
     "info": "tumorlens.model.installation",
     "load_card": "tumorlens.model.session",
+    "merge": "tumorlens.predicting.sharding.merging",
     "predict": "tumorlens.predicting.predictions",
     "predict_studies": "tumorlens.predicting.predictions",
     "read": "tumorlens.predicting.inputs",

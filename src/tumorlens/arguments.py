@@ -217,6 +217,7 @@ FOLDER = optional(_one_of("folder"))
 RULES: dict[str, Rule | None] = {
     "activation_volume": optional(PATH),
     "against": SETS,
+    "allow_missing": SWITCH,
     "axes": optional(Rule('the letters of the axes, such as "DHW"', _is_text)),
     "browser": SWITCH,
     "by": Rule('a list of names of columns, such as ["source"]', _is_list(_is_text)),
@@ -284,6 +285,11 @@ RULES: dict[str, Rule | None] = {
     "series_from": FOLDER,
     "settings": Rule(
         'changes of the recipe, such as ["loss.cells=1.0"]', _either(_is_text, _is_list(_is_text))
+    ),
+    "shard": optional(Rule('a part and how many there are, such as "2/5"', _is_text)),
+    "shards": Rule(
+        'a path, or a list of paths, such as ["1.jsonl", "2.jsonl"]',
+        _either(_is_path, _is_list(_is_path)),
     ),
     "shared_groups": optional(SWITCH),
     "skip_unreadable": SWITCH,

@@ -22,6 +22,7 @@ __all__ = ["VERBS", "app", "run"]
 
 VERBS: dict[str, str] = {
     "predict": "Say of each slice whether it shows a tumor, where, and how sure that is.",
+    "merge": "Join the records of shards of predict, and find what is missing.",
     "view": "Look at scans and their verdicts in a browser, on this machine alone.",
     "watch": "Judge studies as they reach a folder or a PACS, and send the answers back.",
     "data": "Public sets: what they are, their terms, what is wrong with them; read a download.",

@@ -18,11 +18,13 @@ from tumorlens.predicting.record_files import (
     open_record_file,
 )
 from tumorlens.predicting.records import ERROR_HANDLER, RecordWriter
+from tumorlens.predicting.sharding.shard_notes import keep_note
 from tumorlens.report.tables import RecordTable, open_console
 from tumorlens.writing import check_writable, open_when_done
 
 if TYPE_CHECKING:
     from tumorlens.predicting.prediction_run import PredictionRun
+    from tumorlens.predicting.sharding.parts import Shard
 
 __all__ = ["Form", "check_options", "choose_form", "open_writer"]
 
@@ -36,8 +38,20 @@ def choose_form(output: Path | None) -> Form:
     return "table" if sys.stdout.isatty() else "jsonl"
 
 
-def check_options(output: Path | None, form: Form, *, overwrite: bool, resume: bool) -> None:
+def check_options(
+    output: Path | None,
+    form: Form,
+    *,
+    overwrite: bool,
+    resume: bool,
+    shard: Shard | None = None,
+) -> None:
     """Refuse what contradicts itself before a model is loaded."""
+    if shard is not None and (output is None or form == "table"):
+        raise UsageError(
+            f"`shard={shard}` writes records to be merged; name their file with --output, and "
+            "give no --format table"
+        )
     if output is None:
         if resume or overwrite:
             raise UsageError(
@@ -56,7 +70,10 @@ def open_writer(
 ) -> Iterator[RecordWriter]:
     """What takes the records and shows or writes them."""
     if output is not None and form != "table":
-        with open_record_file(output, form, run.written, run.columns) as records:
+        with (
+            open_record_file(output, form, run.written, run.columns) as records,
+            keep_note(output, form, run),
+        ):
             yield records
         return
     with _open_stream(form, output, bar) as stream:

@@ -25,6 +25,7 @@ from tumorlens.errors import UsageError
 from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.predicting.options import Listener, RunOptions
 from tumorlens.predicting.record_files import own_files
+from tumorlens.predicting.sharding.parts import Shard
 from tumorlens.report.tables import count_studies, count_words, threshold_words
 from tumorlens.writing import check_results, partial_path
 
@@ -48,6 +49,11 @@ __all__ = ["command"]
 @words.output_option
 @words.overwrite_option
 @click.option("--resume", is_flag=True, help="Continue a broken run from its FILE.partial.")
+@click.option(
+    "--shard",
+    metavar="I/N",
+    help="Judge only part I of N, e.g. 2/5. A series is whole in one part. Join with merge.",
+)
 @click.option("--summary", is_flag=True, help="Add a record for each series and each study.")
 @click.option("--slices", is_flag=True, help="Also show the slices of a series in the table.")
 @click.option(
@@ -124,6 +130,7 @@ def command(
     output: Path | None,
     overwrite: bool,
     resume: bool,
+    shard: str | None,
     summary: bool,
     slices: bool,
     series_from: Literal["folder"] | None,
@@ -158,7 +165,11 @@ def command(
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
     is_chosen, form = form is not None or output is not None, form or choose_form(output)
     check_inputs_survive(paths, output, report, run_log)
-    check_options(output, form, overwrite=overwrite, resume=resume)
+    part = None if shard is None else Shard.parse(shard)
+    if resume and _is_complete(output, part):
+        voice.say(f"{output} is complete already: shard {part}")
+        return 0
+    check_options(output, form, overwrite=overwrite, resume=resume, shard=part)
     check_results((output, report, run_log), overwrite=True)  # a record file may be resumed
     check_results((report,), overwrite=overwrite)
     dicom = _plan_dicom(dicom_out, objects, deidentified, uid_root, overwrite or resume)
@@ -166,7 +177,7 @@ def command(
     options = RunOptions(
         summary=summary or table, slices=slices or not table,
         series_from=series_from, study_from=study_from, heatmaps=heatmaps, montage=montage,
-        activation_volume=activation_volume, report=report,
+        activation_volume=activation_volume, report=report, shard=part,
     )  # fmt: skip
     detector = open_detector(
         model, operating_point=operating_point, threads=threads, device=device,
@@ -204,7 +215,16 @@ def command(
         watch.write_log(run_log, "predict", ctx.params, counts=counts, session=detector.session)
     if taker is not None:
         voice.say(f"{len(taker.files)} DICOM objects written to {dicom_out}")
+    if part is not None and not run.counts:
+        voice.say(f"shard {part} has no inputs; its records are complete")
+        return 0
     return _conclude(run.counts, short=taker is not None and not taker.files)
+
+
+def _is_complete(output: Path | None, shard: Shard | None) -> bool:
+    from tumorlens.predicting.sharding.shard_notes import is_complete
+
+    return output is not None and shard is not None and is_complete(output, shard)
 
 
 def _begin(

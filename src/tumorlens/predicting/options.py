@@ -1,20 +1,21 @@
-"""What a run over many inputs makes beside its records, and whom it tells of its progress."""
+"""What a run over many inputs makes beside its records, whom it tells, and what came of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from tumorlens.errors import UsageError
 from tumorlens.finding import Finding
 from tumorlens.imaging.slices import Slice
+from tumorlens.predicting.sharding.parts import Shard
 from tumorlens.progress import Notice, stay_silent
 from tumorlens.studies.assembling import FolderRule, check_rules
 from tumorlens.study_finding import SeriesFinding, StudyFinding
 
-__all__ = ["Listener", "RunOptions", "Taker"]
+__all__ = ["Listener", "RunOptions", "RunSummary", "Taker"]
 
 
 class Taker(Protocol):
@@ -53,9 +54,11 @@ class RunOptions:
         activation_volume: folder for the evidence of each series as NIfTI.
         report: HTML file, a page for people.
         takers: who else makes something of the slices, series and studies.
+        shard: judge only this part of the inputs; None for all of them.
 
     Raises:
-        UsageError: a montage is wanted, but no folder for it is named; or no records are.
+        UsageError: a montage is wanted, but no folder for it is named; no records are; or those
+            of slices are left out of a shard.
     """
 
     summary: bool = False
@@ -67,6 +70,12 @@ class RunOptions:
     activation_volume: Path | None = None
     report: Path | None = None
     takers: tuple[Taker, ...] = ()
+    shard: Shard | None = None
+
+    @property
+    def whole_studies(self) -> bool:
+        """Whether something is made of studies, whose series then stay together."""
+        return self.summary or self.report is not None or bool(self.takers)
 
     def __post_init__(self) -> None:
         check_rules(self.series_from, self.study_from)
@@ -75,6 +84,11 @@ class RunOptions:
         if not self.slices and not self.summary:
             raise UsageError(
                 "`slices=False` leaves only the records of series and studies; give `summary=True`"
+            )
+        if not self.slices and self.shard is not None:
+            raise UsageError(
+                f"`slices=False` does not go with `shard={self.shard}`: the records of slices tell "
+                "the order in which shards are merged; write them, and leave them out afterwards"
             )
 
 
@@ -91,3 +105,25 @@ class Listener:
     say: Notice = stay_silent
     detail: Notice = stay_silent
     advance: Callable[[int], None] = stay_silent
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What came of a run over many inputs.
+
+    Attributes:
+        counts: verdict, or ``error`` for what could not be read, -> slices.
+        skipped: reason -> files that are no images and were left out.
+        studies: of the run, where ``summary`` or ``report`` asked for them.
+        missing: a sentence for each shard that `tumorlens.merge` had to do without.
+    """
+
+    counts: Mapping[str, int]
+    skipped: Mapping[str, int]
+    studies: tuple[StudyFinding, ...] = field(default=(), repr=False)
+    missing: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> int:
+        """Inputs that could not be read; each has a record with its error."""
+        return self.counts.get("error", 0)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tumorlens.errors import InputError, UsageError
 from tumorlens.finding import Finding, SliceInfo
@@ -18,6 +18,7 @@ from tumorlens.predicting.notices import Notices
 from tumorlens.predicting.options import Listener, RunOptions
 from tumorlens.predicting.record_files import take_up
 from tumorlens.predicting.records import (
+    PLACE,
     LineForm,
     RecordWriter,
     Written,
@@ -25,6 +26,8 @@ from tumorlens.predicting.records import (
     list_columns,
     name_place,
 )
+from tumorlens.predicting.sharding.parting import Parting, Sameness
+from tumorlens.predicting.sharding.shard_notes import check_resumed
 from tumorlens.predicting.trail import Place, Trail
 from tumorlens.predicting.views import Views, open_views
 from tumorlens.report.tables import skipped_words
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["PredictionRun"]
 
 Judged = tuple[Slice | None, Finding]
+Recorded = Finding | SeriesFinding | StudyFinding
 
 _ROOM = 256 * 2**20  # bytes of slices whose pictures are drawn ahead
 
@@ -63,6 +67,7 @@ class PredictionRun:
         rename: gives what was found other names in records and messages.
         views: what is made of series and studies.
         pictures: where heat maps go; None if none are wanted.
+        parting: which inputs are of the run, and where its records stand among all.
         counts: verdict (or ``error``) -> slices, with those of the broken run.
         skipped: reason -> files that were left out.
     """
@@ -78,26 +83,38 @@ class PredictionRun:
     written: Written = field(init=False, default_factory=Written)
     views: Views = field(init=False)
     pictures: HeatmapFolder | None = field(init=False)
+    parting: Parting = field(init=False)
     counts: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
     _singly: dict[str, set[str]] = field(default_factory=dict)
     _judged: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    _first: dict[Hashable, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        options = self.options
+        self.parting = Parting(
+            options.shard,
+            Sameness(
+                options.series_from, options.study_from, options.whole_studies,
+                self.detector.limits,
+            ),
+        )  # fmt: skip
         self.views = open_views(self.detector, self.options)
         self.pictures = _open_pictures(self.options, self.named)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Of a CSV with the records of this run."""
-        return list_columns(self.detector.card.classes, summary=self.options.summary)
+        options, classes = self.options, self.detector.card.classes
+        return list_columns(classes, summary=options.summary, placed=options.shard is not None)
 
     def resume(self, output: Path, form: LineForm) -> None:
         """Take up what a broken run has left of its file of records, if it has left anything.
 
         Raises:
-            UsageError: it was made with another model, operating point or set of columns.
+            UsageError: it was made with another model, operating point, set of columns or shard.
         """
+        check_resumed(output, form, self)
         self.written = take_up(output, form, self.detector, self.columns)
         self.counts.update(self.written.counts)
         for kind, path, frame, uid in self.written.keys if self.pictures is not None else ():
@@ -128,8 +145,9 @@ class PredictionRun:
         trail, notices = Trail(self.listener.advance), Notices(self.listener.say)
         gatherer = SeriesGatherer(self.views.numbers, self.views.series_from)
         for _, finding in self._judge(self._find(trail)):
-            self._note_single(trail.follow(finding.info), finding.info)
-            for series in gatherer.add(finding):
+            place = trail.follow(finding.info)
+            self._note_single(place, finding.info)
+            for series in self._gather(gatherer, finding, 0 if place is None else place.number):
                 self._end(series, writer, notices)
             if finding.error is None and is_loose(finding.info):
                 alone = SeriesFinding.of([finding])
@@ -146,14 +164,28 @@ class PredictionRun:
         notices.close()
         self._tell_singles(notices)
         self._tell_loose(gatherer.loose, notices)
-        for study in self.views.gather():
-            if study.verdict is not None:
-                self._put(writer, study)
+        self._put_studies(writer)
         for line in self.views.finish():
             notices.say(line)
-        if not self.counts:
+        if not self.counts and not self.parting.count:
             skipped = f"; {skipped_words(self.skipped)}" if self.skipped else ""
             raise UsageError(f"{' '.join(self.named)}: no image found{skipped}")
+
+    def _gather(
+        self, gatherer: SeriesGatherer, finding: Finding, number: int
+    ) -> Iterator[SeriesFinding]:
+        """Hand a finding of an input to the gatherer; gives the series that ended before it."""
+        if self.parting.leaves_gap(number):
+            yield from gatherer.close()
+        yield from gatherer.add(finding)
+        self.parting.reach(number)
+
+    def _put_studies(self, writer: RecordWriter) -> None:
+        """Studies come behind all slices, in the order of their first series."""
+        for study in self.views.gather():
+            if study.verdict is not None:
+                first = min(self._first[_key_of(series)] for series in study.series)
+                self._put(writer, study, self.parting.count + first)
 
     def _note_single(self, place: Place | None, info: SliceInfo) -> None:
         """Remember files of one series that an iterator named: each is judged as it comes."""
@@ -200,10 +232,12 @@ class PredictionRun:
         for line in self.views.settle(series):
             notices.say(line)
         if self.views.sums_up:
+            behind = self.parting.place + 0.5
+            self._first.setdefault(_key_of(series), behind)
             if series.verdict is None and not self.views.shows_slices:
                 for one in series.findings:  # in place of a verdict
-                    writer.write(one.to_record())
-            self._put(writer, series)
+                    writer.write(self._describe(one, behind))
+            self._put(writer, series, behind)
 
     def _judge(self, inputs: Iterator[Source | InputError]) -> Iterator[Judged]:
         """Slices with their findings, after their picture was saved, if pictures are wanted."""
@@ -235,12 +269,14 @@ class PredictionRun:
         """What is still to read."""
         found_all = find_sources(self.paths, limits=self.detector.limits, together=self._together)
         for found in found_all if self.rename is None else map(self.rename, found_all):
-            if isinstance(found, Skipped):
+            if not self.parting.take(found):
+                self.listener.advance(len(found.files) if isinstance(found, Source) else 1)
+            elif isinstance(found, Skipped):
                 self._skip(found)
             elif isinstance(found, Source) and self._is_written(found):
                 self.listener.advance(len(found.files))
             else:
-                trail.hand_out(found)
+                trail.hand_out(found, self.parting.count - 1)
                 yield found
 
     def _skip(self, found: Skipped) -> None:
@@ -256,12 +292,19 @@ class PredictionRun:
         pictures = self.pictures
         return pictures is not None and found.reason == DRAWN and pictures.holds(found.path)
 
-    def _put(self, writer: RecordWriter, finding: Finding | SeriesFinding | StudyFinding) -> None:
+    def _put(self, writer: RecordWriter, finding: Recorded, place: float | None = None) -> None:
         if self._is_new(finding):
             with hold_interrupts(), name_place(self.place):
-                writer.write(finding.to_record())
+                writer.write(self._describe(finding, place))
                 if isinstance(finding, Finding):
                     self._count(finding)
+
+    def _describe(self, finding: Recorded, place: float | None) -> dict[str, Any]:
+        """The record; that of a shard tells its place, by default that of the input."""
+        record = finding.to_record()
+        if self.parting.shard is not None:
+            record[PLACE] = self.parting.place if place is None else place
+        return record
 
     def _count(self, finding: Finding) -> None:
         self.counts[finding.verdict or "error"] += 1
@@ -284,8 +327,12 @@ class PredictionRun:
         # The name of a picture tells the frame of a slice with a place, which no record gives.
         return all(pictures.has(one) or pictures.has(replace(one, plane="axial")) for one in bare)
 
-    def _is_new(self, finding: Finding | SeriesFinding | StudyFinding) -> bool:
+    def _is_new(self, finding: Recorded) -> bool:
         return not self.written.keys or key_of(finding.to_record()) not in self.written.keys
+
+
+def _key_of(series: SeriesFinding) -> Hashable:
+    return series.path, series.series_instance_uid, series.volume
 
 
 def _weigh(judged: Judged) -> int:

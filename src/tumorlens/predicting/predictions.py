@@ -9,6 +9,9 @@ from typing import Any, Literal
 from tumorlens.arguments import check_arguments
 from tumorlens.detector import Detector, open_detector
 from tumorlens.finding import Finding, Findings
+from tumorlens.imaging.readers import find_inputs
+from tumorlens.predicting.sharding.parting import take_part
+from tumorlens.predicting.sharding.parts import Shard
 from tumorlens.studies.assembling import FolderRule, SeriesGatherer, check_rules, gather_studies
 from tumorlens.studies.study_model import StudyModel, find_study_model
 from tumorlens.study_finding import SeriesFinding, StudyFinding
@@ -27,6 +30,7 @@ def predict(
     operating_point: str | None = None,
     on_error: OnError = "raise",
     axes: str | None = None,
+    shard: str | None = None,
 ) -> Findings[Finding]:
     """Findings of all slices of an input; keep a `Detector` for many calls.
 
@@ -42,6 +46,8 @@ def predict(
         axes: what the axes of arrays are: ``"HW"``, ``"DHW"`` (slices first), ``"HWD"`` (slices
             last), each with ``C`` for channels. Without it a shape that allows several readings is
             refused; the rule stands in `tumorlens.imaging.pixels.arrays.read_array`.
+        shard: ``"2/5"`` judges only the second of five parts of the files; a series is always
+            whole in one part, and the parts are the same on every machine.
 
     Returns:
         A finding a slice, in the order of the inputs.
@@ -49,9 +55,13 @@ def predict(
     Raises:
         InputError: an input cannot be used.
         ModelFileError: the model is unknown, or its file breaks the contract.
-        UsageError: no such operating point, or ``axes`` do not fit an array.
+        UsageError: no such operating point, ``axes`` do not fit an array, or there is no such
+            ``shard``.
     """
+    part = None if shard is None else Shard.parse(shard)
     detector = open_detector(model, operating_point=operating_point)
+    if part is not None:
+        x = take_part(find_inputs(x, detector.limits), part, detector.limits)
     return Findings(finding for _, finding in detector.iterate(x, on_error=on_error, axes=axes))
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tumorlens.arguments import PATH, check_arguments
 from tumorlens.detector import Detector, open_detector
 from tumorlens.imaging.files.survival import check_inputs_survive
-from tumorlens.predicting.options import Listener, RunOptions
+from tumorlens.predicting.options import Listener, RunOptions, RunSummary
 from tumorlens.predicting.prediction_run import PredictionRun
 from tumorlens.predicting.record_files import (
     check_output,
@@ -20,14 +19,14 @@ from tumorlens.predicting.record_files import (
     own_files,
 )
 from tumorlens.predicting.records import LineForm
+from tumorlens.predicting.sharding.parts import Shard
+from tumorlens.predicting.sharding.shard_notes import keep_note
 from tumorlens.progress import Notice, Progress, stay_silent
 from tumorlens.studies.assembling import FolderRule
-from tumorlens.study_finding import StudyFinding
 from tumorlens.version import list_versions
 from tumorlens.writing import check_results
 
 __all__ = [
-    "RunSummary",
     "count_files",
     "count_up",
     "list_inputs",
@@ -36,26 +35,6 @@ __all__ = [
 ]
 
 Path_ = str | os.PathLike[str]
-
-
-@dataclass(frozen=True, slots=True)
-class RunSummary:
-    """What came of a run over many inputs.
-
-    Attributes:
-        counts: verdict, or ``error`` for what could not be read, -> slices.
-        skipped: reason -> files that are no images and were left out.
-        studies: of the run, where ``summary`` or ``report`` asked for them.
-    """
-
-    counts: Mapping[str, int]
-    skipped: Mapping[str, int]
-    studies: tuple[StudyFinding, ...] = field(default=(), repr=False)
-
-    @property
-    def failed(self) -> int:
-        """Inputs that could not be read; each has a record with its error."""
-        return self.counts.get("error", 0)
 
 
 @check_arguments()
@@ -76,6 +55,7 @@ def write_records(
     montage: bool = False,
     activation_volume: Path_ | None = None,
     report: Path_ | None = None,
+    shard: str | None = None,
     progress: Progress | None = None,
     notice: Notice | None = None,
 ) -> RunSummary:
@@ -105,6 +85,9 @@ def write_records(
         montage: draw a picture a series into ``heatmaps``, not one a slice.
         activation_volume: folder for the evidence of each series as NIfTI.
         report: HTML file, a page for people.
+        shard: ``"2/5"`` judges the second of five parts of the inputs; `tumorlens.merge` joins
+            their files. A series is always whole in one part, and a study is where studies are
+            judged. ``FILE.shard.json`` beside the output says which part it is.
         progress: told of the files that are done, and of the files in all; where nobody knows
             these (an iterator, a pattern), of those that are done.
         notice: takes sentences for a person: what was mended, left out or is doubtful.
@@ -122,6 +105,7 @@ def write_records(
         summary=summary, slices=slices, series_from=series_from, study_from=study_from,
         heatmaps=_as_path(heatmaps), montage=montage,
         activation_volume=_as_path(activation_volume), report=page,
+        shard=None if shard is None else Shard.parse(shard),
     )  # fmt: skip
     inputs, named = list_inputs(paths)
     form = form or guess_form(output)
@@ -136,7 +120,10 @@ def write_records(
     )  # fmt: skip
     if resume:
         run.resume(output, form)
-    with open_record_file(output, form, run.written, run.columns) as writer:
+    with (
+        open_record_file(output, form, run.written, run.columns) as writer,
+        keep_note(output, form, run),
+    ):
         run.run(writer)
     if page is not None:
         write_study_page(page, run, overwrite=overwrite)

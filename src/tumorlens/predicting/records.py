@@ -17,6 +17,7 @@ from tumorlens.writing import partial_path
 
 __all__ = [
     "ERROR_HANDLER",
+    "PLACE",
     "CsvWriter",
     "JsonlWriter",
     "Key",
@@ -28,7 +29,9 @@ __all__ = [
     "key_of",
     "list_columns",
     "name_place",
+    "parse_row",
     "read_written",
+    "whole_lines",
 ]
 
 LineForm = Literal["jsonl", "csv"]
@@ -40,6 +43,9 @@ own escapes, or as its bytes."""
 
 Key = tuple[str, str, int, str]
 """Kind, path, frame and series: together they tell a record from all others of a run."""
+
+PLACE = "place"
+"""Last key of a record of a shard: where it stands among those of all shards."""
 
 _OUTPUTS = ("unfamiliarity", "peak_xy", "boxes", "operating_point", "model")
 _ORIGIN = ("series_instance_uid", "position_mm", "seconds", "error")
@@ -114,12 +120,21 @@ class CsvWriter:
         """Nothing is held back."""
 
 
-def list_columns(classes: Iterable[str], *, summary: bool = False) -> tuple[str, ...]:
-    """The CSV's columns: a record's keys, with one ``probability_<class>`` a class."""
+def list_columns(
+    classes: Iterable[str], *, summary: bool = False, placed: bool = False
+) -> tuple[str, ...]:
+    """The CSV's columns: a record's keys, with one ``probability_<class>`` a class.
+
+    Args:
+        classes: of the model.
+        summary: records of series and studies come, too.
+        placed: each record tells its place in the run, of which this is a shard.
+    """
     names = ["schema", "kind", "path", "frame", "verdict", "tumor_probability"]
     names += [f"probability_{name}" for name in classes]
     counts, more = (_COUNTS, (*_UNANSWERED, *_CONCLUSION)) if summary else ((), ())
-    return (*names, *_OUTPUTS, *_ORIGIN, *counts, *_PLACE, *more, *_LOOKS)
+    place = (PLACE,) if placed else ()
+    return (*names, *_OUTPUTS, *_ORIGIN, *counts, *_PLACE, *more, *_LOOKS, *place)
 
 
 def flatten_record(record: Mapping[str, Any]) -> dict[str, str]:
@@ -207,10 +222,10 @@ def read_written(path: Path, form: LineForm) -> Written:
     counts: dict[str, int] = {}
     settings, last, size = None, None, 0
     columns: tuple[str, ...] = ()
-    for number, line in enumerate(_whole_lines(path, quoted=form == "csv"), start=1):
+    for number, line in enumerate(whole_lines(path, quoted=form == "csv"), start=1):
         size += len(line)
         if form == "csv" and not columns:
-            columns = tuple(_parse_row(line))
+            columns = tuple(parse_row(line))
             continue
         record = _parse_record(line, columns, f"{path}, line {number}")
         keys.add(key_of(record))
@@ -301,7 +316,7 @@ def name_place(place: str) -> Iterator[None]:
 def _parse_record(line: bytes, columns: Sequence[str], where: str) -> dict[str, Any]:
     try:
         if columns:
-            cells = zip(columns, _parse_row(line), strict=True)
+            cells = zip(columns, parse_row(line), strict=True)
             return _check_keys({name: _unshield(name, cell) for name, cell in cells})
         return _check_keys(json.loads(line))
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -319,8 +334,12 @@ def _check_keys(record: dict[str, Any]) -> dict[str, Any]:
     return record
 
 
-def _whole_lines(path: Path, *, quoted: bool) -> Iterator[bytes]:
-    """Lines that end; inside a CSV's quotes a line break is text."""
+def whole_lines(path: Path, *, quoted: bool) -> Iterator[bytes]:
+    """Lines that end; inside a CSV's quotes a line break is text.
+
+    Raises:
+        UsageError: the file cannot be read.
+    """
     held = b""
     try:
         stream = open_regular(path)
@@ -334,7 +353,8 @@ def _whole_lines(path: Path, *, quoted: bool) -> Iterator[bytes]:
                 held = b""
 
 
-def _parse_row(line: bytes) -> list[str]:
+def parse_row(line: bytes) -> list[str]:
+    """The cells of a whole row of a CSV."""
     return next(csv.reader([line.decode("utf-8", "surrogateescape")]))
 
 

@@ -15,15 +15,19 @@ __all__ = ["Place", "Trail"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Place:
-    """A source that was handed out, and by which names its slices may come back."""
+    """A source that was handed out, and by which names its slices may come back.
+
+    Its ``number`` counts the inputs of the run.
+    """
 
     found: Source | InputError
     names: frozenset[str]
+    number: int = 0
 
     @classmethod
-    def of(cls, found: Source | InputError) -> Place:
+    def of(cls, found: Source | InputError, number: int = 0) -> Place:
         parts = found.parts if isinstance(found, Source) else ()
-        return cls(found, frozenset({found.path, *(part.path for part in parts)}))
+        return cls(found, frozenset({found.path, *(part.path for part in parts)}), number)
 
     @property
     def is_named(self) -> bool:
@@ -52,8 +56,8 @@ class Trail:
         self._advance = advance
         self._ahead: deque[Place] = deque()
 
-    def hand_out(self, found: Source | InputError) -> None:
-        self._ahead.append(Place.of(found))
+    def hand_out(self, found: Source | InputError, number: int = 0) -> None:
+        self._ahead.append(Place.of(found, number))
 
     def follow(self, info: SliceInfo) -> Place | None:
         """The source of a slice; the ones before it are done. None if there is none."""

@@ -23,7 +23,14 @@ from tumorlens.studies.study_judging import judge_study
 from tumorlens.studies.study_model import StudyModel
 from tumorlens.study_finding import SeriesFinding, StudyFinding
 
-__all__ = ["FolderRule", "SeriesGatherer", "check_rules", "gather_studies", "is_loose"]
+__all__ = [
+    "FolderRule",
+    "SeriesGatherer",
+    "check_rules",
+    "find_study_of_path",
+    "gather_studies",
+    "is_loose",
+]
 
 FolderRule = Literal["folder"] | None
 """Whether the caller declares each folder to be one series, or one study."""
@@ -128,12 +135,17 @@ def gather_studies(
 def _find_study(series: SeriesFinding, rule: FolderRule) -> str | None:
     if series.study_instance_uid:
         return f"uid {series.study_instance_uid}"
+    return find_study_of_path(series.path, rule)
+
+
+def find_study_of_path(path: str, rule: FolderRule) -> str | None:
+    """The study of a series whose files name none, by the path of the series; None if unknown."""
     if rule == "folder":
-        return f"folder {Path(series.path).parent}"
-    bids = BIDS.search(series.path)
+        return f"folder {Path(path).parent}"
+    bids = BIDS.search(path)
     if bids is None:
         return None
-    root = series.path[: bids.start()]
+    root = path[: bids.start()]
     return f"bids {root} {bids[1]} {bids[2] or ''}"
 
 

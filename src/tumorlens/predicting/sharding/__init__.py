@@ -1,0 +1,1 @@
+"""One run on many machines: its inputs are parted into shards, whose records are merged."""
