@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from tumorlens.finding import Finding, SliceInfo
     from tumorlens.imaging.slices import Slice
     from tumorlens.integration.dicom.object_writing import DicomSummary, write_dicom
+    from tumorlens.integration.service.ceilings import ServiceLimits
+    from tumorlens.integration.service.hosting import serve
     from tumorlens.model.card import Card
     from tumorlens.model.installation import Installation, info
     from tumorlens.model.session import load_card
@@ -76,6 +78,7 @@ __all__ = [
     "Scores",
     "SeenSlice",
     "SeriesFinding",
+    "ServiceLimits",
     "Slice",
     "SliceInfo",
     "StudyFinding",
@@ -98,6 +101,7 @@ __all__ = [
     "read",
     "score",
     "seen",
+    "serve",
     "split",
     "train",
     "view",
@@ -125,6 +129,7 @@ _HOMES = {
     "Scores": "tumorlens.evaluation.scores",
     "SeenSlice": "tumorlens.predicting.seen_slices",
     "SeriesFinding": "tumorlens.study_finding",
+    "ServiceLimits": "tumorlens.integration.service.ceilings",
     "Slice": "tumorlens.imaging.slices",
     "SliceInfo": "tumorlens.finding",
     "StudyFinding": "tumorlens.study_finding",
@@ -146,6 +151,7 @@ _HOMES = {
     "read": "tumorlens.predicting.inputs",
     "score": "tumorlens.evaluation.evaluating",
     "seen": "tumorlens.predicting.seen_slices",
+    "serve": "tumorlens.integration.service.hosting",
     "split": "tumorlens.data.dividing",
     "train": "tumorlens.training.workflow",
     "view": "tumorlens.viewing.running",

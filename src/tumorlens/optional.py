@@ -29,6 +29,10 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "executorch": ("executorch",),
     "dicom": ("highdicom",),
     "pacs": ("dicomweb_client", "pynetdicom"),
+    "serve": (
+        *("fastapi", "prometheus_client", "python_multipart", "starlette", "uvicorn"),
+        *("jinja2", "matplotlib"),
+    ),
 }
 """Extra -> the modules it brings, by import name. The first that has a library is told with it."""
 

@@ -18,7 +18,17 @@ def test_json_holds_version_models_and_extras(capsys):
     assert facts["version"] == __version__
     assert [model["name"] for model in facts["models"]] == list(MODELS)
     assert set(facts["extras"]) == {
-        *("dicom", "evaluate", "executorch", "litert", "openvino", "pacs", "train", "view"),
+        *(
+            "dicom",
+            "evaluate",
+            "executorch",
+            "litert",
+            "openvino",
+            "pacs",
+            "serve",
+            "train",
+            "view",
+        ),
     }
     for model in facts["models"]:
         assert model["intact"] is True

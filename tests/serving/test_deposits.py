@@ -8,6 +8,7 @@ import zipfile
 import pytest
 
 from tumorlens.errors import InputError, UsageError
+from tumorlens.imaging.files.limits import OverLimit
 from tumorlens.serving.deposits import Deposit, UploadLimits
 
 
@@ -55,7 +56,7 @@ def test_too_much_is_refused_and_not_kept(deposit, sizes, reason):
     *good, last = sizes
     for number, size in enumerate(good):
         deposit.take(f"{number}", [bytes(size)])
-    with pytest.raises(InputError, match=reason):
+    with pytest.raises(OverLimit, match=reason):
         deposit.take("last", [bytes(last)])
     assert not (deposit.files / "last").exists()
 
@@ -73,7 +74,7 @@ def test_a_name_is_taken_once(deposit):
     ("sizes", "reason"), [([600_000], "unpacks to 1 MiB"), ([1] * 5, "holds 5 files")]
 )
 def test_an_archive_counts_as_what_it_unpacks_to(deposit, sizes, reason):
-    with pytest.raises(InputError, match=reason):
+    with pytest.raises(OverLimit, match=reason):
         deposit.take("scan.zip", [zip_up(*sizes)])
     assert list(deposit.files.iterdir()) == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from threading import Event
 
 import pytest
 
@@ -41,6 +42,7 @@ def test_a_job_tells_how_far_it_is_and_what_came_of_it(jobs, tmp_path):
     assert (job.state, job.error) == ("done", None)
     assert (job.heard.files, job.heard.slices) == (6, 6)
     assert len(job.judgement.scenes) == 6
+    assert 0 < job.ended - job.begun < 20
     assert jobs.find(job.key) is job
     assert list(jobs) == [job]
 
@@ -64,6 +66,18 @@ def test_a_deleted_job_stops_and_leaves_nothing(jobs, tmp_path):
     assert jobs.find(job.key) is None
     jobs.close()
     assert list((tmp_path / "jobs").iterdir()) == []
+
+
+def test_a_job_that_has_ended_is_deleted_while_another_runs(jobs, tmp_path):
+    write_folder(tmp_path / "scans")
+    ended = wait(jobs.start((str(tmp_path / "scans"),), title="scans"))
+    release = Event()
+    jobs._pool.submit(release.wait)
+    try:
+        jobs.delete(ended.key)
+        assert not ended.folder.exists()
+    finally:
+        release.set()
 
 
 def test_too_many_jobs_are_refused(jobs, tmp_path):

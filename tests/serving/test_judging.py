@@ -75,6 +75,15 @@ def test_records_are_those_of_predict_with_the_names_of_the_sender(
     assert str(handed) not in json.dumps(judged.records)
 
 
+def test_without_scenes_records_and_studies_are_the_same(judged, detector, handed):
+    heard = []
+    bare = judge_files((str(handed),), detector, None, below=handed, hear=heard.append)
+    assert bare.scenes == ()
+    assert list(map(timeless, bare.records)) == list(map(timeless, judged.records))
+    assert [one.verdict for one in bare.studies] == [one.verdict for one in judged.studies]
+    assert heard[-1].slices == 50
+
+
 def test_each_series_and_picture_has_a_scene(judged):
     told = outcomes.describe_judgement(judged)
     by_name = {scene["path"]: scene for scene in told["scenes"]}

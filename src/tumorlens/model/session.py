@@ -153,6 +153,11 @@ class Session:
         return self._studies
 
     @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the outputs that the model has; see `tumorlens.model.contract`."""
+        return self._outputs
+
+    @property
     def providers(self) -> list[str]:
         """Execution providers in use."""
         return list(self._runtime.get_providers())

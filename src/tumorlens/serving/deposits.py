@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from tumorlens.errors import InputError, UsageError
 from tumorlens.imaging.files.access import Opener, is_inside
 from tumorlens.imaging.files.contents import HEAD_BYTES, sniff
-from tumorlens.imaging.files.limits import DEFAULT_LIMITS, Limits
+from tumorlens.imaging.files.limits import DEFAULT_LIMITS, Limits, OverLimit
 from tumorlens.imaging.files.stored_files import StoredFile
 
 __all__ = ["DEFAULT_UPLOAD", "Deposit", "UploadLimits"]
@@ -80,13 +80,12 @@ class Deposit:
             name: as the sender names it; may lie in folders, with slashes between.
 
         Raises:
-            InputError: the name leads out of the folder or is taken, or there are too many files.
+            InputError: the name leads out of the folder or is taken.
+            OverLimit: there are too many files.
         """
         path = self.files.joinpath(*_split(name))
         if len(self.names) + self._members >= self.limits.files:
-            raise InputError(
-                name, f"more than {self.limits.files:,} files", "hand in fewer at once"
-            )
+            raise OverLimit(name, f"more than {self.limits.files:,} files", "hand in fewer at once")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             return Intake(self, name, path)
@@ -126,11 +125,11 @@ class Deposit:
         self._members += len(stated)
         self._unpacked += sum(stated)
         if self._members + len(self.names) > self.limits.files:
-            raise InputError(
+            raise OverLimit(
                 name, f"holds {len(stated):,} files, and {self.limits.files:,} are allowed"
             )
         if self._unpacked > self.limits.bytes_in_all:
-            raise InputError(
+            raise OverLimit(
                 name,
                 f"unpacks to {sum(stated) / 1024**2:,.0f} MiB, and "
                 f"{self.limits.bytes_in_all / 1024**2:,.0f} MiB are allowed",
@@ -153,7 +152,8 @@ class Intake:
         """Take the next bytes.
 
         Raises:
-            InputError: they are too many, or the disk is full.
+            OverLimit: they are too many.
+            InputError: the disk is full.
         """
         limits = self._deposit.limits
         self._size += len(chunk)
@@ -162,7 +162,7 @@ class Intake:
             (self._size + self._deposit.size, limits.bytes_in_all),
         ):
             if size > most:
-                raise InputError(
+                raise OverLimit(
                     self._name,
                     f"more than {most / 1024**2:,.0f} MiB",
                     "hand in less at once",

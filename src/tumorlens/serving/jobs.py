@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -43,6 +44,8 @@ class Job:
         notices: sentences for a person.
         judgement: what came of it, once it is done.
         error: why it failed, in a sentence.
+        begun: when judging began, by `time.monotonic`; None before.
+        ended: when it ended, in whatever way; None before.
     """
 
     key: str
@@ -55,6 +58,8 @@ class Job:
     notices: list[str] = field(default_factory=list)
     judgement: Judgement | None = None
     error: str | None = None
+    begun: float | None = None
+    ended: float | None = None
     _stop: Event = field(default_factory=Event)
 
     def hear(self, heard: Heard) -> None:
@@ -70,6 +75,13 @@ class Job:
 
     def run(self, detector: Detector) -> None:
         """Judge the files. What goes wrong stands in ``error``."""
+        self.begun = time.monotonic()
+        try:
+            self._judge(detector)
+        finally:
+            self.ended = time.monotonic()
+
+    def _judge(self, detector: Detector) -> None:
         if self._stop.is_set():
             self.state = "stopped"
             return
@@ -151,11 +163,14 @@ class Jobs:
         job.stop()
         at_end = self._ends.pop(key)
 
-        def clean() -> None:  # when the job has ended: it may write until then
+        def clean() -> None:
             shutil.rmtree(job.folder, ignore_errors=True)
             at_end()
 
-        self._pool.submit(clean)
+        if job.ended is None:
+            self._pool.submit(clean)  # when it has ended: it may write until then
+        else:
+            clean()
 
     def close(self) -> None:
         """Stop and delete all jobs; returns when no trace of them is left."""

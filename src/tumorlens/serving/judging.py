@@ -68,7 +68,7 @@ class _Records:
 def judge_files(
     paths: tuple[str, ...],
     detector: Detector,
-    folder: Path,
+    folder: Path | None,
     *,
     below: Path | None = None,
     hear: Callable[[Heard], None] = stay_silent,
@@ -79,7 +79,7 @@ def judge_files(
     Args:
         paths: files, folders and patterns.
         detector: the model.
-        folder: takes the scenes; there already.
+        folder: takes the scenes; there already. None: no scenes are wanted, the records alone.
         below: names in records and messages are relative to this folder.
         hear: told after each slice; may raise to end the run.
         notice: takes sentences for a person.
@@ -92,24 +92,28 @@ def judge_files(
     from tumorlens.predicting.prediction_run import PredictionRun
     from tumorlens.studies.assembling import gather_studies
 
-    keeper, records, files = SceneKeeper(folder), _Records(), 0
+    records, files = _Records(), 0
+    keeper = None if folder is None else SceneKeeper(folder)
 
     def advance(count: int) -> None:
         nonlocal files
         files += count
-        hear(Heard(files, keeper.slices))
+        judged = run.counts.total() - run.counts["error"]
+        hear(Heard(files, judged if keeper is None else keeper.slices))
 
+    takers = () if keeper is None else (keeper,)
     run = PredictionRun(
-        detector, paths, ("files",) if below else paths, RunOptions(summary=True, takers=(keeper,)),
+        detector, paths, ("files",) if below else paths, RunOptions(summary=True, takers=takers),
         place="the viewer", listener=Listener(say=notice, advance=advance),
         rename=_name_below(below) if below else None,
     )  # fmt: skip
     run.run(records)
-    scenes = tuple(keeper.scenes)
+    scenes = () if keeper is None else tuple(keeper.scenes)
     studies = gather_studies(  # as the run does; these hold the very series of the scenes
         (scene.series for scene in scenes if scene.series is not None), run.views.numbers
     )
-    return Judgement(tuple(records.kept), tuple(studies), scenes, run.counts, run.skipped)
+    told = tuple(studies) if scenes else tuple(run.studies)
+    return Judgement(tuple(records.kept), told, scenes, run.counts, run.skipped)
 
 
 def _name_below(folder: Path) -> Callable[[Found], Found]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tumorlens.study_finding import StudyFinding
 
 __all__ = [
+    "REPORT_POLICY",
     "describe_judgement",
     "describe_model",
     "draw_slice",
@@ -34,6 +35,13 @@ __all__ = [
     "to_lines",
     "write_evidence",
 ]
+
+REPORT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; sandbox"
+)
+"""Content-Security-Policy of a page that is made for a file: its style and pictures are inside, and
+it runs nothing."""
 
 
 def describe_judgement(judgement: Judgement) -> dict[str, Any]:

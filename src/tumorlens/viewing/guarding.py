@@ -26,12 +26,6 @@ PAGE_POLICY = (
 )
 """niivue decodes its font and its colour maps from data in the script itself."""
 
-REPORT_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'; sandbox"
-)
-"""Of a page that is made for a file: its style and pictures are inside, and it runs nothing."""
-
 _ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),

@@ -17,6 +17,7 @@ from tumorlens.serving.deposits import DEFAULT_UPLOAD, Deposit, UploadLimits
 from tumorlens.serving.jobs import Job, Jobs
 from tumorlens.serving.judging import Judgement
 from tumorlens.serving.outcomes import (
+    REPORT_POLICY,
     describe_judgement,
     describe_model,
     draw_slice,
@@ -28,7 +29,6 @@ from tumorlens.serving.outcomes import (
 )
 from tumorlens.serving.scenes import Scene
 from tumorlens.version import __version__
-from tumorlens.viewing.guarding import REPORT_POLICY
 from tumorlens.viewing.packing import pack_objects
 
 __all__ = ["Desk", "build_app"]

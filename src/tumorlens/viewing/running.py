@@ -17,6 +17,7 @@ from tumorlens.errors import UsageError
 from tumorlens.optional import load
 from tumorlens.progress import Notice, stay_silent
 from tumorlens.serving.jobs import Jobs
+from tumorlens.serving.listening import listen
 from tumorlens.viewing.guarding import Guard
 from tumorlens.viewing.routes import Desk, build_app
 
@@ -59,7 +60,7 @@ def view(
     """
     check_libraries()
     scans = _list_scans(paths)
-    with _listen(port) as listening:
+    with listen(LOOPBACK, port) as listening:
         desk = Desk(Jobs(open_detector(model, operating_point=operating_point)))
         token, address = secrets.token_urlsafe(18), f"{LOOPBACK}:{listening.getsockname()[1]}"
         url = f"http://{address}/{token}/"
@@ -97,28 +98,6 @@ def _serve(desk: Desk, token: str, listening: socket.socket, opened: str) -> Non
         uvicorn.Server(config).run(sockets=[listening])
     except KeyboardInterrupt:
         return
-
-
-def _listen(port: int) -> socket.socket:
-    """A socket of this machine alone.
-
-    Raises:
-        UsageError: the port is taken, or may not be used.
-    """
-    listening = socket.socket()
-    if os.name == "posix":  # elsewhere it would let another program take the port as well
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((LOOPBACK, port))
-        listening.listen()  # so that whoever is told the address gets in, and waits for an answer
-    except (OSError, OverflowError) as error:
-        listening.close()
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(
-            f"port {port} cannot be used ({reason}); name another one with `port=`, or none: "
-            "then a free one is taken"
-        ) from error
-    return listening
 
 
 def _list_scans(paths: Path_ | Iterable[Path_]) -> tuple[str, ...]:

@@ -86,7 +86,7 @@ def _check(done: DicomSummary) -> None:
         return
     if done.counts.get("error", 0) == sum(done.counts.values()):
         raise Unanswerable("no image of it can be read")
-    raise Unanswerable("no object can be written of it; see `tumorlens predict --dicom-out`")
+    raise Unanswerable("no object can be written of it; `tumorlens.write_dicom` says why")
 
 
 def _list_objects(done: DicomSummary) -> dict[str, str]:

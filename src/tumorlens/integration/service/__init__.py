@@ -1,0 +1,1 @@
+"""Studies in, verdicts out, over HTTP: `tumorlens serve`."""
