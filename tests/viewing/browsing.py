@@ -44,13 +44,17 @@ class Visit:
 
 @contextmanager
 def visit(
-    url: str, *, size: tuple[int, int] = (1280, 800), scheme: str = "dark"
+    url: str,
+    *,
+    size: tuple[int, int] = (1280, 800),
+    scheme: str = "dark",
+    options: tuple[str, ...] = OPTIONS,
 ) -> Iterator[Visit]:
     """Open a page in a browser of its own."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=list(OPTIONS))
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=list(options))
         width, height = size
         page = browser.new_page(
             viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True

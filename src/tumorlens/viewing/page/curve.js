@@ -17,7 +17,7 @@ export class Curve {
   constructor(place, go) {
     Object.assign(this, { place, go });
     place.addEventListener("pointerdown", (event) => {
-      if (!this.slices || event.button) return;
+      if (!this.slices || event.button || event.target.closest("button")) return;  // a key slice's
       place.setPointerCapture?.(event.pointerId);
       this.#point(event);
     });

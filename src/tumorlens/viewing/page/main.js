@@ -12,12 +12,12 @@ import { hasChance, make, sayChance, sayVerdict } from "./words.js";
 const find = (id) => document.getElementById(id);
 const POLL = 150;  // milliseconds between questions after the progress
 
-const page = { state: null, jobs: [], shown: null, volume: null, curve: null, keys: [] };
+const page = { state: null, jobs: [], shown: null, volume: null, number: 0, curve: null, keys: [] };
 
 async function begin() {
   page.state = await tellState();
   find("model").textContent = page.state.model.name;
-  page.curve = new Curve(find("curve"), (number, point) => page.volume.go(number, point));
+  page.curve = new Curve(find("curve"), go);
   bindButtons();
   bindKeys();
   bindDrop();
@@ -123,7 +123,6 @@ function findKeys({ series, slices }) {
 
 function describe() {
   const { job, study, scene, number } = page.shown;
-  const go = (...where) => page.volume?.go(...where);
   const { model, research_use: researchUse } = page.state;
   const { keys } = page;
   find("verdict").replaceChildren(...describeVerdict({ study, scene, model, keys, go, researchUse }));
@@ -147,18 +146,32 @@ async function showVolume(scene, job, number) {
     }
     await page.volume.show(scene, placeOf(job, number, "scan.nii"), placeOf(job, number, "heat.nii"));
   } catch (error) {
-    say(`The pictures cannot be shown: ${error.message}. The verdicts stand beside.`);
-    return;
-  } finally {
-    if (page.shown?.scene === scene) for (const one of waiting) one.hidden = true;
+    page.volume = null;
+    say(`Three planes and 3-D cannot be shown here (${error.message}). You see one slice at a time.`);
   }
-  if (page.shown.scene !== scene) return;
-  showPlanes();
-  showWindow(scene.window);
+  if (page.shown?.scene !== scene) return;
+  for (const one of waiting) one.hidden = true;
+  document.body.classList.toggle("flat", !page.volume);
+  if (page.volume) showPlanes();
+  if (page.volume) showWindow(scene.window);
   const first = page.keys[0]?.number ?? Math.floor(scene.slices.length / 2);
-  page.volume.go(first, scene.slices[first].shown_peak ?? [scene.shape[2] / 2, scene.shape[1] / 2]);
+  go(first, scene.slices[first].shown_peak ?? [scene.shape[2] / 2, scene.shape[1] / 2]);
   document.body.dataset.shown = `${job} ${number}`;
 }
+
+/** Goes to a slice, and to a point of it. */
+function go(number, point) {
+  if (page.volume) return page.volume.go(number, point);
+  if (!page.shown) return undefined;
+  // Without WebGL2 the server draws each slice.
+  const { job, number: place, scene } = page.shown;
+  page.number = Math.min(Math.max(number, 0), scene.slices.length - 1);
+  find("first").src = placeOf(job.key, place, `slices/${page.number}.png`);
+  find("first").hidden = false;
+  return tellSlice(page.number);
+}
+
+const numberShown = () => page.volume?.number ?? page.number;
 
 function tellSlice(number) {
   const { scene, job, number: place } = page.shown;
@@ -223,7 +236,7 @@ function bindButtons() {
   find("window-reset").addEventListener("click", () => { showWindow(page.shown.scene.window); applyWindow(); });
   find("canvas").addEventListener("pointerup", (event) => event.button === 2 && page.shown && showWindow(page.volume.window));
   find("canvas").addEventListener("contextmenu", (event) => event.preventDefault());
-  for (const [button, input] of [["add", "files"], ["choose-files", "files"], ["choose-folder", "folder"]])
+  for (const [button, input] of [["add", "files"], ["choose-files", "files"], ["choose-folder", "folder"], ["add-folder", "folder"]])
     find(button).addEventListener("click", () => find(input).click());
   for (const id of ["files", "folder"])
     find(id).addEventListener("change", ({ target }) => { hand(readChosen(target)); target.value = ""; });
@@ -251,20 +264,21 @@ function showCard() {
 
 function say(words) {
   find("said").textContent = words;
+  setTimeout(() => { if (find("said").textContent === words) find("said").textContent = ""; }, 12000);
 }
 
 // Keyboard
 
 function step(by) {
-  if (page.volume?.scene) page.volume.go(page.volume.number + by);
+  go(numberShown() + by);
 }
 
 function nextKey() {
   const { keys } = page;
   if (!keys.length) return;
-  const at = keys.findIndex((key) => key.number === page.volume.number);
+  const at = keys.findIndex((key) => key.number === numberShown());
   const { number } = keys[(at + 1) % keys.length];
-  page.volume.go(number, page.shown.scene.slices[number].shown_peak ?? undefined);
+  go(number, page.shown.scene.slices[number].shown_peak ?? undefined);
 }
 
 function nextSeries(by) {
@@ -295,7 +309,7 @@ function bindKeys() {
     if (doing && (page.shown || ["a", "?"].includes(event.key))) {
       doing(event);
       event.preventDefault();
-    } else if (page.shown?.scene.slices.length > 1 && PLANES[planes]) {
+    } else if (page.volume && page.shown?.scene.slices.length > 1 && PLANES[planes]) {
       page.volume.choosePlanes(planes);
       showPlanes();
     }

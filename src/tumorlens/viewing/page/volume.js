@@ -12,7 +12,7 @@ const ALL = 3, RENDER = 4;
 export class Volume {
   /** `heat`: 256 colours with opacity. `moved` hears the number of the slice that is shown. */
   constructor(canvas, overlay, heat, moved) {
-    Object.assign(this, { canvas, overlay, moved, scene: null, showsBoxes: true, opacity: 1, number: 0 });
+    Object.assign(this, { canvas, overlay, moved, scene: null, showsBoxes: true, opacity: 0.6, number: 0 });
     this.nv = new NiiVue({
       backgroundColor: [0, 0, 0, 0], isRadiological: true, isColorbarVisible: false,
       isOrientCubeVisible: false, isDragDropEnabled: false, crosshairGap: 8,
