@@ -53,6 +53,9 @@ def labelled(tmp_path_factory):
     write_set(data / "heads", [("T1/a.png", "heads", "")])
     Image.new("L", (64, 64), 255).save(data / "heads" / "mask.png")
     (data / "heads" / "brain.csv").write_text("path,brain_mask\nT1/a.png,mask.png\n")
+    others = [("spine/a.png", "x/spine", ""), ("adc/a.png", "x/adc", "")]
+    for name in ("not_brain_mri", "not_brain_mri_2"):
+        write_set(data / name, others)
     sources = [*names, "mne_ecog"]
     folds = "\n".join(["source,fold", *(f"{name},0" for name in sources)])
     (data / "hospital_folds.csv").write_text(folds + "\n")
@@ -66,6 +69,14 @@ def test_slices_beyond_the_brain_have_an_empty_mask(labelled):
     ecog = "look_alikes_2/mne_ecog/T1/mne_ecog_1/"
     empty = {cut for cut in labelled if cut.startswith(ecog) and labelled[cut].brain is not None}
     assert empty == {f"{ecog}{cut}.png" for cut in ("axi_054", "axi_199", "cor_054", "sag_199")}
+
+
+def test_images_without_a_brain_are_one_source_a_set_without_the_kinds_that_are_kept(labelled):
+    others = {path: row for path, row in labelled.items() if path.startswith("not_brain_mri")}
+    assert set(others) == {"not_brain_mri/spine/a.png", "not_brain_mri_2/spine/a.png"}
+    row = others["not_brain_mri/spine/a.png"]
+    assert (row.source, row.label, row.split) == ("not_brain_mri", "no_tumor", "")
+    assert row.brain is not None
 
 
 def test_an_empty_mask_says_that_no_pixel_shows_brain(labelled):

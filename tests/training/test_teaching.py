@@ -38,7 +38,7 @@ def test_pictures_of_another_size_are_shown_at_the_teacher_s(images):
 def test_a_pupil_that_says_the_same_has_the_least_to_learn(images):
     lesson = Teachers(["default"], CLASSES, threads=1).judge(images)
     same = Raw(
-        torch.logit(lesson.activation), torch.logit(lesson.tumor), lesson.types.log(),
+        torch.logit(lesson.activation, eps=1e-7), torch.logit(lesson.tumor), lesson.types.log(),
         torch.tensor(1.0),
     )  # fmt: skip
     other = Raw(same.cells + 0.5, same.picture - 0.5, same.types.flip(1), same.sharpness)
