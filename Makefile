@@ -13,11 +13,12 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PARTED ?= -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 PACKAGE := pyproject.toml src/tumorlens/version.py
 
-.PHONY: help demo test check format docs tutorial gallery screenshots screenshots-view examples clean
+.PHONY: help demo test slow check format docs tutorial gallery screenshots screenshots-view examples clean
 
 help:
 	@echo "make demo      run the detector on examples/ (installs the light core)"
 	@echo "make test      run all tests (installs torch's CPU build and the test tools)"
+	@echo "make slow      run the few tests that take over ten seconds each"
 	@echo "make check     formatting, lint, types and the floor plan"
 	@echo "make format    format the code and mend what ruff can mend"
 	@echo "make docs      build the pages into site/ and check their links"
@@ -64,7 +65,10 @@ tests/node_modules/axe.stamp: tests/package-lock.json
 	@touch $@
 
 test: .venv/dev.stamp $(if $(shell command -v npm),tests/node_modules/axe.stamp)
-	$(BIN)/python -m pytest $(PARTED)
+	$(BIN)/python -m pytest $(PARTED) -m "not slow"
+
+slow: .venv/dev.stamp
+	$(BIN)/python -m pytest $(PARTED) -m slow
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check

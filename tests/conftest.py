@@ -38,11 +38,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 LONGEST = (
     "training/test_run.py",
+    "viewing/test_page.py",
+    "training/test_workflow.py",
     "network/test_onnx_export.py",
     "training/test_phases.py",
     "test_mutants.py",
     "cli/test_train.py",
     "network/test_inheritance.py",
+    "viewing/web/test_page.py",
+    "report/test_pages_in_browser.py",
+    "integration/pacs/test_pacs_loop.py",
     "cli/test_predict.py",
     "integration/test_object_folder.py",
 )

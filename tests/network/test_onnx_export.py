@@ -46,6 +46,7 @@ def test_cells_compute_as_in_torch(exported, count):
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_picture_head_computes_as_in_torch(tmp_path):
     """The calibration does nothing, and is there all the same."""
     torch.manual_seed(0)

@@ -188,6 +188,7 @@ def test_validation_pictures_are_familiar(ended):
     assert Session(result.model).card.known_failures == []
 
 
+@pytest.mark.slow
 def test_a_model_that_calls_its_own_sources_unfamiliar_says_so(tmp_path, weights, monkeypatch):
     """The limit is put where hardly a picture lies below it."""
     monkeypatch.setattr("tumorlens.training.familiarity.OWN_QUANTILE", 0.0)
@@ -408,6 +409,7 @@ def test_layers_of_narrowed_weights_are_not_frozen(tmp_path):
 # Teachers
 
 
+@pytest.mark.slow
 def test_a_network_learns_from_teachers_and_has_seen_what_they_have(ended, tmp_path):
     """One teacher has seen the pictures of the left-out hospital, so that they count as seen."""
     request, result, _ = ended
