@@ -147,7 +147,7 @@ def test_each_command_names_a_verb_and_options_that_exist(page, line):
 def list_paths() -> list[tuple[str, str]]:
     """Page and path of what the documentation names as a file or folder of this repository."""
     pages = [*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
-    history = {DOCS / "decisions.md", DOCS / "changelog.md"}  # they name what has moved since
+    history = {DOCS / "decisions.md"}  # it names what has moved since
     tops = {one.name for base in (ROOT, PACKAGE) for one in base.iterdir() if one.is_dir()}
     return [
         (str(page.relative_to(ROOT)), path)

@@ -1,4 +1,4 @@
-"""A page that is made when the site is built: the command with its options.
+"""Pages that are made when the site is built: the command with its options, and the changes.
 
 MkDocs calls `on_files`.
 """
@@ -6,16 +6,22 @@ MkDocs calls `on_files`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
+_ROOT = Path(__file__).parents[2]
 _WIDTH = 88  # characters of a help text
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the page of the command."""
+    """Add the pages of the command and of the changes."""
+    changes = (_ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    # A link of the repository begins at its root, one of the site in docs/.
+    changes = changes.replace("](docs/", "](")
+    files.append(File.generated(config, "changelog.md", content=changes))
     files.append(File.generated(config, "reference/command.md", content=describe_command()))
     return files
 
