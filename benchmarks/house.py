@@ -10,7 +10,7 @@ Nothing is imported from a tree: all figures come from its syntax.
 - An import chain follows imports at the top of modules. Imports inside of functions, and those for
   type checkers alone, do not count for it. Both kinds count for "modules with one importer".
 - Public names are classes, functions and methods without a leading underscore, in all modules.
-- A verb of the command has a Python function if `tumorlens` exports its name or one of `FUNCTIONS`.
+- A verb of the command has a Python function if `tumorlens` exports its name or one of `TWINS`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_FILES = 12
-FUNCTIONS = {
+TWINS = {
     "data": {"read"},
     "recipes": {"list_recipes", "Recipe"},
     "card": {"load_card"},
@@ -129,7 +129,7 @@ class House:
         """Verbs of the command, and those of them that have a Python function."""
         verbs = list(read_constant(self.trees["tumorlens.cli.main"], "VERBS"))
         names = set(read_constant(self.trees["tumorlens"], "__all__"))
-        return verbs, [verb for verb in verbs if names & ({verb} | FUNCTIONS.get(verb, set()))]
+        return verbs, [verb for verb in verbs if names & ({verb} | TWINS.get(verb, set()))]
 
 
 def name_module(file: Path, source: Path) -> str:

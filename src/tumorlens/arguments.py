@@ -182,6 +182,7 @@ def _one_of(*words: str) -> Rule:
 
 
 _is_source = _either(_is_path, _is_noun("Manifest"))
+_MODELS = _is_list(_is_path)
 _SOURCE = "a folder, a manifest (CSV) or a Manifest"
 
 PATH = Rule("a path (text, or an object of pathlib)", _is_path)
@@ -305,7 +306,11 @@ RULES: dict[str, Rule | None] = {
     "threads": optional(COUNT),
     "twins": optional(SWITCH),
     "uid_root": optional(TEXT),
-    "weights": optional(PATH),
+    "weights": optional(
+        Rule(
+            "a path, or a list of paths of models", lambda value: _is_path(value) or _MODELS(value)
+        )
+    ),
     "with_seen": SWITCH,
     "x": None,
 }

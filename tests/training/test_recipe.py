@@ -75,7 +75,7 @@ def phase(**changes):
         ({"batch": "many"}, "Expected `int`, got `str` - at `$.batch`"),
         ({"phases": []}, "phases is empty"),
         ({"phases": 2 * phase()["phases"]}, "phases holds a name twice"),
-        (phase(epochs=0), "phase 'p': epochs must be positive"),
+        (phase(epochs=-1), "phase 'p': epochs and draws must not be negative"),
         (phase(learning_rate=0), "phase 'p': learning_rate must be positive"),
         (
             phase(schedule="one_cycle", patience=3),

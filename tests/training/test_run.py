@@ -56,7 +56,7 @@ def make_request(data, folder, weights, recipe=None, **more):
     manifest = data if hasattr(data, "rows") else read_data(data)
     recipe = recipe or make_recipe(phases=ONE_PHASE)
     more = {"notice": lambda words: None, "hardware": Hardware(threads=1), **more}
-    return Request(recipe=recipe, manifest=manifest, folder=folder, weights=weights, **more)
+    return Request(recipe=recipe, manifest=manifest, folder=folder, weights=(weights,), **more)
 
 
 # One run: two hospitals, one of them left out, types of tumor, boxes
@@ -189,6 +189,30 @@ def test_validation_pictures_are_familiar(ended):
 
 
 @pytest.mark.slow
+def test_the_mean_of_models_is_calibrated_without_an_epoch(ended, tmp_path):
+    request, result, _ = ended
+    still = [{**one, "epochs": 0} for one in ONE_PHASE]
+    recipe = make_recipe(network={"classes": CLASSES}, loss={"types": 0.3}, phases=still)
+    said = []
+    one = make_request(request.manifest, tmp_path / "run", result.model, recipe, notice=said.append)
+    mean = train_model(replace(one, weights=(result.model, result.model)))
+    assert said[0] == "initial weights: the mean of 2 models: model.onnx, model.onnx"
+    assert not (tmp_path / "run/curves.csv").exists()
+    before, after = (Session(model) for model in (result.model, mean.model))
+    assert after.card.training.seconds == 0
+    path = request.manifest.rows[0].path
+    found, expected = (tumorlens.predict(path, model=one.path)[0] for one in (after, before))
+    assert found.tumor_probability == pytest.approx(expected.tumor_probability, abs=1e-3)
+
+
+def test_of_weights_of_imagenet_no_mean_is_taken(ended, tmp_path, weights):
+    request, result, _ = ended
+    several = replace(request, folder=tmp_path / "run", weights=(result.model, weights))
+    with pytest.raises(DataError, match=r"w\.safetensors: is no model of tumorlens"):
+        train_model(several)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_model_that_calls_its_own_sources_unfamiliar_says_so(tmp_path, weights, monkeypatch):
     """The limit is put where hardly a picture lies below it."""
     monkeypatch.setattr("tumorlens.training.familiarity.OWN_QUANTILE", 0.0)

@@ -42,8 +42,9 @@ __all__ = ["command"]
     help="Change a value of the recipe, e.g. --set loss.cells=1.0.",
 )  # fmt: skip
 @click.option(
-    "--weights", type=click.Path(path_type=Path), metavar="FILE|NAME",
-    help="ImageNet weights, or a model of tumorlens to go on from (.onnx, or its name: default).  "
+    "--weights", multiple=True, type=click.Path(path_type=Path), metavar="FILE|NAME",
+    help="ImageNet weights, or a model of tumorlens to go on from (.onnx, or its name: default). "
+    "Repeatable: the mean of models that were trained from one start.  "
     "[default: TUMORLENS_WEIGHTS, else torchvision's published file]",
 )  # fmt: skip
 @click.option(
@@ -86,7 +87,7 @@ def command(
     recipe: str,
     output: Path,
     changes: tuple[str, ...],
-    weights: Path | None,
+    weights: tuple[Path, ...],
     teachers: tuple[str, ...],
     left_out: tuple[str, ...],
     folds: int | None,
@@ -156,10 +157,13 @@ def _name_next_steps(
     """What to open and what to run next."""
     folder = str(result.folder)
     pages = [str(report)] if report is not None else []
-    curves = "fold-*/curves.csv" if result.model is None else "curves.png (learning curves)"
+    curves = "fold-*/curves.csv" if result.model is None else "curves.png"
+    if any(result.folder.glob(curves)):
+        pages.append(f"{folder}/{curves}" + " (learning curves)" * (result.model is not None))
     if not result.familiarity.passed:
         yield f"warning: {result.familiarity.words}"
-    yield f"to look at: {', '.join([*pages, f'{folder}/{curves}'])}"
+    if pages:
+        yield f"to look at: {', '.join(pages)}"
     if result.model is None:
         yield f"to go on: tumorlens evaluate --scores {quote(f'{folder}/scores.csv')}"
         return
@@ -226,7 +230,8 @@ def _show(result: TrainingResult, pulse: Pulse) -> None:
     from tumorlens.training.journal import CURVES
 
     if result.model is not None:
-        plot_curves(result.folder / CURVES, result.folder / "curves.png")
+        if (result.folder / CURVES).exists():  # a mean of models has none
+            plot_curves(result.folder / CURVES, result.folder / "curves.png")
         pulse.say(f"{result.model} after {result.seconds:.0f} s")
     if result.evaluation is not None:
         print_run(open_console(), result.evaluation, result.recipe.published, result.copies)

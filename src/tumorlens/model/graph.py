@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,8 @@ def read_layers(path: str | Path) -> dict[str, npt.NDArray[np.float32]]:
 
     Returns:
         ``NAME.weight`` and, where the graph adds one, ``NAME.bias``; a batch norm that followed a
-        convolution is folded into both.
+        convolution is folded into both. ``network.head.sharpness``, if cells are pooled: the t of
+        ``log(mean(exp(t x))) / t``.
 
     Raises:
         ModelFileError: the file is no ONNX model.
@@ -78,7 +80,21 @@ def read_layers(path: str | Path) -> dict[str, npt.NDArray[np.float32]]:
         weight, bias = [*node.input, "", "", ""][1:3]
         if weight in layers and bias in values:
             layers[f"{weight.removesuffix('.weight')}.bias"] = values[bias]
-    return layers
+    pooling = _find_sharpness(graph, values)
+    return layers if pooling is None else {**layers, "network.head.sharpness": pooling}
+
+
+def _find_sharpness(
+    graph: GraphProto, values: Mapping[str, npt.NDArray[np.float32]]
+) -> npt.NDArray[np.float32] | None:
+    """The exporter leaves it without a name: it is the number that multiplies and divides."""
+    numbers = {name for name, value in values.items() if value.ndim == 0}
+    used = {
+        kind: {name for node in graph.node if node.op_type == kind for name in node.input}
+        for kind in ("Mul", "Div")
+    }
+    found = sorted(numbers & used["Mul"] & used["Div"])
+    return values[found[0]] if len(found) == 1 else None
 
 
 def write_model(

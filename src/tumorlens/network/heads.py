@@ -24,6 +24,10 @@ __all__ = [
 Pyramid = tuple[Tensor, Tensor, Tensor]
 
 
+_LEAST_SHARP = 0.5
+"""Of the pooling: with less, many weak cells outvote a strong one."""
+
+
 class Outputs(TypedDict, total=False):
     """Which outputs a `CellHead` has besides the tumor."""
 
@@ -148,13 +152,18 @@ class CellHead(nn.Module):
         features, coarse = self._gather(pyramid)
         features = self.dropout(features)
         cells = self.tumor(features).squeeze(1)
-        sharpness = functional.softplus(self.sharpness) + 0.5
+        sharpness = functional.softplus(self.sharpness) + _LEAST_SHARP
         picture = pool_evidence(cells, sharpness)
         attention = torch.softmax(cells.flatten(1), 1).unsqueeze(2)
         where = torch.bmm(features.flatten(2), attention).squeeze(2)
         types = self.types(torch.cat([where, coarse.mean(dim=(2, 3))], 1))
         brain = None if self.brain is None else self.brain(features).squeeze(1)
         return Raw(cells, picture, types, sharpness, brain, self._look(pyramid))
+
+    @torch.no_grad()
+    def sharpen(self, sharpness: float) -> None:
+        """Pool with this sharpness, more than `_LEAST_SHARP`."""
+        self.sharpness.copy_(torch.tensor(sharpness - _LEAST_SHARP).expm1().log())
 
     def _gather(self, pyramid: Pyramid) -> tuple[Tensor, Tensor]:
         """The features of the cells, and those at stride 32, which describe the whole image."""

@@ -236,7 +236,7 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     Attributes:
         name: e.g. ``"frozen"``.
-        epochs: the most epochs that it takes.
+        epochs: the most epochs that it takes; 0 leaves it out, and the weights as they are.
         draws: pictures an epoch; 0: as many as there are rows.
         size: side in pixels that pictures are drawn at; 0: the side of the input. Small pictures
             first cost less (Tan & Le 2021, arXiv:2104.00298).
@@ -263,8 +263,8 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     plateau_factor: float = 0.2
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.draws < 0:
-            raise ValueError(f"phase {self.name!r}: epochs must be positive and draws not negative")
+        if self.epochs < 0 or self.draws < 0:
+            raise ValueError(f"phase {self.name!r}: epochs and draws must not be negative")
         if self.size and (self.size < 32 or self.size % 32):
             raise ValueError(f"phase {self.name!r}: size must be a multiple of 32, got {self.size}")
         if not self.learning_rate > 0 or self.backbone_learning_rate < 0:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tumorlens.data.rows import Manifest
+from tumorlens.errors import DataError
 from tumorlens.network.weights import find_weights
 from tumorlens.progress import Notice
 from tumorlens.training.ancestry import Ancestor, find_ancestors
@@ -31,21 +32,22 @@ class Plan:
     Attributes:
         selection: rows that may be trained on, and what was removed.
         test: rows of the data that are scored once, by the finished model.
-        weights: file of the initial weights; None: torchvision's published file.
+        weights: files of the initial weights; several are models, whose mean is taken; none:
+            torchvision's published file.
         ancestors: models that the new one starts from or learns from.
         fingerprint: of the rows that may be trained on.
     """
 
     selection: Selection
     test: Manifest
-    weights: Path | None
+    weights: tuple[Path, ...]
     ancestors: list[Ancestor]
     fingerprint: str
 
     @property
     def inherits(self) -> bool:
         """Whether the initial weights are those of a model file."""
-        return _is_model(self.weights)
+        return any(map(_is_model, self.weights))
 
 
 def plan_training(request: Request, digests: FileDigests | None = None) -> Plan:
@@ -62,9 +64,9 @@ def plan_training(request: Request, digests: FileDigests | None = None) -> Plan:
     check_groups(request.manifest)
     manifest, test = hold_out_test(request.manifest, request.recipe)
     selection = select_rows(manifest, request.recipe)
-    weights = find_weights(request.weights, request.recipe.network.width)
-    models = [*request.teachers, *([weights] if _is_model(weights) else [])]
-    ancestors = find_ancestors(one for one in models if one is not None)
+    weights = _find_all_weights(request)
+    models = filter(_is_model, weights)
+    ancestors = find_ancestors([*request.teachers, *models])
     _tell_unknown(ancestors, request.notice)
     return Plan(
         selection, test, weights, ancestors, fingerprint_rows(selection.manifest.rows, digests)
@@ -84,7 +86,7 @@ def describe_run(request: Request, plan: Plan) -> dict[str, Any]:
             "removed": plan.selection.removed,
             "left_out": request.left_out_counts,
         },
-        "weights": None if plan.weights is None else plan.weights.name,
+        "weights": " + ".join(one.name for one in plan.weights) or None,
         **({"learned_from": [one.name for one in plan.ancestors]} if plan.ancestors else {}),
         LENIENCY: {
             "skip_unreadable": request.skip_unreadable,
@@ -93,8 +95,23 @@ def describe_run(request: Request, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _is_model(weights: Path | None) -> bool:
-    return weights is not None and weights.suffix == ".onnx"
+def _find_all_weights(request: Request) -> tuple[Path, ...]:
+    width = request.recipe.network.width
+    if len(request.weights) < 2:
+        found = find_weights(request.weights[0] if request.weights else None, width)
+        return () if found is None else (found,)
+    several = tuple(filter(None, (find_weights(one, width) for one in request.weights)))
+    other = next((one for one in several if not _is_model(one)), None)
+    if other is not None:
+        raise DataError(
+            f"{other}: is no model of tumorlens; only of models (.onnx) that were trained from one "
+            "start can the mean of several be taken: give one file as `weights=`"
+        )
+    return several
+
+
+def _is_model(weights: Path) -> bool:
+    return weights.suffix == ".onnx"
 
 
 def _tell_unknown(ancestors: list[Ancestor], notice: Notice) -> None:

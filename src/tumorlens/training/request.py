@@ -26,7 +26,8 @@ class Request:
         folder: of the run; made if missing. A run that was broken there goes on.
         left_out: further rows for the test, of sources that the training must not see.
         left_out_counts: name -> rows that were left out on request, for the card.
-        weights: file of initial weights; None: as `find_weights` says.
+        weights: files of initial weights, as `find_weights` takes them; none: its default. Several
+            models of tumorlens give the mean of their weights.
         teachers: names or files of models that the network learns from beside the labels.
         store: folder of prepared pictures that trainings share; None: each prepares its own.
         skip_unreadable: go on without pictures that cannot be read.
@@ -44,7 +45,7 @@ class Request:
     folder: Path
     left_out: Manifest | None = None
     left_out_counts: dict[str, int] = field(default_factory=dict)
-    weights: str | Path | None = None
+    weights: tuple[str | Path, ...] = ()
     teachers: tuple[str | Path, ...] = ()
     store: Path | None = None
     skip_unreadable: bool = False

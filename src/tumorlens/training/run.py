@@ -22,7 +22,7 @@ from tumorlens.evaluation.score_files import write_scores
 from tumorlens.evaluation.scores import Scores
 from tumorlens.model.seen_entry import encode_fingerprints
 from tumorlens.network.assembly import TumorNetwork
-from tumorlens.network.inheritance import load_model
+from tumorlens.network.inheritance import load_models
 from tumorlens.network.weights import load_backbone
 from tumorlens.progress import Notice
 from tumorlens.training.ancestry import Ancestor
@@ -136,9 +136,9 @@ def _make_ready(request: Request, plan: Plan) -> _Ready:
     open_folder(request.folder, describe_run(request, plan))
     prepared, unreadable = _prepare(request, plan.selection.manifest)
     sides = part_rows(prepared, recipe.data, recipe.seed, drop_conflicts=request.drop_conflicts)
-    if plan.inherits and plan.weights is not None:
+    if plan.inherits:
         typical = sides.training[:: max(1, len(sides.training) // 64)]
-        origin = load_model(network, plan.weights, prepared.take(typical)[0])
+        origin = load_models(network, plan.weights, prepared.take(typical)[0])
     request.notice(f"initial weights: {origin}")
     _tell_sides(prepared, sides, plan.test, request.notice)
     _tell_seen(prepared, sides.validation, plan.ancestors, request.notice)
@@ -162,7 +162,7 @@ def _tell_removed(plan: Plan, notice: Notice) -> None:
 def _tell_style(request: Request, plan: Plan) -> None:
     """ImageNet weights are used to images of one style, which a recipe may not make."""
     style = request.recipe.network.normalization
-    if plan.weights is None and style != "torchvision":
+    if not plan.weights and style != "torchvision":
         request.notice(
             f"note: the recipe prepares images as weights of {style} expect, and starts from "
             "torchvision's; `weights='default'` starts from the bundled model, and "
@@ -191,7 +191,8 @@ def _make_network(recipe: Recipe, plan: Plan) -> tuple[TumorNetwork, str]:
     network = build_network(recipe)
     if plan.inherits:
         return network, ""
-    return network, load_backbone(network.backbone, plan.weights, frozen=recipe.network.frozen)
+    weights = plan.weights[0] if plan.weights else None
+    return network, load_backbone(network.backbone, weights, frozen=recipe.network.frozen)
 
 
 def _prepare(request: Request, rows: Manifest) -> tuple[PreparedRows, dict[str, int]]:

@@ -31,7 +31,7 @@ def train(
     output: PathLike,
     recipe: Recipe | str | Path = "seed",
     settings: str | Iterable[str] = (),
-    weights: str | Path | None = None,
+    weights: str | Path | Sequence[str | Path] | None = None,
     teachers: Sequence[str | Path] = (),
     leave_out: str | Sequence[str] = (),
     folds: int | None = None,
@@ -60,8 +60,9 @@ def train(
         recipe: name of a recipe of tumorlens, a TOML file, or a `Recipe`.
         settings: changes of the recipe as ``"key=value"``, e.g. ``"loss.cells=1.0"``.
         weights: ImageNet weights, or a model of tumorlens to go on from: its file, or a name such
-            as ``default``. By default what the environment variable ``TUMORLENS_WEIGHTS``
-            names, else torchvision's published file.
+            as ``default``. Several models that were trained from one start give the mean of their
+            weights. By default what the environment variable ``TUMORLENS_WEIGHTS`` names, else
+            torchvision's published file.
         teachers: models to learn from beside the labels; their mean counts.
         leave_out: sources or sets to test the model on; they are never trained on.
         folds: train this many models, each on all but one fold, and test each on that fold.
@@ -112,7 +113,7 @@ def train(
         folder=Path(output),
         left_out=left_out,
         left_out_counts=counts,
-        weights=weights,
+        weights=(weights,) if isinstance(weights, str | os.PathLike) else tuple(weights or ()),
         teachers=tuple(teachers),
         store=None if store is None else Path(store),
         skip_unreadable=skip_unreadable,

@@ -51,7 +51,7 @@ def build_training_page(
     curves = [plot_learning(file, name) for name, file in runs.items() if file.is_file()]
     sections = (
         *warned,
-        Section("Learning curves", tuple(curves)),
+        *((Section("Learning curves", tuple(curves)),) if curves else ()),
         *test,
         Section("Data", tuple(_show_data(data))),
         Section("Recipe", (Table("Recipe as used", ("key", "value"), _flatten(recipe)),)),

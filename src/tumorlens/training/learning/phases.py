@@ -107,6 +107,8 @@ def run_phases(
             if notice is not None:
                 notice(f"phase {number + 1} of {len(recipe.phases)}, {phase.name}: done before")
             continue
+        if not phase.epochs:
+            continue
         draws = Draws(prepared, training, recipe, number)
         freeze_backbone(network, recipe, phase)
         adversary = make_adversary(recipe, number, draws.sources)
@@ -157,6 +159,8 @@ def _fill(network: TumorNetwork, state: Any, path: Path) -> None:
 
 def count_seconds(folder: Path) -> float:
     """Seconds of all epochs of a run, those before a break too."""
+    if not (folder / CURVES).exists():
+        return 0.0  # no phase has an epoch
     with (folder / CURVES).open(encoding="utf-8", newline="") as stream:
         return sum(float(row["seconds"]) for row in csv.DictReader(stream))
 
