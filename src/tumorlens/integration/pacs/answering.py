@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_OID, uuid5
 
+from tumorlens.digits import show_probability
 from tumorlens.errors import UsageError
 from tumorlens.integration.dicom.object_folder import OBJECTS, DicomFolder, DicomOptions, ObjectKind
 from tumorlens.integration.pacs.boxes import Answer, Unanswerable
@@ -18,6 +19,7 @@ from tumorlens.integration.pacs.study_queue import QueuedStudy
 if TYPE_CHECKING:
     from tumorlens.detector import Detector
     from tumorlens.integration.dicom.object_writing import DicomSummary
+    from tumorlens.study_finding import StudyFinding
 
 __all__ = ["Answerer"]
 
@@ -96,14 +98,14 @@ def _list_objects(done: DicomSummary) -> dict[str, str]:
 
 def _tell(done: DicomSummary) -> str:
     studies = [one for one in done.studies if one.verdict is not None]
-    words = [
-        one.verdict
-        if one.tumor_probability is None
-        else f"{one.verdict} {one.tumor_probability:.2f}"
-        for one in studies
-        if one.verdict is not None
-    ]
+    words = [_word(one) for one in studies]
     failed = done.counts.get("error", 0)
     if failed:
         words.append(f"{failed} of {sum(done.counts.values())} images cannot be read")
     return ", ".join(words) or "no verdict"
+
+
+def _word(study: StudyFinding) -> str:
+    if study.tumor_probability is None:
+        return str(study.verdict)
+    return f"{study.verdict} {show_probability(study.tumor_probability)}"
