@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -71,6 +70,8 @@ class StoreListener:
     keeps_images: bool = True
     _server: Any = field(init=False, repr=False)
     _lock: Any = field(init=False, repr=False, default_factory=Lock)
+    _news: dict[str, float] = field(init=False, repr=False, default_factory=dict)
+    """Folder of a study -> when its last image came, by a clock that nobody sets."""
 
     def __post_init__(self) -> None:
         for left in self.spool.incoming.glob(".*"):  # by a watch that was killed
@@ -101,8 +102,8 @@ class StoreListener:
         for place in sorted(self.spool.incoming.iterdir()):
             if place.name.startswith("."):
                 continue
-            age = time.time() - place.stat().st_mtime
-            if 0 <= age < self.pause:
+            # What an earlier watch left has come when this one saw it first.
+            if time.monotonic() - self._news.setdefault(place.name, time.monotonic()) < self.pause:
                 arriving = True
             else:
                 self._complete(place, queue)
@@ -137,7 +138,7 @@ class StoreListener:
         with self._lock:
             place.mkdir(exist_ok=True, mode=0o700)
             arrived.rename(place / name_image(instance))
-            os.utime(place)  # an image that replaces another one is news, too
+            self._news[place.name] = time.monotonic()
 
     def _complete(self, place: Path, queue: StudyQueue) -> None:
         """Move a study into the queue. If that breaks off, its images still are in one place."""
@@ -158,6 +159,7 @@ class StoreListener:
                             shutil.copyfile(path, folder / path.name)
                 queue.receive(arrival, time.time())
             done = place.rename(place.with_name(f".done-{uuid4().hex}"))
+            del self._news[place.name]
         shutil.rmtree(done, ignore_errors=True)
 
 
