@@ -90,6 +90,7 @@ def test_public_names_are_pinned_and_load():
         "split",
         "train",
         "view",
+        "watch",
         "write_dicom",
         "write_records",
         "write_web_page",

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from tumorlens.finding import Finding, SliceInfo
     from tumorlens.imaging.slices import Slice
     from tumorlens.integration.dicom.object_writing import DicomSummary, write_dicom
+    from tumorlens.integration.pacs.keeping_watch import watch
     from tumorlens.integration.service.ceilings import ServiceLimits
     from tumorlens.integration.service.hosting import serve
     from tumorlens.model.card import Card
@@ -105,6 +106,7 @@ __all__ = [
     "split",
     "train",
     "view",
+    "watch",
     "write_dicom",
     "write_records",
     "write_web_page",
@@ -155,6 +157,7 @@ _HOMES = {
     "split": "tumorlens.data.dividing",
     "train": "tumorlens.training.workflow",
     "view": "tumorlens.viewing.running",
+    "watch": "tumorlens.integration.pacs.keeping_watch",
     "write_dicom": "tumorlens.integration.dicom.object_writing",
     "write_records": "tumorlens.predicting.recording",
     "write_web_page": "tumorlens.viewing.web.site",

@@ -21,6 +21,7 @@ from tumorlens.errors import UsageError
 __all__ = [
     "COUNT",
     "DEVICE",
+    "IN_OUT",
     "LISTED_COUNTS",
     "MODEL",
     "OPEN_MODEL",
@@ -214,12 +215,20 @@ SCORED = Rule(
     _are_models,
 )
 FOLDER = optional(_one_of("folder"))
+PORT = Rule("a whole number from 0 to 65535", lambda value: _is_whole(0)(value) and value < 2**16)
+WORDS = Rule('a list of words, such as ["MR"]', _is_list(_is_text))
+PAUSE = Rule("a number of seconds of at least 0", lambda value: _is_number(value) and value >= 0)
+IN_OUT = optional(
+    Rule("two folders, (IN, OUT)", lambda value: _is_list(_is_path)(value) and len(value) == 2)
+)
 
 RULES: dict[str, Rule | None] = {
     "activation_volume": optional(PATH),
+    "aet": TEXT,
     "against": SETS,
     "allow_missing": SWITCH,
     "axes": optional(Rule('the letters of the axes, such as "DHW"', _is_text)),
+    "body_parts": WORDS,
     "browser": SWITCH,
     "by": Rule('a list of names of columns, such as ["source"]', _is_list(_is_text)),
     "calibration_slices": COUNT,
@@ -233,9 +242,11 @@ RULES: dict[str, Rule | None] = {
         lambda value: all(map(_is_source, value)),
     ),
     "deidentified": SWITCH,
+    "descriptions": WORDS,
     "device": DEVICE,
     "devices": COUNT,
     "drop_conflicts": SWITCH,
+    "every": PAUSE,
     "finding": Rule("a Finding, as `predict` gives it", _is_noun("Finding")),
     "folds": optional(Rule("a whole number of at least 2", _is_whole(2))),
     "folds_by": _one_of("group", "source"),
@@ -244,10 +255,15 @@ RULES: dict[str, Rule | None] = {
     "form": optional(_one_of("jsonl", "csv")),
     "fractions": Rule("a list of shares, such as [0.7, 0.15, 0.15]", _is_list(_is_number)),
     "heatmaps": optional(PATH),
+    "host": TEXT,
     "keep_all": SWITCH,
     "leave_out": Rule("a name, or a list of names", _either(_is_text, _is_list(_is_text))),
     "limits": Rule("Limits", _is_noun("Limits")),
+    "listen": optional(PORT),
+    "log": Rule("a function", callable),
+    "metrics": optional(PATH),
     "misses": optional(RATE),
+    "modalities": WORDS,
     "model": MODEL,
     "model_or_scores": SCORED,
     "models": Rule(
@@ -258,23 +274,26 @@ RULES: dict[str, Rule | None] = {
     "notice": CALL,
     "objects": Rule('a list of kinds, such as ["sr", "seg"]', _is_list(_is_text)),
     "on_error": _one_of("raise", "record"),
+    "once": SWITCH,
     "operating_point": optional(Rule("the name of an operating point", _is_text)),
+    "orthanc": optional(TEXT),
     "output": PATH,
     "overwrite": SWITCH,
     "parity_slices": COUNT,
     "paths": Rule("a path, or a list or an iterator of paths", _are_inputs),
+    "pause": PAUSE,
     "picture": optional(PATH),
-    "port": Rule(
-        "a whole number from 0 to 65535", lambda value: _is_whole(0)(value) and value < 2**16
-    ),
+    "port": PORT,
     "prevalence": optional(RATE),
     "progress": CALL,
+    "queue": optional(PATH),
     "recipe": Rule(
         "the name of a recipe, a TOML file, or a Recipe", _either(_is_path, _is_noun("Recipe"))
     ),
     "replicates": COUNT,
     "report": optional(PATH),
     "resume": SWITCH,
+    "retry_failed": SWITCH,
     "runtimes": Rule('a list of names, such as ["onnxruntime"]', _is_list(_is_text)),
     "scores": LISTED_PATHS,
     "seconds": Rule(
@@ -282,6 +301,7 @@ RULES: dict[str, Rule | None] = {
         lambda value: _is_number(value) and value > 0,
     ),
     "seed": Rule("a whole number of at least 0", _is_whole(0)),
+    "send_to": optional(TEXT),
     "sensitivity": optional(RATE),
     "series_from": FOLDER,
     "settings": Rule(

@@ -31,7 +31,8 @@ from tumorlens.writing import check_results, partial_path
 
 if TYPE_CHECKING:
     from tumorlens.detector import Detector
-    from tumorlens.integration.dicom.object_folder import DicomFolder, DicomOptions, ObjectKind
+    from tumorlens.integration.dicom.object_folder import DicomFolder
+    from tumorlens.integration.dicom.object_options import DicomOptions, ObjectKind
     from tumorlens.predicting.prediction_run import PredictionRun
 
 __all__ = ["command"]
@@ -285,7 +286,7 @@ def _plan_dicom(
         if objects is not None or deidentified or uid_root is not None:
             raise UsageError("--objects, --deidentified and --uid-root need --dicom-out DIR")
         return None
-    from tumorlens.integration.dicom.object_folder import OBJECTS, DicomOptions
+    from tumorlens.integration.dicom.object_options import OBJECTS, DicomOptions
 
     kinds = OBJECTS if objects is None else tuple(filter(None, objects.split(",")))
     return DicomOptions(

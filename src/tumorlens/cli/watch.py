@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING, cast
 
 import click
@@ -17,8 +13,7 @@ from tumorlens.cli.measuring import open_detector, operating_point_option
 from tumorlens.errors import UsageError
 
 if TYPE_CHECKING:
-    from tumorlens.integration.dicom.object_folder import ObjectKind
-    from tumorlens.integration.pacs.watch_plan import WatchPlan
+    from tumorlens.integration.dicom.object_options import ObjectKind
 
 __all__ = ["command"]
 
@@ -147,30 +142,26 @@ def command(
 
     For research only, not a medical device.
     """
+    from tumorlens.integration.dicom.object_options import OBJECTS
     from tumorlens.integration.pacs.image_headers import SeriesFilter
-    from tumorlens.integration.pacs.watch_plan import WatchPlan, open_watch
+    from tumorlens.integration.pacs.keeping_watch import keep_watch
+    from tumorlens.integration.pacs.watch_plan import WatchPlan
 
     voice = words.Voice(quiet, verbose)
+    kinds = OBJECTS if objects is None else _split(objects, upper=False)
     plan = WatchPlan(
         folder=folder, orthanc=orthanc, listen=listen, send_to=send_to, host=host, aet=aet,
         wanted=SeriesFilter(_split_modalities(modalities), descriptions, _split(body_parts)),
-        objects=cast("tuple[ObjectKind, ...]", _split(objects or "", upper=False)),
-        uid_root=uid_root, queue=queue, pause=pause, every=every, metrics=metrics,
+        objects=cast("tuple[ObjectKind, ...]", kinds), uid_root=uid_root, queue=queue,
+        pause=pause, every=every, metrics=metrics,
     )  # fmt: skip
     plan.check_libraries()
     detector = open_detector(model, operating_point=operating_point, threads=threads, device=device)
     voice.detail(f"model {detector.name} ({detector.session.path}), {detector.threads} threads")
-    with _stop_on_terminate() as stop, open_watch(
-        plan, detector, stop=stop, log=_print_line, notice=voice.say
-    ) as watch:  # fmt: skip
-        voice.say(f"watching {plan.source}; answers go to {watch.outbox.name}; {_tell_end(plan)}")
-        if retry_failed:
-            voice.say(f"{watch.revive():,} studies that failed get another chance")
-        return 0 if watch.run(once=once) or not once else 1
-
-
-def _tell_end(plan: WatchPlan) -> str:
-    return f"the queue is {plan.queue_folder}"
+    sound = keep_watch(
+        plan, detector, once=once, retry_failed=retry_failed, log=_print_line, notice=voice.say
+    )
+    return 0 if sound or not once else 1
 
 
 def _split(text: str, *, upper: bool = True) -> tuple[str, ...]:
@@ -187,14 +178,3 @@ def _split_modalities(text: str) -> tuple[str, ...]:
 def _print_line(line: str) -> None:
     time = datetime.now().astimezone().isoformat(timespec="seconds")
     click.echo(words.make_printable(f"{time} {line}"))
-
-
-@contextmanager
-def _stop_on_terminate() -> Iterator[Event]:
-    """An event that SIGTERM sets, as service managers send it: the study at hand is finished."""
-    stop = Event()
-    before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGTERM, before)

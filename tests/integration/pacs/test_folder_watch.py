@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 import time
 from contextlib import suppress
 
@@ -14,7 +15,8 @@ import tumorlens
 from builders import write_picture
 from heads import paint_slice
 from tumorlens.cli.main import run
-from tumorlens.errors import UsageError
+from tumorlens.errors import MissingExtra, UsageError
+from tumorlens.integration.dicom.object_options import OBJECTS
 from tumorlens.integration.pacs import answering, folder_boxes
 from tumorlens.integration.pacs.image_headers import SeriesFilter
 from tumorlens.integration.pacs.watch_plan import WatchPlan, open_watch
@@ -62,7 +64,7 @@ def list_answers(folder):
 def test_each_study_gets_its_objects_once(watch, tmp_path, log):
     lay_study(tmp_path / "in/a", 1)
     lay_study(tmp_path / "in/b/deeper", 2)
-    assert watch(objects=())
+    assert watch(objects=OBJECTS)
     answers = list_answers(tmp_path / "out")
     assert sorted(re.sub(r"2\.25\.\d+", "UID", name) for name in answers) == [
         f"1.2.826.0.1.99.{number}/UID.{kind}.dcm"
@@ -78,7 +80,7 @@ def test_each_study_gets_its_objects_once(watch, tmp_path, log):
 
 def test_answers_belong_to_the_study_and_say_for_research_only(watch, tmp_path):
     lay_study(tmp_path / "in", 7)
-    watch(objects=())
+    watch(objects=OBJECTS)
     for name in list_answers(tmp_path / "out"):
         made = pydicom.dcmread(tmp_path / "out" / name)
         assert made.StudyInstanceUID == "1.2.826.0.1.99.7"
@@ -98,11 +100,11 @@ def test_the_log_names_no_patient(watch, tmp_path, log):
 
 def test_another_queue_makes_the_same_objects(watch, tmp_path):
     lay_study(tmp_path / "in", 1)
-    watch(objects=())
+    watch(objects=OBJECTS)
     before = list_answers(tmp_path / "out")
     inner = sorted(_list_uids(tmp_path / "out"))
     shutil.rmtree(tmp_path / "out")
-    watch(queue="another", objects=())
+    watch(queue="another", objects=OBJECTS)
     assert list_answers(tmp_path / "out") == before
     assert sorted(_list_uids(tmp_path / "out")) == inner
 
@@ -289,3 +291,28 @@ def test_two_watches_on_one_queue_are_refused(watch, tmp_path, detector):
         open_watch(plan, detector),
     ):
         pass
+
+
+def test_python_gives_watch(tmp_path, detector):
+    lay_study(tmp_path / "in", 1)
+    options = {"folder": (tmp_path / "in", tmp_path / "out"), "queue": tmp_path / "queue"}
+    options |= {"pause": 0, "once": True, "objects": ["sr"], "modalities": ["mr"]}
+    log, notice = [], []
+    assert tumorlens.watch(**options, model=detector, log=log.append, notice=notice.append)
+    assert len(list_answers(tmp_path / "out")) == 1
+    assert " sent: " in log[0]
+    assert "the queue is" in notice[0]
+
+
+@pytest.mark.parametrize(
+    ("module", "extra", "source"),
+    [
+        ("highdicom", "dicom", {"folder": ("in", "out")}),
+        ("dicomweb_client", "pacs", {"orthanc": "http://127.0.0.1:8042"}),
+        ("pynetdicom", "pacs", {"listen": 0, "send_to": "NODE@127.0.0.1:104"}),
+    ],
+)
+def test_a_missing_extra_is_told_before_anything_is_opened(monkeypatch, module, extra, source):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtra, match=rf"needs the library '{module}'.*\[{extra}\]"):
+        tumorlens.watch(**source)

@@ -13,6 +13,7 @@ from pydicom import dcmread
 import tumorlens
 from orthancs import DICOM_PORT, explain_absence, own_network, start_orthanc
 from tumorlens.errors import UsageError
+from tumorlens.integration.dicom.object_options import OBJECTS
 from tumorlens.integration.pacs.watch_plan import WatchPlan, open_watch
 from watches import NAME, lay_study, write_study_model
 
@@ -72,7 +73,7 @@ def test_a_study_that_reaches_orthanc_is_answered_there_once(
     files = lay_study(tmp_path / "scan", 11)
     study = "1.2.826.0.1.99.11"
     assert store(files) == [0] * 5
-    plan = {**plan, "objects": ()}
+    plan = {**plan, "objects": OBJECTS}
     assert run_once(plan, detector, log)
     there = orthanc.list_instances(study)
     assert sorted({kind for kind, _ in there}) == ["MR", "OT", "SEG", "SR"]

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,9 +33,10 @@ from tumorlens.integration.dicom.attributes import (
     mark_object,
 )
 from tumorlens.integration.dicom.captures import make_capture
+from tumorlens.integration.dicom.object_options import ENDING, DicomOptions, ObjectKind
 from tumorlens.integration.dicom.segmentations import make_segmentation
 from tumorlens.integration.dicom.stored_evidence import lay_evidence
-from tumorlens.integration.dicom.stored_frames import UID, SourceSeries, read_source
+from tumorlens.integration.dicom.stored_frames import SourceSeries, read_source
 from tumorlens.integration.dicom.structured_reports import ReportedSeries, Thresholds, make_report
 from tumorlens.optional import load
 from tumorlens.report.pictures.albums import Album, choose_shown, paint_montage
@@ -49,60 +50,13 @@ from tumorlens.writing import partial_path
 if TYPE_CHECKING:
     from tumorlens.detector import Detector
 
-__all__ = ["OBJECTS", "DicomFolder", "DicomOptions", "ObjectKind", "check_library"]
+__all__ = ["DicomFolder", "check_library"]
 
-ObjectKind = Literal["sr", "seg", "sc"]
-"""Structured report, segmentation, Secondary Capture."""
-OBJECTS: tuple[ObjectKind, ...] = get_args(ObjectKind)
-
-_LONGEST_ROOT = 39  # characters: 24 digits of chance are left of the 64 of a UID
-_ENDING = ".dcm"
 _REPORT_NUMBER, _MAP_NUMBER, _CAPTURE_NUMBER = 9001, 9100, 9300
 _DESCRIPTION = "tumorlens {}, for research only"
 
 Key = tuple[str, str | None, int | None]
 Planes = dict[tuple[str, int], npt.NDArray[np.uint8]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DicomOptions:
-    """Which objects are written, where and how.
-
-    Attributes:
-        folder: made if it is not there.
-        objects: kinds of objects.
-        deidentified: leave out what names the patient, the visit and the people around.
-        uid_root: new UIDs begin with it; by default they are made of random UUIDs under 2.25.
-        overwrite: objects of the same names in the folder may be replaced.
-
-    Raises:
-        UsageError: no such kind of object, no valid root, or the folder holds objects already.
-    """
-
-    folder: Path
-    objects: tuple[ObjectKind, ...] = OBJECTS
-    deidentified: bool = False
-    uid_root: str | None = None
-    overwrite: bool = False
-
-    def __post_init__(self) -> None:
-        unknown = [one for one in self.objects if one not in OBJECTS]
-        if unknown or not self.objects:
-            raise UsageError(f"`objects=` are some of {', '.join(OBJECTS)}, got {self.objects!r}")
-        root = self.uid_root
-        if root is not None and (len(root) > _LONGEST_ROOT or not _is_root(root)):
-            raise UsageError(
-                f"`uid_root=` is numbers joined by dots, as 1.2.826.0.1, of at most "
-                f"{_LONGEST_ROOT} characters, got {root!r}"
-            )
-        if self.folder.exists() and not self.folder.is_dir():
-            raise UsageError(f"{self.folder}: is no folder; name another one")
-        held = not self.overwrite and self.folder.exists()
-        if held and any(one.suffix == _ENDING for one in self.folder.iterdir()):
-            raise UsageError(
-                f"{self.folder}: holds DICOM objects already; choose another folder or give "
-                "`overwrite=True`"
-            )
 
 
 def check_library() -> None:
@@ -114,10 +68,6 @@ def check_library() -> None:
     load("highdicom", "writing DICOM objects")
     # It logs a name that looks odd to it, which is the patient's.
     logging.getLogger("highdicom").setLevel(logging.ERROR)
-
-
-def _is_root(text: str) -> bool:
-    return UID.fullmatch(text) is not None and text[0] in "012"
 
 
 @dataclass(slots=True)
@@ -374,4 +324,4 @@ def _name_file(path: str, key: Key, kind: ObjectKind, options: DicomOptions) -> 
     name = "study" if kind == "sr" else "series"
     if not options.deidentified:  # folders are often called after the patient
         name = make_safe(PurePath(path).name or name)
-    return f"{name}.{digest_name(' '.join(map(str, key)))}.{kind}{_ENDING}"
+    return f"{name}.{digest_name(' '.join(map(str, key)))}.{kind}{ENDING}"

@@ -10,12 +10,8 @@ from typing import Any
 
 from tumorlens.arguments import check_arguments
 from tumorlens.detector import Detector, open_detector
-from tumorlens.integration.dicom.object_folder import (
-    OBJECTS,
-    DicomFolder,
-    DicomOptions,
-    ObjectKind,
-)
+from tumorlens.integration.dicom.object_folder import DicomFolder
+from tumorlens.integration.dicom.object_options import OBJECTS, DicomOptions, ObjectKind
 from tumorlens.predicting.options import Listener, RunOptions
 from tumorlens.predicting.prediction_run import PredictionRun
 from tumorlens.progress import Notice, Progress, stay_silent

@@ -11,7 +11,8 @@ from uuid import NAMESPACE_OID, uuid5
 
 from tumorlens.digits import show_probability
 from tumorlens.errors import UsageError
-from tumorlens.integration.dicom.object_folder import OBJECTS, DicomFolder, DicomOptions, ObjectKind
+from tumorlens.integration.dicom.object_folder import DicomFolder
+from tumorlens.integration.dicom.object_options import OBJECTS, DicomOptions, ObjectKind
 from tumorlens.integration.pacs.boxes import Answer, Unanswerable
 from tumorlens.integration.pacs.image_headers import read_image_header
 from tumorlens.integration.pacs.study_queue import QueuedStudy
@@ -40,9 +41,6 @@ class Answerer:
     detector: Detector
     kinds: tuple[ObjectKind, ...] = OBJECTS
     uid_root: str | None = None
-
-    def __post_init__(self) -> None:
-        DicomOptions(folder=Path(), objects=self.kinds, uid_root=self.uid_root, overwrite=True)
 
     def answer(self, study: QueuedStudy, images: Path, folder: Path) -> Answer:
         """See `boxes.Answering`."""

@@ -51,11 +51,11 @@ class SeriesFilter:
     """Which series of a study are judged.
 
     Attributes:
-        modalities: upper case; empty for any.
+        modalities: in upper or lower case; empty for any.
         descriptions: patterns (``*``, ``?``) for the description of study or series, or the name of
             the protocol; one of them fits. Case does not matter. Empty for any.
-        body_parts: Body Part Examined, upper case; empty for any. A series that states none does
-            not pass a filter that names some.
+        body_parts: Body Part Examined, in upper or lower case; empty for any. A series that states
+            none does not pass a filter that names some.
     """
 
     modalities: tuple[str, ...] = ("MR",)
@@ -84,7 +84,7 @@ class SeriesFilter:
 
 
 def _is_one_of(word: str, words: tuple[str, ...]) -> bool:
-    return not words or word.upper() in words
+    return not words or word.upper() in map(str.upper, words)
 
 
 def is_uid(text: str) -> bool:

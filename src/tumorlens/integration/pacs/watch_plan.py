@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tumorlens.errors import UsageError
+from tumorlens.integration.dicom.object_options import OBJECTS, DicomOptions, ObjectKind
 from tumorlens.integration.pacs.boxes import Inbox, Outbox
 from tumorlens.integration.pacs.image_headers import SeriesFilter
 from tumorlens.integration.pacs.node import Node, hide_password
@@ -25,7 +26,6 @@ from tumorlens.writing import check_writable
 
 if TYPE_CHECKING:
     from tumorlens.detector import Detector
-    from tumorlens.integration.dicom.object_folder import ObjectKind
 
 __all__ = ["WatchPlan", "open_watch"]
 
@@ -46,7 +46,7 @@ class WatchPlan:
     host: str = "127.0.0.1"
     aet: str = "TUMORLENS"
     wanted: SeriesFilter = field(default_factory=SeriesFilter)
-    objects: tuple[ObjectKind, ...] = ()
+    objects: tuple[ObjectKind, ...] = OBJECTS
     uid_root: str | None = None
     queue: Path | None = None
     pause: float = 10.0
@@ -54,6 +54,9 @@ class WatchPlan:
     metrics: Path | None = None
 
     def __post_init__(self) -> None:
+        DicomOptions(
+            folder=Path(), objects=self.objects, uid_root=self.uid_root, overwrite=True
+        )  # which refuses unknown kinds and roots
         sources = [self.folder, self.orthanc, self.listen]
         if sum(one is not None for one in sources) != 1:
             raise UsageError("name one source: `folder=IN OUT`, `orthanc=URL` or `listen=PORT`")
@@ -125,10 +128,9 @@ def open_watch(
     Raises:
         UsageError: another watch has the queue, or a folder or a port cannot be used.
     """
-    from tumorlens.integration.dicom.object_folder import OBJECTS
     from tumorlens.integration.pacs.answering import Answerer
 
-    answerer = Answerer(detector, plan.objects or OBJECTS, plan.uid_root)
+    answerer = Answerer(detector, plan.objects, plan.uid_root)
     outbox = _open_outbox(plan)
     spool = Spool(plan.queue_folder)
     with (

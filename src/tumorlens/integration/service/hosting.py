@@ -36,7 +36,7 @@ Path_ = str | os.PathLike[str]
 _LIMITS = Rule("ServiceLimits", lambda value: isinstance(value, ServiceLimits))
 
 
-@check_arguments(host=TEXT, token=optional(TEXT), limits=_LIMITS, log=Rule("a function", callable))
+@check_arguments(token=optional(TEXT), limits=_LIMITS)
 def serve(
     *,
     model: Path_ | Detector = "default",
