@@ -75,6 +75,7 @@ def test_public_names_are_pinned_and_load():
         "audit",
         "benchmark",
         "calibrate",
+        "distribute",
         "draw",
         "evaluate",
         "export",

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from tumorlens.model.card import Card
     from tumorlens.model.installation import Installation, info
     from tumorlens.model.session import load_card
+    from tumorlens.predicting.engines.distributing import distribute
     from tumorlens.predicting.inputs import read
     from tumorlens.predicting.options import RunSummary
     from tumorlens.predicting.predictions import predict, predict_studies
@@ -91,6 +92,7 @@ __all__ = [
     "audit",
     "benchmark",
     "calibrate",
+    "distribute",
     "draw",
     "evaluate",
     "export",
@@ -142,6 +144,7 @@ _HOMES = {
     "audit": "tumorlens.auditing.checks",
     "benchmark": "tumorlens.exporting.benchmarking.speed",
     "calibrate": "tumorlens.evaluation.calibrating",
+    "distribute": "tumorlens.predicting.engines.distributing",
     "draw": "tumorlens.report.pictures.overlay",
     "evaluate": "tumorlens.evaluation.evaluating",
     "export": "tumorlens.exporting.conversion",

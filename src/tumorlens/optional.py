@@ -29,6 +29,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "executorch": ("executorch",),
     "dicom": ("highdicom",),
     "pacs": ("dicomweb_client", "pynetdicom"),
+    "slurm": ("submitit",),
     "serve": (
         *("fastapi", "prometheus_client", "python_multipart", "starlette", "uvicorn"),
         *("jinja2", "matplotlib"),

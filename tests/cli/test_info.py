@@ -26,6 +26,7 @@ def test_json_holds_version_models_and_extras(capsys):
             "openvino",
             "pacs",
             "serve",
+            "slurm",
             "train",
             "view",
         ),

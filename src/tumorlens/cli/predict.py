@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Literal, cast
 import click
 
 from tumorlens.cli import words
+from tumorlens.cli.distribution import distribute, engine_options, refuse_with_engine
 from tumorlens.cli.measuring import open_detector, operating_point_option
 from tumorlens.cli.outputs import (
     Form,
@@ -55,6 +56,7 @@ __all__ = ["command"]
     metavar="I/N",
     help="Judge only part I of N, e.g. 2/5. A series is whole in one part. Join with merge.",
 )
+@engine_options
 @click.option("--summary", is_flag=True, help="Add a record for each series and each study.")
 @click.option("--slices", is_flag=True, help="Also show the slices of a series in the table.")
 @click.option(
@@ -132,6 +134,10 @@ def command(
     overwrite: bool,
     resume: bool,
     shard: str | None,
+    engine: str | None,
+    shards: int | None,
+    at_once: int | None,
+    job: tuple[str, ...],
     summary: bool,
     slices: bool,
     series_from: Literal["folder"] | None,
@@ -164,6 +170,11 @@ def command(
     then 1, or 2 if no file could be read. For research only, not a medical device.
     """
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
+    refuse_with_engine(ctx.params, paths)
+    if engine is not None:
+        done = distribute(voice, ctx.params)
+        voice.say(count_words(done.counts, skipped=done.skipped))
+        return _conclude(Counter(done.counts), short=False)
     is_chosen, form = form is not None or output is not None, form or choose_form(output)
     check_inputs_survive(paths, output, report, run_log)
     part = None if shard is None else Shard.parse(shard)
