@@ -90,6 +90,24 @@ def test_a_record_a_slice_with_the_keys_of_the_contracts(predict, folder):
     assert shown.err == "6 slices: 3 no tumor, 3 tumor\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["-o", "r.csv"], ["to go on: tumorlens predict {f} --model {m} --report report.html"]),
+        (["-o", "r.csv", "--shard", "1/1"], ["to go on: tumorlens merge PART... --output FILE"]),
+        (["--report", "r.html", "--heatmaps", "heat"], ["to look at: r.html, heat"]),
+        (["--report", "r.html"], ["to go on: tumorlens view {f} --model {m}"]),
+    ],
+)
+def test_the_end_names_what_to_open_and_what_to_run_next(
+    predict, folder, model, tmp_path, monkeypatch, words, wanted
+):
+    monkeypatch.chdir(tmp_path)
+    said = predict(folder, *words).err
+    for line in wanted:
+        assert line.format(f=folder, m=model) in said
+
+
 def test_a_pipe_gets_jsonl_and_a_name_chooses_the_form(predict, folder, tmp_path):
     assert len(read_jsonl(predict(folder).out)) == 6
     predict(folder, "-o", tmp_path / "r.csv")
@@ -410,7 +428,7 @@ def test_what_the_run_writes_itself_is_not_counted_as_skipped(predict, folder):
     words = ("-o", folder / "r.jsonl", "--run-log", folder / "log.json", "--overwrite")
     for _ in range(2):
         said = predict(folder, *words).err
-        assert said.endswith("1 file skipped (a text file)\n")
+        assert "1 file skipped (a text file)\n" in said
 
 
 # Heat maps

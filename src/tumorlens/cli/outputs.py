@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from io import TextIOWrapper
 from pathlib import Path
+from shlex import quote
 from typing import IO, TYPE_CHECKING, Literal, cast
 
 from tumorlens.cli import words
 from tumorlens.errors import UsageError
+from tumorlens.model.registry import DEFAULT
 from tumorlens.predicting.record_files import (
     check_output,
     guess_form,
@@ -26,9 +28,10 @@ if TYPE_CHECKING:
     from tumorlens.predicting.prediction_run import PredictionRun
     from tumorlens.predicting.sharding.parts import Shard
 
-__all__ = ["Form", "check_options", "choose_form", "open_writer"]
+__all__ = ["Form", "check_options", "choose_form", "name_next_steps", "open_writer"]
 
 Form = Literal["table", "jsonl", "csv"]
+_FEW = 3  # paths that a command to copy may repeat
 
 
 def choose_form(output: Path | None) -> Form:
@@ -115,3 +118,28 @@ def _open_stdout(errors: str) -> IO[str]:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors=errors, newline="\n")
     return sys.stdout
+
+
+def name_next_steps(
+    paths: tuple[str, ...],
+    *,
+    report: Path | None,
+    heatmaps: Path | None,
+    shard: Shard | None,
+    model: str,
+) -> Iterator[str]:
+    """What to open of a run, and what to run next."""
+    seen = [str(one) for one in (report, heatmaps) if one is not None]
+    if seen:
+        yield f"to look at: {', '.join(seen)}"
+    if shard is not None:
+        yield "to go on: tumorlens merge PART... --output FILE, once all parts are done"
+        return
+    is_short = len(paths) <= _FEW and "-" not in paths
+    named = " ".join(map(quote, paths)) if is_short else "PATH..."
+    named += "" if model == DEFAULT else f" --model {quote(model)}"
+    steps = [f"view {named}"]
+    if report is None:
+        steps.insert(0, f"predict {named} --report report.html")
+    for heading, step in zip(("to go on:", "         "), steps, strict=False):
+        yield f"{heading} tumorlens {step}"

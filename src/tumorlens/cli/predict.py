@@ -20,6 +20,7 @@ from tumorlens.cli.outputs import (
     Form,
     check_options,
     choose_form,
+    name_next_steps,
     open_writer,
 )
 from tumorlens.errors import UsageError
@@ -216,9 +217,7 @@ def command(
         finally:
             if taker is not None:
                 taker.discard()
-    if table:
-        voice.say(threshold_words(run.points, operating_point))
-    voice.say(_tell(run, on_terminal=table and output is None))
+    _tell_counts(voice, run, operating_point, form=form, on_terminal=table and output is None)
     if report is not None:
         _write_page(ctx, report, run, overwrite=overwrite)
     if run_log is not None:
@@ -227,6 +226,8 @@ def command(
         watch.write_log(run_log, "predict", ctx.params, counts=counts, session=detector.session)
     if taker is not None:
         voice.say(f"{len(taker.files)} DICOM objects written to {dicom_out}")
+    if table or output or report or heatmaps:
+        _tell_next_steps(voice, run, paths, model)
     if part is not None and not run.counts:
         voice.say(f"shard {part} has no inputs; its records are complete")
         return 0
@@ -262,6 +263,26 @@ def _listen(voice: words.Voice, bar: words.Bar) -> Listener:
     if voice.verbose:
         return Listener(say=bar.say, detail=bar.say, advance=bar.advance)
     return Listener(say=bar.say, advance=bar.advance)
+
+
+def _tell_counts(
+    voice: words.Voice, run: PredictionRun, operating_point: str, *, form: Form, on_terminal: bool
+) -> None:
+    if form == "table":
+        voice.say(threshold_words(run.points, operating_point))
+    voice.say(_tell(run, on_terminal=on_terminal))
+
+
+def _tell_next_steps(
+    voice: words.Voice, run: PredictionRun, paths: tuple[str, ...], model: str
+) -> None:
+    if run.counts.total() == run.counts["error"]:
+        return
+    asked = run.options
+    for line in name_next_steps(
+        paths, report=asked.report, heatmaps=asked.heatmaps, shard=asked.shard, model=model
+    ):
+        voice.say(line)
 
 
 def _write_page(ctx: click.Context, report: Path, run: PredictionRun, *, overwrite: bool) -> None:
