@@ -124,7 +124,7 @@ def _step(module: TumorModule, batch: Batch) -> None:
     """In the numbers that a training computes with here."""
     half = Hardware().precision == "bf16-mixed"
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
-        loss = module._lose(batch).total
+        loss = module._compute_loss(batch).total
     torch.autograd.backward(loss)
 
 

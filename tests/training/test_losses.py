@@ -17,7 +17,7 @@ from tumorlens.training.learning.losses import (
     find_cell_targets,
     sum_losses,
 )
-from tumorlens.training.learning.teaching import Lesson
+from tumorlens.training.learning.teaching import TeacherOutputs
 from tumorlens.training.rows.codes import (
     BRAIN_NONE,
     BRAIN_SHOWN,
@@ -181,15 +181,15 @@ def test_no_rest_where_the_tumor_is_not_known_cell_by_cell():
     assert sum_losses(make_raw([0.0, 0.0]), batch, NOTHING, LossChoice(rest=1.0)).rest == 0
 
 
-def test_a_lesson_by_hand():
-    lesson = Lesson(
+def test_the_distillation_loss_by_hand():
+    outputs = TeacherOutputs(
         tumor=torch.tensor([0.9, 0.0]),
         types=torch.tensor([[0.6, 0.3], [0.0, 0.0]]),
         activation=torch.zeros(2, 4, 4),
     )
     raw = make_raw([2.0, -1.0], types=torch.tensor([[1.0, 0.0], [0.0, 0.0]]))
     losses = sum_losses(
-        raw, make_batch([1, 0], [-1, -1]), NOTHING, LossChoice(teacher=2.0), lesson=lesson
+        raw, make_batch([1, 0], [-1, -1]), NOTHING, LossChoice(teacher=2.0), teacher_outputs=outputs
     )
     picture = (0.9 * softplus(-2.0) + 0.1 * softplus(2.0) + softplus(-1.0)) / 2
     types = (0.6 * softplus(-1.0) + 0.3 * softplus(1.0)) / 2

@@ -6,6 +6,7 @@ import csv
 import re
 import shutil
 import signal
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from tumorlens.training.hardware import Hardware
 from tumorlens.training.journal import CURVES
 from tumorlens.training.learning import phases
 from tumorlens.training.learning.dataset import Draws
+from tumorlens.training.learning.losses import Losses
 from tumorlens.training.learning.module import build_network
 from tumorlens.training.learning.phases import run_phases
 from tumorlens.training.learning.telling import measure_auc
@@ -123,6 +125,7 @@ def test_curves_have_a_line_an_epoch(whole):
         ("all", "1"),
         ("all", "2"),
     ]
+    assert {f"train_{field.name}" for field in fields(Losses)} < set(rows[0])
     for row in rows:
         assert 0 < float(row["train_total"]) < 20
         assert 0 < float(row["validation_total"]) < 20
@@ -193,7 +196,7 @@ def test_a_planted_checkpoint_runs_nothing(prepared, whole, tmp_path, name, wrap
     payload = Payload(tmp_path / "ran")
     content = torch.load(whole[1] / "checkpoints" / name, weights_only=True) if wrapped else None
     torch.save({**content, "more": payload} if wrapped else payload, checkpoints / name)
-    with pytest.raises(DataError, match=rf"{name}: .*nothing of it was run .*remove it"):
+    with pytest.raises(DataError, match=rf"{name}: .*none of its code was run .*remove it"):
         train(prepared, tmp_path / "run")
     assert not (tmp_path / "ran").exists()
 

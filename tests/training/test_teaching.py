@@ -10,7 +10,7 @@ from tumorlens.errors import DataError
 from tumorlens.model.registry import find_model
 from tumorlens.model.session import Session
 from tumorlens.network.heads import Raw
-from tumorlens.training.learning.teaching import Teachers, learn_from
+from tumorlens.training.learning.teaching import Teachers, distillation_loss
 
 CLASSES = ["no_tumor", "glioma", "meningioma", "pituitary"]
 
@@ -22,27 +22,27 @@ def images():
 
 def test_a_teacher_says_what_its_model_says(images):
     said = Session(find_model("default"), threads=1).run(images.numpy())
-    lesson = Teachers(["default", "default"], CLASSES, threads=1).judge(images)
-    np.testing.assert_allclose(lesson.tumor, said.probabilities[:, 1:].sum(1), atol=1e-6)
-    np.testing.assert_allclose(lesson.types, said.probabilities[:, 1:], atol=1e-6)
-    np.testing.assert_allclose(lesson.activation, said.activation, atol=1e-6)
+    outputs = Teachers(["default", "default"], CLASSES, threads=1).predict(images)
+    np.testing.assert_allclose(outputs.tumor, said.probabilities[:, 1:].sum(1), atol=1e-6)
+    np.testing.assert_allclose(outputs.types, said.probabilities[:, 1:], atol=1e-6)
+    np.testing.assert_allclose(outputs.activation, said.activation, atol=1e-6)
 
 
 def test_pictures_of_another_size_are_shown_at_the_teacher_s(images):
-    lesson = Teachers(["default"], CLASSES, threads=1).judge(images[..., :128, :128])
-    assert lesson.activation.shape[1:] == (10, 10)
+    outputs = Teachers(["default"], CLASSES, threads=1).predict(images[..., :128, :128])
+    assert outputs.activation.shape[1:] == (10, 10)
     raw = Raw(torch.zeros(3, 16, 16), torch.zeros(3), torch.zeros(3, 3), torch.tensor(1.0))
-    assert torch.isfinite(learn_from(lesson, raw))
+    assert torch.isfinite(distillation_loss(outputs, raw))
 
 
 def test_a_pupil_that_says_the_same_has_the_least_to_learn(images):
-    lesson = Teachers(["default"], CLASSES, threads=1).judge(images)
+    outputs = Teachers(["default"], CLASSES, threads=1).predict(images)
     same = Raw(
-        torch.logit(lesson.activation, eps=1e-7), torch.logit(lesson.tumor), lesson.types.log(),
+        torch.logit(outputs.activation, eps=1e-7), torch.logit(outputs.tumor), outputs.types.log(),
         torch.tensor(1.0),
     )  # fmt: skip
     other = Raw(same.cells + 0.5, same.picture - 0.5, same.types.flip(1), same.sharpness)
-    assert learn_from(lesson, same) < learn_from(lesson, other)
+    assert distillation_loss(outputs, same) < distillation_loss(outputs, other)
 
 
 def test_a_teacher_of_other_classes_is_refused():

@@ -1,4 +1,7 @@
-"""What training minimises: the picture, the evidence per cell, the type of tumor."""
+"""The terms of the training loss and their weighted sum.
+
+The terms are image, cells, tumor type, brain, appearance, adversary and distillation.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from tumorlens.model.contract import LOOKS
 from tumorlens.network.heads import Raw, pool_evidence
 from tumorlens.training.choices import LossChoice
 from tumorlens.training.learning.batch import Batch
-from tumorlens.training.learning.teaching import Lesson, learn_from
+from tumorlens.training.learning.teaching import TeacherOutputs, distillation_loss
 from tumorlens.training.rows.codes import (
     BRAIN_NONE,
     BRAIN_SHOWN,
@@ -22,17 +25,17 @@ from tumorlens.training.rows.codes import (
     TUMOR_UNKNOWN,
 )
 
-__all__ = ["CellTargets", "Losses", "blend_losses", "find_cell_targets", "sum_losses"]
+__all__ = ["LOSS_NAMES", "CellTargets", "Losses", "blend_losses", "find_cell_targets", "sum_losses"]
 
-_POSITIVE = 0.3  # share of a cell that tumor must cover to make it one
-_WHOLE = 0.6  # share of a cell that brain, or none, must cover to tell what it is
+_POSITIVE = 0.3  # share of a cell that a tumor mask must cover to make the cell a tumor cell
+_WHOLE = 0.6  # share of a cell that brain, or background, must cover to make its label known
 _WORDS = [len(words) for words in LOOKS.values()]
-_APART = 3  # cells of a square around a cell that must be clear for it to lie apart from a tumor
+_APART = 3  # side in cells of the square around a cell that must be free of tumor
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Losses:
-    """The parts and their weighted sum; all scalars."""
+    """The weighted sum ``total`` and its terms, each before its weight. All are scalars."""
 
     total: Tensor
     picture: Tensor
@@ -45,13 +48,17 @@ class Losses:
     teacher: Tensor
 
 
+LOSS_NAMES = tuple(field.name for field in fields(Losses))
+"""The log and ``curves.csv`` have a column ``train_NAME`` for each."""
+
+
 @dataclass(frozen=True, slots=True)
 class CellTargets:
-    """What is known of each cell, (N, h, w) each.
+    """Weights of the cells as examples with and without tumor. Both are (N, h, w).
 
     Attributes:
-        positive: weight of a cell that shows tumor: 1 by mask, less by box, 0 otherwise.
-        negative: 1 for a cell that shows none, 0 otherwise. Cells with neither are ignored.
+        positive: 1 for a tumor cell known from a mask, less for one known from a box, else 0.
+        negative: 1 for a cell known to show no tumor, else 0. A cell with 0 in both is ignored.
     """
 
     positive: Tensor
@@ -59,7 +66,7 @@ class CellTargets:
 
 
 def find_cell_targets(annotation: Tensor, cells: tuple[int, int], box_weight: float) -> CellTargets:
-    """From codes a pixel, (N, 1, S, S), to what is known of each cell."""
+    """Turn the annotation codes of pixels, (N, 1, S, S), into the targets of cells."""
 
     def share(code: int) -> Tensor:
         covered = (annotation == code).to(torch.float32)
@@ -79,55 +86,65 @@ def sum_losses(
     choice: LossChoice,
     *,
     guesses: Tensor | None = None,
-    lesson: Lesson | None = None,
+    teacher_outputs: TeacherOutputs | None = None,
 ) -> Losses:
     """The loss of a batch.
 
     Args:
-        raw: of the network.
-        batch: labels, types and weights of the pictures.
-        targets: of the cells.
-        choice: of the recipe.
+        raw: outputs of the network.
+        batch: labels, types and weights of the images.
+        targets: targets of the cells.
+        choice: weights of the terms, from the recipe.
         guesses: (N, sources) logits of the adversary, if there is one.
-        lesson: of the teachers, if there are any.
+        teacher_outputs: outputs of the teachers, if there are any.
     """
-    smooth = batch.tumor * (1 - choice.label_smoothing) + choice.label_smoothing / 2
-    picture = functional.binary_cross_entropy_with_logits(raw.picture, smooth, weight=batch.weights)
-    nothing = picture.new_zeros(())
-    cells = _average_apart(raw.cells, targets, choice.clear) if choice.cells else nothing
-    rest = _judge_rest(raw, batch, targets) if choice.rest else nothing
-    known = batch.kinds >= 0
-    types = nothing
-    if choice.types and bool(known.any()):
-        types = functional.cross_entropy(raw.types[known], batch.kinds[known], label_smoothing=0.05)
-    brain = nothing if raw.brain is None else _judge_brain(raw.brain, batch.brain)
-    looks = nothing if raw.looks is None else _judge_looks(raw.looks, batch.looks)
-    sources = teacher = nothing
-    if guesses is not None:
-        sources = functional.cross_entropy(guesses, batch.sources)
-    if lesson is not None:
-        teacher = learn_from(lesson, raw)
-    total = picture + choice.cells * cells + choice.rest * rest + choice.types * types
-    total = total + choice.brain * brain + choice.looks * looks
-    total = total + choice.sources * sources + choice.teacher * teacher
-    return Losses(total, picture, cells, rest, types, brain, looks, sources, teacher)
+    nothing = raw.picture.new_zeros(())
+    # A term is weighed by the key of the same name in the recipe's table `loss`. They are added in
+    # this order: another order would round differently and change a training that is repeated.
+    terms = {
+        "picture": _picture_loss(raw, batch, choice),
+        "cells": _cell_loss(raw.cells, targets, choice.clear) if choice.cells else nothing,
+        "rest": _rest_loss(raw, batch, targets) if choice.rest else nothing,
+        "types": _type_loss(raw, batch) if choice.types else nothing,
+        "brain": nothing if raw.brain is None else _brain_loss(raw.brain, batch.brain),
+        "looks": nothing if raw.looks is None else _appearance_loss(raw.looks, batch.looks),
+        "sources": nothing if guesses is None else functional.cross_entropy(guesses, batch.sources),
+        "teacher": nothing if teacher_outputs is None else distillation_loss(teacher_outputs, raw),
+    }
+    total = terms["picture"]
+    for name, term in terms.items():
+        total = total if name == "picture" else total + getattr(choice, name) * term
+    return Losses(total=total, **terms)
 
 
 def blend_losses(one: Losses, other: Losses, share: float) -> Losses:
-    """Those of a mixed batch: ``share`` of the one, the rest of the other."""
+    """The losses of a mixup batch: ``share`` times the one plus ``1 - share`` times the other."""
     return Losses(
-        *(
-            share * getattr(one, field.name) + (1 - share) * getattr(other, field.name)
-            for field in fields(Losses)
-        )
+        **{
+            name: share * getattr(one, name) + (1 - share) * getattr(other, name)
+            for name in LOSS_NAMES
+        }
     )
 
 
-def _judge_rest(raw: Raw, batch: Batch, targets: CellTargets) -> Tensor:
-    """Loss of calling the rest of a picture, away from its tumor, a tumor.
+def _picture_loss(raw: Raw, batch: Batch, choice: LossChoice) -> Tensor:
+    smooth = batch.tumor * (1 - choice.label_smoothing) + choice.label_smoothing / 2
+    return functional.binary_cross_entropy_with_logits(raw.picture, smooth, weight=batch.weights)
 
-    A slice whose tumor is known cell by cell is a slice without tumor beside it, of the same
-    source and sequence.
+
+def _type_loss(raw: Raw, batch: Batch) -> Tensor:
+    """Over the images whose tumor type is known."""
+    known = batch.kinds >= 0
+    if not bool(known.any()):
+        return raw.picture.new_zeros(())
+    return functional.cross_entropy(raw.types[known], batch.kinds[known], label_smoothing=0.05)
+
+
+def _rest_loss(raw: Raw, batch: Batch, targets: CellTargets) -> Tensor:
+    """Loss for evidence of a tumor in cells that lie away from the annotated tumor.
+
+    These cells of a tumor slice are an example without tumor from the same source and sequence,
+    so the source and the sequence cannot predict the label.
     """
     clear = -functional.max_pool2d(-targets.negative.unsqueeze(1), _APART, 1, _APART // 2)
     apart = clear.squeeze(1) > 0
@@ -138,8 +155,8 @@ def _judge_rest(raw: Raw, batch: Batch, targets: CellTargets) -> Tensor:
     return functional.softplus(evidence).sum() / len(batch.tumor)
 
 
-def _average_apart(cells: Tensor, targets: CellTargets, clear: float) -> Tensor:
-    """Positives and negatives averaged apart, so that few tumor cells weigh as much as many."""
+def _cell_loss(cells: Tensor, targets: CellTargets, clear: float) -> Tensor:
+    """Tumor cells and others are averaged separately, so that a small tumor weighs as much."""
     hit = functional.softplus(-cells) * targets.positive
     miss = functional.softplus(cells) * targets.negative
     return 0.5 * (
@@ -148,8 +165,8 @@ def _average_apart(cells: Tensor, targets: CellTargets, clear: float) -> Tensor:
     )
 
 
-def _judge_brain(logits: Tensor, codes: Tensor) -> Tensor:
-    """Loss of cells that are known, nearly whole, to show brain or none; both weigh alike."""
+def _brain_loss(logits: Tensor, codes: Tensor) -> Tensor:
+    """Over cells mostly covered by brain or mostly by background; both kinds weigh the same."""
     shape = (logits.shape[1], logits.shape[2])
     shown, none = (
         (functional.adaptive_avg_pool2d((codes == code).float(), shape).squeeze(1) > _WHOLE).float()
@@ -159,8 +176,8 @@ def _judge_brain(logits: Tensor, codes: Tensor) -> Tensor:
     return 0.5 * (hit.sum() / shown.sum().clamp(min=1) + miss.sum() / none.sum().clamp(min=1))
 
 
-def _judge_looks(logits: Tensor, looks: Tensor) -> Tensor:
-    """Mean loss over plane, sequence and skull, each over the pictures of which it is known."""
+def _appearance_loss(logits: Tensor, looks: Tensor) -> Tensor:
+    """Mean loss over plane, sequence and skull, each over the images where it is known."""
     total = logits.new_zeros(())
     for number, part in enumerate(torch.split(logits, _WORDS, 1)):
         known = looks[:, number] >= 0

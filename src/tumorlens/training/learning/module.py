@@ -18,9 +18,15 @@ from tumorlens.training.choices import Phase
 from tumorlens.training.learning.adversary import SourceAdversary
 from tumorlens.training.learning.batch import Batch
 from tumorlens.training.learning.dataset import Draws
-from tumorlens.training.learning.losses import Losses, blend_losses, find_cell_targets, sum_losses
+from tumorlens.training.learning.losses import (
+    LOSS_NAMES,
+    Losses,
+    blend_losses,
+    find_cell_targets,
+    sum_losses,
+)
 from tumorlens.training.learning.seeding import seed_epoch, seed_phase
-from tumorlens.training.learning.teaching import Lesson, Teachers
+from tumorlens.training.learning.teaching import TeacherOutputs, Teachers
 from tumorlens.training.recipe import Recipe
 
 __all__ = [
@@ -31,11 +37,9 @@ __all__ = [
     "make_adversary",
 ]
 
-_WATCHED = ("total", "picture", "cells", "rest", "types", "brain", "looks", "sources", "teacher")
-
 
 def build_network(recipe: Recipe) -> TumorNetwork:
-    """The network that a recipe names, with random weights."""
+    """Build the network that a recipe describes, with random weights."""
     choice = recipe.network
     network = TumorNetwork(
         types=len(choice.classes) - 1,
@@ -54,22 +58,22 @@ def build_network(recipe: Recipe) -> TumorNetwork:
 
 
 def freeze_backbone(network: TumorNetwork, recipe: Recipe, phase: Phase) -> None:
-    """Let a phase train what it may of the backbone, and nothing of it where its rate is 0."""
+    """Freeze the layers that the recipe freezes, or the whole backbone where its rate is 0."""
     network.backbone.requires_grad_(phase.backbone_learning_rate > 0)
     network.backbone.freeze(recipe.network.frozen)
 
 
 def make_adversary(recipe: Recipe, phase: int, sources: int) -> SourceAdversary | None:
-    """The adversary of a phase, with random weights; None where the recipe asks for none.
+    """Build the adversary of a phase with random weights; None if the recipe asks for none.
 
     Args:
-        recipe: what is done.
-        phase: its number in the recipe.
-        sources: how many there are to guess.
+        recipe: the recipe.
+        phase: number of the phase in the recipe, from 0.
+        sources: number of sources to guess from.
     """
     if not recipe.loss.sources:
         return None
-    # A phase that is begun anew after a break begins alike.
+    # A phase that is started again after an interruption must start with the same weights.
     seed_phase(recipe.seed, phase)
     return SourceAdversary(recipe.network.width, sources)
 
@@ -79,10 +83,10 @@ class TumorModule(lightning.LightningModule):  # type: ignore[misc]
 
     Args:
         network: trained in place.
-        recipe, phase: what is done.
-        draws: the batches; told which epoch it is, so that a resumed run draws the same.
-        teachers: that it learns from beside the labels.
-        adversary: that guesses the source, if the recipe asks for one.
+        recipe, phase: the recipe, and the phase of it to train.
+        draws: the batches. It is told the epoch, so that a resumed run draws the same ones.
+        teachers: models whose outputs the network also learns, if there are any.
+        adversary: network that guesses the source, if the recipe asks for one.
     """
 
     def __init__(
@@ -104,27 +108,33 @@ class TumorModule(lightning.LightningModule):  # type: ignore[misc]
         self.adversary = adversary
         self.number = recipe.phases.index(phase)
         past = recipe.phases[: self.number + 1]
-        self.still = any(one.backbone_learning_rate == 0 for one in past)
+        # Batch statistics that a phase with a frozen backbone kept are not learned again: batches
+        # are small, and the statistics of few images are poor.
+        self.keep_backbone_in_eval = any(one.backbone_learning_rate == 0 for one in past)
 
     def setup(self, stage: str) -> None:
-        """Before anything asks how long an epoch is: several processes part its batches."""
+        """Divide the batches among the processes before Lightning asks how long an epoch is."""
         self.draws.share(self.global_rank, self.trainer.world_size)
 
     def on_train_epoch_start(self) -> None:
-        """A resumed run must draw what an unbroken one draws."""
+        """Seed the epoch, so that a resumed run draws what an uninterrupted run draws."""
         seed_epoch(self.recipe.seed, self.number, self.current_epoch)
         self.network.train()
-        if self.still:
+        if self.keep_backbone_in_eval:
             self.network.backbone.eval()
 
     def train_dataloader(self) -> _Epochs:
-        """Batches of whatever epoch the module is in when they are asked for."""
+        """Batches of the epoch that the module is in when the first batch is asked for."""
         return _Epochs(self.draws, self)
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        """The loss of a batch."""
-        losses = self._lose_mixed(batch) if self.recipe.augmentation.mixup else self._lose(batch)
-        for name in _WATCHED:
+        """Log each term of the loss of a batch; gives their weighted sum."""
+        losses = (
+            self._compute_mixup_loss(batch)
+            if self.recipe.augmentation.mixup
+            else self._compute_loss(batch)
+        )
+        for name in LOSS_NAMES:
             self.log(
                 f"train_{name}", getattr(losses, name), on_step=False, on_epoch=True,
                 batch_size=len(batch.tumor), prog_bar=name == "total", sync_dist=True,
@@ -132,16 +142,16 @@ class TumorModule(lightning.LightningModule):  # type: ignore[misc]
         return losses.total
 
     def validation_step(self, batch: Batch, _: int) -> Tensor:
-        """The loss of the validation groups; gives the logits of the pictures."""
+        """Log the loss of a validation batch; gives the (N,) logits of its images."""
         raw = self.network(_arrange(batch.images))
-        losses = self._judge(raw, batch)
+        losses = self._compare_outputs(raw, batch)
         size = len(batch.tumor)
         self.log("validation_total", losses.total, batch_size=size, prog_bar=True, sync_dist=True)
         self.log("validation_picture", losses.picture, batch_size=size, sync_dist=True)
         return raw.picture  # type: ignore[no-any-return]
 
     def configure_optimizers(self) -> Any:
-        """AdamW; the backbone has a learning rate of its own, batch norms and biases no decay."""
+        """AdamW. The backbone has its own learning rate; batch norms and biases have no decay."""
         phase = self.phase
         parts: list[tuple[nn.Module, float]] = [(self.network.head, phase.learning_rate)]
         if self.adversary is not None:
@@ -177,39 +187,41 @@ class TumorModule(lightning.LightningModule):  # type: ignore[misc]
         )
         return {"scheduler": cycle, "interval": "step"}
 
-    def _lose(self, batch: Batch) -> Losses:
-        return self._lose_all(batch.images, [batch])[0]
+    def _compute_loss(self, batch: Batch) -> Losses:
+        return self._compute_losses(batch.images, [batch])[0]
 
-    def _lose_mixed(self, batch: Batch) -> Losses:
-        """Of pictures blended in pairs, each with its share of what is known of both."""
+    def _compute_mixup_loss(self, batch: Batch) -> Losses:
+        """Blend the images in pairs, and weigh the losses against both labels by their shares."""
         alpha = self.recipe.augmentation.mixup
         share = float(torch.distributions.Beta(alpha, alpha).sample())
         other = batch.take(torch.randperm(len(batch.tumor)).to(batch.images.device))
         images = share * batch.images + (1 - share) * other.images
-        first, second = self._lose_all(images, [batch, other])
+        first, second = self._compute_losses(images, [batch, other])
         return blend_losses(first, second, share)
 
-    def _lose_all(self, images: Tensor, batches: list[Batch]) -> list[Losses]:
-        """The same pictures held against one or several batches of what is known of them."""
+    def _compute_losses(self, images: Tensor, batches: list[Batch]) -> list[Losses]:
+        """Run the network once, and compare its outputs with the labels of each batch."""
         pyramid = self.network.features(_arrange(images))
         raw = self.network.head(pyramid)
-        lesson = None if self.teachers is None else self.teachers.judge(images)
+        taught = None if self.teachers is None else self.teachers.predict(images)
         losses = []
         for batch in batches:
             guesses = None if self.adversary is None else self.adversary(pyramid, batch.tumor)
-            losses.append(self._judge(raw, batch, guesses, lesson))
+            losses.append(self._compare_outputs(raw, batch, guesses, taught))
         return losses
 
-    def _judge(
+    def _compare_outputs(
         self,
         raw: Raw,
         batch: Batch,
         guesses: Tensor | None = None,
-        lesson: Lesson | None = None,
+        taught: TeacherOutputs | None = None,
     ) -> Losses:
         cells = (raw.cells.shape[1], raw.cells.shape[2])
         targets = find_cell_targets(batch.annotation, cells, self.recipe.loss.boxes)
-        return sum_losses(raw, batch, targets, self.recipe.loss, guesses=guesses, lesson=lesson)
+        return sum_losses(
+            raw, batch, targets, self.recipe.loss, guesses=guesses, teacher_outputs=taught
+        )
 
 
 class MovingAverage(WeightAveraging):  # type: ignore[misc]
@@ -219,7 +231,7 @@ class MovingAverage(WeightAveraging):  # type: ignore[misc]
         super().__init__(avg_fn=partial(_move_average, decay=decay), use_buffers=True)
 
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """After its last checkpoint a broken phase has no epoch left whose end would do this."""
+        """A resumed phase without an epoch left has no `on_train_end`: do its work here."""
         self.on_train_end(trainer, pl_module)
 
 
@@ -240,14 +252,14 @@ class _Epochs:
 
 
 def _move_average(average: Tensor, value: Tensor, count: Tensor, *, decay: float) -> Tensor:
-    """Torch's own, which other processes cannot be sent."""
+    """PyTorch's average as a named function: its own is a closure, which cannot be pickled."""
     move = get_ema_avg_fn(decay)  # type: ignore[no-untyped-call]
     moved: Tensor = move(average, value, count)
     return moved
 
 
 def _arrange(images: Tensor) -> Tensor:
-    """Nearly twice as fast on a CPU."""
+    """Channels last: nearly twice as fast on a CPU."""
     return images.contiguous(memory_format=torch.channels_last)
 
 

@@ -27,6 +27,7 @@ from tumorlens.training.hardware import Hardware
 from tumorlens.training.journal import CURVES
 from tumorlens.training.learning.batch import Batch
 from tumorlens.training.learning.dataset import Draws
+from tumorlens.training.learning.losses import LOSS_NAMES
 from tumorlens.training.learning.module import (
     MovingAverage,
     TumorModule,
@@ -42,21 +43,13 @@ from tumorlens.writing import open_when_done, replace_when_done
 __all__ = ["count_seconds", "load_checkpoint", "run_phases"]
 
 WATCHED = 512
-"""Validation rows judged after each epoch; calibration takes all of them at the end."""
+"""Largest number of validation rows used after each epoch. Calibration uses all of them."""
 
 _COLUMNS = (
     "phase",
     "epoch",
     "learning_rate",
-    "train_total",
-    "train_picture",
-    "train_cells",
-    "train_rest",
-    "train_types",
-    "train_brain",
-    "train_looks",
-    "train_sources",
-    "train_teacher",
+    *(f"train_{name}" for name in LOSS_NAMES),
     "validation_total",
     "validation_picture",
     "validation_auc",
@@ -77,23 +70,23 @@ def run_phases(
     notice: Notice | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Train ``network`` in place, one phase after the other; a broken run resumes.
+    """Train ``network`` in place, phase by phase. An interrupted run resumes.
 
     Each phase leaves ``<phase>.pt`` when it ends and ``<phase>.ckpt`` after each epoch.
 
     Args:
         training, validation: indices into ``prepared``.
-        folder: of the run.
-        teachers: that the network learns from beside the labels, if there are any.
-        notice: told of each phase and each epoch, in a line.
-        progress: told (what, done, all) after each batch.
+        folder: folder of the run.
+        teachers: models whose outputs the network also learns, if there are any.
+        notice: called with one line at the start of each phase and after each epoch.
+        progress: called with (what, done, all) after each batch.
 
     Raises:
-        DataError: the disk is full, or a checkpoint of the folder is not what it should be.
+        DataError: the disk is full, or a checkpoint in the folder is damaged.
     """
     if hardware.threads:
         torch.set_num_threads(hardware.threads)
-    # Nearly twice as fast on a CPU.
+    # Channels last is nearly twice as fast on a CPU.
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     checkpoints = folder / "checkpoints"
     checkpoints.mkdir(exist_ok=True)
@@ -115,7 +108,7 @@ def run_phases(
         module = TumorModule(network, recipe, phase, draws, teachers=teachers, adversary=adversary)
         resume = checkpoints / f"{number}.ckpt"
         if resume.exists():
-            load_checkpoint(resume)  # Lightning loads it again, and would not say what is wrong
+            load_checkpoint(resume)  # a readable error: Lightning loads it again and gives none
         with _quiet(), _explain_full_disk(checkpoints), _pass_interrupts_on():
             trainer = _make_trainer(recipe, number, folder, hardware, (notice, progress))
             trainer.fit(
@@ -123,7 +116,7 @@ def run_phases(
                 train_dataloaders=module.train_dataloader(),
                 val_dataloaders=validating,
                 ckpt_path=str(resume) if resume.exists() else None,
-                weights_only=True,  # a folder from a stranger runs no code
+                weights_only=True,  # a pickle in a folder from elsewhere could run code
             )
             if phase.patience:
                 _load_best(network, checkpoints / f"best-{number}.ckpt")
@@ -132,16 +125,16 @@ def run_phases(
 
 
 def load_checkpoint(path: Path) -> Any:
-    """What a checkpoint holds: tensors, numbers, texts and their lists, and no code.
+    """Load a checkpoint without running code: it may hold tensors, numbers, texts and lists.
 
     Raises:
-        DataError: it is damaged, or holds something else.
+        DataError: the file is damaged, or holds other objects.
     """
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged archives raise whatever their parts do
+    except Exception as error:  # a damaged file may raise any exception
         raise DataError(
-            f"{path}: is damaged, or no checkpoint of tumorlens: nothing of it was run "
+            f"{path}: is damaged, or is no checkpoint of tumorlens; none of its code was run "
             f"({type(error).__name__}); remove it, or the whole folder, and train again"
         ) from None
 
@@ -158,9 +151,9 @@ def _fill(network: TumorNetwork, state: Any, path: Path) -> None:
 
 
 def count_seconds(folder: Path) -> float:
-    """Seconds of all epochs of a run, those before a break too."""
+    """Seconds of all epochs of a run, including those before an interruption."""
     if not (folder / CURVES).exists():
-        return 0.0  # no phase has an epoch
+        return 0.0  # every phase has 0 epochs
     with (folder / CURVES).open(encoding="utf-8", newline="") as stream:
         return sum(float(row["seconds"]) for row in csv.DictReader(stream))
 
@@ -174,7 +167,7 @@ def _make_trainer(
 ) -> lightning.Trainer:
     phase = recipe.phases[number]
     checkpoints = folder / "checkpoints"
-    callbacks: list[Callback] = [  # in this order: one writes what the other measures
+    callbacks: list[Callback] = [  # in this order: the writer needs what the teller measures
         EpochTeller(*told, (number + 1, len(recipe.phases))),
         _CurveWriter(folder / CURVES),
         ModelCheckpoint(
@@ -205,12 +198,12 @@ def _make_trainer(
         enable_model_summary=False,
         num_sanity_val_steps=0,
         gradient_clip_val=5.0,
-        deterministic="warn" if hardware.device != "cpu" else False,  # a CPU repeats itself
+        deterministic="warn" if hardware.device != "cpu" else False,  # a CPU always is
     )
 
 
 def _load_best(network: TumorNetwork, checkpoint: Path) -> None:
-    """After a phase with patience, the weights of its best epoch."""
+    """Load the weights of the best epoch of a phase with patience."""
     state = load_checkpoint(checkpoint)["state_dict"]
     prefix = "network."
     own = {key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)}
@@ -218,7 +211,7 @@ def _load_best(network: TumorNetwork, checkpoint: Path) -> None:
 
 
 class _ValidationBatches:
-    """Unchanged pictures of validation rows, batch by batch."""
+    """Validation images without augmentation, batch by batch."""
 
     def __init__(self, prepared: PreparedRows, indices: npt.NDArray[np.intp], size: int) -> None:
         self.prepared, self.indices, self.size = prepared, indices, size
@@ -243,14 +236,14 @@ class _ValidationBatches:
 
 
 class _CurveWriter(Callback):  # type: ignore[misc]
-    """One line an epoch, counted from 1."""
+    """Writes ``curves.csv``: one line per epoch, counted from 1."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.started = time.perf_counter()
 
     def on_train_start(self, trainer: lightning.Trainer, module: Any) -> None:
-        """A run that broke after the line of an epoch and before its checkpoint repeats it."""
+        """Remove the line of an epoch that a resumed run repeats: it has no checkpoint yet."""
         if not (trainer.is_global_zero and self.path.exists()):
             return
         with self.path.open(encoding="utf-8", newline="") as stream:
@@ -290,14 +283,14 @@ class _CurveWriter(Callback):  # type: ignore[misc]
             table.writerow(values)
 
     def _read_columns(self) -> list[str]:
-        """Of a run that an older tumorlens began; they may be fewer."""
+        """The header of the file: a run that an older version started may have fewer columns."""
         with self.path.open(encoding="utf-8", newline="") as stream:
             return next(csv.reader(stream))
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Lightning greets, advises and warns about settings that are ours on purpose."""
+    """Silence Lightning: it greets, advises and warns about settings that are intended."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -313,7 +306,7 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _pass_interrupts_on() -> Iterator[None]:
-    """Lightning answers Ctrl-C by leaving Python, and ignores it from then on."""
+    """Give Ctrl-C its usual meaning: Lightning raises `SystemExit` and then ignores Ctrl-C."""
     before = signal.getsignal(signal.SIGINT)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Teachers: models whose judgement a network in training learns to repeat."""
+"""Teachers: trained models whose outputs a network in training learns to repeat."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from tumorlens.model.registry import find_model
 from tumorlens.model.session import Session
 from tumorlens.network.heads import Raw
 
-__all__ = ["Lesson", "Teachers", "learn_from"]
+__all__ = ["TeacherOutputs", "Teachers", "distillation_loss"]
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
-    """What the teachers say of N pictures.
+class TeacherOutputs:
+    """What the teachers answer to N images, averaged over the teachers.
 
     Attributes:
-        tumor: (N,) probability.
-        types: (N, T) probability of each type, times that of a tumor.
-        activation: (N, h, w).
+        tumor: (N,) tumor probability.
+        types: (N, T) probability of each tumor type. A row adds up to ``tumor``.
+        activation: (N, h, w) probability of tumor in each cell.
     """
 
     tumor: Tensor
@@ -35,16 +35,16 @@ class Lesson:
 
 
 class Teachers:
-    """The mean judgement of one model or several.
+    """One or more trained models whose mean outputs the network in training learns to repeat.
 
     Args:
-        models: names or files.
-        classes: of the network that learns.
-        threads: to work with.
+        models: names or files of the teachers.
+        classes: classes of the network in training.
+        threads: threads that each teacher uses.
 
     Raises:
-        DataError: a teacher knows other classes.
-        ModelFileError: it cannot be loaded.
+        DataError: a teacher has other classes than the network in training.
+        ModelFileError: a teacher cannot be loaded.
     """
 
     def __init__(
@@ -60,22 +60,22 @@ class Teachers:
                 )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Teachers:
-        """A moving average copies what is trained; teachers are not, and cannot be copied."""
+        """The moving average copies the module. Teachers do not change, so they are shared."""
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Another process loads the files itself."""
+        """A session cannot be pickled, so another process loads the files again."""
         return Teachers, self._made_of
 
-    def judge(self, images: Tensor) -> Lesson:
-        """(N, 1, S, S) in [0, 1], of any size: each teacher sees them at its own."""
-        said = [self._ask(session, images) for session in self.sessions]
-        probabilities = torch.stack([one for one, _ in said]).mean(0)
-        activation = torch.stack([cells for _, cells in said]).mean(0)
-        return Lesson(1 - probabilities[:, 0], probabilities[:, 1:], activation)
+    def predict(self, images: Tensor) -> TeacherOutputs:
+        """Mean outputs for (N, 1, S, S) images in [0, 1]; each is resized to a teacher's size."""
+        outputs = [self._run(session, images) for session in self.sessions]
+        probabilities = torch.stack([one for one, _ in outputs]).mean(0)
+        activation = torch.stack([cells for _, cells in outputs]).mean(0)
+        return TeacherOutputs(1 - probabilities[:, 0], probabilities[:, 1:], activation)
 
     @staticmethod
-    def _ask(session: Session, images: Tensor) -> tuple[Tensor, Tensor]:
+    def _run(session: Session, images: Tensor) -> tuple[Tensor, Tensor]:
         size = session.card.preprocess.size
         device, images = images.device, images.cpu().float()
         if images.shape[-1] != size:
@@ -85,14 +85,14 @@ class Teachers:
         return probabilities, torch.from_numpy(outputs.activation).to(device)
 
 
-def learn_from(lesson: Lesson, raw: Raw) -> Tensor:
+def distillation_loss(outputs: TeacherOutputs, raw: Raw) -> Tensor:
     """Cross-entropy against the teachers (Hinton et al. 2015, arXiv:1503.02531).
 
-    ByteImage, cells and, as far as there is a tumor, its type.
+    Sum over the image, its cells and, weighted by the teachers' tumor probability, its type.
     """
     size = (raw.cells.shape[1], raw.cells.shape[2])
-    activation = functional.adaptive_avg_pool2d(lesson.activation.unsqueeze(1), size).squeeze(1)
-    picture = functional.binary_cross_entropy_with_logits(raw.picture, lesson.tumor)
+    activation = functional.adaptive_avg_pool2d(outputs.activation.unsqueeze(1), size).squeeze(1)
+    picture = functional.binary_cross_entropy_with_logits(raw.picture, outputs.tumor)
     cells = functional.binary_cross_entropy_with_logits(raw.cells, activation)
-    types = -(lesson.types * functional.log_softmax(raw.types, 1)).sum(1).mean()
+    types = -(outputs.types * functional.log_softmax(raw.types, 1)).sum(1).mean()
     return picture + cells + types

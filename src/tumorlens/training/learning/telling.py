@@ -1,4 +1,4 @@
-"""What a training says while it runs: the phases, a line an epoch, how far an epoch has come."""
+"""What a training reports while it runs: each phase, each epoch, and the progress inside it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["EpochTeller", "measure_auc"]
 
 
 class EpochTeller(Callback):  # type: ignore[misc]
-    """Tells of one phase, and measures the AUC on the validation groups after each epoch.
+    """Reports one phase, and measures the AUC on the validation groups after each epoch.
 
     Args:
-        notice: told a line when the phase begins and after each epoch; None: nothing is told.
-        progress: told (what, done, all) after each batch.
-        place: which phase it is of how many, from 1.
+        notice: called with one line when the phase begins and after each epoch, if given.
+        progress: called with (what, done, all) after each batch, if given.
+        place: number of the phase, from 1, and the number of phases.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class EpochTeller(Callback):  # type: ignore[misc]
         self.started = time.perf_counter()
 
     def on_train_start(self, trainer: lightning.Trainer, module: Any) -> None:
-        """The phase, or what is left of it."""
+        """Report the phase, and how many of its epochs an earlier run has done."""
         phase, (number, of) = module.phase, self.place
         begun = f", {trainer.current_epoch} of them done before" if trainer.current_epoch else ""
         self._tell(trainer, f"phase {number} of {of}, {phase.name}: {phase.epochs} epochs{begun}")
@@ -55,7 +55,7 @@ class EpochTeller(Callback):  # type: ignore[misc]
     def on_validation_batch_end(
         self, trainer: lightning.Trainer, module: Any, outputs: Tensor, batch: Any, *_: int
     ) -> None:
-        """Keeps the logits of whole pictures, which `TumorModule.validation_step` gives."""
+        """Keep the logits that `TumorModule.validation_step` gives."""
         self.judged.append((outputs.float().cpu(), batch.tumor.cpu()))
 
     def on_validation_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
@@ -63,7 +63,7 @@ class EpochTeller(Callback):  # type: ignore[misc]
         self.log("validation_auc", measure_auc(logits, tumor > 0.5), sync_dist=True)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
-        """Loss in training, loss and AUC on the validation groups, seconds."""
+        """Report the training loss, the validation loss and AUC, and the seconds."""
         found = {name: float(value) for name, value in trainer.callback_metrics.items()}
         loss, validation = (found.get(f"{side}_total") for side in ("train", "validation"))
         auc = found.get("validation_auc", float("nan"))
@@ -81,17 +81,20 @@ class EpochTeller(Callback):  # type: ignore[misc]
 
 
 def measure_auc(scores: Tensor, tumor: Tensor) -> float:
-    """Share of pairs of a tumor and another picture in which the tumor scores higher, ties half.
+    """Area under the ROC curve.
+
+    It is the share of pairs of an image with tumor and one without in which the first has the
+    higher score; a tie counts half.
 
     Args:
-        scores: (n,) of any unit.
+        scores: (n,) in any unit.
         tumor: (n,) bool.
 
     Returns:
-        NaN where one of the labels is missing.
+        NaN if one of the labels is missing.
     """
-    ill, well = scores[tumor].unsqueeze(1), scores[~tumor].unsqueeze(0)
-    return float(((ill > well).float() + 0.5 * (ill == well).float()).mean())
+    positives, negatives = scores[tumor].unsqueeze(1), scores[~tumor].unsqueeze(0)
+    return float(((positives > negatives).float() + 0.5 * (positives == negatives).float()).mean())
 
 
 def _name_epoch(trainer: lightning.Trainer, module: Any) -> str:
