@@ -30,17 +30,18 @@ class NetworkChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         width: width multiplier of MobileNetV2.
         hidden: channels of the head.
         dropout: share of the head's features dropped in training.
-        brain: whether each cell tells if it shows brain, and evidence elsewhere counts for
-            nothing; not with ``picture``.
-        looks: whether plane, sequence and skull are told; not with ``picture``.
+        brain: whether the network also predicts for each cell whether it shows brain. Evidence
+            outside of the brain then does not count. Not with ``picture``.
+        looks: whether the network also predicts plane, sequence and skull. Not with ``picture``.
         stochastic_depth: share of residual branches dropped at the last block.
         style_mixing: parameter of the Beta distribution that the style of a picture (mean and
             deviation of each channel behind the frozen layers) is blended with another's by
-            (Zhou et al. 2021, arXiv:2104.02008); 0: never. Like dropped branches, off to the end
-            of the training after a phase that freezes the backbone.
-        frozen: so many of the backbone's first layers (of 19) keep their initial weights and batch
-            statistics for good. Photographs teach edges and blobs well enough, and these layers
-            cost the most: freezing 4 of them, up to stride 4, saves a third of the time.
+            (Zhou et al. 2021, arXiv:2104.02008); 0: never. Once a phase has frozen the backbone,
+            style mixing and stochastic depth stay off until training ends.
+        frozen: number of the backbone's first layers (of 19) that keep their initial weights and
+            batch statistics in all phases. They find edges and blobs, for which photographs are
+            good enough, and they cost the most: freezing 4 layers, up to stride 4, saves a third
+            of the time.
         normalization: what the initial weights expect: ``tensorflow`` x * 2 - 1, ``torchvision``
             ImageNet mean and deviation.
         padding: how the initial weights pad at stride 2: ``same`` (TensorFlow) or ``symmetric``.
@@ -79,23 +80,23 @@ class NetworkChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class DataChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Which rows are drawn, and how often.
+    """Which rows are used, and how often each is drawn.
 
     Attributes:
         exclude_notes: a row whose note holds one of these words is left out.
-        validation: share of the groups that are not trained on but stop the training, calibrate
-            it and set its thresholds.
+        validation: share of the groups that are kept from training. They decide when a phase with
+            patience ends, and calibration and thresholds are fitted on them.
         sampling: ``plain`` takes every row once an epoch; ``balanced`` draws label, then source
             and sequence, then group, then slice.
         class_weights: weigh the classes by the inverse of their frequency.
         ignore_below: tumor rows whose mask holds fewer pixels (at 256²) are left out.
-        test: share of the pictures (from 1 up: their number) that the finished model is tested
-            on, where the data name no test rows; 0: none.
-        test_groups: the test part grows until it holds so many groups of each label, which is what
-            `tumorlens calibrate` asks for, as long as two thirds of the pictures are left to
-            train on; by groups only.
-        test_by: ``group`` keeps patients and copies on one side; ``picture`` does not, as the
-            paper did.
+        test: share of the images that the finished model is tested on, or their number if it is 2
+            or more. It is used if the data name no test rows. 0: none.
+        test_groups: the test part grows until it holds this number of groups of each label, as
+            `tumorlens calibrate` needs, while at least two thirds of the images are left to train
+            on. Only with ``test_by = "group"``.
+        test_by: ``group`` keeps all images of a patient and all copies on one side; ``picture``
+            does not, as in the paper.
     """
 
     exclude_notes: list[str] = []
@@ -124,7 +125,7 @@ class DataChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class AugmentationChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How far pictures are changed at random. Chances are in [0, 1], 0 switches a change off.
+    """Limits of the random changes of images. Chances lie in [0, 1]; 0 turns a change off.
 
     Attributes:
         rotation: largest angle, in degrees.
@@ -140,8 +141,8 @@ class AugmentationChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True
         blur: chance of a lower resolution.
         invert: chance of an inverted contrast inside the head.
         erase: chance that a rectangle at the border is overwritten.
-        mixup: parameter of the Beta distribution that pictures of a batch, and what is known of
-            them, are blended by (Zhang et al. 2018, arXiv:1710.09412).
+        mixup: parameter of the Beta distribution from which the share is drawn when the images of
+            a batch and their labels are blended in pairs (Zhang et al. 2018, arXiv:1710.09412).
     """
 
     rotation: float = 0.0
@@ -168,15 +169,19 @@ class AugmentationChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
 
 class EditChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Counterfactual pairs: pictures edited so that label and source part ways.
+    """Counterfactual pairs: images edited so that the source does not predict the label.
 
     Attributes:
-        heal: chance that a lateral tumor is covered by the mirrored other side: no tumor.
-        paste: chance that a slice without tumor is given one of another patient: tumor.
-        decoy: chance that a slice keeps its label under the same marks of editing.
-        paint: chance that a slice without tumor is given one made by hand, of no known type.
-        lone: chance of ``heal`` or ``paste`` in place of the two above for slices of a source and
-            sequence that hold one label only, where else the source would tell the label.
+        heal: chance that a tumor on one side is covered by the mirrored other side. The slice is
+            then an example without tumor.
+        paste: chance that a tumor of another patient is pasted into a slice without tumor. The
+            slice is then a tumor example.
+        decoy: chance that a slice gets the editing artefacts of ``heal`` or ``paste`` without a
+            change of label, so that the artefacts do not predict it.
+        paint: chance that a synthetic tumor, of no known type, is painted into a slice without
+            tumor.
+        lone: chance of ``heal`` or ``paste``, in place of the values above, for slices whose
+            source and sequence have one label only. Else the source would predict the label.
     """
 
     heal: float = 0.0
@@ -196,22 +201,23 @@ class EditChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class LossChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is minimised: picture + cells * evidence per cell + types * type of tumor + ….
+    """Weights of the terms of the loss. The loss of the whole image has the weight 1.
 
     Attributes:
         cells: weight of the loss over cells.
-        clear: weight of cells without tumor, beside 1 for cells with tumor.
-        boxes: weight of cells known from boxes, beside 1 for cells known from masks.
-        brain: weight of the loss over cells that are known to show brain, or none.
+        clear: weight of a cell without tumor; a cell with tumor has the weight 1.
+        boxes: weight of a cell known from a box; a cell known from a mask has the weight 1.
+        brain: weight of the loss over cells that are known to show brain or background.
         looks: weight of the loss over plane, sequence and skull.
-        rest: weight of the loss over pictures of a tumor without their tumor: the evidence pooled
-            over the cells that lie apart from it must say that there is none.
-        types: weight of the loss over types of tumor.
-        sources: weight of an adversary that guesses the source from the features, label given,
-            and whose gradient is turned round before it reaches them. It begins anew in each
-            phase.
-        teacher: weight of the loss against what the models given as teachers say.
-        label_smoothing: share taken from the label and given to the other.
+        rest: weight of the loss over the part of a tumor image that lies away from its tumor: the
+            evidence pooled over these cells must say that there is no tumor.
+        types: weight of the loss over tumor types.
+        sources: weight of the domain-adversarial loss (gradient reversal, Ganin & Lempitsky 2015,
+            arXiv:1409.7495): an adversary guesses the source from the features and the label. It
+            starts with new weights in each phase.
+        teacher: weight of the distillation loss, against the outputs of the models given as
+            teachers.
+        label_smoothing: share of the label that goes to the other label.
     """
 
     cells: float = 0.0
@@ -232,23 +238,24 @@ class LossChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One stretch of training.
+    """One phase of a training.
 
     Attributes:
         name: e.g. ``"frozen"``.
-        epochs: the most epochs that it takes; 0 leaves it out, and the weights as they are.
-        draws: pictures an epoch; 0: as many as there are rows.
-        size: side in pixels that pictures are drawn at; 0: the side of the input. Small pictures
-            first cost less (Tan & Le 2021, arXiv:2104.00298).
-        learning_rate: of the head.
-        backbone_learning_rate: of the backbone; 0 freezes it. After a phase that freezes it, its
-            batch statistics and dropped branches stay off to the end of the training: few
-            pictures make poor statistics.
+        epochs: largest number of epochs; 0 skips the phase.
+        draws: images per epoch; 0: the number of rows.
+        size: side of the training images in pixels; 0: the side of the model's input. Small
+            images in the first phase save time (Tan & Le 2021, arXiv:2104.00298).
+        learning_rate: learning rate of the head.
+        backbone_learning_rate: learning rate of the backbone; 0 freezes it. Once a phase has
+            frozen it, its batch statistics stay fixed and stochastic depth stays off until
+            training ends: the statistics of few images are poor.
         schedule: ``constant``, ``plateau`` (reduced when the validation loss stalls) or
-            ``one_cycle`` (warm up, then down to nothing, over the whole phase).
+            ``one_cycle`` (warm up, then fall to almost 0, over the whole phase).
         patience: epochs without a better validation loss before the phase ends; 0: never.
-        plateau_patience: epochs before ``plateau`` reduces the rate.
-        plateau_factor: by how much.
+        plateau_patience: epochs without a better validation loss before ``plateau`` reduces the
+            rate.
+        plateau_factor: factor by which ``plateau`` reduces the rate.
     """
 
     name: str
