@@ -1,9 +1,9 @@
-"""The bytes of a model file, looked through before any library runs or follows them.
+"""Checks the bytes of a model file before any library parses them.
 
-ONNX Runtime and the onnx package read weights from wherever a file says: from the working folder,
-from ``../..``. The SHA-256 of a model would not cover them. Fields are those of ``onnx.proto``,
-https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, and of nothing else: what a stranger's file
-may do to this process should not hang on an optional library.
+ONNX Runtime and the onnx package read weights from any path that a file names, also from ``../..``.
+The SHA-256 of the model would not cover these. The numbers of fields are those of ``onnx.proto``
+(https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). No library is used, because this check of
+a file from a stranger must not depend on an optional library.
 """
 
 from __future__ import annotations
@@ -18,21 +18,24 @@ from tumorlens.model.wire import Field, Reader
 __all__ = ["LARGEST_CARD", "LARGEST_METADATA", "LARGEST_MODEL", "read_model"]
 
 LARGEST_MODEL = 384 * 2**20
-"""Bytes of a model file. ONNX Runtime takes five times that to open it: 2 GiB."""
+"""Most bytes of a model file. To open it, ONNX Runtime needs five times as many: 2 GiB."""
 
 LARGEST_METADATA = 64 * 2**20
-"""Bytes of all metadata entries: a million training pictures and the card."""
+"""Most bytes of all metadata entries: fingerprints of a million training images, and the card."""
 
 LARGEST_CARD = 4 * 2**20
-"""Bytes of a card. The bundled model's has 37,000."""
+"""Most bytes of a card. That of the bundled model has about 37,000."""
 
 _DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
-"""Operators that ONNX Runtime brings. Those of other domains come from a library of their own."""
+"""Domains of the operators in ONNX Runtime. Others need a library that would run its own code."""
 
 _OUTSIDE = frozenset({"EPContext"})
-"""Operators of these domains that run a file which lies beside the model."""
+"""Operators of these domains that run another file, which lies beside the model."""
 
-_EXTERNAL_DATA, _DATA_LOCATION, _OPERATOR, _DOMAIN, _KEY, _VALUE = 13, 14, 4, 7, 1, 2
+# Numbers of fields in onnx.proto.
+_EXTERNAL_DATA, _DATA_LOCATION = 13, 14  # of TensorProto
+_OPERATOR, _DOMAIN = 4, 7  # of NodeProto: op_type and domain
+_KEY, _VALUE = 1, 2  # of StringStringEntryProto
 
 _MESSAGES: Mapping[str, Mapping[int, str]] = {
     "model": {7: "graph", 14: "entry", 20: "training", 25: "function"},
@@ -49,15 +52,15 @@ _MESSAGES: Mapping[str, Mapping[int, str]] = {
     },
     "tensor": {_EXTERNAL_DATA: "external data"},
 }
-"""Message -> number of a field -> the message that it holds."""
+"""Message -> number of a field -> message in that field. Other fields are not looked into."""
 
 
 def read_model(path: Path) -> bytes:
-    """The bytes of a model file that stands for itself.
+    """Read a model file, and refuse one that needs anything beside its own bytes.
 
     Raises:
-        ModelFileError: it is missing, no file, too large or no ONNX model; its weights lie
-            elsewhere; or it uses operators or functions that ONNX Runtime does not bring.
+        ModelFileError: it is missing, no file, too large or no ONNX model; its weights are in
+            another file; or it uses operators or functions that ONNX Runtime does not have.
     """
     data = _read_bytes(path)
     if data[4:8] == b"ORTM":
@@ -98,29 +101,31 @@ def _read_bytes(path: Path) -> bytes:
 def _find_fault(reader: Reader) -> str:
     """Why a model must not be opened, in a phrase; empty if it may."""
     metadata = 0
-    open_ = [("model", 0, len(reader.data))]
-    while open_:
-        message, start, end = open_.pop()
+    pending = [("model", 0, len(reader.data))]
+    while pending:
+        message, start, end = pending.pop()
         fields = list(reader.read(start, end))
-        judge = _JUDGES.get(message)
-        if judge is not None and (reason := judge(reader, fields)):
+        check = _CHECKS.get(message)
+        if check is not None and (reason := check(reader, fields)):
             return reason
         metadata += end - start if message == "entry" else 0
         if metadata > LARGEST_METADATA:
             return f"holds more than the {LARGEST_METADATA // 2**20} MiB of metadata allowed"
         inner = _MESSAGES.get(message, {})
-        open_ += [(inner[one.number], one.start, one.end) for one in fields if one.number in inner]
+        pending += [
+            (inner[one.number], one.start, one.end) for one in fields if one.number in inner
+        ]
     return ""
 
 
-def _judge_tensor(_: Reader, fields: list[Field]) -> str:
+def _check_tensor(_: Reader, fields: list[Field]) -> str:
     if any(one.number == _EXTERNAL_DATA for one in fields):
-        return ""  # refused where it is read, by its place
+        return ""  # the message "external data" is checked by itself, and names the file
     outside = any(one.number == _DATA_LOCATION and one.value for one in fields)
     return _refuse_outside() if outside else ""
 
 
-def _judge_external(reader: Reader, fields: list[Field]) -> str:
+def _check_external(reader: Reader, fields: list[Field]) -> str:
     words = {one.number: reader.text(one) for one in fields}
     return _refuse_outside(words.get(_VALUE, "") if words.get(_KEY) == "location" else "")
 
@@ -133,15 +138,15 @@ def _refuse_outside(place: str = "") -> str:
     )
 
 
-def _judge_sparse(_: Reader, __: list[Field]) -> str:
+def _check_sparse(_: Reader, __: list[Field]) -> str:
     return "holds sparse weights, which may take far more memory than the file; store them dense"
 
 
-def _judge_function(_: Reader, __: list[Field]) -> str:
+def _check_function(_: Reader, __: list[Field]) -> str:
     return "defines functions of its own; export it with its functions inlined"
 
 
-def _judge_node(reader: Reader, fields: list[Field]) -> str:
+def _check_node(reader: Reader, fields: list[Field]) -> str:
     domains = {reader.text(one) for one in fields if one.number == _DOMAIN}
     if strange := domains - _DOMAINS:
         return (
@@ -152,7 +157,7 @@ def _judge_node(reader: Reader, fields: list[Field]) -> str:
     return _refuse_outside(*(operators & _OUTSIDE)) if operators & _OUTSIDE else ""
 
 
-def _judge_entry(reader: Reader, fields: list[Field]) -> str:
+def _check_entry(reader: Reader, fields: list[Field]) -> str:
     card = any(one.number == _KEY and reader.text(one) == CARD_KEY for one in fields)
     size = max((one.end - one.start for one in fields if one.number == _VALUE), default=0)
     if card and size > LARGEST_CARD:
@@ -160,11 +165,11 @@ def _judge_entry(reader: Reader, fields: list[Field]) -> str:
     return ""
 
 
-_JUDGES = {
-    "tensor": _judge_tensor,
-    "external data": _judge_external,
-    "sparse tensor": _judge_sparse,
-    "function": _judge_function,
-    "node": _judge_node,
-    "entry": _judge_entry,
+_CHECKS = {
+    "tensor": _check_tensor,
+    "external data": _check_external,
+    "sparse tensor": _check_sparse,
+    "function": _check_function,
+    "node": _check_node,
+    "entry": _check_entry,
 }
