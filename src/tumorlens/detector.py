@@ -228,7 +228,7 @@ class Detector:
         outputs = self._run_network(np.stack([one.image for one in prepared]))
         seconds = (perf_counter() - start) / len(slices)
         return [
-            self._find(slice_, one, outputs, place, seconds)
+            self._make_finding(slice_, one, outputs, place, seconds)
             for place, (slice_, one) in enumerate(zip(slices, prepared, strict=True))
         ]
 
@@ -239,7 +239,7 @@ class Detector:
         mirrored = self._session.run(np.ascontiguousarray(images[..., ::-1]))
         return outputs.averaged(mirrored.turned())
 
-    def _find(
+    def _make_finding(
         self, slice_: Slice, prepared: Prepared, outputs: Outputs, place: int, seconds: float
     ) -> Finding:
         probabilities, activation = outputs.probabilities[place], outputs.activation[place]

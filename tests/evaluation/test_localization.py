@@ -13,8 +13,8 @@ from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.localization import (
     Lesion,
     fill_hits,
-    judge_pointing,
     read_lesion,
+    score_pointing,
 )
 from tumorlens.evaluation.figures.pointing import pointing_family
 from tumorlens.finding import Finding, SliceInfo
@@ -61,16 +61,16 @@ def test_a_mask_forgives_15_pixels_at_256(tmp_path, size):
 def test_peak_center_and_grid_are_judged(tmp_path):
     row = replace(make_rows("a", [True])[0], mask=write_mask(tmp_path / "m.png"))
     coarse, fine = np.zeros((1, 1), np.float32), np.zeros((16, 16), np.float32)
-    assert judge_pointing(row, find((70.0, 110.0), fine)) == (1, 0, 1)
+    assert score_pointing(row, find((70.0, 110.0), fine)) == (1, 0, 1)
     # The only cell of the coarse grid is the center of the head, which misses.
-    assert judge_pointing(row, find((200.0, 200.0), coarse)) == (0, 0, 0)
-    assert judge_pointing(row, find((200.0, 200.0), fine)) == (0, 0, 1)
+    assert score_pointing(row, find((200.0, 200.0), coarse)) == (0, 0, 0)
+    assert score_pointing(row, find((200.0, 200.0), fine)) == (0, 0, 1)
 
 
 def test_rows_without_lesion_are_not_judged():
     rows = make_rows("ab", [True, False])
     for row in rows:
-        assert np.isnan(judge_pointing(row, find((1.0, 1.0)))).all()
+        assert np.isnan(score_pointing(row, find((1.0, 1.0)))).all()
 
 
 def test_a_missing_mask_names_both_files(tmp_path):

@@ -157,10 +157,12 @@ def _stack(columns: Sequence[FloatArray], n: int) -> FloatArray:
     return np.stack(columns, axis=1) if columns else np.empty((n, 0))
 
 
-def _judge(chance: FloatArray, limits: FloatArray, unfamiliarity: FloatArray) -> list[str]:
-    """The verdict that thresholds and unfamiliarity give, for tables that hold none."""
+def _judge(probability: FloatArray, limits: FloatArray, unfamiliarity: FloatArray) -> list[str]:
+    """The verdicts of a table that has none, by the rule of `OperatingPoint.judge`."""
     two_way = np.where(
-        chance >= limits[:, 2], "tumor", np.where(chance < limits[:, 0], "no_tumor", "uncertain")
+        probability >= limits[:, 2],
+        "tumor",
+        np.where(probability < limits[:, 0], "no_tumor", "uncertain"),
     )
     return [str(word) for word in np.where(unfamiliarity > 1, "unfamiliar", two_way)]
 

@@ -15,7 +15,7 @@ from tumorlens.data.rows import Manifest, Row
 from tumorlens.data.scans import SeriesKey, group_series, series_key
 from tumorlens.detector import Detector
 from tumorlens.errors import DataError, InputError
-from tumorlens.evaluation.figures.localization import fill_hits, judge_pointing
+from tumorlens.evaluation.figures.localization import fill_hits, score_pointing
 from tumorlens.evaluation.score_files import pool_scores
 from tumorlens.evaluation.scores import Scores, mark_training_groups
 from tumorlens.finding import Finding
@@ -184,7 +184,7 @@ def score_manifest(
         findings.append(_shrink(finding))
         seen.append(np.nan if is_seen is None else float(is_seen(slice_)))
         try:
-            hits.append(judge_pointing(row, finding, slice_.pixels.shape))
+            hits.append(score_pointing(row, finding, slice_.pixels.shape))
         except DataError as error:
             lost_masks.append(error)
             hits.append((np.nan, np.nan, np.nan))

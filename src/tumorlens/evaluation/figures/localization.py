@@ -19,7 +19,7 @@ from tumorlens.finding import Finding
 from tumorlens.imaging.readers import read_slice
 from tumorlens.optional import load
 
-__all__ = ["Lesion", "fill_hits", "judge_pointing", "read_lesion"]
+__all__ = ["Lesion", "fill_hits", "read_lesion", "score_pointing"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -80,7 +80,7 @@ def read_lesion(row: Row, shape: tuple[int, int] | None = None) -> Lesion | None
     return Lesion(mask=mask) if mask.any() else None
 
 
-def judge_pointing(
+def score_pointing(
     row: Row, finding: Finding, shape: tuple[int, int] | None = None
 ) -> tuple[float, float, float]:
     """Whether the peak, the center of the head and the best cell hit: 1, 0, or NaN if unknown.
@@ -116,13 +116,13 @@ def fill_hits(
     *,
     progress: Callable[[int], None] = lambda count: None,
 ) -> tuple[FloatArray, list[DataError]]:
-    """Judge the peaks of rows whose hits are not known yet, from their boxes and masks.
+    """Fill in whether the peak hits the lesion, for rows that have a box or mask and no hit yet.
 
     Args:
         rows: n slices.
         peaks: (n, 2) pixels of the slice; NaN where unknown.
         hits: (n, 3) as in `Scores`.
-        progress: told how many more rows were looked at.
+        progress: called with the number of rows that were just looked at.
 
     Returns:
         Hits with the first column filled where a lesion is drawn (what center and grid would do
