@@ -51,7 +51,8 @@ __all__ = ["command"]
     "--by",
     multiple=True,
     metavar="COLUMN",
-    help="Also measure each value of a column; a,b: of both at once.  [default: source, sequence]",
+    help="Also measure each value of a column. --by a,b measures each combination.  "
+    "[default: source, sequence]",
 )
 @choosing_options
 @click.option(
@@ -66,10 +67,14 @@ __all__ = ["command"]
     type=click.IntRange(100, 100_000),
     default=1000,
     show_default=True,
-    help="Draws of groups behind an interval.",
+    help="Bootstrap samples of groups for each interval.",
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of these draws."
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Random seed of the bootstrap.",
 )
 @click.option(
     "--save-scores",

@@ -44,9 +44,12 @@ _SPLIT = "joined by commas"
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Address that --listen is bound to. Others than this machine reach it only by another.",
+    help="Address that --listen listens on. With the default only this machine can connect; "
+    "give 0.0.0.0 to accept others.",
 )
-@click.option("--aet", default="TUMORLENS", show_default=True, help="Our DICOM title.")
+@click.option(
+    "--aet", default="TUMORLENS", show_default=True, help="AE title under which tumorlens answers."
+)
 @click.option(
     "--modality",
     "modalities",
@@ -69,7 +72,12 @@ _SPLIT = "joined by commas"
     metavar="WORDS",
     help=f"Judge series that state one of these body parts, {_SPLIT}.",
 )
-@click.option("--objects", metavar="KINDS", help="As in predict.  [default: sr,seg,sc]")
+@click.option(
+    "--objects",
+    metavar="KINDS",
+    help="DICOM objects to write, joined by commas: sr (report), seg (segmentation), "
+    "sc (picture).  [default: sr,seg,sc]",
+)
 @click.option("--uid-root", metavar="UID", help="New UIDs begin with it.")
 @click.option(
     "--queue",
