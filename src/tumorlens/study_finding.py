@@ -110,13 +110,15 @@ class SeriesFinding(_Conclusion):
     Attributes:
         path: the file or folder that holds the series, as named by the caller.
         series_instance_uid: DICOM (0020,000E), if any.
-        slices: slices that got a verdict, ``not_judged`` among them.
+        slices: slices that could be read. Those with the verdict ``not_judged`` count.
         tumor_slices: slices with the verdict ``tumor``.
         largest_probability: largest tumor probability of a slice; None without slices.
         longest_run: longest run of neighbouring ``tumor`` slices.
         uncertain_slices: slices with the verdict ``uncertain``.
         unfamiliar_slices: slices with the verdict ``unfamiliar``.
-        not_judged: slices without an answer: they show no brain, or could not be read.
+        not_judged: slices that show no brain, and files that could not be read. As a verdict of
+            one slice, ``not_judged`` means only that the slice shows no brain. So this count may be
+            larger than ``verdicts["not_judged"]``.
         sequence: FLAIR, T1, T1c, T2 or other, as the file tells or else as the pictures look.
         plane: axial, coronal, sagittal or oblique, in the same way.
         volume: 0-based number in a file or series that holds several volumes (time points, echoes,
@@ -237,7 +239,7 @@ class StudyFinding(_Conclusion):
 
     @property
     def slices(self) -> int:
-        """Slices of all series that got a verdict."""
+        """Slices of all series that could be read."""
         return sum(one.slices for one in self.series)
 
     def to_record(self) -> dict[str, Any]:

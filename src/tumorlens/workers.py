@@ -1,4 +1,4 @@
-"""Threads that work side by side, with results in order and a bounded look-ahead."""
+"""Threads that work in parallel, give results in order, and take only a few items ahead."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def available_cores() -> int:
 
 @contextmanager
 def open_workers(threads: int) -> Iterator[ThreadPoolExecutor | None]:
-    """A pool that is left at once: what has not begun is dropped.
+    """A thread pool. At the end of the block queued work is cancelled and running work waited for.
 
-    None for one thread: the caller's own, without a hand-over for each piece of work.
+    With one thread it gives None: the caller then works itself, without passing items to a thread.
     """
     if threads == 1:
         yield None
@@ -48,17 +48,18 @@ def run_ahead(
     weigh: Callable[[Work], int] = lambda _: 0,
     room: int = sys.maxsize,
 ) -> Iterator[Result]:
-    """``work`` on each item in the pool, results in order, at most ``ahead`` of them unread.
+    """Do ``work`` on each item in the pool; gives the results in the order of the items.
 
-    Without a pool each is worked on when its result is asked for.
+    Without a pool an item is worked on when its result is asked for.
 
     Args:
-        pool: of threads, or None.
-        work: done in one of them.
-        items: taken when there is room for another one.
-        ahead: number of items whose results are not read yet.
-        weigh: bytes that an item holds, and its result.
-        room: bytes that unread items may hold together; one may hold more, but then is alone.
+        pool: threads that do the work, or None.
+        work: called with an item, in one of the threads.
+        items: the next one is taken when there is room for it.
+        ahead: largest number of items whose results are not read yet.
+        weigh: gives the bytes that an item and its result hold.
+        room: bytes that these items may hold together. An item that holds more waits until it is
+            the only one.
     """
     if pool is None:
         yield from map(work, items)
@@ -68,7 +69,7 @@ def run_ahead(
     for item in items:
         waiting.append((pool.submit(work, item), weigh(item)))
         held += waiting[-1][1]
-        del item  # the next one is made while this name would hold it
+        del item  # drop our reference: else two large slices are alive while the next item is made
         while waiting and (len(waiting) > ahead or held > room):
             future, weight = waiting.popleft()
             held -= weight

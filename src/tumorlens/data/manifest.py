@@ -42,11 +42,11 @@ _WORKBOOKS = {
     b"\xff\xfe": "text in UTF-16",
     b"\xfe\xff": "text in UTF-16",
 }
-"""First bytes -> what else people keep tables in."""
+"""First bytes -> another kind of file that people keep tables in."""
 _INDEX = ("", "Unnamed: 0")
-"""How a column of row numbers is headed that pandas wrote."""
+"""Headers of a column of row numbers, as pandas writes them."""
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
-"""Of Windows, or a share of its network."""
+"""An absolute Windows path: drive letter or UNC share."""
 
 
 def read_manifest(path: str | os.PathLike[str]) -> Manifest:
@@ -275,10 +275,10 @@ def _parse_row(cells: dict[str, str], folder: Path, name: str, where: str) -> Ro
         if not text:
             continue
         try:
-            given = (
-                _file_or_folder if column == "path" and cells.get("frame", "").strip() else parse
-            )
-            values["boxes" if column == "box" else column] = given(text, folder)
+            # With a frame, the path may name the folder of a series.
+            of_series = column == "path" and cells.get("frame", "").strip()
+            parser = _file_or_folder if of_series else parse
+            values["boxes" if column == "box" else column] = parser(text, folder)
         except ValueError as error:
             raise DataError(f"{where}, column {column}: {error}") from None
     if "path" not in values:
@@ -293,7 +293,11 @@ def _parse_row(cells: dict[str, str], folder: Path, name: str, where: str) -> Ro
 
 
 def _settle_class(values: dict[str, Any]) -> None:
-    """A class in the column label, no class in that of classes, and classes as they are spelled."""
+    """Normalise label and tumor_class in place.
+
+    A tumor class that is written under label moves to tumor_class. A plain label that is written
+    under tumor_class is dropped. Classes get their canonical spelling.
+    """
     if values.get("label") in TUMOR_CLASSES:
         values.setdefault("tumor_class", values["label"])
         values["label"] = "tumor"

@@ -33,9 +33,9 @@ class OperatingPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Three thresholds on the tumor probability, ``low <= middle <= high``.
 
     Attributes:
-        low: below it a slice is cleared.
-        middle: where two-way figures divide tumor from no tumor.
-        high: from it on a slice is called a tumor.
+        low: a tumor probability below it gives the verdict ``no_tumor``.
+        middle: sensitivity and specificity count a probability of at least this as tumor.
+        high: a tumor probability of at least this gives the verdict ``tumor``.
         meaning: what the thresholds were chosen for, in a sentence.
     """
 
@@ -52,7 +52,11 @@ class OperatingPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             )
 
     def judge(self, tumor_probability: float, unfamiliarity: float) -> Verdict:
-        """The verdict by the rule of docs/contracts.md."""
+        """Unfamiliar above 1; tumor from ``high`` on; no_tumor below ``low``; else uncertain.
+
+        Slices, series and studies are judged by this rule, each with thresholds of its own. Tables of scores (`evaluation/score_files.py`) and the page
+        without Python (`viewing/web/page/judging/model.js`) repeat it.
+        """
         if unfamiliarity > 1:
             return "unfamiliar"
         if tumor_probability >= self.high:

@@ -257,8 +257,8 @@ def _read_placed(part: _Part) -> Iterator[Placed]:
 def _delay_series(lines: Iterable[Placed], columns: Sequence[str]) -> Iterator[bytes]:
     """Lines in the order of one process.
 
-    A series ends when the next slice comes that can be read. So its record stands behind those of
-    files between, of other shards, that cannot be read.
+    Hold a series' record back until the next readable slice: unreadable files of other shards in
+    between come first, as in a single run.
     """
     held: list[Placed] = []
     for one in lines:

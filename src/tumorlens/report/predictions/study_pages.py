@@ -107,7 +107,7 @@ def _row(study: StudyFinding) -> tuple[str, ...]:
     return (
         _name(study.path),
         _word(study.verdict),
-        _chance(study),
+        _show_probability_of(study),
         str(len(study.series)),
         str(study.slices),
         "–" if first is None else _name_slice(study, first),
@@ -132,7 +132,11 @@ def _show_study(study: StudyFinding, card: Card, album: Album) -> Iterator[Block
 def _list_facts(study: StudyFinding) -> Iterator[Fact]:
     sequences = ", ".join(one.sequence or "unknown" for one in study.series)
     yield Fact("verdict", _word(study.verdict), (f"from {sequences}",))
-    yield Fact("tumor probability", _chance(study), (f"operating point {study.operating_point}",))
+    yield Fact(
+        "tumor probability",
+        _show_probability_of(study),
+        (f"operating point {study.operating_point}",),
+    )
     if study.run is not None:
         length = study.run.length_mm
         told = f"{study.run.slices} slices" if length is None else f"{length:.0f} mm"
@@ -222,7 +226,7 @@ def _word(verdict: str | None) -> str:
     return (verdict or "no verdict").replace("_", " ")
 
 
-def _chance(found: StudyFinding | Finding) -> str:
+def _show_probability_of(found: StudyFinding | Finding) -> str:
     if found.tumor_probability is None or found.verdict in ("unfamiliar", "not_judged"):
         return "–"
     return show_probability(found.tumor_probability)
