@@ -18,8 +18,8 @@ from scipy.stats import norm
 
 from tumorlens.data.rows import Row
 from tumorlens.errors import DataError
-from tumorlens.evaluation.heads.misses import bound_misses, count_allowed
 from tumorlens.evaluation.scores import Scores, as_text
+from tumorlens.evaluation.series_and_studies.misses import bound_misses, count_allowed
 
 WORLDS = {"even": 0.0, "two kinds of tumor": 3.0}
 """How far the log-odds of the rarer kind of tumor (one in five) lie below those of the others."""

@@ -43,10 +43,10 @@ from tumorlens.evaluation.figures.intervals import (
     replicate_family,
 )
 from tumorlens.evaluation.figures.ranking import ranking_family
-from tumorlens.evaluation.heads.labelled_series import LabelledSeries
-from tumorlens.evaluation.heads.study_fitting import judge_crosswise, list_fit_series
 from tumorlens.evaluation.score_files import pool_scores
 from tumorlens.evaluation.scores import Scores
+from tumorlens.evaluation.series_and_studies.labelled_series import LabelledSeries
+from tumorlens.evaluation.series_and_studies.study_fitting import judge_crosswise, list_fit_series
 from tumorlens.studies.profile import HEAD_MM, Profile
 from tumorlens.studies.series_judging import to_logit
 

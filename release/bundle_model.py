@@ -23,11 +23,11 @@ from typing import Any
 import msgspec
 
 from tumorlens.evaluation.assessment import evaluate_scores
-from tumorlens.evaluation.heads.study_fitting import fit_study_model, list_fit_series
 from tumorlens.evaluation.points import choose_points
 from tumorlens.evaluation.results import Subset
 from tumorlens.evaluation.score_files import read_scores, write_scores
 from tumorlens.evaluation.scores import Scores, join_scores
+from tumorlens.evaluation.series_and_studies.study_fitting import fit_study_model, list_fit_series
 from tumorlens.model.card import Card, DataTerms, Figure
 from tumorlens.model.graph import write_model
 from tumorlens.model.session import Session

@@ -16,7 +16,7 @@ from tumorlens.writing import check_results
 
 if TYPE_CHECKING:
     from tumorlens.data.choosing import Choice
-    from tumorlens.evaluation.heads.study_calibration import StudyCalibration
+    from tumorlens.evaluation.series_and_studies.study_calibration import StudyCalibration
     from tumorlens.evaluation.site_calibration import SiteCalibration
 
 __all__ = ["command"]

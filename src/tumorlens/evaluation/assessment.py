@@ -20,9 +20,9 @@ from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.intervals import REPLICATES, measure
 from tumorlens.evaluation.figures.reliability import tabulate_reliability
 from tumorlens.evaluation.figures.verdict_figures import count_classes, true_classes
-from tumorlens.evaluation.heads.series_figures import measure_heads
 from tumorlens.evaluation.results import Evaluation, Heads, Subset
 from tumorlens.evaluation.scores import Judged, Scores, drop_unfit
+from tumorlens.evaluation.series_and_studies.series_figures import measure_heads
 
 __all__ = ["evaluate_scores"]
 
@@ -162,8 +162,8 @@ def _choose_heads(heads: Scores, by: dict[str, str], seen: str) -> Scores:
 
 
 def _count_labels(heads: Scores) -> tuple[int, int]:
-    ill = int(heads.tumor.sum())
-    return ill, len(heads) - ill
+    with_tumor = int(heads.tumor.sum())
+    return with_tumor, len(heads) - with_tumor
 
 
 def _cut(scores: Scores, by: Sequence[str]) -> Iterator[tuple[dict[str, str], BoolArray]]:

@@ -13,14 +13,14 @@ from tumorlens.data.rows import Manifest
 from tumorlens.detector import Detector, open_detector
 from tumorlens.errors import UsageError
 from tumorlens.evaluation.calibration import COVERAGE
-from tumorlens.evaluation.heads.study_calibration import (
+from tumorlens.evaluation.score_files import pool_scores
+from tumorlens.evaluation.scores import Scores
+from tumorlens.evaluation.scoring import Scored, score_rows, take_split
+from tumorlens.evaluation.series_and_studies.study_calibration import (
     StudyCalibration,
     calibrate_held_out,
     calibrate_misses,
 )
-from tumorlens.evaluation.score_files import pool_scores
-from tumorlens.evaluation.scores import Scores
-from tumorlens.evaluation.scoring import Scored, score_rows, take_split
 from tumorlens.evaluation.site_calibration import SiteCalibration, calibrate_model, set_seen_aside
 from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.progress import Notice, Progress, stay_silent

@@ -141,21 +141,23 @@ def choose_thresholds(
         UsageError: both wishes at once, or one outside (0, 1).
     """
     _check_wish(sensitivity, specificity)
-    ill, well = _split_scores(scores)
+    positives, negatives = _split_scores(scores)
     if specificity is not None:
-        middle = _reach_specificity(well, specificity)
+        middle = _reach_specificity(negatives, specificity)
     elif sensitivity is not None:
-        middle = _reach_sensitivity(ill, sensitivity)
+        middle = _reach_sensitivity(positives, sensitivity)
     else:
-        middle = _balance(ill, well)
+        middle = _balance(positives, negatives)
     judged = np.sort(scores.tumor_probability[scores.labelled & ~(scores.unfamiliarity > 1)])
-    low, high, reached = _widen(ill, well, judged, middle=middle, most=confident, floor=coverage)
+    low, high, reached = _widen(
+        positives, negatives, judged, middle=middle, most=confident, floor=coverage
+    )
     wish = _word_wish(sensitivity, specificity)
     lowered = f", at least {coverage:.0%} of slices answered" if reached < confident else ""
     meaning = (
-        f"{wish}, cleared at sensitivity {np.mean(ill >= low):.3f} "
-        f"and called at specificity {np.mean(well < high):.3f}{lowered}, "
-        f"on {len(ill)} tumor and {len(well)} other slices"
+        f"{wish}, cleared at sensitivity {np.mean(positives >= low):.3f} "
+        f"and called at specificity {np.mean(negatives < high):.3f}{lowered}, "
+        f"on {len(positives)} tumor and {len(negatives)} other slices"
     )
     point = OperatingPoint(low=low, middle=middle, high=high, meaning=meaning)
     return ChosenPoint(point, reached, wish)
@@ -237,15 +239,15 @@ def carry_point(point: OperatingPoint, fitted: Calibration) -> OperatingPoint:
 
 def _spread(scores: Scores, p: FloatArray) -> FloatArray:
     """Class probabilities with the new tumor probability and the old shares among tumors."""
-    chances = scores.probabilities.copy()
-    ill = np.array([name != "no_tumor" for name in scores.classes], bool)
-    if ill.any():
-        total = chances[:, ill].sum(axis=1, keepdims=True)
-        even = np.full_like(chances[:, ill], 1 / ill.sum())
-        shares = np.divide(chances[:, ill], total, out=even, where=total > 0)
-        chances[:, ill] = shares * p[:, None]
-        chances[:, ~ill] = (1 - p)[:, None]
-    return chances
+    probabilities = scores.probabilities.copy()
+    is_tumor = np.array([name != "no_tumor" for name in scores.classes], bool)
+    if is_tumor.any():
+        total = probabilities[:, is_tumor].sum(axis=1, keepdims=True)
+        even = np.full_like(probabilities[:, is_tumor], 1 / is_tumor.sum())
+        shares = np.divide(probabilities[:, is_tumor], total, out=even, where=total > 0)
+        probabilities[:, is_tumor] = shares * p[:, None]
+        probabilities[:, ~is_tumor] = (1 - p)[:, None]
+    return probabilities
 
 
 def _check_wish(sensitivity: float | None, specificity: float | None) -> None:
@@ -270,31 +272,31 @@ def _word_wish(sensitivity: float | None, specificity: float | None) -> str:
 def _split_scores(scores: Scores) -> tuple[FloatArray, FloatArray]:
     """Tumor probabilities of tumor and of other slices, each sorted upwards."""
     p, y = scores.tumor_probability, scores.tumor
-    ill, well = np.sort(p[y]), np.sort(p[scores.labelled & ~y])
-    if not (len(ill) and len(well)):
-        missing = "tumor" if not len(ill) else "no_tumor"
+    positives, negatives = np.sort(p[y]), np.sort(p[scores.labelled & ~y])
+    if not (len(positives) and len(negatives)):
+        missing = "tumor" if not len(positives) else "no_tumor"
         raise DataError(
             f"{scores.name}: no slice is labelled {missing}; thresholds need both labels"
         )
-    return ill, well
+    return positives, negatives
 
 
-def _reach_sensitivity(ill: FloatArray, rate: float) -> float:
+def _reach_sensitivity(positives: FloatArray, rate: float) -> float:
     """The highest threshold that finds ``rate`` of the tumor slices, halfway to the next missed."""
-    missed = int(np.floor((1 - rate) * len(ill) + 1e-9))
-    return _between(ill[missed - 1] if missed else 0.0, ill[missed])
+    missed = int(np.floor((1 - rate) * len(positives) + 1e-9))
+    return _between(positives[missed - 1] if missed else 0.0, positives[missed])
 
 
-def _reach_specificity(well: FloatArray, rate: float) -> float:
+def _reach_specificity(negatives: FloatArray, rate: float) -> float:
     """The lowest threshold that clears ``rate`` of the other slices, halfway to the next alarm."""
-    cleared = well[ceil(rate * len(well) - 1e-9) - 1]
-    alarms = well[well > cleared]
+    cleared = negatives[ceil(rate * len(negatives) - 1e-9) - 1]
+    alarms = negatives[negatives > cleared]
     return _between(cleared, alarms[0] if len(alarms) else 1.0)
 
 
 def _widen(
-    ill: FloatArray,
-    well: FloatArray,
+    positives: FloatArray,
+    negatives: FloatArray,
     judged: FloatArray,
     *,
     middle: float,
@@ -303,8 +305,8 @@ def _widen(
 ) -> tuple[float, float, float]:
     """The widest band around the middle that leaves the floor of answers, and its rate."""
     for rate in np.arange(most, 0, -STEP).tolist():
-        low = min(middle, _reach_sensitivity(ill, rate))
-        high = max(middle, _reach_specificity(well, rate))
+        low = min(middle, _reach_sensitivity(positives, rate))
+        high = max(middle, _reach_specificity(negatives, rate))
         silent = np.searchsorted(judged, high) - np.searchsorted(judged, low)
         if silent <= (1 - floor) * len(judged) + 1e-9:
             return low, high, rate
@@ -317,11 +319,11 @@ def _between(below: float, above: float) -> float:
     return float(np.clip(middle if middle > below else above, SMALLEST, LARGEST))
 
 
-def _balance(ill: FloatArray, well: FloatArray) -> float:
+def _balance(positives: FloatArray, negatives: FloatArray) -> float:
     """The threshold at which sensitivity and specificity are equal."""
-    levels = np.unique(np.concatenate([ill, well]))
-    missed = np.searchsorted(ill, levels, "left") / len(ill)
-    cleared = np.searchsorted(well, levels, "left") / len(well)
+    levels = np.unique(np.concatenate([positives, negatives]))
+    missed = np.searchsorted(positives, levels, "left") / len(positives)
+    cleared = np.searchsorted(negatives, levels, "left") / len(negatives)
     cross = np.flatnonzero(missed + cleared >= 1)
     k = int(cross[0]) if len(cross) else len(levels) - 1
     return _between(levels[max(k - 1, 0)], levels[k])

@@ -12,7 +12,6 @@ from tumorlens.detector import Detector, open_detector
 from tumorlens.errors import UsageError
 from tumorlens.evaluation.assessment import evaluate_scores
 from tumorlens.evaluation.figures.intervals import REPLICATES
-from tumorlens.evaluation.heads.study_fitting import judge_heads
 from tumorlens.evaluation.results import Evaluation
 from tumorlens.evaluation.scores import Judged, Scores
 from tumorlens.evaluation.scoring import (
@@ -22,6 +21,7 @@ from tumorlens.evaluation.scoring import (
     score_rows,
     take_split,
 )
+from tumorlens.evaluation.series_and_studies.study_fitting import judge_heads
 from tumorlens.progress import Notice, Progress, stay_silent
 from tumorlens.studies.study_model import find_study_model
 

@@ -40,28 +40,31 @@ def choose_points(scores: Scores) -> dict[str, OperatingPoint]:
         DataError: no tumor slice, or no people without a tumor.
     """
     grouped = GroupedScores.of(scores)
-    free, ill = part_people(grouped)
-    if not (free.any() and ill.any()):
+    free, positives = part_people(grouped)
+    if not (free.any() and positives.any()):
         raise DataError(
             f"{scores.name}: operating points need slices with a tumor of over {SMALLEST} pixels "
             "and people without one; give scores that hold both"
         )
     p = scores.tumor_probability
-    well, tumors, judged = (np.sort(p[rows]) for rows in (free, ill, scores.labelled))
+    negatives, tumors, judged = (np.sort(p[rows]) for rows in (free, positives, scores.labelled))
     largest = largest_of_series(grouped, free)
-    high = _clear(well, CLEARED)
+    high = _clear(negatives, CLEARED)
     if largest.size:
         high = max(high, _clear(np.sort(largest), 1 - ALARMED))
     found = float(tumors[int((1 - FOUND) * len(tumors))])
     low = max(min(found, high), _widest(judged, high))
     points = {
-        "balanced": (low, _equalize(well, tumors, low, high), high),
+        "balanced": (low, _equalize(negatives, tumors, low, high), high),
         "sensitive": (min(low, found), found, found),
-        "specific": (low, *[max(high, _clear(well, CLEARED_SPECIFIC))] * 2),
+        "specific": (low, *[max(high, _clear(negatives, CLEARED_SPECIFIC))] * 2),
     }
     return {
         name: OperatingPoint(
-            low=one[0], middle=one[1], high=one[2], meaning=_describe(one[2], well, tumors, largest)
+            low=one[0],
+            middle=one[1],
+            high=one[2],
+            meaning=_describe(one[2], negatives, tumors, largest),
         )
         for name, one in points.items()
     }
@@ -80,20 +83,20 @@ def _widest(ordered: FloatArray, high: float) -> float:
     return float(ordered[first]) if first < below else high
 
 
-def _equalize(well: FloatArray, tumors: FloatArray, low: float, high: float) -> float:
+def _equalize(negatives: FloatArray, tumors: FloatArray, low: float, high: float) -> float:
     """Between the two: where found and cleared are most nearly equal."""
-    both = np.concatenate([[low, high], well, tumors])
+    both = np.concatenate([[low, high], negatives, tumors])
     steps = np.unique(both[(both >= low) & (both <= high)])
     found = 1 - np.searchsorted(tumors, steps) / len(tumors)
-    cleared = np.searchsorted(well, steps) / len(well)
+    cleared = np.searchsorted(negatives, steps) / len(negatives)
     return float(steps[int(np.abs(found - cleared).argmin())])
 
 
-def _describe(high: float, well: FloatArray, tumors: FloatArray, largest: FloatArray) -> str:
+def _describe(high: float, negatives: FloatArray, tumors: FloatArray, largest: FloatArray) -> str:
     told = (
         f"called tumor from {show_probability(high)} on: {np.mean(tumors >= high):.3f} of "
-        f"{len(tumors)} tumor slices, {np.mean(well >= high):.4f} of {len(well)} slices of "
-        "tumor-free people"
+        f"{len(tumors)} tumor slices, {np.mean(negatives >= high):.4f} of {len(negatives)} slices "
+        "of tumor-free people"
     )
     if largest.size:
         told += f", at least one in {np.mean(largest >= high):.3f} of their {len(largest)} series"

@@ -29,13 +29,13 @@ from tumorlens.evaluation.calibration import (
 from tumorlens.evaluation.figures.families import build_families, compare_figures
 from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.intervals import Difference, Estimate, measure
-from tumorlens.evaluation.heads.study_calibration import (
+from tumorlens.evaluation.scores import Judged, Scores, drop_unfit, join_scores
+from tumorlens.evaluation.series_and_studies.study_calibration import (
     carry_numbers,
     compare_heads,
     refit_numbers,
 )
-from tumorlens.evaluation.heads.study_fitting import list_fit_series
-from tumorlens.evaluation.scores import Judged, Scores, drop_unfit, join_scores
+from tumorlens.evaluation.series_and_studies.study_fitting import list_fit_series
 from tumorlens.model.card import Card, Figure, HistoryEntry, OperatingPoint
 from tumorlens.model.contract import Calibration
 from tumorlens.model.graph import read_calibration, write_model

@@ -54,8 +54,9 @@ class OperatingPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     def judge(self, tumor_probability: float, unfamiliarity: float) -> Verdict:
         """Unfamiliar above 1; tumor from ``high`` on; no_tumor below ``low``; else uncertain.
 
-        Slices, series and studies are judged by this rule, each with thresholds of its own. Tables of scores (`evaluation/score_files.py`) and the page
-        without Python (`viewing/web/page/judging/model.js`) repeat it.
+        Slices, series and studies are judged by this rule, each with their own thresholds. Tables
+        of scores (`evaluation/score_files.py`) and the page without Python
+        (`viewing/web/page/judging/model.js`) repeat it.
         """
         if unfamiliarity > 1:
             return "unfamiliar"

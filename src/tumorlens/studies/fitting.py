@@ -185,12 +185,12 @@ def _balance(tumor: BoolArray, part: npt.NDArray[np.object_], weight: FloatArray
     """
     balanced = np.zeros(len(tumor))
     for name in set(part):
-        ill, well = (part == name) & tumor, (part == name) & ~tumor
-        sizes = weight[ill].sum(), weight[well].sum()
+        positives, negatives = (part == name) & tumor, (part == name) & ~tumor
+        sizes = weight[positives].sum(), weight[negatives].sum()
         if min(sizes) > 0:
             both = 2 / (1 / sizes[0] + 1 / sizes[1])
-            balanced[ill] = weight[ill] * both / sizes[0]
-            balanced[well] = weight[well] * both / sizes[1]
+            balanced[positives] = weight[positives] * both / sizes[0]
+            balanced[negatives] = weight[negatives] * both / sizes[1]
     return balanced
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,7 @@ from tumorlens.studies.profile import (
     measure_tissue,
     place_slices,
 )
-from tumorlens.studies.study_model import StudyModel, to_chance
+from tumorlens.studies.study_model import StudyModel, to_probability
 from tumorlens.study_finding import NO_STUDY_MODEL, SeriesFinding
 
 __all__ = ["judge_series", "to_logit"]
@@ -32,14 +33,14 @@ BoolArray = npt.NDArray[np.bool_]
 
 NOT_JUDGED: Verdict = "not_judged"
 LEAST_SLICES = 5
-"""Fewest judged slices for a verdict of a series: the numbers were fitted on no shorter ones."""
+"""A series with fewer judged slices gets no verdict: the numbers were fitted on longer ones."""
 TOO_SHORT = (
     f"fewer than {LEAST_SLICES} slices were judged: the series has no verdict, its slices do"
 )
 ONE_SLICE = "a single slice: it has a verdict, but the series has none"
 NO_BRAIN = "no slice shows brain: nothing was judged"
 OF_SERIES = re.compile(r"\d+ of \d+ slices? ")
-"""A note that counts slices: it is about the series, not about the slice that carries it."""
+"""A note that counts slices is about the whole series, although one slice carries it."""
 UNKNOWN_SPACING = "the distance of the slices is unknown: even spacing is assumed"
 
 
@@ -49,56 +50,33 @@ def judge_series(
     """Combine the findings of the slices of one series.
 
     Args:
-        findings: of its slices, in their order; at least one.
-        model: numbers for series; without them the finding only counts, and says so.
-        path: of the series; by default that of its first slice.
+        findings: findings of its slices, in their order; at least one.
+        model: numbers for series. Without them the finding only counts slices, and a note says so.
+        path: path of the series; by default that of its first slice.
     """
     told = _Told(findings)
-    notes = tuple(told.notes)
-    shares = {"not_judged_share": told.not_judged_share}
-    if not told.answered:
-        return SeriesFinding.of(findings, path, notes=notes)
-    if model is None:
-        return SeriesFinding.of(findings, path, notes=(*notes, NO_STUDY_MODEL), **shares)
-    if not told.judged:
+    reason = _explain_no_verdict(told, model)
+    if model is None or reason is not None:
         return SeriesFinding.of(
-            findings, path, verdict=NOT_JUDGED, notes=(*notes, NO_BRAIN), **shares
+            findings,
+            path,
+            verdict=NOT_JUDGED if reason == NO_BRAIN else None,
+            notes=(*told.notes, *([reason] if reason else [])),
+            not_judged_share=told.not_judged_share,
         )
-    if len(told.judged) < LEAST_SLICES:
-        short = ONE_SLICE if len(findings) == 1 else TOO_SHORT
-        return SeriesFinding.of(findings, path, notes=(*notes, short), **shares)
-    evidence = _Evidence.of(told.judged)
-    point = told.judged[0].operating_point or "balanced"
-    features = measure_features(evidence.profile)
-    chance = to_chance(model.weigh_series(told.sequence, features))
-    verdict = model.judge_series(chance, evidence.unfamiliar_share, point)
-    inside = evidence.find_inside(model.slice_logit)
-    shows_run = verdict != "no_tumor" and bool(inside.any())
-    if not evidence.profile.spacing_known:
-        notes = (*notes, UNKNOWN_SPACING)
     return SeriesFinding.of(
         findings,
         path,
-        verdict=verdict,
-        tumor_probability=chance,
-        probabilities=_mix_types(told.judged, inside, chance),
-        run=evidence.describe_run(inside) if shows_run else None,
-        peak=evidence.find_peak(inside),
-        extent_mm=evidence.measure_extent(inside) if shows_run else None,
-        first_slices=choose_key_slices(
-            told.judged, evidence.place, inside & shows_run, high=to_chance(model.slice_logit)
-        ),
-        unfamiliar_share=evidence.unfamiliar_share,
         sequence=told.sequence,
         plane=told.plane,
-        notes=notes,
-        **shares,
+        not_judged_share=told.not_judged_share,
+        **_combine_evidence(told, model),
     )
 
 
-def to_logit(chance: npt.ArrayLike) -> FloatArray:
-    """log(p / (1 - p)), kept finite: records hold six digits."""
-    p = np.clip(np.asarray(chance, np.float64), 1e-7, 1 - 1e-7)
+def to_logit(probability: npt.ArrayLike) -> FloatArray:
+    """log(p / (1 - p)). Probabilities of 0 and 1 are moved by 1e-7, so that it is finite."""
+    p = np.clip(np.asarray(probability, np.float64), 1e-7, 1 - 1e-7)
     return np.asarray(np.log(p) - np.log1p(-p))
 
 
@@ -128,12 +106,12 @@ class _Told:
 
     @property
     def sequence(self) -> str | None:
-        """As the file says; if it does not, as the pixels look."""
+        """From the file; if it does not say, as the model recognises it in the pixels."""
         return self._tell("sequence") or self.looks.find("sequence")
 
     @property
     def plane(self) -> str | None:
-        """As the file says; if it does not, as the pixels look."""
+        """From the file; if it does not say, as the model recognises it in the pixels."""
         return self._tell("plane") or self.looks.find("plane")
 
     def _tell(self, question: str) -> str | None:
@@ -157,7 +135,7 @@ class _Told:
 
 @dataclass(frozen=True, eq=False)
 class _Evidence:
-    """Judged slices with their places in the head."""
+    """Judged slices with their positions in the head, in mm."""
 
     findings: Sequence[Finding]
     place: FloatArray
@@ -176,12 +154,12 @@ class _Evidence:
 
     @property
     def unfamiliar_share(self) -> float:
-        """By tissue."""
+        """Share of the tissue that lies in unfamiliar slices."""
         strange = np.array([one.verdict == "unfamiliar" for one in self.findings])
         return float(self.tissue[strange].sum() / self.tissue.sum())
 
     def find_inside(self, threshold: float) -> BoolArray:
-        """(n,) slices of the run: those over the threshold, else the strongest stretch."""
+        """(n,) whether a slice belongs to the run: over the threshold, else the strongest part."""
         run = self.profile.find_run(threshold)
         if run is None:
             smooth = np.nan_to_num(self.profile.smooth(SHORT_MM), nan=-np.inf)
@@ -206,8 +184,8 @@ class _Evidence:
         )
 
     def find_peak(self, inside: BoolArray) -> Peak | None:
-        chance = np.array([one.tumor_probability or 0.0 for one in self.findings])
-        best = self.findings[int(np.where(inside, chance, -1.0).argmax())]
+        probability = np.array([one.tumor_probability or 0.0 for one in self.findings])
+        best = self.findings[int(np.where(inside, probability, -1.0).argmax())]
         if best.peak_xy is None:
             return None
         info = best.info
@@ -224,6 +202,46 @@ class _Evidence:
         return through, max(rows for rows, _ in known), max(columns for _, columns in known)
 
 
+def _explain_no_verdict(told: _Told, model: StudyModel | None) -> str | None:
+    """Why a series has no verdict; None if it gets one. Empty if its ``error`` says why."""
+    if not told.answered:
+        return ""
+    if model is None:
+        return NO_STUDY_MODEL
+    if not told.judged:
+        return NO_BRAIN
+    if len(told.judged) < LEAST_SLICES:
+        return ONE_SLICE if len(told.findings) == 1 else TOO_SHORT
+    return None
+
+
+def _combine_evidence(told: _Told, model: StudyModel) -> dict[str, Any]:
+    """The fields of a finding that come from the evidence in the judged slices."""
+    evidence = _Evidence.of(told.judged)
+    logit = model.weigh_series(told.sequence, measure_features(evidence.profile))
+    probability = to_probability(logit)
+    point = told.judged[0].operating_point or "balanced"
+    verdict = model.judge_series(probability, evidence.unfamiliar_share, point)
+    inside = evidence.find_inside(model.slice_logit)
+    shows_run = verdict != "no_tumor" and bool(inside.any())
+    return {
+        "verdict": verdict,
+        "tumor_probability": probability,
+        "probabilities": _mix_types(told.judged, inside, probability),
+        "run": evidence.describe_run(inside) if shows_run else None,
+        "peak": evidence.find_peak(inside),
+        "extent_mm": evidence.measure_extent(inside) if shows_run else None,
+        "first_slices": choose_key_slices(
+            told.judged,
+            evidence.place,
+            inside & shows_run,
+            high=to_probability(model.slice_logit),
+        ),
+        "unfamiliar_share": evidence.unfamiliar_share,
+        "notes": (*told.notes, *([] if evidence.profile.spacing_known else [UNKNOWN_SPACING])),
+    }
+
+
 def _measure_region(finding: Finding) -> tuple[float, float] | None:
     """(rows, columns) in mm of the strongest region of a slice; None where it has none."""
     spacing = finding.info.spacing_mm
@@ -234,7 +252,7 @@ def _measure_region(finding: Finding) -> tuple[float, float] | None:
 
 
 def _mix_types(
-    findings: Sequence[Finding], inside: BoolArray, chance: float
+    findings: Sequence[Finding], inside: BoolArray, probability: float
 ) -> dict[str, float] | None:
     """Class probabilities of the series: those of the run, scaled to the series' probability."""
     told = [one for one, is_in in zip(findings, inside, strict=True) if is_in and one.probabilities]
@@ -245,4 +263,6 @@ def _mix_types(
         name: sum((one.probabilities or {}).get(name, 0.0) for one in told) for name in names[1:]
     }
     total = sum(sums.values()) or 1.0
-    return {names[0]: 1 - chance} | {name: chance * part / total for name, part in sums.items()}
+    return {names[0]: 1 - probability} | {
+        name: probability * part / total for name, part in sums.items()
+    }

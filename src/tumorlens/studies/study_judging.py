@@ -8,7 +8,7 @@ from typing import Any
 
 from tumorlens.finding import Verdict
 from tumorlens.studies.series_judging import NOT_JUDGED, to_logit
-from tumorlens.studies.study_model import StudyModel, to_chance
+from tumorlens.studies.study_model import StudyModel, to_probability
 from tumorlens.study_finding import NO_STUDY_MODEL, SeriesFinding, StudyFinding
 
 __all__ = ["judge_study"]
@@ -19,58 +19,65 @@ def judge_study(
 ) -> StudyFinding:
     """Combine the findings of the series of one study.
 
-    Series that are unfamiliar or not judged count only where there is no other.
+    Unfamiliar series count only if all judged series are unfamiliar. Others do not count.
 
     Args:
-        series: of one study, in order; at least one.
-        model: numbers for studies; without them the finding only counts, and says so.
-        path: of the study.
+        series: findings of the series of one study, in order; at least one.
+        model: numbers for studies. Without them the finding only counts slices, and a note says so.
+        path: path of the study.
     """
     if not series:
         raise ValueError("a study has at least one series")
     judged = [one for one in series if one.tumor_probability is not None]
-    told = _tell(series)
     if model is None or not judged:
-        failed = all(one.error for one in series)
-        silent = model is None or any(one.verdict is None for one in series)
-        return StudyFinding(
-            path=path,
-            series=tuple(series),
-            verdict=None if silent else NOT_JUDGED,
-            error=series[0].error if failed else None,
-            notes=_join_notes(series, [NO_STUDY_MODEL] if model is None and not failed else []),
-            **told,
-        )
+        concluded = _explain_no_verdict(series, model)
+    else:
+        concluded = _combine_evidence(series, judged, model)
+    return StudyFinding(path=path, series=tuple(series), **_describe(series), **concluded)
+
+
+def _explain_no_verdict(
+    series: Sequence[SeriesFinding], model: StudyModel | None
+) -> dict[str, Any]:
+    """The fields of a finding that say why the study has no verdict."""
+    failed = all(one.error for one in series)
+    undecided = model is None or any(one.verdict is None for one in series)
+    return {
+        "verdict": None if undecided else NOT_JUDGED,
+        "error": series[0].error if failed else None,
+        "notes": _join_notes(series, [NO_STUDY_MODEL] if model is None and not failed else []),
+    }
+
+
+def _combine_evidence(
+    series: Sequence[SeriesFinding], judged: Sequence[SeriesFinding], model: StudyModel
+) -> dict[str, Any]:
+    """The fields of a finding that come from the evidence in the judged series."""
     familiar = [one for one in judged if one.verdict != "unfamiliar"]
     counted = familiar or judged
     logits = [(one.sequence, float(to_logit(one.tumor_probability or 0.0))) for one in counted]
-    chance = to_chance(model.study.add_up(logits))
-    verdict = model.judge_study(
-        chance, 0.0 if familiar else 1.0, series[0].operating_point or "balanced"
-    )
+    probability = to_probability(model.study.add_up(logits))
+    point = series[0].operating_point or "balanced"
+    verdict = model.judge_study(probability, point, is_unfamiliar=not familiar)
     leading = max(counted, key=lambda one: one.tumor_probability or 0.0)
     shows_run = verdict != "no_tumor"
-    return StudyFinding(
-        path=path,
-        series=tuple(series),
-        leading=next(index for index, one in enumerate(series) if one is leading),
-        verdict=verdict,
-        tumor_probability=chance,
-        probabilities=_scale_types(leading, chance),
-        run=leading.run if shows_run else None,
-        peak=leading.peak,
-        extent_mm=leading.extent_mm if shows_run else None,
-        first_slices=leading.first_slices,
-        unfamiliar_share=sum(one.unfamiliar_share or 0.0 for one in judged) / len(judged),
-        notes=_join_notes(
-            series, [*_tell_left_out(series, counted), *_tell_other_verdict(counted, verdict)]
-        ),
-        **told,
-    )
+    more = [*_tell_left_out(series, counted), *_tell_other_verdict(counted, verdict)]
+    return {
+        "leading": next(index for index, one in enumerate(series) if one is leading),
+        "verdict": verdict,
+        "tumor_probability": probability,
+        "probabilities": _scale_types(leading, probability),
+        "run": leading.run if shows_run else None,
+        "peak": leading.peak,
+        "extent_mm": leading.extent_mm if shows_run else None,
+        "first_slices": leading.first_slices,
+        "unfamiliar_share": sum(one.unfamiliar_share or 0.0 for one in judged) / len(judged),
+        "notes": _join_notes(series, more),
+    }
 
 
-def _tell(series: Sequence[SeriesFinding]) -> dict[str, Any]:
-    """The fields of a finding that need no evidence."""
+def _describe(series: Sequence[SeriesFinding]) -> dict[str, Any]:
+    """The fields of a finding that do not depend on the verdict."""
     verdicts: Counter[str] = Counter()
     for one in series:
         verdicts.update(one.verdicts)
@@ -117,10 +124,10 @@ def _tell_other_verdict(counted: Sequence[SeriesFinding], verdict: Verdict) -> l
     ]
 
 
-def _scale_types(leading: SeriesFinding, chance: float) -> dict[str, float] | None:
+def _scale_types(leading: SeriesFinding, probability: float) -> dict[str, float] | None:
     """The class probabilities of the leading series, scaled to the study's probability."""
     if leading.probabilities is None or leading.tumor_probability is None:
         return None
-    (healthy, _), *tumors = leading.probabilities.items()
-    factor = chance / max(leading.tumor_probability, 1e-12)
-    return {healthy: 1 - chance} | {name: value * factor for name, value in tumors}
+    (no_tumor, _), *tumors = leading.probabilities.items()
+    factor = probability / max(leading.tumor_probability, 1e-12)
+    return {no_tumor: 1 - probability} | {name: value * factor for name, value in tumors}

@@ -1,11 +1,12 @@
 """`StudyModel`: the few numbers that turn slices into a verdict of a series and of a study.
 
-A series: the log-odds of a tumor are a weighted sum of what `profile.measure_features` gives, with
-weights a sequence. A study: the log-odds of its series are weighed by sequence and added up; as
-looks at one head are not independent, n of them count as n to the power of 1 - ``alike``.
+Series: the log-odds of a tumor are a weighted sum of the features that `profile.measure_features`
+gives. Each sequence has its own weights. Study: the log-odds of its series are weighted by sequence
+and added up. Series of one head are not independent, so n series count as n to the power of
+1 - ``alike``.
 
-The numbers lie as JSON in a metadata entry of the model file, apart from the card, so that programs
-which do not know them still read the file.
+The numbers are stored as JSON in a metadata entry of the model file. They are not part of the card,
+so programs that do not know them can still read the file.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class StudyTerms(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         offset: added to the sum.
         weights: sequence -> weight of its log-odds; ``other`` serves unknown ones.
-        alike: 0 if series tell independently of each other, 1 if they all tell the same.
+        alike: 0 if the series of a study are independent, 1 if they all say the same.
     """
 
     offset: float = 0.0
@@ -89,13 +90,13 @@ class StudyModel(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         schema: number of this schema; fields may be added under one number.
-        slice_logit: tumor logit from which tissue belongs to a run.
+        slice_logit: tissue with at least this tumor logit belongs to a run.
         series: sequence -> terms; ``other`` is always there.
         study: how series add up.
         series_points, study_points: operating point -> thresholds on the tumor probability of a
             series, of a study; ``balanced`` is always there.
         fitted_on: what the numbers were fitted on, in a sentence.
-        history: what was refitted since.
+        history: what was refitted later.
     """
 
     schema: int = STUDY_SCHEMA
@@ -119,13 +120,14 @@ class StudyModel(msgspec.Struct, frozen=True, kw_only=True):
         """Log-odds of a tumor in a series."""
         return self.series.get(sequence or OTHER, self.series[OTHER]).add_up(features)
 
-    def judge_series(self, chance: float, unfamiliar: float, point: str) -> Verdict:
-        """Verdict of a series from its probability and its share of unfamiliar tissue."""
-        return _judge(self.series_points, chance, unfamiliar, point)
+    def judge_series(self, probability: float, unfamiliar_share: float, point: str) -> Verdict:
+        """Verdict of a series from its tumor probability and its share of unfamiliar tissue."""
+        strange = unfamiliar_share > MOSTLY
+        return _judge(self.series_points, probability, point, is_unfamiliar=strange)
 
-    def judge_study(self, chance: float, unfamiliar: float, point: str) -> Verdict:
-        """Verdict of a study from its probability and its share of unfamiliar tissue."""
-        return _judge(self.study_points, chance, unfamiliar, point)
+    def judge_study(self, probability: float, point: str, *, is_unfamiliar: bool) -> Verdict:
+        """Verdict of a study from its tumor probability; unfamiliar if all judged series are."""
+        return _judge(self.study_points, probability, point, is_unfamiliar=is_unfamiliar)
 
     def find_points(self, name: str) -> dict[str, OperatingPoint]:
         """The thresholds that judge a series and a study at an operating point."""
@@ -137,8 +139,8 @@ class StudyModel(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.encode(self).decode()
 
 
-def to_chance(logit: float) -> float:
-    """Probability of log-odds."""
+def to_probability(logit: float) -> float:
+    """The probability that has these log-odds."""
     return float(1 / (1 + np.exp(-np.clip(logit, -30, 30))))
 
 
@@ -172,7 +174,8 @@ def parse_study_model(text: str | bytes, path: str) -> StudyModel:
 
 
 def _judge(
-    points: Mapping[str, OperatingPoint], chance: float, unfamiliar: float, name: str
+    points: Mapping[str, OperatingPoint], probability: float, name: str, *, is_unfamiliar: bool
 ) -> Verdict:
-    point = points.get(name, points["balanced"])
-    return point.judge(chance, 2.0 if unfamiliar > MOSTLY else 0.0)
+    if is_unfamiliar:
+        return "unfamiliar"
+    return points.get(name, points["balanced"]).judge(probability, unfamiliarity=0.0)

@@ -1,4 +1,4 @@
-"""Found at 99 % cleared: how many tumors are left to find if healthy people are left in peace.
+"""Share of tumors found at the threshold that clears 99 % of the slices of tumor-free people.
 
 The threshold is the one at which 99 (95) % of the slices of tumor-free people are cleared, over all
 scores pooled; found is the share of tumor slices at or over it. A bootstrap draws people, and sets
@@ -39,10 +39,10 @@ def clearing_family(grouped: GroupedScores) -> Family | None:
         None without tumor slices, or without people who have none.
     """
     s = grouped.scores
-    free, ill = part_people(grouped)
-    if not (free.any() and ill.any()):
+    free, with_tumor = part_people(grouped)
+    if not (free.any() and with_tumor.any()):
         return None
-    wanted = _list_parts(grouped, ill)
+    wanted = _list_parts(grouped, with_tumor)
     series = _list_series(grouped, free)
     ladder = _Clearing(grouped, free, wanted, series)
     whole = np.ones((1, len(grouped.names)))
@@ -149,15 +149,15 @@ def _share_over(part: _Sorted, weight: FloatArray, level: float) -> float:
     return float(mine[chance > level].sum() / total) if total > 0 and np.isfinite(level) else np.nan
 
 
-def _list_parts(grouped: GroupedScores, ill: BoolArray) -> list[tuple[str, BoolArray]]:
+def _list_parts(grouped: GroupedScores, with_tumor: BoolArray) -> list[tuple[str, BoolArray]]:
     """All tumor slices, then those of each sequence, class and skull where there are several."""
     s = grouped.scores
-    parts: list[tuple[str, BoolArray]] = [("", ill)]
+    parts: list[tuple[str, BoolArray]] = [("", with_tumor)]
     skulls = np.array([_find_skull(row) for row in s.rows], object)
     for column in (s.column("sequence"), s.column("tumor_class"), skulls):
-        words = sorted(set(column[ill]) - {""})
+        words = sorted(set(column[with_tumor]) - {""})
         if len(words) > 1 or column is skulls:
-            parts += [(f"_{word}", ill & (column == word)) for word in words]
+            parts += [(f"_{word}", with_tumor & (column == word)) for word in words]
     return parts
 
 

@@ -85,7 +85,7 @@ def _rate_elsewhere(
     step: IndexArray, tumor: npt.NDArray[np.bool_], group: IndexArray, kernel: FloatArray
 ) -> FloatArray:
     everyone = kernel @ np.bincount(step, minlength=len(kernel))
-    ill = kernel @ np.bincount(step, weights=tumor, minlength=len(kernel))
+    positives = kernel @ np.bincount(step, weights=tumor, minlength=len(kernel))
     rate = np.full(len(step), np.nan)
     order = np.argsort(group, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
@@ -94,7 +94,7 @@ def _rate_elsewhere(
         own = kernel[np.ix_(step[rows], step[rows])]
         others = everyone[step[rows]] - own.sum(axis=1)
         near = others > LEAST_WEIGHT  # the difference of two sums is never exactly 0
-        rate[rows[near]] = (ill[step[rows]] - own @ tumor[rows])[near] / others[near]
+        rate[rows[near]] = (positives[step[rows]] - own @ tumor[rows])[near] / others[near]
     return rate
 
 
@@ -147,11 +147,11 @@ def _areas(
     run = np.cumsum(new_run) - 1
     length = np.bincount(run)
     rank = (np.flatnonzero(new_run) + (length + 1) / 2)[run] - first[code]
-    ill = np.bincount(code, weights=tumor)
-    well = size - ill
-    both = (ill > 0) & (well > 0)
+    positives = np.bincount(code, weights=tumor)
+    negatives = size - positives
+    both = (positives > 0) & (negatives > 0)
     ranks = np.bincount(code, weights=rank * tumor)
-    area = (ranks - ill * (ill + 1) / 2)[both] / (ill * well)[both]
+    area = (ranks - positives * (positives + 1) / 2)[both] / (positives * negatives)[both]
     return area, names[both]
 
 
@@ -165,13 +165,13 @@ def _pair_family(grouped: GroupedScores, slices: _Slices) -> Family:
         # drawn as a group is, and has as many groups' worth of weight.
         cell = np.random.default_rng(0).permutation(groups) % cells
     wins, pairs = _count_pairs(slices, cell, cells)
-    ill, well = pairs.any(axis=1).sum(), pairs.any(axis=0).sum()
+    positives, negatives = pairs.any(axis=1).sum(), pairs.any(axis=0).sum()
     total = pairs.sum()
     statistic = Statistic(
         "level_matched_auc",
         float(wins.sum() / total) if total else np.nan,
         n=int(total),
-        groups=int(min(ill, well)),
+        groups=int(min(positives, negatives)),
         parts=grouped.of_each,
         share=True,
         note="n counts pairs",
@@ -203,14 +203,14 @@ def _match_levels(slices: _Slices) -> Iterator[tuple[IndexArray, IndexArray]]:
     """Pairs (tumor slice, other slice) of two groups at one level, some millions at a time."""
     for one in np.unique(slices.stratum):
         rows = np.flatnonzero(slices.stratum == one)
-        ill, well = rows[slices.tumor[rows]], rows[~slices.tumor[rows]]
-        well = well[np.argsort(slices.position[well], kind="stable")]
-        level, wanted = slices.position[well], slices.position[ill]
+        positives, negatives = rows[slices.tumor[rows]], rows[~slices.tumor[rows]]
+        negatives = negatives[np.argsort(slices.position[negatives], kind="stable")]
+        level, wanted = slices.position[negatives], slices.position[positives]
         low = np.searchsorted(level, wanted - TOLERANCE - 1e-9, "left")
         high = np.searchsorted(level, wanted + TOLERANCE + 1e-9, "right")
         for start, stop in _portions(high - low):
             i, j = _spell_out(low[start:stop], high[start:stop])
-            i, j = ill[start:stop][i], well[j]
+            i, j = positives[start:stop][i], negatives[j]
             other = slices.group[i] != slices.group[j]
             yield i[other], j[other]
 

@@ -25,15 +25,21 @@ def patient_family(grouped: GroupedScores) -> Family | None:
     if not rows.any():
         return None
     says = np.asarray(s.verdict == "tumor", bool)
-    ill = grouped.total(rows & s.tumor) > 0
-    well = (grouped.total(rows) > 0) & ~ill
+    with_tumor = grouped.total(rows & s.tumor) > 0
+    without_tumor = (grouped.total(rows) > 0) & ~with_tumor
     quiet, series = _quiet_series(grouped, rows, says)
     ratios = [
         Ratio(
-            "patients_found", (grouped.total(rows & s.tumor & says) > 0) & ill, ill, by_group=True
+            "patients_found",
+            (grouped.total(rows & s.tumor & says) > 0) & with_tumor,
+            with_tumor,
+            by_group=True,
         ),
         Ratio(
-            "patients_without_alarm", (grouped.total(rows & says) == 0) & well, well, by_group=True
+            "patients_without_alarm",
+            (grouped.total(rows & says) == 0) & without_tumor,
+            without_tumor,
+            by_group=True,
         ),
         Ratio("series_without_alarm", quiet, series, by_group=True),
     ]
@@ -51,10 +57,10 @@ def _quiet_series(
         grouped.codes[rows] * (stratum.max(initial=0) + 1) + stratum[rows], return_inverse=True
     )
     group = names // (stratum.max(initial=0) + 1)
-    well = np.bincount(code, weights=s.tumor[rows], minlength=len(names)) == 0
-    quiet = well & (np.bincount(code, weights=says[rows], minlength=len(names)) == 0)
+    without_tumor = np.bincount(code, weights=s.tumor[rows], minlength=len(names)) == 0
+    quiet = without_tumor & (np.bincount(code, weights=says[rows], minlength=len(names)) == 0)
     size = len(grouped.names)
     return (
         np.bincount(group, weights=quiet, minlength=size).astype(np.float64),
-        np.bincount(group, weights=well, minlength=size).astype(np.float64),
+        np.bincount(group, weights=without_tumor, minlength=size).astype(np.float64),
     )

@@ -96,25 +96,29 @@ class _Ladder:
         drawn = weights[:, self.codes]
         tp = np.cumsum(drawn * self.tumor, axis=1)[:, self.ends]
         fp = np.cumsum(drawn, axis=1, out=drawn)[:, self.ends] - tp
-        sick, well = tp[:, -1:], fp[:, -1:]
-        columns = [_area(tp, fp, sick, well), _average_precision(tp, fp, sick)]
-        columns += [_reach(tp / sick, fp, (1 - t + SLACK) * well) for t in self.targets]
-        columns += [_keep(fp / well, tp, (t - SLACK) * sick) for t in self.targets]
-        return np.where((sick > 0) & (well > 0), np.stack(columns, axis=1), np.nan)
+        positives, negatives = tp[:, -1:], fp[:, -1:]
+        columns = [_area(tp, fp, positives, negatives), _average_precision(tp, fp, positives)]
+        columns += [_reach(tp / positives, fp, (1 - t + SLACK) * negatives) for t in self.targets]
+        columns += [_keep(fp / negatives, tp, (t - SLACK) * positives) for t in self.targets]
+        return np.where((positives > 0) & (negatives > 0), np.stack(columns, axis=1), np.nan)
 
 
-def _area(tp: FloatArray, fp: FloatArray, sick: FloatArray, well: FloatArray) -> FloatArray:
+def _area(
+    tp: FloatArray, fp: FloatArray, positives: FloatArray, negatives: FloatArray
+) -> FloatArray:
     """Trapezoids under the ROC curve: ties count half."""
     width = np.diff(fp, axis=1, prepend=0)
     height = tp - np.diff(tp, axis=1, prepend=0) / 2
-    return np.asarray(np.einsum("ij,ij->i", width, height) / (sick * well)[:, 0])
+    return np.asarray(np.einsum("ij,ij->i", width, height) / (positives * negatives)[:, 0])
 
 
-def _average_precision(tp: FloatArray, fp: FloatArray, sick: FloatArray) -> FloatArray:
+def _average_precision(tp: FloatArray, fp: FloatArray, positives: FloatArray) -> FloatArray:
     """Sum of precision times the step in recall, as scikit-learn defines it."""
     called = tp + fp
     precision = np.divide(tp, called, out=np.zeros_like(tp), where=called > 0)
-    return np.asarray(np.einsum("ij,ij->i", precision, np.diff(tp, axis=1, prepend=0)) / sick[:, 0])
+    return np.asarray(
+        np.einsum("ij,ij->i", precision, np.diff(tp, axis=1, prepend=0)) / positives[:, 0]
+    )
 
 
 def _reach(sensitivity: FloatArray, fp: FloatArray, allowed: FloatArray) -> FloatArray:

@@ -92,9 +92,9 @@ def predictive_values(
     sensitivity: FloatArray, specificity: FloatArray, prevalence: float
 ) -> tuple[FloatArray, FloatArray]:
     """PPV and NPV at ``prevalence`` by Bayes' rule; NaN where nothing was called or cleared."""
-    sick, well = prevalence, 1 - prevalence
-    found, alarm = sick * sensitivity, well * (1 - specificity)
-    missed, cleared = sick * (1 - sensitivity), well * specificity
+    with_tumor, without_tumor = prevalence, 1 - prevalence
+    found, alarm = with_tumor * sensitivity, without_tumor * (1 - specificity)
+    missed, cleared = with_tumor * (1 - sensitivity), without_tumor * specificity
     with np.errstate(invalid="ignore"):
         return found / (found + alarm), cleared / (cleared + missed)
 

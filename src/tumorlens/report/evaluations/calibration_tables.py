@@ -9,10 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from tumorlens.evaluation.figures.intervals import Difference, Estimate
-from tumorlens.evaluation.heads.misses import MissBound
-from tumorlens.evaluation.heads.series_figures import measure_heads
-from tumorlens.evaluation.heads.study_calibration import StudyCalibration
 from tumorlens.evaluation.scores import Judged, Scores
+from tumorlens.evaluation.series_and_studies.misses import MissBound
+from tumorlens.evaluation.series_and_studies.series_figures import measure_heads
+from tumorlens.evaluation.series_and_studies.study_calibration import StudyCalibration
 from tumorlens.evaluation.site_calibration import Change, SiteCalibration
 from tumorlens.finding import RESEARCH_USE
 from tumorlens.report.evaluations.evaluation_tables import (

@@ -61,10 +61,10 @@ def list_head_parts(parts: Sequence[Subset]) -> list[tuple[str, ...]]:
     for part in parts:
         found = {one.name: one for one in part.heads.series}
         if found:
-            ill, well = part.heads.of_series
+            with_tumor, without_tumor = part.heads.of_series
             label = " ".join(value or "(none)" for value in part.by.values())
             cells = [_show(found.get(name)) for name in IN_PARTS]
-            rows.append((f"{label}: {ill:,} with, {well:,} without", *cells))
+            rows.append((f"{label}: {with_tumor:,} with, {without_tumor:,} without", *cells))
     return rows
 
 

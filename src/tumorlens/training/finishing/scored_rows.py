@@ -12,10 +12,10 @@ from tumorlens.data.rows import Manifest
 from tumorlens.detector import Detector
 from tumorlens.errors import DataError
 from tumorlens.evaluation.assessment import evaluate_scores
-from tumorlens.evaluation.heads.study_fitting import fit_study_model, list_fit_series
 from tumorlens.evaluation.results import Evaluation
 from tumorlens.evaluation.scores import Scores, drop_unfit
 from tumorlens.evaluation.scoring import score_manifest
+from tumorlens.evaluation.series_and_studies.study_fitting import fit_study_model, list_fit_series
 from tumorlens.model.seen_entry import load_seen_test
 from tumorlens.progress import Notice
 from tumorlens.studies.study_model import StudyModel

@@ -10,14 +10,14 @@ import pytest
 
 from score_tables import make_rows, make_scores
 from study_tables import make_study_model
-from tumorlens.evaluation.heads.labelled_series import (
+from tumorlens.evaluation.scores import as_text
+from tumorlens.evaluation.series_and_studies.labelled_series import (
     list_series,
     list_studies,
     score_series,
     score_studies,
     weigh_series,
 )
-from tumorlens.evaluation.scores import as_text
 
 MODEL = make_study_model()
 

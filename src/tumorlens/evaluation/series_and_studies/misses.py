@@ -112,10 +112,10 @@ def bound_misses(
     """
     if not 0 < misses < 1:
         raise UsageError(f"misses: expected a share between 0 and 1, such as 0.1, got {misses:g}")
-    ill = _pick_one_a_patient(studies, np.asarray(studies.tumor, bool), seed)
-    answered = np.isin(studies.verdict[ill].astype(str), ANSWERED)
+    positives = _pick_one_a_patient(studies, np.asarray(studies.tumor, bool), seed)
+    answered = np.isin(studies.verdict[positives].astype(str), ANSWERED)
     # What gets no answer is missed at any threshold.
-    score = np.where(answered, studies.tumor_probability[ill], -1.0)
+    score = np.where(answered, studies.tumor_probability[positives], -1.0)
     score = np.append(score, np.full(unjudged, -1.0))
     allowed = count_allowed(len(score), misses, confidence)
     silent = int((score < 0).sum())
@@ -159,11 +159,11 @@ def _count_alarms(
     studies: Scores, threshold: float, seed: int
 ) -> tuple[int, int, float | None, float | None]:
     """Alarms among all tumor-free studies; the interval on one of each patient."""
-    well = np.asarray(studies.labelled & ~studies.tumor, bool)
+    negatives = np.asarray(studies.labelled & ~studies.tumor, bool)
     answered = np.isin(studies.verdict.astype(str), ANSWERED)
     alarm = answered & (studies.tumor_probability >= threshold)
-    if not well.any():
+    if not negatives.any():
         return 0, 0, None, None
-    one = _pick_one_a_patient(studies, well, seed)
+    one = _pick_one_a_patient(studies, negatives, seed)
     low, high = bound_exactly(int(alarm[one].sum()), len(one))
-    return int((alarm & well).sum()), int(well.sum()), low, high
+    return int((alarm & negatives).sum()), int(negatives.sum()), low, high

@@ -12,14 +12,14 @@ from score_tables import draw_heads
 from study_tables import make_study_model
 from tumorlens.errors import DataError
 from tumorlens.evaluation.calibration import apply_calibration
-from tumorlens.evaluation.heads.labelled_series import weigh_series
-from tumorlens.evaluation.heads.study_calibration import (
+from tumorlens.evaluation.series_and_studies.labelled_series import weigh_series
+from tumorlens.evaluation.series_and_studies.study_calibration import (
     calibrate_held_out,
     calibrate_misses,
     carry_numbers,
     refit_numbers,
 )
-from tumorlens.evaluation.heads.study_fitting import list_fit_series
+from tumorlens.evaluation.series_and_studies.study_fitting import list_fit_series
 from tumorlens.evaluation.site_calibration import calibrate_model
 from tumorlens.model.contract import Calibration
 from tumorlens.studies.study_model import SeriesTerms

@@ -10,8 +10,8 @@ import pytest
 from score_tables import draw_heads, make_rows, make_scores
 from study_tables import make_study_model
 from tumorlens.errors import DataError
-from tumorlens.evaluation.heads import study_fitting
-from tumorlens.evaluation.heads.study_fitting import (
+from tumorlens.evaluation.series_and_studies import study_fitting
+from tumorlens.evaluation.series_and_studies.study_fitting import (
     fit_study_model,
     judge_crosswise,
     judge_heads,

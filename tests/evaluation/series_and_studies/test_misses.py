@@ -10,8 +10,8 @@ from scipy.stats import binom
 
 from score_tables import make_rows, make_scores
 from tumorlens.errors import DataError, UsageError
-from tumorlens.evaluation.heads.misses import bound_misses, count_allowed, count_needed
 from tumorlens.evaluation.scores import as_text
+from tumorlens.evaluation.series_and_studies.misses import bound_misses, count_allowed, count_needed
 
 
 def make_studies(ill, well=(), groups=None):

@@ -26,7 +26,7 @@ from tumorlens.studies.profile import (
     place_slices,
 )
 from tumorlens.studies.series_judging import to_logit
-from tumorlens.studies.study_model import MOSTLY, StudyModel, StudyTerms, to_chance
+from tumorlens.studies.study_model import MOSTLY, StudyModel, StudyTerms, to_probability
 
 __all__ = [
     "LEAST_SLICES",
@@ -88,8 +88,8 @@ class LabelledSeries:
     def describe_to_fit(self) -> SeriesToFit:
         """As the fit takes it."""
         row = self.row
-        ill = row.label == "tumor"
-        return SeriesToFit(row.group_key, row.sequence or "other", ill, self.features)
+        tumor = row.label == "tumor"
+        return SeriesToFit(row.group_key, row.sequence or "other", tumor, self.features)
 
 
 def list_series(scores: Scores) -> list[LabelledSeries]:
@@ -104,8 +104,10 @@ def list_series(scores: Scores) -> list[LabelledSeries]:
     names, code = np.unique(np.array(keys, object).astype(str), return_inverse=True)
     order = np.argsort(code, kind="stable")
     cuts = np.searchsorted(code[order], np.arange(1, len(names)))
-    ill = set(scores.group[scores.tumor])
-    found = [_build(scores, rows[part], ill) for part in np.split(order, cuts) if len(part)]
+    tumor_groups = set(scores.group[scores.tumor])
+    found = [
+        _build(scores, rows[part], tumor_groups) for part in np.split(order, cuts) if len(part)
+    ]
     return [one for one in found if one is not None]
 
 
@@ -193,13 +195,15 @@ def _find_plane(row: Row, known: dict[str, str]) -> str:
     return told if told not in ("", "unsure") else (note[1] if note else "axial")
 
 
-def _build(scores: Scores, index: npt.NDArray[np.intp], ill: set[str]) -> LabelledSeries | None:
+def _build(
+    scores: Scores, index: npt.NDArray[np.intp], tumor_groups: set[str]
+) -> LabelledSeries | None:
     rows = [scores.rows[i] for i in index]
     labels = {row.label for row in rows}
     if len(index) < LEAST_SLICES or "no_tumor" not in labels:
         return None
     label = "tumor" if "tumor" in labels else "no_tumor"
-    if label == "no_tumor" and (rows[0].group_key in ill or "" in labels):
+    if label == "no_tumor" and (rows[0].group_key in tumor_groups or "" in labels):
         label = ""
     judged = index[scores.verdict[index] != NOT_JUDGED]
     positions = tuple(_find_position(scores.rows[i]) for i in judged)
@@ -285,14 +289,14 @@ def _tabulate(
     name: str,
 ) -> Scores:
     n = len(rows)
-    chances = np.array([to_chance(logit) for logit in logits.tolist()], np.float64)
+    probabilities = np.array([to_probability(logit) for logit in logits.tolist()], np.float64)
     unfamiliarity = np.where(np.array(strange, bool), 2.0, 0.0)
-    pairs = zip(chances.tolist(), unfamiliarity.tolist(), strict=True)
+    pairs = zip(probabilities.tolist(), unfamiliarity.tolist(), strict=True)
     return Scores(
         rows=tuple(rows),
         name=name,
         classes=(),
-        tumor_probability=chances,
+        tumor_probability=probabilities,
         probabilities=np.empty((n, 0)),
         unfamiliarity=unfamiliarity,
         verdict=as_text([point.judge(*pair) for pair in pairs]),

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from tumorlens.errors import DataError
 from tumorlens.evaluation.calibration import choose_thresholds
-from tumorlens.evaluation.heads.labelled_series import (
+from tumorlens.evaluation.scores import Judged, Scores, drop_unfit, join_scores
+from tumorlens.evaluation.series_and_studies.labelled_series import (
     LabelledSeries,
     list_series,
     list_studies,
@@ -22,7 +23,6 @@ from tumorlens.evaluation.heads.labelled_series import (
     score_studies,
     weigh_series,
 )
-from tumorlens.evaluation.scores import Judged, Scores, drop_unfit, join_scores
 from tumorlens.model.card import OperatingPoint
 from tumorlens.studies.fitting import fit_series_terms, fit_study_terms
 from tumorlens.studies.profile import FEATURES

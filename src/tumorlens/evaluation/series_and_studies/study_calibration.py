@@ -17,15 +17,16 @@ import numpy as np
 
 from tumorlens.errors import DataError
 from tumorlens.evaluation.calibration import apply_calibration
-from tumorlens.evaluation.heads.labelled_series import (
+from tumorlens.evaluation.scores import Judged, Scores, join_scores
+from tumorlens.evaluation.series_and_studies.labelled_series import (
     LabelledSeries,
     list_studies,
     score_series,
     score_studies,
     weigh_series,
 )
-from tumorlens.evaluation.heads.misses import MissBound, bound_misses
-from tumorlens.evaluation.heads.study_fitting import (
+from tumorlens.evaluation.series_and_studies.misses import MissBound, bound_misses
+from tumorlens.evaluation.series_and_studies.study_fitting import (
     check_enough_series,
     choose_point,
     fit_study_model,
@@ -34,7 +35,6 @@ from tumorlens.evaluation.heads.study_fitting import (
     list_all_series,
     list_fit_series,
 )
-from tumorlens.evaluation.scores import Judged, Scores, join_scores
 from tumorlens.model.card import Card, HistoryEntry
 from tumorlens.model.contract import Calibration
 from tumorlens.model.graph import write_model
@@ -173,11 +173,11 @@ def promise_misses(
     every = list_all_series(scores)
     series = [one for one in every if one.is_judged]
     judged = {one.row.group_key for one in series}
-    ill = {one.row.group_key for one in every if one.row.label == "tumor"}
+    tumor_groups = {one.row.group_key for one in every if one.row.label == "tumor"}
     logits = weigh_series(series, model)
     now = model.study_points["balanced"]
     studies = score_studies(series, logits, model.study, now, scores.name)
-    bound = bound_misses(studies, misses, unjudged=len(ill - judged))
+    bound = bound_misses(studies, misses, unjudged=len(tumor_groups - judged))
     points = {**model.study_points, point: bound.point}
     return msgspec.structs.replace(model, study_points=points), bound
 
