@@ -123,12 +123,13 @@ class Following:
         names = {self.book.jobs[number]: number for number in self.sent}
         live = self.engine.find_live(names)
         if live is None:
-            self._say_once(f"{self.engine.name} does not answer; its jobs are waited for")
+            line = f"{self.engine.name} does not answer; its jobs are waited for"
+            self._say_once(line, line)
             return None
-        for job, state in live.items():
-            if state.reason:
-                shard = self.book.name_shard(names[job])
-                self._say_once(f"shard {shard} waits, and {self.engine.name} says: {state.reason}")
+        for reason, count in Counter(one.reason for one in live.values()).items():
+            if reason:
+                shards = "1 shard waits" if count == 1 else f"{count:,} shards wait"
+                self._say_once(reason, f"{shards}, and {self.engine.name} says: {reason}")
         return {names[job]: state for job, state in live.items()}
 
     def _settle(self, number: int) -> None:
@@ -173,9 +174,9 @@ class Following:
             f"{records:,} records, {runs:,} run, {waits:,} wait", len(self.done), self.book.shards
         )
 
-    def _say_once(self, line: str) -> None:
-        if line not in self._told:
-            self._told.add(line)
+    def _say_once(self, what: str, line: str) -> None:
+        if what not in self._told:
+            self._told.add(what)
             self.say(line)
 
     def _list_lost(self) -> str:
