@@ -225,7 +225,7 @@ class Broken:
 def shorten(text: str) -> str:
     """A message in one line, with the names of files instead of their paths."""
     lines = " / ".join(line.strip() for line in text.strip().splitlines())
-    return re.sub(r"\S*/(\S+)", r"\1", lines)
+    return re.sub(r"(?<!\S)/\S*/(\S+)", r"\1", lines)
 
 
 def finish(run: Broken) -> str:
@@ -252,14 +252,8 @@ def kill_driver(slices: Path, folder: Path) -> tuple[str, ...]:
     driver.wait()
     run.remember()
     said = run.merge()
-    return (
-        "the driver is killed (SIGKILL); started again",
-        *ordered(run, finish(run), said),
-    )
-
-
-def ordered(run: Broken, told: str, said: str) -> tuple[str, str, str]:
-    return run.count_lost(), said, told
+    told = finish(run)
+    return "the driver is killed (SIGKILL); started again", run.count_lost(), said, told
 
 
 def never_start(slices: Path, folder: Path) -> tuple[str, ...]:
@@ -272,14 +266,15 @@ def never_start(slices: Path, folder: Path) -> tuple[str, ...]:
         time.sleep(0.2)
     run.remember()
     said = run.merge()
-    return "a shard never starts; started again", *ordered(run, finish(run), said)
+    told = finish(run)
+    return "a shard never starts; started again", run.count_lost(), said, told
 
 
 def fill_disk(slices: Path, folder: Path) -> tuple[str, ...]:
     with small_disk(folder) as (place, limit, make_room):
         run = Broken(slices, place / "full.jsonl", "--shards", "2")
         driver = subprocess.Popen(
-            run.words, stderr=subprocess.PIPE, text=True, preexec_fn=limit
+            run.words, stderr=subprocess.PIPE, text=True, preexec_fn=limit  # noqa: PLW1509 - one thread
         )  # fmt: skip
         first = shorten(driver.communicate()[1])
         run.remember()

@@ -77,6 +77,12 @@ __all__ = ["command"]
     help="Random seed of the bootstrap.",
 )
 @click.option(
+    "--shard",
+    metavar="I/N",
+    help="Score only part I of N into --save-scores, e.g. 2/5; groups stay whole. Then measure "
+    "with --scores, once for each part.",
+)
+@click.option(
     "--save-scores",
     type=words.FILE,
     metavar="FILE.csv",
@@ -100,6 +106,7 @@ def command(
     keep_all: bool,
     replicates: int,
     seed: int,
+    shard: str | None,
     save_scores: Path | None,
     output: Path | None,
     report: Path | None,
@@ -124,12 +131,16 @@ def command(
     words.check_json(output)
     check_results(results, overwrite=overwrite)
     _check(inputs, scores_files, compare)
+    if shard is not None:
+        _check_shard(ctx, shard)
 
     def find(name: str) -> Path | Detector:
         if Path(name).suffix.lower() == ".csv":
             return Path(name)
         return open_detector(name, operating_point=operating_point, threads=threads, device=device)
 
+    if shard is not None:
+        return _score_shard(ctx, inputs, choice, watch, voice)
     with Pulse(voice, dated=False) as pulse:
         measurement = measure_model(
             scores_files or find(inputs[0]),
@@ -169,6 +180,56 @@ def _check(inputs: tuple[str, ...], scores_files: tuple[Path, ...], compare: str
         raise UsageError(
             "--compare with a model needs MODEL DATA...; beside --scores it takes a scores file"
         )
+
+
+def _check_shard(ctx: click.Context, shard: str) -> None:
+    """A shard has scores, and no figures yet.
+
+    Raises:
+        UsageError: names the option that contradicts it.
+    """
+    from tumorlens.shards import Shard
+
+    Shard.parse(shard)
+    options = ctx.params
+    if options["scores_files"] or options["save_scores"] is None:
+        raise UsageError(
+            f"--shard {shard} scores a part of DATA...; give MODEL DATA... and --save-scores FILE"
+        )
+    for name in ("compare", "by", "output", "report", "prevalence"):
+        if options[name]:
+            raise UsageError(
+                f"--{name} does not go with --shard: figures are made of all parts; give it to "
+                "evaluate --scores FILE for each part"
+            )
+
+
+def _score_shard(
+    ctx: click.Context,
+    inputs: tuple[str, ...],
+    choice: Choice,
+    watch: words.Stopwatch,
+    voice: words.Voice,
+) -> int:
+    """Write the scores of one part of the rows; gives the exit code."""
+    from tumorlens.evaluation.evaluating import score_data
+    from tumorlens.shards import Shard
+
+    options = ctx.params
+    names = ("operating_point", "threads", "device")
+    detector = open_detector(inputs[0], **{name: options[name] for name in names})
+    with Pulse(voice, dated=False) as pulse:
+        scored = score_data(
+            detector, inputs[1:], choice, shard=Shard.parse(options["shard"]),
+            threads=options["threads"], progress=pulse.advance, notice=pulse.say,
+        )  # fmt: skip
+    _save(options["save_scores"], scored.scores, options["overwrite"])
+    tell_failures(scored, voice)
+    voice.say(f"{options['save_scores']}: {len(scored.scores):,} slices, shard {options['shard']}")
+    if options["run_log"] is not None:
+        session, counts = detector.session, scored.counts
+        watch.write_log(options["run_log"], "evaluate", options, counts=counts, session=session)
+    return 1 if scored.failures else 0
 
 
 def _save(path: Path, scores: Scores, overwrite: bool) -> None:

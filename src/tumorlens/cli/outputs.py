@@ -26,7 +26,7 @@ from tumorlens.writing import check_writable, open_when_done
 
 if TYPE_CHECKING:
     from tumorlens.predicting.prediction_run import PredictionRun
-    from tumorlens.predicting.sharding.parts import Shard
+    from tumorlens.shards import Shard
 
 __all__ = ["Form", "check_options", "choose_form", "name_next_steps", "open_writer"]
 

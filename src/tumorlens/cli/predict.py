@@ -27,8 +27,8 @@ from tumorlens.errors import UsageError
 from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.predicting.options import Listener, RunOptions
 from tumorlens.predicting.record_files import own_files
-from tumorlens.predicting.sharding.parts import Shard
 from tumorlens.report.tables import count_studies, count_words, threshold_words
+from tumorlens.shards import Shard
 from tumorlens.writing import check_results, partial_path
 
 if TYPE_CHECKING:

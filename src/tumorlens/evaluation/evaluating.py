@@ -13,6 +13,7 @@ from tumorlens.errors import UsageError
 from tumorlens.evaluation.assessment import evaluate_scores
 from tumorlens.evaluation.figures.intervals import REPLICATES
 from tumorlens.evaluation.results import Evaluation
+from tumorlens.evaluation.score_shards import take_shard
 from tumorlens.evaluation.scores import Judged, Scores
 from tumorlens.evaluation.scoring import (
     Scored,
@@ -23,9 +24,18 @@ from tumorlens.evaluation.scoring import (
 )
 from tumorlens.evaluation.series_and_studies.study_fitting import judge_heads
 from tumorlens.progress import Notice, Progress, stay_silent
+from tumorlens.shards import Shard
 from tumorlens.studies.study_model import find_study_model
 
-__all__ = ["Counting", "Measurement", "ModelOrScores", "evaluate", "measure_model", "score"]
+__all__ = [
+    "Counting",
+    "Measurement",
+    "ModelOrScores",
+    "evaluate",
+    "measure_model",
+    "score",
+    "score_data",
+]
 
 ModelOrScores = str | os.PathLike[str] | Detector | Scores | Sequence[str | os.PathLike[str]]
 """A model (name, ``.onnx`` file, detector) or scores (table, ``.csv`` file, several files)."""
@@ -147,29 +157,58 @@ def score(
     operating_point: str | None = None,
     threads: int | None = None,
     device: str | None = None,
+    shard: str | None = None,
     progress: Progress | None = None,
     notice: Notice | None = None,
 ) -> Scores:
     """Judge labelled slices and set what the model says beside their labels.
 
-    Takes what `evaluate` takes. One set of scores serves several calls of `evaluate`.
+    Takes what `evaluate` takes. One set of scores serves several calls of `evaluate`. With
+    ``shard="2/5"`` only the second of five parts is scored, in which groups are whole; `evaluate`
+    takes the files of all parts, and its figures are those of one run.
 
     Raises:
         DataError: data that cannot be read, or no slice that can.
+        UsageError: there is no such shard, or there are fewer groups than shards.
         ModelFileError: the model is unknown, or its file breaks the contract.
     """
     told = notice or stay_silent
     detector = open_detector(model, operating_point=operating_point, threads=threads, device=device)
-    chosen = choose_rows(
+    scored = score_data(
+        detector,
         data,
         Choice(split, classes, shared_groups, twins),
+        shard=None if shard is None else Shard.parse(shard),
         threads=threads,
         progress=progress or stay_silent,
         notice=told,
     )
-    scored = score_rows(detector, chosen, progress=progress or stay_silent)
     scored.tell_failures(told)
     return scored.scores
+
+
+def score_data(
+    detector: Detector,
+    data: Sequence[DataSource],
+    choice: Choice,
+    *,
+    shard: Shard | None = None,
+    threads: int | None = None,
+    progress: Progress = stay_silent,
+    notice: Notice = stay_silent,
+) -> Scored:
+    """As `score`, and keep the failures.
+
+    Args:
+        detector: the model, at its operating point.
+        data, threads, progress, notice: as `evaluate` takes them.
+        choice: which rows, and how they are grouped.
+        shard: score only this part of them; None for all.
+    """
+    chosen = choose_rows(data, choice, threads=threads, progress=progress, notice=notice)
+    if shard is not None:
+        chosen = take_shard(chosen, shard)
+    return score_rows(detector, chosen, progress=progress)
 
 
 def measure_model(

@@ -13,6 +13,7 @@ import numpy as np
 from tumorlens.data.manifest import read_manifest
 from tumorlens.data.rows import COLUMNS, Row, absolute_path, cells_of
 from tumorlens.errors import DataError
+from tumorlens.evaluation.score_shards import join_shards
 from tumorlens.evaluation.scores import FloatArray, Scores, TextArray, as_text, join_scores
 from tumorlens.finding import VERDICTS
 from tumorlens.opening import open_table
@@ -83,12 +84,18 @@ def read_scores(path: str | os.PathLike[str]) -> Scores:
 def pool_scores(paths: Sequence[str | os.PathLike[str]]) -> Scores:
     """Several tables as one; rows that name no fold get the name of their file as one.
 
+    Tables of shards become that of one run.
+
     Raises:
-        DataError: a table that cannot be read, or of a model with other classes.
+        DataError: a table that cannot be read, or of a model with other classes; or a shard is
+            missing.
     """
     tables = [read_scores(path) for path in paths]
     if len(tables) == 1:
-        return tables[0]
+        return join_shards(tables) or tables[0]
+    whole = join_shards(tables)
+    if whole is not None:
+        return whole
     stems = [Path(path).stem for path in paths]
     if len(set(stems)) < len(stems):  # scores.csv of several runs
         stems = [f"{number} {stem}" for number, stem in enumerate(stems, start=1)]

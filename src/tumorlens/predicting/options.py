@@ -10,8 +10,8 @@ from typing import Protocol
 from tumorlens.errors import UsageError
 from tumorlens.finding import Finding
 from tumorlens.imaging.slices import Slice
-from tumorlens.predicting.sharding.parts import Shard
 from tumorlens.progress import Notice, stay_silent
+from tumorlens.shards import Shard
 from tumorlens.studies.assembling import FolderRule, check_rules
 from tumorlens.study_finding import SeriesFinding, StudyFinding
 

@@ -11,7 +11,7 @@ from tumorlens.detector import Detector, open_detector
 from tumorlens.finding import Finding, Findings
 from tumorlens.imaging.readers import find_inputs
 from tumorlens.predicting.sharding.parting import take_part
-from tumorlens.predicting.sharding.parts import Shard
+from tumorlens.shards import Shard
 from tumorlens.studies.assembling import FolderRule, SeriesGatherer, check_rules, gather_studies
 from tumorlens.studies.study_model import StudyModel, find_study_model
 from tumorlens.study_finding import SeriesFinding, StudyFinding

@@ -19,9 +19,9 @@ from tumorlens.predicting.record_files import (
     own_files,
 )
 from tumorlens.predicting.records import LineForm
-from tumorlens.predicting.sharding.parts import Shard
 from tumorlens.predicting.sharding.shard_notes import keep_note
 from tumorlens.progress import Notice, Progress, stay_silent
+from tumorlens.shards import Shard
 from tumorlens.studies.assembling import FolderRule
 from tumorlens.version import list_versions
 from tumorlens.writing import check_results

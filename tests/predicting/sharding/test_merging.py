@@ -145,6 +145,7 @@ def test_a_shard_that_never_started_is_told_and_nothing_is_written(tmp_path, sha
     named = [path for path in alone if str(path).endswith(".jsonl")]
     said = refuse([*named, tmp_path / "2.jsonl"], tmp_path / "m.jsonl")
     assert "2.jsonl: there is no such file; its shard never started" in said
+    assert "1 shard of 3 cannot be merged" in said
     said = refuse(named, tmp_path / "m.jsonl")
     assert "shard 2/3: never started, or its file was not named" in said
     told = []

@@ -11,7 +11,7 @@ from heads import paint_slice, write_folder
 from tumorlens.errors import InputError, UsageError
 from tumorlens.imaging.files.sources import find_sources
 from tumorlens.predicting.sharding.parting import Parting, Sameness
-from tumorlens.predicting.sharding.parts import Shard
+from tumorlens.shards import Shard
 
 LPS = np.array([[0, 0, 2.0, 0], [0, 2.0, 0, 0], [9.0, 0, 0, 0], [0, 0, 0, 1]])
 

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from tumorlens.errors import UsageError
-from tumorlens.predicting.sharding.parts import Shard
 from tumorlens.predicting.sharding.shard_notes import is_complete, tell_difference
+from tumorlens.shards import Shard
 from tumorlens.writing import write_text
 
 __all__ = ["JobBook", "parts_folder"]

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tumorlens.predicting.records import LineForm
-from tumorlens.predicting.sharding.parts import Shard
 from tumorlens.predicting.sharding.shard_notes import is_complete
+from tumorlens.shards import Shard
 from tumorlens.studies.assembling import FolderRule
 
 __all__ = ["ShardWork", "judge_shard"]

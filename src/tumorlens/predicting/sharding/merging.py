@@ -16,7 +16,6 @@ from tumorlens.arguments import check_arguments
 from tumorlens.errors import UsageError
 from tumorlens.predicting.options import RunSummary
 from tumorlens.predicting.records import PLACE, LineForm, parse_row, whole_lines
-from tumorlens.predicting.sharding.parts import Shard
 from tumorlens.predicting.sharding.shard_notes import (
     NOTE_ENDING,
     ShardNote,
@@ -25,6 +24,7 @@ from tumorlens.predicting.sharding.shard_notes import (
     tell_difference,
 )
 from tumorlens.progress import Notice, stay_silent
+from tumorlens.shards import Shard
 from tumorlens.writing import check_writable, partial_path, replace_when_done
 
 __all__ = ["merge"]
@@ -194,12 +194,14 @@ def _find_missing(parts: Sequence[_Part], files: Sequence[Path]) -> Iterator[str
             note = read_note(path)
             if note is not None and note.part.of == of:
                 unnamed[note.part.number] = path, note
-    for number in sorted(set(range(1, of + 1)) - named):
-        if number in unnamed:
-            path, note = unnamed[number]
-            yield _find_fault(path, note) or f"{path}: shard {note.shard} was not named"
-        else:
-            yield f"shard {Shard(number, of)}: never started, or its file was not named"
+    missing = sorted(set(range(1, of + 1)) - named)
+    for number in (one for one in missing if one in unnamed):
+        path, note = unnamed[number]
+        yield _find_fault(path, note) or f"{path}: shard {note.shard} was not named"
+    lost = [number for number in missing if number not in unnamed]
+    nameless = sum(read_note(path) is None for path in files)  # told already, each as a file
+    for number in lost if len(lost) > nameless else ():
+        yield f"shard {Shard(number, of)}: never started, or its file was not named"
 
 
 def _list_faults(faults: Sequence[str], parts: Sequence[_Part]) -> str:

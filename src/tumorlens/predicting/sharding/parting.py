@@ -17,7 +17,7 @@ from tumorlens.errors import InputError, UsageError
 from tumorlens.imaging.files.access import Opener
 from tumorlens.imaging.files.limits import DEFAULT_LIMITS, Limits
 from tumorlens.imaging.files.sources import Found, Skipped, Source
-from tumorlens.predicting.sharding.parts import DIGEST_BYTES, Shard, digest_identity
+from tumorlens.shards import DIGEST_BYTES, Shard, digest_identity
 from tumorlens.studies.assembling import FolderRule, find_study_of_path
 
 __all__ = ["Parting", "Sameness", "take_part"]

@@ -16,7 +16,7 @@ import msgspec
 
 from tumorlens.errors import UsageError
 from tumorlens.predicting.records import LineForm
-from tumorlens.predicting.sharding.parts import Shard
+from tumorlens.shards import Shard
 from tumorlens.version import __version__
 from tumorlens.writing import partial_path, write_text
 
