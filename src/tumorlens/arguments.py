@@ -23,6 +23,7 @@ __all__ = [
     "DEVICE",
     "IN_OUT",
     "LISTED_COUNTS",
+    "LISTED_INPUTS",
     "MODEL",
     "OPEN_MODEL",
     "PATH",
@@ -196,6 +197,10 @@ LISTED_COUNTS = Rule(
     "a list of whole numbers of at least 1, such as [1, 4]", _is_list(_is_whole(1))
 )
 LISTED_PATHS = Rule('a list of paths, such as ["fold0.csv", "fold1.csv"]', _is_list(_is_path))
+LISTED_INPUTS = Rule(
+    "a path, or a list of paths",
+    lambda value: _are_inputs(value) and not isinstance(value, Iterator),
+)
 MODEL = Rule(
     "a model: a name such as 'default', an .onnx file, or a Detector",
     _either(_is_path, _is_noun("Detector")),

@@ -172,13 +172,13 @@ def score(
         UsageError: there is no such shard, or there are fewer groups than shards.
         ModelFileError: the model is unknown, or its file breaks the contract.
     """
-    told = notice or stay_silent
+    told, part = notice or stay_silent, None if shard is None else Shard.parse(shard)
     detector = open_detector(model, operating_point=operating_point, threads=threads, device=device)
     scored = score_data(
         detector,
         data,
         Choice(split, classes, shared_groups, twins),
-        shard=None if shard is None else Shard.parse(shard),
+        shard=part,
         threads=threads,
         progress=progress or stay_silent,
         notice=told,

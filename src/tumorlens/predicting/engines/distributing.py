@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from tumorlens.arguments import (
     COUNT,
+    LISTED_INPUTS,
+    PATH,
     SWITCH,
     TEXT,
     Rule,
@@ -38,15 +40,17 @@ __all__ = ["distribute"]
 Path_ = str | os.PathLike[str]
 
 
+def _names_all(value: object) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
+
+
 @check_arguments(
-    paths=Rule("a path, or a list of paths", lambda value: not hasattr(value, "__next__")),
-    engine=Rule("'slurm' or 'local'", lambda value: value in ENGINES),
+    paths=LISTED_INPUTS,
+    engine=Rule("'slurm' or 'local'", lambda value: isinstance(value, str) and value in ENGINES),
     shards=optional(COUNT),
     at_once=optional(COUNT),
-    job=optional(Rule("a dict of parameters of submitit", lambda value: isinstance(value, dict))),
-    model=Rule(
-        "the name of a model, or an .onnx file", lambda value: isinstance(value, (str, os.PathLike))
-    ),
+    job=optional(Rule('a dict such as {"timeout_min": 600}', _names_all)),
+    model=PATH,
     operating_point=TEXT,
     mirror=SWITCH,
     batch_size=COUNT,
