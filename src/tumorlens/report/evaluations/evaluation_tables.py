@@ -284,8 +284,8 @@ def list_notes(evaluation: Evaluation) -> Iterator[str]:
     if evaluation.left_out:
         counts = "; ".join(f"{why}: {n:,}" for why, n in evaluation.left_out.items())
         yield f"Left out of every figure: {counts}"
-    if evaluation.series_and_studies:
-        yield f"Whole series and studies: {evaluation.series_and_studies}"
+    if evaluation.heads:
+        yield f"Whole series and studies: {evaluation.heads}"
     lacking = [part.note for part in evaluation.parts if not part.by and part.estimates]
     yield from (f"Note: {note}" for note in dict.fromkeys([*evaluation.notes, *lacking]) if note)
 
