@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from contextlib import contextmanager
 
 import pytest
 
@@ -125,3 +127,30 @@ def test_a_queue_of_a_newer_version_is_refused(queue, path):
     base.close()
     with pytest.raises(UsageError, match="newer tumorlens"):
         StudyQueue(path)
+
+
+@contextmanager
+def as_nobody():
+    """Root may write everything."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="access rights as Unix has them")
+def test_a_read_only_queue_is_told_as_such(queue, path):
+    queue.close()
+    place = path.parent
+    for folder in (place, *list(place.parents)[:2]):
+        folder.chmod(0o755)
+    place.chmod(0o555)
+    path.chmod(0o444)
+    try:
+        with as_nobody(), pytest.raises(UsageError, match="its folder is read-only; permit"):
+            StudyQueue(path)
+    finally:
+        place.chmod(0o755)

@@ -12,6 +12,7 @@ shut out, for two watches on one queue would send everything twice.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -314,7 +315,17 @@ class StudyQueue:
             raise self._unusable(error) from error
 
     def _unusable(self, error: sqlite3.Error) -> UsageError:
+        places = [self.path] if self.path.exists() else []
+        if not all(map(_may_write, (*places, self.path.parent))):
+            return UsageError(
+                f"{self.path}: the queue cannot be written, for this file or its folder is "
+                "read-only; permit writing, or name another folder with `queue=`"
+            )
         return UsageError(
             f"{self.path}: the queue cannot be used ({error}); free space, or name another folder "
             "with `queue=`"
         )
+
+
+def _may_write(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
