@@ -14,11 +14,13 @@ import pytest
 import tumorlens
 from builders import write_picture
 from heads import paint_slice
+from limits_of_disk import small_files
 from tumorlens.cli.main import run
 from tumorlens.errors import MissingExtra, UsageError
 from tumorlens.integration.dicom.object_options import OBJECTS
 from tumorlens.integration.pacs import answering, folder_boxes
 from tumorlens.integration.pacs.image_headers import SeriesFilter
+from tumorlens.integration.pacs.keeping_watch import keep_watch
 from tumorlens.integration.pacs.watch_plan import WatchPlan, open_watch
 from watches import NAME, lay_study, write_study_model
 
@@ -316,3 +318,26 @@ def test_a_missing_extra_is_told_before_anything_is_opened(monkeypatch, module, 
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtra, match=rf"needs the library '{module}'.*\[{extra}\]"):
         tumorlens.watch(**source)
+
+
+def test_a_full_disk_lets_studies_wait(watch, tmp_path, log):
+    lay_study(tmp_path / "in", 1)
+    with small_files(150_000):  # less than a picture needs
+        assert not watch(objects=("sc",))
+    assert log[0].endswith("waits 2 s: the disk fails (File too large)")
+    time.sleep(2.1)
+    assert watch(objects=("sc",))
+    assert len(list_answers(tmp_path / "out")) == 1
+
+
+def test_numbers_that_cannot_be_written_end_no_watch(detector, tmp_path, log):
+    lay_study(tmp_path / "in", 1)
+    (tmp_path / "numbers").mkdir()
+    plan = WatchPlan(
+        folder=(tmp_path / "in", tmp_path / "out"), queue=tmp_path / "queue", pause=0.0,
+        every=0.1, objects=("sr",), metrics=tmp_path / "numbers/watch.prom",
+    )  # fmt: skip
+    (tmp_path / "numbers").rmdir()
+    assert keep_watch(plan, detector, once=True, log=log.append, notice=log.append)
+    assert len(list_answers(tmp_path / "out")) == 1
+    assert len([line for line in log if "goes on without these numbers" in line]) == 1

@@ -10,6 +10,7 @@ import pytest
 from pydicom import dcmread
 
 import tumorlens
+from limits_of_disk import small_files
 from tumorlens.integration.pacs.image_headers import SeriesFilter
 from tumorlens.integration.pacs.keeping_watch import keep_watch
 from tumorlens.integration.pacs.spool import Spool
@@ -102,3 +103,22 @@ def test_a_study_that_was_sent_and_failed_gets_another_chance(spool, tmp_path, d
         assert len(got) == sent
     assert "studies that failed and get another chance: 1" in log
     assert list((spool.folder / "studies").iterdir()) == []
+
+
+def test_no_room_for_what_was_received_is_waited_for(spool, tmp_path, detector, node):
+    address, got = node
+    with receive(spool) as (listener, _):
+        store(lay_study(tmp_path / "scan"), listener.port)
+    (place,) = spool.incoming.iterdir()
+    big = next(place.iterdir())
+    log = []
+    plan = WatchPlan(
+        listen=0, send_to=address, queue=spool.folder, every=0.1, pause=0.0, objects=("sr",)
+    )
+    with big.open("ab") as stream:
+        stream.write(bytes(150_000))
+    with small_files(150_000):
+        assert not keep_watch(plan, detector, once=True, notice=log.append)
+    assert "the disk fails (File too large); the watch tries again until it does not" in log
+    assert keep_watch(plan, detector, once=True, notice=log.append)
+    assert len(got) == 1

@@ -250,7 +250,8 @@ class DicomFolder:
         except BaseException as error:
             partial_path(target).unlink(missing_ok=True)
             if isinstance(error, OSError):
-                raise _cannot_write(target, error) from error
+                cause = _find_cause(error)
+                raise _cannot_write(target, cause) from cause
             raise
         self._waiting.append(target)
 
@@ -271,6 +272,12 @@ def _survive(path: str) -> Iterator[None]:
     except Exception as error:  # it checks values that sources fill with anything
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise InputError(path, f"cannot be told in DICOM objects ({reason})") from error
+
+
+def _find_cause(error: OSError) -> OSError:
+    """What the system said; pydicom raises it anew, without its number."""
+    inner = error.__cause__ or error.__context__
+    return _find_cause(inner) if error.errno is None and isinstance(inner, OSError) else error
 
 
 def _cannot_write(path: Path, error: OSError) -> UsageError:

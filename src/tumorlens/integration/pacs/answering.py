@@ -60,6 +60,9 @@ class Answerer:
         try:
             done = fill_folder(run, taker)
         except UsageError as error:
+            cause = error.__cause__
+            if isinstance(cause, OSError):  # the disk is full: the study waits
+                raise cause from None
             if run.counts:
                 raise
             raise Unanswerable("holds no picture that can be judged") from error

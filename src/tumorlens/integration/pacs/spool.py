@@ -92,11 +92,15 @@ def name_image(instance: str) -> str:
 def save_whole(path: Path, data: bytes) -> None:
     """Write a file so that it is whole, or not there, also after a loss of power."""
     partial = path.with_name(f"{path.name}.partial")
-    with partial.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)  # a full disk has no room for it
+        raise
     _sync(path.parent)
 
 

@@ -55,6 +55,7 @@ class Watch:
     stop: Event = field(default_factory=Event)
     clock: Callable[[], float] = time.time
     _misses: int = 0
+    _numbers_missed: bool = False
     _next_look: float = 0.0
 
     def revive(self) -> int:
@@ -95,18 +96,22 @@ class Watch:
         try:
             arriving = self.inbox.look(self.queue)
         except Unreachable as error:
-            self._misses += 1
-            wait = _back_off(self._misses)
-            self._next_look = now + wait
-            self.queue.count("unreachable")
-            if self._misses == 1:
-                self.notice(f"{error}; the watch tries again until it answers")
-            return False
+            return self._miss(now, f"{error}; the watch tries again until it answers")
+        except OSError as error:  # e.g. no room for what was received
+            return self._miss(now, f"{_tell_disk(error)}; the watch tries again until it does not")
         if self._misses:
             self.notice("the source answers again")
         took = time.monotonic() - now
         self._misses, self._next_look = 0, now + max(min(self.every, 1.0), 10 * took)
         return arriving
+
+    def _miss(self, now: float, words: str) -> bool:
+        self._misses += 1
+        self._next_look = now + _back_off(self._misses)
+        self.queue.count("unreachable")
+        if self._misses == 1:
+            self.notice(words)
+        return False
 
     def _advance(self, study: QueuedStudy) -> bool:
         """Do the next step of a study; gives whether all went well."""
@@ -123,7 +128,7 @@ class Watch:
         except Unreachable as error:
             self._postpone(study, str(error))
         except OSError as error:
-            self._postpone(study, f"the disk fails ({error.strerror or type(error).__name__})")
+            self._postpone(study, _tell_disk(error))
         except Refused as error:
             self._try_again(study, str(error))
         except Exception as error:  # one odd study may fail in any library, and others wait
@@ -196,8 +201,20 @@ class Watch:
         self.log(f"study {study.label} failed: {reason}{kept}")
 
     def _tell_metrics(self) -> None:
-        if self.metrics is not None:
+        if self.metrics is None:
+            return
+        try:
             write_metrics(self.metrics, self.queue, self.clock())
+        except UsageError as error:
+            if not self._numbers_missed:
+                self.notice(f"{error}; the watch goes on without these numbers")
+            self._numbers_missed = True
+        else:
+            self._numbers_missed = False
+
+
+def _tell_disk(error: OSError) -> str:
+    return f"the disk fails ({error.strerror or type(error).__name__})"
 
 
 def _back_off(tries: int) -> float:
