@@ -5,6 +5,8 @@ Needs chromium and playwright; skips where one is missing.
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import re
 import zipfile
@@ -21,6 +23,7 @@ from builders import write_nifti, write_series
 from heads import paint_slice
 from models import write_tiny_model
 from study_tables import make_study_model
+from tumorlens.digits import show_probability
 from tumorlens.model.graph import write_model
 from viewing.browsing import BROWSER, visit
 from viewing.viewers import open_viewer
@@ -63,16 +66,46 @@ def check_quiet(found, viewer):
     assert strange == []
 
 
-def test_examples_say_what_predict_says():
+def look_at_unjudged(page, found, folder):
+    """Slices below the brain: grey in picture and curve, where Python judges none."""
+    head = np.asarray(Image.open(EXAMPLES / "t2_axial_normal.png").convert("L"))
+    y, x = np.ogrid[: head.shape[0], : head.shape[1]]
+    radius = np.hypot(x - head.shape[1] / 2, y - head.shape[0] / 2)
+    neck = np.where((radius > 34) & (radius < 40), 220, 4).astype(np.uint8)
+    volume = np.stack([neck] * 3 + [head] * 6)
+    file = write_nifti(folder / "neck.nii.gz", volume.transpose(2, 1, 0), np.diag([1, 1, 5.0, 1]))
+    (study,) = tumorlens.predict_studies(file)
+    silent = [one.verdict == "not_judged" for one in study.series[0].findings]
+    found.drop(file)
+    wait_for_jobs(page, 3)
+    page.click(".row:has-text('neck.nii.gz')")
+    wait_for_pictures(page)
+    assert any(silent)
+    assert page.locator(".band.not_judged").count() > 0
+    for number, wanted in enumerate(silent):
+        page.keyboard.press("Home")
+        for _ in range(number):
+            page.keyboard.press("ArrowDown")
+        assert page.is_visible("#unjudged:has-text('shows no brain')") == wanted
+        assert page.locator("#canvas.grey").count() == wanted
+
+
+def test_examples_say_what_predict_says(tmp_path):
     names = sorted(
         path for path in EXAMPLES.iterdir() if path.name.endswith((".png", ".dcm", ".nii.gz"))
     )
     wanted = {path.name: tumorlens.predict(path)[0] for path in names}
     with open_viewer() as viewer, visit(viewer.url) as found:
         page = found.page
-        found.drop(*names)
+        assert "For research only" in page.inner_text("#welcome")
+        page.click("#try-examples")
         wait_for_jobs(page, 1)
+        tried = read_rows(page)
+        assert len(tried) == 3
+        found.drop(*names)
+        wait_for_jobs(page, 2)
         rows = read_rows(page)
+        assert tried.items() <= rows.items()
         job = page.evaluate("document.querySelector('.row').dataset.place.split(' ')[0]")
         result = json.loads(
             page.evaluate(f"fetch('api/jobs/{job}/result').then((told) => told.text())")
@@ -83,7 +116,8 @@ def test_examples_say_what_predict_says():
             assert slices[name]["verdict"] == one.verdict
             assert slices[name]["tumor_probability"] == one.tumor_probability
             assert one.verdict.replace("_", " ") in rows[name]
-        wait_for_pictures(page)
+            assert rows[name].endswith(f" {show_probability(one.tumor_probability)}")
+        look_at_unjudged(page, found, tmp_path)
         check_quiet(found, viewer)
 
 
@@ -168,9 +202,7 @@ def look_at_volume(page):
 
 
 def count_colors(page):
-    from io import BytesIO
-
-    picture = Image.open(BytesIO(page.locator("#canvas").screenshot())).convert("RGB")
+    picture = Image.open(io.BytesIO(page.locator("#canvas").screenshot())).convert("RGB")
     return len(picture.getcolors(2**24))
 
 
@@ -222,6 +254,7 @@ def use_tools(page):
     assert count_marked(page) < heat / 2
     assert page.is_hidden("#scale")
     page.keyboard.press("h")
+    switch_boxes(page)
     for number, name in enumerate(("axial", "coronal", "sagittal", "all planes", "3-D"), 1):
         page.keyboard.press(str(number))
         assert page.inner_text("#planes [aria-checked=true]") == name
@@ -243,12 +276,28 @@ def use_tools(page):
     page.click("#theme")
 
 
+def switch_boxes(page):
+    """By a click and by a key; what is drawn over the picture comes and goes."""
+    assert count_drawn(page) > 0
+    page.click("#boxes")
+    assert count_drawn(page) == 0
+    page.keyboard.press("b")
+    assert page.is_checked("#boxes")
+    assert count_drawn(page) > 0
+
+
+def count_drawn(page):
+    """Pixels that boxes and peaks cover."""
+    page.wait_for_timeout(400)
+    data = page.evaluate("document.querySelector('#overlay').toDataURL()").partition(",")[2]
+    drawn = Image.open(io.BytesIO(base64.b64decode(data))).getchannel("A")
+    return int((np.asarray(drawn) > 0).sum())
+
+
 def count_marked(page):
     """Pixels of the picture that are warm, as heat is."""
-    from io import BytesIO
-
     page.wait_for_timeout(400)
-    picture = Image.open(BytesIO(page.locator(".pictures").screenshot())).convert("RGB")
+    picture = Image.open(io.BytesIO(page.locator(".pictures").screenshot())).convert("RGB")
     red, _, blue = (np.asarray(channel, int) for channel in picture.split())
     return int((red - blue > 60).sum())
 

@@ -29,6 +29,7 @@ from tumorlens.serving.outcomes import (
 )
 from tumorlens.serving.scenes import Scene
 from tumorlens.version import __version__
+from tumorlens.viewing.examples import find_examples
 from tumorlens.viewing.packing import pack_objects
 
 __all__ = ["Desk", "build_app"]
@@ -72,6 +73,7 @@ def build_app(desk: Desk, token: str) -> Any:
         ("POST", "/api/uploads", answers.open_deposit),
         ("POST", "/api/uploads/{deposit}/files", answers.take_file),
         ("POST", "/api/uploads/{deposit}/judge", answers.judge_deposit),
+        ("POST", "/api/examples", answers.judge_examples),
         ("GET", job, answers.tell_job),
         ("DELETE", job, answers.delete_job),
         ("GET", f"{job}/result", answers.tell_result),
@@ -123,6 +125,7 @@ class _Answers:
                 "research_use": RESEARCH_USE,
                 "model": describe_model(desk.jobs.detector),
                 "extras": {"dicom": installed_extras()["dicom"]},
+                "examples": len(find_examples()),
                 "jobs": [_describe_job(job) for job in desk.jobs],
             }
         )
@@ -148,6 +151,16 @@ class _Answers:
         job = self._desk.jobs.start(
             (str(deposit.files),), title=_name_files(deposit.names), below=deposit.files,
             at_end=deposit.close,
+        )  # fmt: skip
+        return self._json(_describe_job(job), 201)
+
+    async def judge_examples(self, _: Any) -> Any:
+        files = find_examples()
+        if not files:
+            raise _Unknown("this installation has no examples")
+        job = self._desk.jobs.start(
+            tuple(map(str, files)), title="Examples: the lesions are painted",
+            below=files[0].parent,
         )  # fmt: skip
         return self._json(_describe_job(job), 201)
 

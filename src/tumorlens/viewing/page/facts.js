@@ -1,7 +1,7 @@
 // The column beside the pictures: notes, what the model thinks it saw, and what one can take along.
 
 import { placeOf } from "./server.js";
-import { count, make, nameOf } from "./words.js";
+import { count, make, nameOf, sayChance } from "./words.js";
 
 export function describeFacts({ job, study, scene, number, keys, go, extras }) {
   return [
@@ -37,7 +37,7 @@ function* describeSeen({ seen }) {
     make("tbody", {}, ...rows.map(([question, { said, seen: word, probability }]) => {
       const differs = said && said !== word && said !== "oblique";
       return make("tr", { class: differs ? "differs" : null }, make("th", { scope: "row" }, question),
-        make("td", {}, `${word === "on" ? "present" : word === "off" ? "stripped" : word} `, make("small", {}, probability.toFixed(2))),
+        make("td", {}, `${word === "on" ? "present" : word === "off" ? "stripped" : word} `, make("small", {}, sayChance(probability))),
         make("td", {}, question === "skull" ? "–" : said ?? "nothing", differs ? make("b", {}, " differs") : null));
     })));
 }

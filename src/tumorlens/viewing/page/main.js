@@ -4,7 +4,7 @@ import { Curve } from "./curve.js";
 import { describeFacts } from "./facts.js";
 import { readChosen, readDrop } from "./intake.js";
 import { describeJobs } from "./list.js";
-import { deleteJob, judgeFiles, placeOf, tellJob, tellResult, tellState } from "./server.js";
+import { deleteJob, judgeExamples, judgeFiles, placeOf, tellJob, tellResult, tellState } from "./server.js";
 import { describeVerdict } from "./verdict.js";
 import { PLANES, Volume } from "./volume.js";
 import { hasChance, make, sayChance, sayVerdict } from "./words.js";
@@ -16,7 +16,8 @@ const page = { state: null, jobs: [], shown: null, volume: null, number: 0, curv
 
 async function begin() {
   page.state = await tellState();
-  find("model").textContent = page.state.model.name;
+  find("model").append(make("span", { class: "long" }, page.state.model.name), make("span", { class: "short" }, "Model"));
+  find("try-examples").hidden = !page.state.examples;
   page.curve = new Curve(find("curve"), go);
   bindButtons();
   bindKeys();
@@ -240,6 +241,7 @@ function bindButtons() {
     find(button).addEventListener("click", () => find(input).click());
   for (const id of ["files", "folder"])
     find(id).addEventListener("change", ({ target }) => { hand(readChosen(target)); target.value = ""; });
+  find("try-examples").addEventListener("click", () => judgeExamples().then(follow, (error) => say(error.message)));
   find("help").addEventListener("click", () => find("keys").showModal());
   find("model").addEventListener("click", showCard);
   find("theme").addEventListener("click", () => {

@@ -10,6 +10,7 @@ export async function ask(path, options = {}) {
 export const tellState = () => ask("api/state");
 export const tellJob = (job) => ask(`api/jobs/${job}`);
 export const tellResult = (job) => ask(`api/jobs/${job}/result`);
+export const judgeExamples = () => ask("api/examples", { method: "POST" });
 export const deleteJob = (job) => ask(`api/jobs/${job}`, { method: "DELETE" });
 
 /** Hands in files and lets them be judged; gives the job. `tell` hears how many were taken. */

@@ -50,7 +50,7 @@ function* describeChance(told, [low, high]) {
 }
 
 const sayThresholds = (low, high) =>
-  (low === high ? `tumor from ${high.toFixed(2)}` : `no tumor below ${low.toFixed(2)}, tumor from ${high.toFixed(2)}`);
+  (low === high ? `tumor from ${sayChance(high)}` : `no tumor below ${sayChance(low)}, tumor from ${sayChance(high)}`);
 
 function* describePlace(told, scene, keys, go) {
   yield make("h3", {}, "Where");

@@ -12,14 +12,18 @@ export const MEANING = {
   null: "There is no verdict on the whole. Look at its slices.",
 };
 
-/** A probability with two digits, never rounded across a threshold: 0.496 is no 0.50. */
+const sayShare = (share, digits) => `${(100 * share).toFixed(digits)}%`;
+
+/** A probability as Python prints it: 63.1%, never rounded to a threshold or to a certainty. */
 export function sayChance(chance, thresholds = []) {
   if (chance === null || chance === undefined) return "–";
-  for (let digits = 2; digits < 6; digits++) {
-    const told = chance.toFixed(digits);
-    if (thresholds.every((one) => (Number(told) < one) === (chance < one))) return told;
+  let told;
+  for (let digits = 1; digits < 5; digits++) {
+    told = sayShare(chance, digits);
+    if (thresholds.includes(chance) || thresholds.every((one) => sayShare(one, digits) !== told)) break;
   }
-  return String(chance);
+  if (told === "0.0%" && chance > 0) return "<0.1%";
+  return told === "100.0%" && chance < 1 ? ">99.9%" : told;
 }
 
 export const hasChance = (verdict) => !["unfamiliar", "not_judged", null].includes(verdict);

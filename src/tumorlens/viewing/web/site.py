@@ -17,6 +17,7 @@ from tumorlens.errors import UsageError
 from tumorlens.model.registry import DEFAULT, MODELS
 from tumorlens.model.session import Session
 from tumorlens.version import __version__
+from tumorlens.viewing.examples import EXAMPLES, find_examples
 from tumorlens.viewing.web.runtime import copy_runtime
 
 __all__ = ["EXAMPLES", "SMALL", "WebPage", "list_files", "write_web_page"]
@@ -25,16 +26,6 @@ _HERE = Path(__file__).parent
 _PAGE = _HERE / "page"
 SMALL = _HERE / "models" / "small.onnx"
 """The bundled model in eight-bit integers; `release/small_model.py` makes it."""
-
-EXAMPLES = {
-    "t1c_axial_synthetic_lesion.png": "T1 with contrast, lesion painted in",
-    "flair_axial_synthetic_lesion.png": "FLAIR, lesion painted in",
-    "t2_axial_normal.png": "T2, no lesion",
-    "t1_sagittal_normal.png": "T1 from the side, no lesion",
-    "t1c_axial_synthetic_lesion.dcm": "DICOM file, lesion painted in",
-    "t1c_axial_synthetic_lesion.nii.gz": "NIfTI file, lesion painted in",
-}
-"""File of ``examples/`` -> what the page says of it."""
 
 _NO_CACHE = ("models/full.onnx",)
 _MARK = "tumorlens-page.json"
@@ -150,11 +141,8 @@ def _lay_models(folder: Path, session: Session, small: Session | None) -> list[d
 
 def _lay_examples(folder: Path) -> None:
     folder.mkdir()
-    for source in (_HERE / "examples", _HERE.parents[3] / "examples"):
-        if source.is_dir():
-            for name in EXAMPLES:
-                shutil.copyfile(source / name, folder / name)
-            return
+    for file in find_examples(tuple(EXAMPLES)):
+        shutil.copyfile(file, folder / file.name)
 
 
 def _write_settings(built: Path, models: list[dict[str, object]]) -> None:

@@ -29,9 +29,9 @@ function showMeter({ verdict, tumor }, { low, high }) {
   meter.hidden = !speaks;
   if (!speaks) return;
   const [span, at] = meter.children;
-  span.style.left = percent(low).replace(" ", "");
-  span.style.right = percent(1 - high).replace(" ", "");
-  at.style.left = percent(tumor).replace(" ", "");
+  span.style.left = `${100 * low}%`;
+  span.style.right = `${100 - 100 * high}%`;
+  at.style.left = `${100 * tumor}%`;
 }
 
 /** What changes from slice to slice; the same in words, for who does not see the picture. */

@@ -5,10 +5,21 @@ import { rankLook } from "../judging/series.js";
 export const VERDICTS = {
   tumor: "tumor", no_tumor: "no tumor", uncertain: "uncertain", unfamiliar: "unfamiliar", not_judged: "not judged", null: "no verdict",
 };
-const PERCENT = { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 };
 const LOOKS = { on: "with skull", off: "skull removed" };
 
-export const percent = (value) => value.toLocaleString("en", PERCENT).replace("%", " %");
+const share = (value, digits) => `${(100 * value).toFixed(digits)}%`;
+
+/** A probability as Python prints it: 63.1%, never rounded to a threshold or to a certainty. */
+export function percent(value, thresholds = []) {
+  let told;
+  for (let digits = 1; digits < 5; digits++) {
+    told = share(value, digits);
+    if (thresholds.includes(value) || thresholds.every((one) => share(one, digits) !== told)) break;
+  }
+  if (told === "0.0%" && value > 0) return "<0.1%";
+  return told === "100.0%" && value < 1 ? ">99.9%" : told;
+}
+
 const many = (count, one) => `${count} ${one}${count === 1 ? "" : "s"}`;
 export const baseName = (path) => path.split("/").pop();
 
@@ -19,7 +30,7 @@ export function saySure({ verdict, tumor, unfamiliarity }, { low, high }, what) 
     return `The ${what} is unlike the pictures that the model was trained on, so its answer would mean nothing${unfamiliarity ? ` (unfamiliarity ${unfamiliarity.toFixed(2)}, over 1)` : ""}.`;
   if (tumor === null || verdict === null) return `The ${what} has no verdict; its slices have.`;
   const limits = low === high ? `tumor from ${percent(high)} on` : `tumor from ${percent(high)}, no tumor under ${percent(low)}`;
-  return `Tumor probability ${percent(tumor)}; ${limits}.`;
+  return `Tumor probability ${percent(tumor, [low, high])}; ${limits}.`;
 }
 
 /** What a verdict does not say. */
