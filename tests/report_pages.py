@@ -27,6 +27,9 @@ from tumorlens.report.evaluations.galleries import show_mistakes
 from tumorlens.report.model_cards import build_card_page
 from tumorlens.report.pages import Page, write_page
 from tumorlens.report.trainings.training_pages import build_training_page
+from tumorlens.report.tunings.tuning_pages import build_tuning_page
+from tumorlens.training.recipe import read_recipe
+from tumorlens.tuning.outcome import Gain, Trial, Tuning
 from tumorlens.version import list_versions
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -42,6 +45,7 @@ def write_pages(folder: Path, only: Sequence[str] = ()) -> dict[str, Path]:
         "evaluation": lambda file: _evaluate(),
         "audit": lambda file: _audit(folder / "site"),
         "training": lambda file: _train(folder / "curves.csv"),
+        "tuning": lambda file: build_tuning_page(draw_tuning(folder)),
     }
     makers = {name: make for name, make in makers.items() if not only or name in only}
     files = {name: folder / f"{name}.html" for name in makers}
@@ -140,3 +144,32 @@ def _train(curves: Path) -> Page:
     scores = draw_scores(groups=30, slices=6)
     test = build_evaluation_sections(evaluate_scores(scores, replicates=100), scores)
     return build_training_page({"loss": curves}, described, test=test, copies=25)
+
+
+def draw_tuning(folder: Path, trials: int = 24) -> Tuning:
+    """A search whose best trial seems better than it is, with a trial of each kind."""
+    rng = np.random.default_rng(3)
+    tried = [Trial(0, "complete", 0.9312, "seed"), Trial(1, "complete", 0.9404, "release")]
+    for number in range(2, trials):
+        values = {"weight_decay": float(rng.uniform(0.001, 0.1)), "batch": int(rng.integers(8, 64))}
+        if number % 9 == 8:
+            tried.append(Trial(number, "pruned", values=values, curve={1: 0.6, 2: 0.61}))
+        else:
+            figure = 0.93 + 0.0012 * number + float(rng.normal(0, 0.008))
+            tried.append(Trial(number, "complete", figure, values=values))
+    tried.append(Trial(trials, "failed", note="a fold holds slices of one label only"))
+    best = max((one for one in tried if one.value), key=lambda one: one.value or 0)
+    value = best.value or 0
+    return Tuning(
+        figure="auc", trials=tried, best=read_recipe("release"), best_number=best.number,
+        best_file=folder / "best.toml", importances={"weight_decay": 0.71, "batch": 0.29},
+        gains=[
+            Gain("seed", value, 0.9312, value - 0.9312, 0.004, 0.05, 41, nested=False),
+            Gain("release", value, 0.9404, value - 0.9404, 0.001, 0.04, 41, nested=False),
+        ],
+        nested_gains=[
+            Gain("seed", 0.941, 0.9333, 0.0077, -0.0121, 0.0275, 41, nested=True),
+            Gain("release", 0.941, 0.9402, 0.0008, None, None, 41, nested=True),
+        ],
+        folder=folder, warning="253 slices of 199 groups are few", slices=253, groups=199,
+    )  # fmt: skip

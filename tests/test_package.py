@@ -30,7 +30,10 @@ MODULES = {
     ".".join(path.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted((ROOT / "src/tumorlens").rglob("*.py"))
 }
-NEEDS_TORCH = ("tumorlens.network.*", "tumorlens.training.*", "tumorlens.exporting.*")
+NEEDS_TORCH = (
+    *("tumorlens.network.*", "tumorlens.training.*", "tumorlens.exporting.*"),
+    *("tumorlens.tuning.nested_search", "tumorlens.tuning.trials"),
+)
 
 
 def run_python(code: str) -> str:
@@ -69,6 +72,7 @@ def test_public_names_are_pinned_and_load():
         "StudyFinding",
         "TrainingResult",
         "TumorlensError",
+        "Tuning",
         "UsageError",
         "WebPage",
         "__version__",
@@ -90,6 +94,7 @@ def test_public_names_are_pinned_and_load():
         "serve",
         "split",
         "train",
+        "tune",
         "view",
         "watch",
         "write_dicom",

@@ -49,6 +49,7 @@ WRONG = {
     "drop_conflicts": [*SWITCHES, None],
     "engine": [*WORDS, None, "banana"],
     "every": [nan, -1, "often", None],
+    "figure": [*WORDS, None, "banana"],
     "finding": [None, 7, draw_scores()],
     "folds": [1, *COUNTS],
     "folds_by": [*FOLDERS, None],
@@ -72,6 +73,7 @@ WRONG = {
     "models": [*PATHS, None, ["default"]],
     "log": [*CALLS, None],
     "montage": [*SWITCHES, None],
+    "nested": [1, -1, 1.5, "two", True],
     "notice": CALLS,
     "objects": [*LISTS, None, ["banana"], []],
     "once": [*SWITCHES, None],
@@ -88,6 +90,7 @@ WRONG = {
     "prevalence": RATES,
     "progress": CALLS,
     "queue": PATHS,
+    "pruner": [*WORDS, None, "banana"],
     "recipe": [*PATHS, None],
     "replicates": [*COUNTS, None],
     "report": PATHS,
@@ -108,8 +111,10 @@ WRONG = {
     "skip_unreadable": [*SWITCHES, None],
     "slice_": [None, 7, np.zeros((4, 4))],
     "slices": [*SWITCHES, None],
+    "space": [*PATHS, None],
     "specificity": RATES,
     "split": WORDS,
+    "storage": [*PATHS, None],
     "store": PATHS,
     "study_from": FOLDERS,
     "summary": [*SWITCHES, None],
@@ -117,6 +122,7 @@ WRONG = {
     "teachers": [*LISTS, None],
     "threads": COUNTS,
     "token": WORDS,
+    "trials": [*COUNTS, None],
     "twins": SWITCHES,
     "uid_root": [*WORDS, "banana"],
     "weights": PATHS,
@@ -140,7 +146,10 @@ OWN = {
 }
 """What a parameter refuses in one function."""
 
-FILLED = {"slice_": tumorlens.Slice(np.ones((8, 8), np.float32), tumorlens.SliceInfo("x"))}
+FILLED = {
+    "slice_": tumorlens.Slice(np.ones((8, 8), np.float32), tumorlens.SliceInfo("x")),
+    "trials": 3,
+}
 """What a call names where it is not about this parameter; else a file that is not there."""
 
 FREE = {"x"}

@@ -58,6 +58,8 @@ if TYPE_CHECKING:
     from tumorlens.training.recipe import Recipe
     from tumorlens.training.result import TrainingResult
     from tumorlens.training.workflow import train
+    from tumorlens.tuning.outcome import Tuning
+    from tumorlens.tuning.searching import tune
     from tumorlens.viewing.running import view
     from tumorlens.viewing.web.site import WebPage, write_web_page
 
@@ -86,6 +88,7 @@ __all__ = [
     "StudyFinding",
     "TrainingResult",
     "TumorlensError",
+    "Tuning",
     "UsageError",
     "WebPage",
     "__version__",
@@ -107,6 +110,7 @@ __all__ = [
     "serve",
     "split",
     "train",
+    "tune",
     "view",
     "watch",
     "write_dicom",
@@ -139,6 +143,7 @@ _HOMES = {
     "StudyFinding": "tumorlens.study_finding",
     "TrainingResult": "tumorlens.training.result",
     "TumorlensError": "tumorlens.errors",
+    "Tuning": "tumorlens.tuning.outcome",
     "UsageError": "tumorlens.errors",
     "WebPage": "tumorlens.viewing.web.site",
     "audit": "tumorlens.auditing.checks",
@@ -159,6 +164,7 @@ _HOMES = {
     "serve": "tumorlens.integration.service.hosting",
     "split": "tumorlens.data.dividing",
     "train": "tumorlens.training.workflow",
+    "tune": "tumorlens.tuning.searching",
     "view": "tumorlens.viewing.running",
     "watch": "tumorlens.integration.pacs.keeping_watch",
     "write_dicom": "tumorlens.integration.dicom.object_writing",

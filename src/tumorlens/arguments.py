@@ -252,6 +252,7 @@ RULES: dict[str, Rule | None] = {
     "devices": COUNT,
     "drop_conflicts": SWITCH,
     "every": PAUSE,
+    "figure": _one_of("auc", "loss"),
     "finding": Rule("a Finding, as `predict` gives it", _is_noun("Finding")),
     "folds": optional(Rule("a whole number of at least 2", _is_whole(2))),
     "folds_by": _one_of("group", "source"),
@@ -276,6 +277,9 @@ RULES: dict[str, Rule | None] = {
         lambda value: all(map(_is_path, value)),
     ),
     "montage": SWITCH,
+    "nested": optional(
+        Rule("0, or a whole number of at least 2", lambda value: _is_whole(0)(value) and value != 1)
+    ),
     "notice": CALL,
     "objects": Rule('a list of kinds, such as ["sr", "seg"]', _is_list(_is_text)),
     "on_error": _one_of("raise", "record"),
@@ -292,6 +296,7 @@ RULES: dict[str, Rule | None] = {
     "prevalence": optional(RATE),
     "progress": CALL,
     "queue": optional(PATH),
+    "pruner": _one_of("median", "hyperband", "none"),
     "recipe": Rule(
         "the name of a recipe, a TOML file, or a Recipe", _either(_is_path, _is_noun("Recipe"))
     ),
@@ -321,14 +326,17 @@ RULES: dict[str, Rule | None] = {
     "skip_unreadable": SWITCH,
     "slice_": Rule("a Slice, as `read` gives it", _is_noun("Slice")),
     "slices": SWITCH,
+    "space": PATH,
     "specificity": optional(RATE),
     "split": optional(Rule("the name of a split", _is_text)),
+    "storage": PATH,
     "store": optional(PATH),
     "study_from": FOLDER,
     "summary": SWITCH,
     "target": TEXT,
     "teachers": Rule('a list of models, such as ["teacher.onnx"]', _is_list(_is_path)),
     "threads": optional(COUNT),
+    "trials": COUNT,
     "twins": optional(SWITCH),
     "uid_root": optional(TEXT),
     "weights": optional(

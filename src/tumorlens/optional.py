@@ -23,6 +23,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         *("matplotlib", "jinja2", "onnx", "pooch", "usearch"),
     ),
     "train": ("torch", "lightning", "onnxscript", "safetensors"),
+    "tune": ("optuna",),
     "view": ("starlette", "uvicorn", "jinja2", "matplotlib"),
     "openvino": ("openvino",),
     "litert": ("litert_torch", "ai_edge_litert", "ai_edge_quantizer"),

@@ -30,6 +30,7 @@ VERBS: dict[str, str] = {
     "audit": "Say what is wrong with labelled slices: copies, conflicts, leaks, shortcuts.",
     "split": "Split labelled slices into train, validation and test, or folds, by patient.",
     "train": "Train a model on labelled slices, by a recipe.",
+    "tune": "Search a space of recipes for the one that does best on held-out slices.",
     "recipes": "List the recipes of train, or print one.",
     "evaluate": "Measure a model on labelled slices: every figure with its interval.",
     "calibrate": "Fit a model's thresholds to labelled slices of a site.",

@@ -13,7 +13,11 @@ from tumorlens.progress import Notice, Progress, stay_silent
 from tumorlens.training.hardware import Hardware
 from tumorlens.training.recipe import Recipe
 
-__all__ = ["Request"]
+__all__ = ["Request", "Watch"]
+
+Watch = Callable[[int, int, dict[str, float]], None]
+"""Called with the number of the phase, from 0, that of its epoch, from 1, and the figures ``auc``
+and ``loss`` of the validation groups."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class Request:
         hardware: where it runs.
         notice: told what happens, in a sentence.
         progress: told (what, done, all) while pictures are prepared, learned from or scored.
+        watch: told after each epoch; what it raises ends the training.
 
     Raises:
         RecipeError: teachers without a weight of their loss, or the other way round.
@@ -53,6 +58,7 @@ class Request:
     hardware: Hardware = field(default_factory=Hardware)
     notice: Notice = stay_silent
     progress: Progress = stay_silent
+    watch: Watch | None = None
 
     def __post_init__(self) -> None:
         count, weight = len(self.teachers), self.recipe.loss.teacher

@@ -103,6 +103,7 @@ def train_model(request: Request, digests: FileDigests | None = None) -> Trainin
         teachers=ready.teachers,
         notice=request.notice,
         progress=request.progress,
+        watch=request.watch,
     )
     result = _finish(request, plan, ready, started)
     shutil.rmtree(request.folder / "prepared")

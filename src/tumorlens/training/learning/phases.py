@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import ceil
 from pathlib import Path
@@ -35,7 +35,7 @@ from tumorlens.training.learning.module import (
     make_adversary,
 )
 from tumorlens.training.learning.teaching import Teachers
-from tumorlens.training.learning.telling import EpochTeller
+from tumorlens.training.learning.telling import EpochTeller, EpochWatcher
 from tumorlens.training.recipe import Recipe
 from tumorlens.training.rows.prepared_rows import PreparedRows
 from tumorlens.writing import open_when_done, replace_when_done
@@ -69,6 +69,7 @@ def run_phases(
     teachers: Teachers | None = None,
     notice: Notice | None = None,
     progress: Progress | None = None,
+    watch: Callable[[int, int, dict[str, float]], None] | None = None,
 ) -> None:
     """Train ``network`` in place, phase by phase. An interrupted run resumes.
 
@@ -80,6 +81,7 @@ def run_phases(
         teachers: models whose outputs the network also learns, if there are any.
         notice: called with one line at the start of each phase and after each epoch.
         progress: called with (what, done, all) after each batch.
+        watch: called with (phase, epoch, figures) after each epoch; what it raises ends the run.
 
     Raises:
         DataError: the disk is full, or a checkpoint in the folder is damaged.
@@ -111,6 +113,8 @@ def run_phases(
             load_checkpoint(resume)  # a readable error: Lightning loads it again and gives none
         with _quiet(), _explain_full_disk(checkpoints), _pass_interrupts_on():
             trainer = _make_trainer(recipe, number, folder, hardware, (notice, progress))
+            if watch is not None:
+                trainer.callbacks.append(EpochWatcher(watch, number))
             trainer.fit(
                 module,
                 train_dataloaders=module.train_dataloader(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from math import isfinite
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from tumorlens.progress import Notice, Progress
 
-__all__ = ["EpochTeller", "measure_auc"]
+__all__ = ["EpochTeller", "EpochWatcher", "measure_auc"]
 
 
 class EpochTeller(Callback):  # type: ignore[misc]
@@ -78,6 +79,24 @@ class EpochTeller(Callback):  # type: ignore[misc]
     def _tell(self, trainer: lightning.Trainer, words: str) -> None:
         if self.notice is not None and trainer.is_global_zero:
             self.notice(words)
+
+
+class EpochWatcher(Callback):  # type: ignore[misc]
+    """Hands the figures of the validation groups on; what is raised there ends the training.
+
+    Args:
+        watch: told (phase, epoch from 1, figures).
+        phase: its number in the recipe.
+    """
+
+    def __init__(self, watch: Callable[[int, int, dict[str, float]], None], phase: int) -> None:
+        self.watch = watch
+        self.phase = phase
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, _: Any) -> None:
+        found = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        figures = {"auc": found["validation_auc"], "loss": found["validation_picture"]}
+        self.watch(self.phase, trainer.current_epoch + 1, figures)
 
 
 def measure_auc(scores: Tensor, tumor: Tensor) -> float:

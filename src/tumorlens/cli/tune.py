@@ -1,0 +1,189 @@
+"""``tumorlens tune``: search a space of recipes for the one that does best on held-out slices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING
+
+import click
+
+from tumorlens.cli import words
+from tumorlens.cli.measuring import (
+    copies_option,
+    folds_by_option,
+    groups_option,
+    map_option,
+    parse_map,
+)
+from tumorlens.cli.pace import Pulse
+from tumorlens.version import list_versions
+from tumorlens.writing import check_results
+
+if TYPE_CHECKING:
+    from tumorlens.data.splits import By
+    from tumorlens.tuning.gains import Figure
+    from tumorlens.tuning.outcome import Tuning
+    from tumorlens.tuning.searches import Pruner
+
+__all__ = ["command"]
+
+
+@click.command(short_help="Search for the recipe that does best on held-out slices.")
+@words.data_arguments
+@click.option(
+    "--space", type=words.FILE, required=True, metavar="FILE.toml",
+    help="Keys of the recipe with their ranges or choices.",
+)  # fmt: skip
+@click.option("--trials", type=click.IntRange(min=1), required=True, help="How many, in all.")
+@click.option(
+    "--storage", type=words.FILE, required=True, metavar="FILE",
+    help="Trials are written here. A broken search resumes; several processes may share the file.",
+)  # fmt: skip
+@click.option(
+    "--recipe", default="release", show_default=True, metavar="NAME|FILE",
+    help="What the space changes.",
+)  # fmt: skip
+@click.option(
+    "--set", "changes", multiple=True, metavar="KEY=VALUE",
+    help="Change a value of the recipe for all trials but the paper's.",
+)  # fmt: skip
+@click.option(
+    "--figure", type=click.Choice(["auc", "loss"]), default="auc", show_default=True,
+    help="What is searched for on held-out slices.",
+)  # fmt: skip
+@click.option(
+    "--folds", type=click.IntRange(min=2), help="Models that a trial trains.  [default: 3]"
+)
+@folds_by_option
+@click.option(
+    "--leave-out", "left_out", multiple=True, metavar="NAME",
+    help="A source or set to judge trials on, in place of folds. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--nested", type=click.IntRange(min=0), metavar="K",
+    help="Repeat the search without each of K folds, to tell its true gain.  [default: 5 under 300 "
+    "slices, else 0]",
+)  # fmt: skip
+@click.option(
+    "--pruner", type=click.Choice(["median", "hyperband", "none"]), default="median",
+    show_default=True, help="Which rule ends a trial early.",
+)  # fmt: skip
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True,
+    help="Of the folds and of the values that are drawn.",
+)  # fmt: skip
+@click.option(
+    "--weights", multiple=True, type=click.Path(path_type=Path), metavar="FILE|NAME",
+    help="As in train.  [default: TUMORLENS_WEIGHTS, else torchvision's published file]",
+)  # fmt: skip
+@map_option
+@copies_option
+@groups_option
+@click.option("--store", type=words.FOLDER, metavar="FOLDER", help="Keep prepared pictures here.")
+@click.option("--skip-unreadable", is_flag=True, help="Go on without pictures that cannot be read.")
+@click.option("--drop-conflicts", is_flag=True, help="Go on without pictures with two labels.")
+@words.device_option
+@words.threads_option
+@words.report_option
+@words.run_log_option
+@words.voice_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    *,
+    data: tuple[Path, ...],
+    space: Path,
+    trials: int,
+    storage: Path,
+    recipe: str,
+    changes: tuple[str, ...],
+    figure: Figure,
+    folds: int | None,
+    folds_by: By,
+    left_out: tuple[str, ...],
+    nested: int | None,
+    pruner: Pruner,
+    seed: int,
+    weights: tuple[Path, ...],
+    mapped: tuple[str, ...],
+    twins: bool | None,
+    shared_groups: bool | None,
+    store: Path | None,
+    skip_unreadable: bool,
+    drop_conflicts: bool,
+    device: str,
+    threads: int | None,
+    report: Path | None,
+    run_log: Path | None,
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """Search over DATA...: a folder of class folders (yes/ and no/), or a manifest.
+
+    The recipe of the paper and --recipe are the first trials. Test rows take no part. Beside
+    --storage, a folder .runs gets best.toml, which train takes, and leaderboard.csv.
+    """
+    from tumorlens.tuning.searching import tune
+
+    watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
+    check_results((report, run_log))
+    with Pulse(voice) as pulse:
+        found = tune(
+            *data,
+            space=space,
+            trials=trials,
+            storage=storage,
+            recipe=recipe,
+            settings=changes,
+            figure=figure,
+            folds=folds,
+            folds_by=folds_by,
+            leave_out=left_out,
+            nested=nested,
+            pruner=pruner,
+            seed=seed,
+            weights=weights,
+            classes=parse_map(mapped),
+            shared_groups=shared_groups,
+            twins=twins,
+            store=store,
+            skip_unreadable=skip_unreadable,
+            drop_conflicts=drop_conflicts,
+            device=device,
+            threads=threads,
+            progress=pulse.advance,
+            notice=pulse.say,
+        )
+    _show(found)
+    if report is not None:
+        _write_page(report, ctx, found)
+    for line in _name_next_steps(found, data, report):
+        voice.say(line)
+    if run_log is not None:
+        watch.write_log(run_log, "tune", ctx.params, counts={"trials": len(found.trials)})
+    return 0
+
+
+def _show(found: Tuning) -> None:
+    from tumorlens.report.tables import open_console
+    from tumorlens.report.tunings.tuning_tables import print_tuning
+
+    print_tuning(open_console(), found)
+
+
+def _write_page(path: Path, ctx: click.Context, found: Tuning) -> None:
+    from tumorlens.report.pages import write_page
+    from tumorlens.report.tunings.tuning_pages import build_tuning_page
+
+    page = build_tuning_page(found, command=words.repeat_command(ctx), versions=list_versions())
+    write_page(path, page)
+
+
+def _name_next_steps(found: Tuning, data: tuple[Path, ...], report: Path | None) -> Iterator[str]:
+    pages = [str(report)] if report is not None else []
+    yield f"to look at: {', '.join([*pages, str(found.folder / 'leaderboard.csv')])}"
+    named = " ".join(quote(str(one)) for one in data)
+    yield f"to go on: tumorlens train {named} --recipe {quote(str(found.best_file))} --output RUN"

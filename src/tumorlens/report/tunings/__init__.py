@@ -1,0 +1,1 @@
+"""Searches for a recipe: a page, its plots, and a table."""

@@ -1,0 +1,306 @@
+"""`Search`: trials in a journal file that several processes share; the door of Optuna.
+
+A process that runs a trial holds the trial's lock file. So a trial whose lock is free was broken
+off, by whichever process and however it ended, and the next process takes it up again.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from math import isnan
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from tumorlens.errors import UsageError
+from tumorlens.optional import load
+from tumorlens.tuning.outcome import Trial
+from tumorlens.tuning.recipe_spaces import Choices, Range, Space, Value
+
+__all__ = ["Pruned", "Pruner", "Running", "Search", "hold"]
+
+Pruner = Literal["median", "hyperband", "none"]
+
+FEW_TRIALS = 10
+"""So many are drawn at random before the sampler learns from them; importances need as many."""
+SECONDS = 2.0
+"""Between two looks at the trials of other processes."""
+_KNOWN, _AGAIN, _NOTE, _ASKED = "recipe", "again", "note", "asked"
+_STATES: dict[str, Literal["complete", "pruned", "failed"]] = {
+    "COMPLETE": "complete",
+    "PRUNED": "pruned",
+    "FAIL": "failed",
+}
+
+
+class Pruned(Exception):
+    """Ends a trial that is behind the others; no error."""
+
+
+@dataclass(frozen=True, eq=False)
+class Running:
+    """A trial that this process runs.
+
+    Attributes:
+        number: of the trial.
+        place: number whose folder it uses: that of a trial that was broken off, if it is one again.
+        recipe: name of the known recipe that it is; empty where ``values`` are tried.
+        values: dotted key -> value.
+    """
+
+    number: int
+    place: int
+    recipe: str
+    values: dict[str, Value]
+    _trial: Any
+    _lock: IO[str] | None
+
+    def report(self, epoch: int, value: float) -> None:
+        """Tell the figure after an epoch of the first fold.
+
+        Raises:
+            Pruned: the trial is behind the others. Never for a known recipe: it is the yardstick.
+        """
+        if isnan(value):  # one label only among the validation rows
+            return
+        self._trial.report(value, epoch)
+        if not self.recipe and self._trial.should_prune():
+            raise Pruned
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """Trials over one set of rows.
+
+    Attributes:
+        journal: file of all trials of all searches.
+        folder: of what the trials leave.
+        name: of this search in the file.
+        space: what is tried.
+        known: names of the recipes that come first; the last is the base of the space.
+        maximize: whether more of the figure is better.
+        pruner: which rule ends trials early.
+        seed: of all values that are drawn.
+        asked: what must be the same when the search is begun again.
+
+    Raises:
+        UsageError: the file holds another search.
+        MissingExtra: Optuna is not installed.
+    """
+
+    journal: Path
+    folder: Path
+    name: str
+    space: Space
+    known: tuple[str, ...]
+    maximize: bool
+    pruner: Pruner
+    seed: int
+    asked: Mapping[str, Any]
+    _study: Any = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        optuna = load("optuna", "a search")
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._lock():
+            backend = optuna.storages.journal.JournalFileBackend(str(self.journal))
+            study = optuna.create_study(
+                storage=optuna.storages.JournalStorage(backend),
+                study_name=self.name,
+                direction="maximize" if self.maximize else "minimize",
+                pruner=_make_pruner(optuna, self.pruner),
+                load_if_exists=True,
+            )
+            object.__setattr__(self, "_study", study)
+            self._check_asked()
+
+    def run(self, limit: int, attempt: Callable[[Running], float]) -> None:
+        """Run trials until there are so many in all, those of other processes included.
+
+        Args:
+            limit: of trials.
+            attempt: gives the figure of a trial. It may raise `Pruned`; a `ValueError` or
+                `ArithmeticError` marks the trial as failed.
+        """
+        while True:
+            with self._lock():
+                self._recover()
+                running = self._begin(limit)
+            if running is not None:
+                self._attempt(running, attempt)
+            elif self._find("RUNNING"):
+                time.sleep(SECONDS)
+            else:
+                return
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All that have ended, but for those that were broken off."""
+        return [_describe(one) for one in self._list() if one.state.name in _STATES]
+
+    @property
+    def best(self) -> Trial | None:
+        """The trial with the best figure, the earliest of equals; None if none is complete."""
+        sign = -1 if self.maximize else 1
+        done = [one for one in self.trials if one.value is not None]
+        return min(done, key=lambda one: (sign * (one.value or 0.0), one.number), default=None)
+
+    def weigh_keys(self) -> dict[str, float]:
+        """Share of each key in the spread of the figure (fANOVA); empty where trials are few."""
+        done = [one for one in self.trials if one.value is not None and one.values]
+        if len(done) < FEW_TRIALS or len({one.value for one in done}) < 2:
+            return {}
+        optuna = load("optuna", "a search")
+        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=self.seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            shares = optuna.importance.get_param_importances(
+                self._study, evaluator=evaluator, params=list(self.space.axes)
+            )
+        return dict(shares)
+
+    def _check_asked(self) -> None:
+        text = json.dumps(self.asked, sort_keys=True)
+        there = self._study.user_attrs.get(_ASKED)
+        if there is None:
+            self._study.set_user_attr(_ASKED, text)
+            for name in self.known:
+                own = self.space.describe_base() if name == self.known[-1] else {}
+                self._study.enqueue_trial(own, user_attrs={_KNOWN: name})
+        elif there != text:
+            old = json.loads(there)
+            other = [key for key in self.asked if old.get(key) != json.loads(text)[key]]
+            raise UsageError(
+                f"{self.journal}: holds a search with other {' and '.join(other)}; name another "
+                "file for this one, or ask for the same to go on with it"
+            )
+
+    def _list(self) -> list[Any]:
+        """Optuna's trials, but for those that were broken off and begun again."""
+        trials = self._study.get_trials(deepcopy=False)
+        again = {one.user_attrs.get(_AGAIN) for one in trials}
+        return [one for one in trials if one.number not in again]
+
+    def _find(self, state: str) -> list[Any]:
+        return [one for one in self._list() if one.state.name == state]
+
+    def _begin(self, limit: int) -> Running | None:
+        trials = self._list()
+        waiting = any(one.state.name == "WAITING" for one in trials)
+        if not waiting and len(trials) >= limit:
+            return None
+        optuna = load("optuna", "a search")
+        # Of its own for each trial, so that processes draw other values, and a restart the same.
+        self._study.sampler = optuna.samplers.TPESampler(
+            seed=self.seed * 100_003 + len(trials), n_startup_trials=FEW_TRIALS, multivariate=False
+        )
+        trial = self._study.ask()
+        recipe = trial.user_attrs.get(_KNOWN, "")
+        fits = not recipe or (recipe == self.known[-1] and self.space.describe_base())
+        axes = self.space.axes if fits else {}
+        values = {key: _suggest(trial, key, axis) for key, axis in axes.items()}
+        # A trial that was broken off twice still has the folder of the first.
+        place = trial.user_attrs.get("place", trial.number)
+        lock = _claim(self._lock_of(trial.number), wait=False)
+        return Running(trial.number, place, recipe, values, trial, lock)
+
+    def _recover(self) -> None:
+        """Put trials that were broken off into the queue once more."""
+        optuna = load("optuna", "a search")
+        for one in self._find("RUNNING"):
+            file = self._lock_of(one.number)
+            lock = _claim(file, wait=False)
+            if lock is None:
+                continue
+            kept = {name: one.user_attrs[name] for name in (_KNOWN,) if name in one.user_attrs}
+            place = one.user_attrs.get("place", one.number)
+            self._study.tell(one.number, state=optuna.trial.TrialState.FAIL)
+            self._study.enqueue_trial(
+                dict(one.params), user_attrs={**kept, _AGAIN: one.number, "place": place}
+            )
+            _free(lock, file)
+
+    def _attempt(self, running: Running, attempt: Callable[[Running], float]) -> None:
+        states = load("optuna", "a search").trial.TrialState
+        try:
+            value = attempt(running)
+            self._study.tell(running.number, value)
+        except Pruned:
+            self._study.tell(running.number, state=states.PRUNED)
+        except (ValueError, ArithmeticError) as error:
+            running._trial.set_user_attr(_NOTE, str(error))
+            self._study.tell(running.number, state=states.FAIL)
+        finally:
+            if running._lock is not None:
+                _free(running._lock, self._lock_of(running.number))
+
+    def _lock_of(self, number: int) -> Path:
+        return self.folder / f"{number:04}.lock"
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        with hold(self.folder / "search.lock"):
+            yield
+
+
+def _make_pruner(optuna: Any, pruner: Pruner) -> Any:
+    if pruner == "none":
+        return optuna.pruners.NopPruner()
+    if pruner == "hyperband":
+        return optuna.pruners.HyperbandPruner()
+    return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2)
+
+
+def _suggest(trial: Any, key: str, axis: Range | Choices) -> Value:
+    if isinstance(axis, Choices):
+        return trial.suggest_categorical(key, axis.texts)  # type: ignore[no-any-return]
+    whole = isinstance(axis.low, int)
+    suggest = trial.suggest_int if whole else trial.suggest_float
+    return suggest(key, axis.low, axis.high, log=axis.log)  # type: ignore[no-any-return]
+
+
+def _describe(one: Any) -> Trial:
+    return Trial(
+        number=one.number,
+        state=_STATES[one.state.name],
+        value=one.value if one.state.name == "COMPLETE" else None,
+        recipe=one.user_attrs.get(_KNOWN, ""),
+        values=dict(one.params),
+        curve=dict(one.intermediate_values),
+        note=one.user_attrs.get(_NOTE, ""),
+    )
+
+
+@contextmanager
+def hold(path: Path) -> Iterator[None]:
+    """Be the only process that holds a lock file; wait for another that does."""
+    lock = _claim(path, wait=True)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.close()
+
+
+def _claim(path: Path, *, wait: bool) -> IO[str] | None:
+    """The open lock file; None where another process holds it."""
+    stream = path.open("a", encoding="utf-8")
+    with suppress(ImportError):  # Windows: one process alone
+        import fcntl
+
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            stream.close()
+            return None
+    return stream
+
+
+def _free(lock: IO[str], path: Path) -> None:
+    path.unlink(missing_ok=True)
+    lock.close()

@@ -1,0 +1,133 @@
+"""One trial: train a recipe as `train` does, and score the rows that it never saw."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import isnan
+from pathlib import Path
+
+import msgspec
+
+from tumorlens.data.splits import By
+from tumorlens.errors import RecipeError
+from tumorlens.evaluation.score_files import read_scores, write_scores
+from tumorlens.evaluation.scores import Scores
+from tumorlens.training.recipe import Recipe
+from tumorlens.training.request import Request
+from tumorlens.tuning.gains import Figure, measure_figure
+from tumorlens.tuning.recipe_spaces import Space
+from tumorlens.tuning.searches import Running, hold
+
+__all__ = ["Task", "score_recipe", "try_recipe"]
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What all trials of a search share.
+
+    Attributes:
+        request: rows, weights, hardware; its recipe and folder are those of no trial. Rows that
+            are left out are what each trial is judged on; else its rows are parted into folds.
+        folds: number of folds.
+        folds_by: what a fold keeps whole.
+        figure: that is climbed by.
+        folder: of the search.
+        space: what is tried.
+        known: name -> recipe.
+    """
+
+    request: Request
+    folds: int
+    folds_by: By
+    figure: Figure
+    folder: Path
+    space: Space
+    known: dict[str, Recipe]
+
+    def find_recipe(self, running: Running) -> Recipe:
+        """The recipe of a trial.
+
+        Raises:
+            RecipeError: its values contradict each other.
+        """
+        known = self.known.get(running.recipe)
+        return known if known is not None else self.space.make_recipe(running.values)
+
+    def file_of(self, number: int) -> Path:
+        """Held-out scores of a trial."""
+        return self.folder / f"{number:04}.csv"
+
+
+def try_recipe(task: Task, running: Running) -> float:
+    """The figure of a trial on held-out rows; its scores stay in the folder of the search.
+
+    Raises:
+        Pruned: it is behind the others after an epoch of its first fold.
+        ValueError: its values contradict each other, or a fold holds one label only.
+    """
+    try:
+        recipe = task.find_recipe(running)
+    except RecipeError as error:
+        raise ValueError(str(error)) from None
+    # Both load what every step of a training needs.
+    from tumorlens.training.folds import train_folds
+    from tumorlens.training.run import train_model
+
+    folder = task.folder / f"{running.place:04}"
+    watch = _FirstFold(recipe, task.figure, running.report)
+    request = replace(task.request, recipe=_leave_test(recipe), folder=folder, watch=watch)
+    if request.left_out is None:
+        scores = train_folds(request, task.folds, task.folds_by).test
+    else:
+        scores = train_model(request).test
+    if scores is None:
+        raise RuntimeError("a trial holds no row back")
+    write_scores(task.file_of(running.number), scores, overwrite=True)
+    shutil.rmtree(folder)
+    value = measure_figure(scores, task.figure)
+    if isnan(value):
+        raise ValueError("a fold holds slices of one label only")
+    return value
+
+
+def score_recipe(request: Request, file: Path) -> Scores:
+    """Train one model, and score the rows that the request leaves out; what is done is read.
+
+    Of several processes that ask for the same file one trains, and the others wait for it.
+    """
+    from tumorlens.training.run import train_model
+
+    with hold(file.with_suffix(".lock")):
+        if not file.exists():
+            folder = file.with_suffix("")
+            asked = replace(request, recipe=_leave_test(request.recipe), folder=folder)
+            scores = train_model(asked).test
+            if scores is None:
+                raise RuntimeError("nothing was left out to score")
+            write_scores(file, scores)
+            shutil.rmtree(folder)
+    return read_scores(file)
+
+
+class _FirstFold:
+    """Hands the figures of each epoch on, until another fold begins."""
+
+    def __init__(
+        self, recipe: Recipe, figure: Figure, report: Callable[[int, float], None]
+    ) -> None:
+        self.recipe, self.figure, self.report = recipe, figure, report
+        self.last, self.ended = 0, False
+
+    def __call__(self, phase: int, epoch: int, figures: dict[str, float]) -> None:
+        place = sum(one.epochs for one in self.recipe.phases[:phase]) + epoch
+        self.ended = self.ended or place <= self.last
+        self.last = place
+        if not self.ended:
+            self.report(place, figures[self.figure])
+
+
+def _leave_test(recipe: Recipe) -> Recipe:
+    """The rows that a recipe tests on are away already."""
+    return msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, test=0.0))

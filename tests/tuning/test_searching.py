@@ -1,0 +1,75 @@
+"""`tune` from data to a recipe, and what it refuses before any work."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+
+import pytest
+
+import tumorlens
+from painter import write_manifest
+from tiny_training import make_recipe, write_weights
+from tumorlens.cli.main import run
+from tumorlens.data.manifest import read_data
+from tumorlens.training.recipe import read_recipe
+from tumorlens.tuning import searching
+
+pytest.importorskip("optuna")
+
+
+@pytest.fixture
+def space(tmp_path):
+    file = tmp_path / "space.toml"
+    file.write_text("batch = { low = 4, high = 12 }\n", encoding="utf-8")
+    return file
+
+
+def test_folds_and_sources_left_out_contradict_each_other(space, tmp_path):
+    options = {"space": space, "trials": 2, "storage": tmp_path / "file.journal"}
+    for other in ({"folds": 3}, {"nested": 3}):
+        with pytest.raises(tumorlens.UsageError, match="`leave_out=` judges all trials"):
+            tumorlens.tune(tmp_path, leave_out="site", **other, **options)
+
+
+def test_a_wrong_space_is_told_before_the_data_are_read(tmp_path, capsys):
+    (tmp_path / "space.toml").write_text("los.cells = { low = 0, high = 1 }\n")
+    options = ["--space", str(tmp_path / "space.toml"), "--storage", str(tmp_path / "file.journal")]
+    assert run(["tune", str(tmp_path / "nothing"), "--trials", "3", *options]) == 2
+    assert "did you mean loss.cells" in capsys.readouterr().err
+    assert [one.name for one in tmp_path.iterdir()] == ["space.toml"]
+
+
+def test_the_first_trials_are_the_papers_recipe_and_the_one_to_change():
+    paper = read_recipe("seed")
+    changed = read_recipe("seed", ["batch=8"])
+    assert searching.list_known(paper) == {"seed": paper}
+    assert searching.list_known(changed) == {"seed": paper, "seed, changed": changed}
+    assert list(searching.list_known(make_recipe())) == ["seed", "tiny"]
+
+
+@pytest.mark.slow
+def test_a_search_leaves_a_recipe_that_train_takes(space, tmp_path, monkeypatch):
+    recipe = make_recipe(phases=[{"name": "head", "epochs": 2, "draws": 16, "learning_rate": 1e-3}])
+    monkeypatch.setattr(searching, "list_known", lambda base: {"tiny": base})  # the paper's is long
+    rows = read_data(write_manifest(tmp_path / "data", 36))
+    last = max(row.group for row in rows.rows)
+    data = rows.with_rows(
+        replace(row, split="test" if row.group == last else "") for row in rows.rows
+    )
+    told = []
+    found = tumorlens.tune(
+        data, space=space, trials=2, storage=tmp_path / "file.journal", recipe=recipe,
+        weights=write_weights(tmp_path / "weights.safetensors"), folds=2, nested=2,
+        notice=told.append,
+    )  # fmt: skip
+    assert "2 test slices of 1 groups take no part in the search" in told
+    assert [one.recipe for one in found.trials] == ["tiny", ""]
+    assert [gain.nested for gain in (*found.nested_gains, *found.gains)] == [True, False]
+    assert read_recipe(found.best_file) == found.best
+    with (found.folder / "leaderboard.csv").open(newline="") as stream:
+        assert len(list(csv.DictReader(stream))) == 2
+    held = (found.folder / "all/0000.csv").read_text()
+    assert last not in held
+    assert "would seem better by about" in found.warning
+    assert not list(found.folder.rglob("model.onnx"))
