@@ -16,10 +16,12 @@ intervals over patients:
 
 With --brain, slices whose mask of the brain is empty in a manifest (as release/label_data.py writes
 it) are not judged. This shows what a perfect map of the brain would gain. With --half, all figures
-use half of the patients, so that the other half can check a choice.
+use half of the patients, so that the other half can check a choice. With --other-patients, the
+numbers of the fitted sum come from other patients of all folds: those fitted without one fold lie
+on a scale of their own, and a ranking over all folds mixes the scales.
 
     python benchmarks/study_evidence.py y0.csv y1.csv y2.csv y3.csv [--whole-heads] [--half 0]
-        [--brain labelled.csv]
+        [--brain labelled.csv] [--other-patients]
 """
 
 from __future__ import annotations
@@ -248,11 +250,14 @@ def main() -> None:
     )
     parser.add_argument("--half", type=int, choices=(0, 1), help="of the patients")
     parser.add_argument("--brain", type=Path, help="manifest with masks of the brain")
+    parser.add_argument(
+        "--other-patients", action="store_true", help="fit on other patients, not on other folds"
+    )
     options = parser.parse_args()
     scores = pool_scores(options.scores)
     if options.brain:
         scores = leave_out_empty(scores, options.brain)
-    judged = judge_crosswise(scores)
+    judged = judge_crosswise(scores, by_fold=not options.other_patients)
     print(f"{scores.name}: {judged.how}")
     series = {one.row.path: one for one in list_fit_series(scores)}
     fitted = judged.series.take([row.path in series for row in judged.series.rows])

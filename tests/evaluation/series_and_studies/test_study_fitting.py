@@ -56,6 +56,8 @@ def test_folds_of_the_scores_are_used():
     judged = judge_crosswise(draw_heads(folds=4))
     assert judged.how == "judged with numbers fitted on the other 3 folds"
     assert sorted(set(judged.series.fold)) == ["0", "1", "2", "3"]
+    judged = judge_crosswise(draw_heads(folds=4), by_fold=False)
+    assert judged.how == "judged with numbers fitted on other patients"
 
 
 def test_shuffled_labels_tell_nothing():

@@ -88,8 +88,14 @@ def fit_study_model(
     return _assemble(series, honest, level, features, data)
 
 
-def judge_crosswise(scores: Scores, *, features: Sequence[str] = FEATURES) -> Judged:
+def judge_crosswise(
+    scores: Scores, *, features: Sequence[str] = FEATURES, by_fold: bool = True
+) -> Judged:
     """Series and studies of a table, each judged with numbers fitted on other folds or patients.
+
+    Folds of hospitals differ in how many tumors they hold, so that numbers fitted without one lie
+    on a scale of their own: a ranking over all folds then mixes these scales. ``by_fold=False``
+    fits on other patients of all folds, as close to one scale as a fit on others can be.
 
     Raises:
         DataError: too few patients in the rest of a fold.
@@ -97,7 +103,8 @@ def judge_crosswise(scores: Scores, *, features: Sequence[str] = FEATURES) -> Ju
     series = [one for one in list_all_series(scores) if one.is_judged]
     check_enough_series([one for one in series if one.row.label], scores.name)
     middle = float(np.median(scores.thresholds[:, 1]))
-    fold, how = _deal_folds(series)
+    given = _keep_folds(series) if by_fold else None
+    fold = _deal_patients(series) if given is None else given
     of_series, of_studies = [], []
     for name in sorted(set(fold)):
         held = [one for one, mine in zip(series, fold, strict=True) if mine == name]
@@ -107,6 +114,12 @@ def judge_crosswise(scores: Scores, *, features: Sequence[str] = FEATURES) -> Ju
         of_series.append(score_series(held, logits, model.series_points["balanced"], scores.name))
         point = model.study_points["balanced"]
         of_studies.append(score_studies(held, logits, model.study, point, scores.name))
+    if given is None:
+        others = "other patients"
+    else:
+        count = len(set(given)) - 1
+        others = "the other fold" if count == 1 else f"the other {count} folds"
+    how = f"judged with numbers fitted on {others}"
     return Judged(join_scores(of_series), join_scores(of_studies), how)
 
 
@@ -175,11 +188,8 @@ def _leave_out(
     return [one for one in series if one.row.label and one.row.group_key not in theirs]
 
 
-def _deal_folds(series: Sequence[LabelledSeries]) -> tuple[list[str], str]:
-    """The fold of each series, and how the folds were made.
-
-    The folds of the scores serve where the rest of each holds enough patients of both labels.
-    """
+def _keep_folds(series: Sequence[LabelledSeries]) -> list[str] | None:
+    """The fold of each series, where the rest of each holds enough patients of both labels."""
     given = [one.fold for one in series]
     if len(set(given)) > 1 and all(
         min(
@@ -189,15 +199,16 @@ def _deal_folds(series: Sequence[LabelledSeries]) -> tuple[list[str], str]:
         >= LEAST_GROUPS
         for one in set(given)
     ):
-        others = len(set(given)) - 1
-        words = "fold" if others == 1 else f"{others} folds"
-        return given, f"judged with numbers fitted on the other {words}"
+        return given
+    return None
+
+
+def _deal_patients(series: Sequence[LabelledSeries]) -> list[str]:
+    """One of `FOLDS` folds for each series, by lot; a patient's series share one."""
     groups = sorted({one.row.group_key for one in series})
     lot = np.random.default_rng(0).permutation(len(groups)) % FOLDS
     dealt = {group: str(number) for group, number in zip(groups, lot.tolist(), strict=True)}
-    return [dealt[one.row.group_key] for one in series], (
-        "judged with numbers fitted on other patients"
-    )
+    return [dealt[one.row.group_key] for one in series]
 
 
 def _weigh_crosswise(
