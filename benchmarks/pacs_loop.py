@@ -1,6 +1,7 @@
 """Does `tumorlens watch` answer every study once, and how soon, with a real Orthanc?
 
-    python benchmarks/pacs_loop.py [FOLDER] [--studies 200] [--kills 20] [--seed 1] [--model M]
+    python benchmarks/pacs_loop.py [FOLDER] [--parts time,killed,down,broken] [--studies 200]
+        [--kills 20] [--seed 1] [--model M]
 
 Orthanc (Debian: orthanc, orthanc-dicomweb) runs in a network namespace of its own, as the tests do;
 that takes the rights of root. Studies are one series of five painted slices each, with UIDs of
@@ -29,6 +30,8 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from pathlib import Path
 from queue import Empty, Queue
 
@@ -286,6 +289,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--parts", default="time,killed,down,broken")
     parser.add_argument("--studies", type=int, default=200)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
@@ -299,14 +303,16 @@ def main() -> None:
         with own_network(), start_orthanc(folder / "orthanc", StableAge=STABLE) as orthanc:
             bench, chance = Bench(folder, orthanc, options.model), random.Random(options.seed)
             print("part     source   studies kills  lost doubled failed")
-            for source in SOURCES:
-                print(bench.measure_time(source).show(), flush=True)
-            for source, share in (("orthanc", 1), ("listen", 4)):
+            for name, source in product(options.parts.split(","), SOURCES):
+                share = 4 if source == "listen" else 1  # the longest part, once in full
                 many = options.studies // share, options.kills // share
-                print(bench.kill(source, *many, chance).show(), flush=True)
-            for source in SOURCES:
-                print(bench.go_down(source).show(), flush=True)
-                print(bench.break_one(source).show(), flush=True)
+                measure = {
+                    "time": bench.measure_time,
+                    "killed": partial(bench.kill, count=many[0], kills=many[1], chance=chance),
+                    "down": bench.go_down,
+                    "broken": bench.break_one,
+                }[name]
+                print(measure(source).show(), flush=True)
 
 
 if __name__ == "__main__":
