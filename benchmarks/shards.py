@@ -7,7 +7,8 @@
 ``compare``: one process with two threads against ``predict --engine local --shards 2`` with one
 thread each, on the same slices, one after the other. The start (a run over one slice a process) is
 taken apart, and the records are compared byte for byte but for ``seconds``. ``growth``: time and
-largest memory of one process by the number of slices. ``failures``: a killed worker, a killed
+largest memory of one process by the number of slices; with a tiny ``--model`` it shows what a run
+keeps of each slice sooner. ``failures``: a killed worker, a killed
 driver, a full disk (a small tmpfs as root, else a limit on the size of files), a shard that never
 starts: how many finished records were lost, and what ``merge`` says. A record counts as lost if its
 line, with its seconds, is not in the result: then its slice was judged a second time.
@@ -151,14 +152,14 @@ def compare(folder: Path, count: int) -> None:
     print(f"records equal byte for byte but for seconds: {same}")
 
 
-def growth(folder: Path, counts: list[int]) -> None:
+def growth(folder: Path, counts: list[int], model: str) -> None:
     result = folder / "result"
     result.mkdir(exist_ok=True)
     print("| slices | seconds | of processors | slices a second | largest memory | records |")
     print("|---|---|---|---|---|---|")
     for count in counts:
         output = result / f"growth-{count}.jsonl"
-        cost = measure(one_process(write_slices(folder, count)), output)
+        cost = measure([*one_process(write_slices(folder, count)), "--model", model], output)
         size = output.stat().st_size / 2**20
         print(
             f"| {count:,} | {cost.seconds:.1f} | {cost.processor:.1f} "
@@ -328,10 +329,11 @@ def main() -> None:
     parser.add_argument("what", choices=["compare", "growth", "failures"])
     parser.add_argument("--folder", type=Path, required=True, help="for slices and results")
     parser.add_argument("--slices", type=int, nargs="+", default=[1500])
+    parser.add_argument("--model", default="default", help="of growth; a small one shows memory")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     if given.what == "growth":
-        growth(given.folder, given.slices)
+        growth(given.folder, given.slices, given.model)
     else:
         {"compare": compare, "failures": failures}[given.what](given.folder, given.slices[0])
 

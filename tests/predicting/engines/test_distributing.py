@@ -205,6 +205,31 @@ def test_a_number_of_another_process_is_no_job(tmp_path):
     assert engine.find_live([str(os.getpid()), "999999999"]) == {}
 
 
+@pytest.mark.slow
+def test_a_disk_without_room_is_named(tmp_path, many, model):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=250k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small disk needs the right to mount one")
+    try:
+        target, told = disk / "r.jsonl", []
+        options = {"engine": "local", "model": model, "notice": told.append}
+        with pytest.raises(UsageError, match=r"free space|failed 3 times"):
+            tumorlens.distribute(many, target, shards=1, **options)
+        assert "no room is left on the disk" in told[0] or "No space left" in told[0]
+        parts = disk / "r.jsonl.parts"
+        before = (parts / "1.jsonl.partial").read_bytes().rpartition(b"\n")[0]
+        assert before.count(b"\n") > 20
+        subprocess.run(["mount", "-o", "remount,size=100m", str(disk)], check=True)
+        done = tumorlens.distribute(many, target, resume=True, **options)
+        assert sum(done.counts.values()) == 1502
+        assert (parts / "1.jsonl").read_bytes().startswith(before)
+        assert told[-1] == "0 of 1 shards are done already"
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
 QUEUE = """\
 #!/bin/sh
 echo "17_0|RUNNING|None"

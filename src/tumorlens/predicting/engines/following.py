@@ -96,6 +96,7 @@ class Following:
         self.waiting = [one for one in book.numbers if one not in self.done | self.sent]
         if goes_on:
             self.say(f"{len(self.done):,} of {book.shards:,} shards are done already")
+            self._take_back()
         try:
             while self._step():
                 sleep(self.engine.poll_seconds)
@@ -105,6 +106,13 @@ class Following:
             raise
         if self.lost:
             raise UsageError(self._list_lost())
+
+    def _take_back(self) -> None:
+        """Jobs that ended without their driver are sent again, and are no failures of this run."""
+        live = self._ask()
+        ended = set() if live is None else self.sent - set(live)
+        self.sent -= ended
+        self.waiting = sorted([*self.waiting, *ended])
 
     def _step(self) -> bool:
         """Look at all jobs once, and send what may be sent; whether anything is left to do."""
@@ -146,7 +154,7 @@ class Following:
 
     def _fail(self, number: int) -> None:
         self._failures[number] += 1
-        words = self.engine.read_last_words(self.book.jobs[number]) or "it was ended from outside"
+        words = self.engine.explain(self.book.jobs[number])
         if self._failures[number] > RESTARTS:
             self.lost[number] = words
             return

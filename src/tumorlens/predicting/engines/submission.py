@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import disk_usage
 from typing import Any, ClassVar, Literal
 
 from tumorlens.errors import TumorlensError, UsageError
@@ -24,6 +25,7 @@ __all__ = ["ENGINES", "Engine", "JobState", "LocalEngine", "SlurmEngine"]
 _YEAR = 60 * 24 * 365  # minutes: a process of this machine is never ended for its age
 _HOURS = 60 * 4  # minutes that Slurm is asked for unless the caller names others
 
+_ROOM = 64 * 2**10  # bytes of a disk that is as good as full
 _LONGEST = 600  # characters of what submitit or sbatch says
 
 _WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD")
@@ -79,14 +81,27 @@ class Engine(ABC):
             return self._start(executor, function, calls)
         except TumorlensError:
             raise
+        except OSError as error:
+            raise UsageError(
+                f"{self.folder}: cannot be written ({error.strerror or error}); free space or "
+                "choose another place, and go on with `resume=True`"
+            ) from error
         except Exception as error:  # submitit's errors have no common base
             raise UsageError(
                 f"`engine={self.name}`: its jobs cannot be started; `job=` changes how: "
                 f"{_tell(error)}"
             ) from error
 
-    def read_last_words(self, job: str) -> str:
-        """The last line of what a job said; empty if it said nothing."""
+    def explain(self, job: str) -> str:
+        """Why a job ended before its time, in a phrase: its last words, if it had any."""
+        words = self._read_last_words(job)
+        if words:
+            return words
+        if disk_usage(self.folder).free < _ROOM:
+            return f"no room is left on the disk of {self.folder.parent}"
+        return "it was ended from outside"
+
+    def _read_last_words(self, job: str) -> str:
         with suppress(OSError):
             text = self._log_of(job).read_text(encoding="utf-8", errors="replace")
             lines = [line for line in text.splitlines() if line.strip()]
