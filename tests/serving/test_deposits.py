@@ -104,3 +104,11 @@ def test_a_deposit_goes_away(tmp_path):
 def test_senseless_limits_are_refused():
     with pytest.raises(UsageError, match="limits count from 1"):
         UploadLimits(files=0)
+
+
+def test_a_file_that_comes_alone_is_judged_by_its_name_and_several_by_their_folder(tmp_path):
+    deposit = Deposit(parent=tmp_path)
+    deposit.take("heads/a.png", [b"one"])
+    assert deposit.paths == (str(deposit.files / "heads" / "a.png"),)
+    deposit.take("b.png", [b"two"])
+    assert deposit.paths == (str(deposit.files),)

@@ -73,6 +73,12 @@ class Deposit:
         """The folder of the files that were handed in, under their own names."""
         return self.folder / "files"
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """What to judge: the folder, or the only file, so that its header is read once."""
+        alone = self.names[0] if len(self.names) == 1 else ""
+        return (str(self.files.joinpath(*_split(alone)) if alone else self.files),)
+
     def open(self, name: str) -> Intake:
         """Begin to take a file.
 

@@ -47,12 +47,12 @@ class Answer:
         Raises:
             TumorlensError: none of them is an image.
         """
-        files = self._deposit.files
+        deposit = self._deposit
         try:
             self._check_time(Heard())
             return judge_files(
-                (str(files),), self._detector, None,
-                below=files, hear=self._check_time, notice=self.notices.append,
+                deposit.paths, self._detector, None,
+                below=deposit.files, hear=self._check_time, notice=self.notices.append,
             )  # fmt: skip
         finally:
             self._deposit.close()
