@@ -19,7 +19,7 @@ from tumorlens.imaging.readers import read_slice
 from tumorlens.model.seen_entry import encode_fingerprints
 from tumorlens.training.recipe import find_recipes, read_recipe
 
-ELSEWHERE = {"merge", "serve", "train", "tune", "view", "watch", "web"}
+ELSEWHERE = {"mcp", "merge", "serve", "train", "tune", "view", "watch", "web"}
 """Verbs whose Python function is tried where their own tests are, for they take long."""
 
 

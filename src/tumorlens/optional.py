@@ -35,6 +35,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         *("fastapi", "prometheus_client", "python_multipart", "starlette", "uvicorn"),
         *("jinja2", "matplotlib"),
     ),
+    "mcp": ("mcp",),
 }
 """Extra -> the modules it brings, by import name. The first that has a library is told with it."""
 

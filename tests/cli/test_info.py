@@ -27,6 +27,7 @@ def test_json_holds_version_models_and_extras(capsys):
             "pacs",
             "serve",
             "slurm",
+            "mcp",
             "train",
             "view",
         ),

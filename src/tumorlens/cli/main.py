@@ -26,6 +26,7 @@ VERBS: dict[str, str] = {
     "view": "Look at scans and their verdicts in a browser, on this machine alone.",
     "watch": "Judge studies as they reach a folder or a PACS, and send the answers back.",
     "serve": "Verdicts over HTTP: files or a zip in, JSON out.",
+    "mcp": "Let an assistant ask for verdicts (Model Context Protocol).",
     "data": "Public sets: what they are, their terms, what is wrong with them; read a download.",
     "audit": "Say what is wrong with labelled slices: copies, conflicts, leaks, shortcuts.",
     "split": "Split labelled slices into train, validation and test, or folds, by patient.",

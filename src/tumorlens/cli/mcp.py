@@ -1,0 +1,35 @@
+"""``tumorlens mcp``: the tools of the Model Context Protocol."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tumorlens.cli import words
+from tumorlens.cli.measuring import open_detector, operating_point_option
+
+__all__ = ["command"]
+
+
+@click.command(short_help="Let an assistant ask for verdicts (Model Context Protocol).")
+@click.argument("folder", metavar="SCANS", type=words.FOLDER)
+@words.model_option
+@operating_point_option
+@words.threads_option
+@words.device_option
+def command(
+    *, folder: Path, model: str, operating_point: str, threads: int | None, device: str
+) -> int:
+    """Answer an assistant that starts this command, over standard input and output.
+
+    It may have judged what lies below the folder SCANS, and read the card of the model. What it is
+    told goes to whoever runs the assistant: verdicts, names of files and UIDs of studies, no names
+    of patients. Needs the extra mcp. For research only, not a medical device.
+    """
+    from tumorlens.integration.mcp_server import Tools, check_libraries, serve_tools
+
+    check_libraries()  # before the model takes its time
+    detector = open_detector(model, operating_point=operating_point, threads=threads, device=device)
+    serve_tools(Tools(detector, folder))
+    return 0
