@@ -122,3 +122,23 @@ def test_no_room_for_what_was_received_is_waited_for(spool, tmp_path, detector, 
     assert "the disk fails (File too large); the watch tries again until it does not" in log
     assert keep_watch(plan, detector, once=True, notice=log.append)
     assert len(got) == 1
+
+
+def test_a_study_that_failed_and_is_sent_again_is_judged_again(spool, tmp_path, detector, node):
+    address, got = node
+    files = lay_study(tmp_path / "scan")
+    whole = [path.read_bytes() for path in files]
+    plan = WatchPlan(
+        listen=0, send_to=address, queue=spool.folder, every=0.1, pause=0.0, objects=("sr",)
+    )
+    for broken, sent in ((True, 0), (False, 1)):
+        for path, content in zip(files, whole, strict=True):
+            path.write_bytes(content)
+            if broken:
+                made = dcmread(path)
+                made.PixelData = made.PixelData[:-3000]
+                made.save_as(path)
+        with receive(spool) as (listener, _):
+            store(files, listener.port)
+        assert keep_watch(plan, detector, once=True) is not broken
+        assert len(got) == sent

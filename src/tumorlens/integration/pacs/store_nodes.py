@@ -153,11 +153,15 @@ class StoreListener:
             if study:
                 arrival = make_arrival(study, images)
                 target = self.spool.folder / "studies" / arrival.key / "images"
-                if arrival.images and queue.find(arrival.key) is None and not target.exists():
+                known = queue.find(arrival.key)
+                failed = known is not None and known.state == "failed"
+                if failed or (arrival.images and known is None and not target.exists()):
                     with self.spool.fill(target) as folder:
                         for path in images.values():
                             shutil.copyfile(path, folder / path.name)
                 queue.receive(arrival, time.time())
+                if known is not None and failed:  # whoever sends it again wants an answer
+                    queue.end(known, "received", time.time())
             done = place.rename(place.with_name(f".done-{uuid4().hex}"))
             del self._news[place.name]
         shutil.rmtree(done, ignore_errors=True)
