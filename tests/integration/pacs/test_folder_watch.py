@@ -325,6 +325,7 @@ def test_a_full_disk_lets_studies_wait(watch, tmp_path, log):
     with small_files(150_000):  # less than a picture needs
         assert not watch(objects=("sc",))
     assert log[0].endswith("waits 2 s: the disk fails (File too large)")
+    assert list((tmp_path / "queue").rglob("*.partial")) == []  # the queue needs the room
     time.sleep(2.1)
     assert watch(objects=("sc",))
     assert len(list_answers(tmp_path / "out")) == 1

@@ -75,12 +75,16 @@ class Spool:
         partial = target.with_name(f"{target.name}.partial")
         for old in (partial, target):
             shutil.rmtree(old, ignore_errors=True)
-        partial.mkdir(parents=True, mode=0o700)
-        yield partial
-        for path in partial.iterdir():
-            _sync(path)
-        _sync(partial)
-        partial.rename(target)
+        try:
+            partial.mkdir(parents=True, mode=0o700)
+            yield partial
+            for path in partial.iterdir():
+                _sync(path)
+            _sync(partial)
+            partial.rename(target)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)  # on a full disk the queue needs the room
+            raise
         _sync(target.parent)
 
 
