@@ -8,6 +8,7 @@ import pytest
 
 from axe import list_serious, needs_axe
 from report_pages import write_pages
+from tumorlens.design.tokens import find_color
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 OPTIONS = [
@@ -78,6 +79,11 @@ def test_anybody_can_read_a_page(name, width, theme, visit):
     assert list_serious(page) == []
 
 
+def name_color(token, theme):
+    """A colour of the design tokens as a browser writes it."""
+    return f"rgb{find_color(token, theme)}"
+
+
 def test_verdicts_have_the_colours_of_their_theme(visit):
     shown = {
         theme: visit("verdict", 1440, theme)[0].evaluate(
@@ -85,13 +91,13 @@ def test_verdicts_have_the_colours_of_their_theme(visit):
         )
         for theme in ("light", "dark")
     }
-    assert shown == {"light": "rgb(171, 49, 22)", "dark": "rgb(255, 141, 110)"}
+    assert shown == {theme: name_color("tumor", theme) for theme in ("light", "dark")}
 
 
 def test_a_printed_page_is_light_and_shows_every_row(visit):
     page, _ = visit("card", 1440, "dark")
     page.emulate_media(media="print", color_scheme="dark")
-    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(26, 34, 48)"
+    assert page.evaluate("getComputedStyle(document.body).color") == name_color("text", "light")
     hidden = page.evaluate("""() => [...document.querySelectorAll(".scroll")]
         .filter((one) => one.scrollHeight > one.clientHeight + 1).length""")
     assert hidden == 0
