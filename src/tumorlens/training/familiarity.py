@@ -1,4 +1,4 @@
-"""How far a picture lies from what a model was trained on, and where its limit should be.
+"""How far an image lies from the training images of a model, and which distance is the limit.
 
 The distance is that of Mahalanobis on simple features: means and deviations of the channels of the
 network at stride 16. A direction counts more the less the training pictures vary along it. A
@@ -33,31 +33,31 @@ Array = npt.NDArray[np.float32]
 Names = npt.NDArray[np.object_]
 
 FLOOR = 0.03
-"""Added to each variance, of features scaled to 1: what varies less counts no more."""
+"""Added to each variance (features are scaled to 1), so that tiny variances do not dominate."""
 QUANTILE = 0.98
 """Share of a left-out source that must lie below the limit."""
 OWN_QUANTILE = 0.99
-"""Share of the training pictures that must, measured by statistics of other groups."""
+"""Share of the training images that must lie below the limit, by statistics of other groups."""
 FOLDS = 10
-"""In how many parts the groups are left out."""
+"""Number of folds of groups. One fold after the other is left out."""
 FEW = 20
-"""Sources with fewer embeddings say nothing about a quantile."""
+"""A source with fewer embeddings does not count: its quantile would be a guess."""
 ODD_RAISE = 1.25
-"""By how much fewer validation pictures than `MOST_UNFAMILIAR` may raise the limit."""
+"""Largest factor by which a few odd validation images may raise the limit."""
 _ROOM = 1 + 1e-5
-"""So that a picture at a raised limit is not over it after rounding."""
+"""An image at exactly the raised limit must not be over it after rounding."""
 MOST_UNFAMILIAR = 0.05
 """Share of validation and test pictures of known sources that may lie over the limit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FamiliarityFit:
-    """What familiarity is judged by.
+    """The numbers that turn an embedding into a distance.
 
     Attributes:
-        mean: (E,) of the embeddings.
+        mean: (E,) mean of the embeddings.
         projection: (E, E) to whitened principal components.
-        limit: distance that counts as the limit, the largest of those that follow.
+        limit: an image beyond this distance is unfamiliar. The largest of ``limits`` and ``own``.
         limits: source -> distance below which `QUANTILE` of it lies when it is left out.
         own: distance below which `OWN_QUANTILE` of all lies when their groups are left out.
     """
@@ -71,7 +71,7 @@ class FamiliarityFit:
 
 @dataclass(frozen=True, slots=True)
 class FamiliarityCheck:
-    """Whether a model knows new pictures of the sources that it was trained on.
+    """Whether new images of the sources that a model was trained on count as familiar.
 
     Attributes:
         slices, groups: validation and test pictures of these sources, and their patients.
@@ -116,7 +116,7 @@ def fit_projection(
         embeddings: (n, E) of training pictures.
         sources: (n,) where each comes from.
         groups: (n,) the patient or set of copies that each belongs to.
-        seed: of the lot that deals groups to folds.
+        seed: seed of the random division of groups into folds.
     """
     limits = {}
     for source in sorted(set(sources)):
@@ -136,7 +136,7 @@ def measure_distances(embeddings: Array, mean: Array, projection: Array) -> Arra
 
 
 def find_raise(unfamiliarity: npt.NDArray[np.float64]) -> float:
-    """By what factor the limit must rise for validation pictures to keep it; 1 if they do.
+    """The factor by which the limit must rise to fit the validation images; 1 if it fits.
 
     `QUANTILE` of them shall lie below it, but the few beyond, which may be no brain at all, raise
     it by `ODD_RAISE` at most; whatever that takes, no more than `MOST_UNFAMILIAR` lie over it.

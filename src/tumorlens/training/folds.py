@@ -1,4 +1,4 @@
-"""K trainings, each on all folds but one, and one table of test scores."""
+"""K trainings, each without one fold, and one table of the test scores of all folds."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def train_folds(request: Request, folds: int, by: By = "group") -> TrainingResul
     ended, and is written anew as soon as another ends; a broken run resumes there.
 
     Args:
-        request: its folder holds the folds' folders.
-        folds: K.
+        request: options of the trainings. Its folder gets one folder per fold.
+        folds: number of folds, K.
         by: ``group``, or ``source`` for folds by source: each is scored by a model that saw no
             slice of its sources.
 
@@ -72,7 +72,7 @@ def _fold_folder(request: Request, name: str) -> Path:
 
 
 def _narrow(request: Request, parted: Manifest, name: str) -> Request:
-    """The training that leaves one fold out."""
+    """The options of the training that leaves one fold out."""
     kept = parted.where(lambda row: row.split != name)
     return replace(
         request,
@@ -97,7 +97,7 @@ def _run_fold(request: Request, name: str, digests: FileDigests) -> Scores:
 
 
 def _without_test(recipe: Recipe) -> Recipe:
-    """The fold that is left out is the test; the recipe's own would be scored twice."""
+    """Drop the test of the recipe: the fold that is left out is the test."""
     return msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, test=0.0))
 
 

@@ -18,7 +18,7 @@ class Hardware:
     Attributes:
         device: ``cpu``, ``cuda`` or ``mps``.
         devices: how many of them.
-        threads: on the CPU; None leaves the choice to torch and to the detector: all cores.
+        threads: threads on the CPU; None: all cores.
 
     Raises:
         UsageError: this machine has no such device, or not as many.
@@ -56,7 +56,7 @@ class Hardware:
 
 
 def _count_devices(device: str) -> int | None:
-    """How many there are; None: as many processes as are asked for."""
+    """Number of devices; None on a CPU, where any number of processes can be started."""
     if device == "cuda":
         return torch.cuda.device_count() if torch.cuda.is_available() else 0
     return int(torch.backends.mps.is_available()) if device == "mps" else None

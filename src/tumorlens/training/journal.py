@@ -1,4 +1,4 @@
-"""The folder of a run: what it says of itself, and whether another start may go on there."""
+"""The folder of a run: its description, and whether a run may be resumed in it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from tumorlens.writing import write_text
 __all__ = ["CURVES", "open_folder", "read_run", "undo_refusal"]
 
 CURVES = "curves.csv"
-"""File of a run: losses and learning rates, a line an epoch."""
+"""File of a run with losses and learning rates, one line per epoch."""
 LENIENCY = "leniency"
-"""Key of what a run was asked to overlook: what was refused may be asked for more leniently."""
+"""Key of the faults that a run may ignore. A refused run may be resumed with more of them."""
 
 
 def open_folder(folder: Path, description: dict[str, Any]) -> None:
@@ -51,10 +51,10 @@ def open_folder(folder: Path, description: dict[str, Any]) -> None:
 
 @contextmanager
 def undo_refusal(folder: Path) -> Iterator[None]:
-    """Where what is done inside is refused, the folders that it made go again.
+    """Remove the folders that the block made if it ends with a refusal.
 
     Args:
-        folder: of the run; if it is there already, it stays, and what it holds.
+        folder: folder of the run. If it existed before, it stays with its content.
     """
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     empty = folder.is_dir() and not any(folder.iterdir())
@@ -68,7 +68,7 @@ def undo_refusal(folder: Path) -> Iterator[None]:
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """What a run's folder says of itself: its recipe and its data.
+    """Read the description of a run, its recipe and its data, from its folder.
 
     Raises:
         DataError: the folder holds no run.
@@ -91,7 +91,7 @@ def _is_same(file: Path, description: dict[str, Any]) -> bool:
 
 
 def _compare(described: dict[str, Any]) -> dict[str, Any]:
-    """What makes a run the same: keys that a recipe gained since have their defaults."""
+    """Compare two descriptions; recipe keys that are newer than the run count as their defaults."""
     filled = {**described, LENIENCY: None}
     with suppress(msgspec.MsgspecError, ValueError):  # a recipe of a later tumorlens, or none
         filled["recipe"] = msgspec.convert(described.get("recipe"), Recipe).to_record()

@@ -27,15 +27,15 @@ __all__ = ["Plan", "describe_run", "plan_training"]
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What is known of a training before any picture is prepared.
+    """What is settled before any image of a training is prepared.
 
     Attributes:
         selection: rows that may be trained on, and what was removed.
-        test: rows of the data that are scored once, by the finished model.
-        weights: files of the initial weights; several are models, whose mean is taken; none:
-            torchvision's published file.
+        test: rows on which the finished model is tested, once.
+        weights: files of the initial weights. If there are several, they are models whose mean is
+            taken. If there is none, it is the file that torchvision publishes.
         ancestors: models that the new one starts from or learns from.
-        fingerprint: of the rows that may be trained on.
+        fingerprint: SHA-256 over the rows that may be trained on.
     """
 
     selection: Selection
@@ -55,7 +55,7 @@ def plan_training(request: Request, digests: FileDigests | None = None) -> Plan:
 
     Args:
         request: what is asked for.
-        digests: of files that another training of the same data has read.
+        digests: hashes of files that another training of the same data has already read.
 
     Raises:
         DataError: the rows cannot serve, or the weights are not there; says what to do.
@@ -74,7 +74,7 @@ def plan_training(request: Request, digests: FileDigests | None = None) -> Plan:
 
 
 def describe_run(request: Request, plan: Plan) -> dict[str, Any]:
-    """What ``run.json`` says of a run: another start goes on only where all of this is the same."""
+    """The content of ``run.json``. A run is resumed only if all of this is the same."""
     rows = plan.selection.manifest
     return {
         "recipe": request.recipe.to_record(),

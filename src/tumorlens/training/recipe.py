@@ -39,17 +39,17 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Every choice of a training.
 
     Attributes:
-        name: of the recipe.
-        summary: what it is for, in a sentence.
-        seed: of all randomness.
-        batch: pictures a step.
-        average: decay of the moving average of the weights a step; 0: none.
-        weight_decay: of AdamW.
+        name: name of the recipe.
+        summary: its purpose, in a sentence.
+        seed: seed of all random numbers.
+        batch: images per step.
+        average: decay per step of the moving average of the weights; 0: no average.
+        weight_decay: weight decay of AdamW.
         input: how slices are prepared.
-        license: of the weights that it makes.
-        calibrate: whether probabilities and thresholds are fitted on the validation groups; else
-            the network's own, divided at 0.5.
-        published: figure -> value that the recipe's authors published, to stand beside ours.
+        license: licence of the weights that a training makes.
+        calibrate: whether probabilities and thresholds are fitted on the validation groups. If
+            not, the probabilities are the network's own and the threshold is 0.5.
+        published: figure -> value that the authors of the recipe published, for comparison.
     """
 
     name: str
@@ -182,7 +182,7 @@ def override(values: dict[str, Any], change: str) -> None:
 
 
 def _check_fields(values: Mapping[str, Any], where: str) -> None:
-    """Refuse what no recipe has, and name what is nearest to it.
+    """Refuse an unknown key, and name the known keys that resemble it.
 
     Raises:
         RecipeError: lists the fields that there are.
@@ -232,7 +232,7 @@ def _list_fields(values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _spell(key: str, value: Any) -> str:
-    """As it was typed: ``los`` that holds ``{"cells": 1}`` was ``los.cells``."""
+    """The dotted name as it was typed: ``los`` that holds ``{"cells": 1}`` was ``los.cells``."""
     while isinstance(value, Mapping) and len(value) == 1:
         ((inner, value),) = value.items()
         key = f"{key}.{inner}"

@@ -1,4 +1,4 @@
-"""`Request`: what a training is asked for."""
+"""`Request`: the options of a training."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ and ``loss`` of the validation groups."""
 
 @dataclass(frozen=True)
 class Request:
-    """What one training is asked for.
+    """The options of one training.
 
     Attributes:
-        recipe: what is done.
-        manifest: labelled rows to train on; its split ``test`` is for the test alone.
-        folder: of the run; made if missing. A run that was broken there goes on.
-        left_out: further rows for the test, of sources that the training must not see.
+        recipe: the recipe of the training.
+        manifest: labelled rows. Rows of its split ``test`` are used for the test only.
+        folder: folder of the run; made if missing. An interrupted run in it is resumed.
+        left_out: more rows for the test, from sources that are kept out of training.
         left_out_counts: name -> rows that were left out on request, for the card.
         weights: files of initial weights, as `find_weights` takes them; none: its default. Several
             models of tumorlens give the mean of their weights.
-        teachers: names or files of models that the network learns from beside the labels.
-        store: folder of prepared pictures that trainings share; None: each prepares its own.
+        teachers: names or files of models whose outputs the network also learns.
+        store: folder of prepared images that trainings share; None: each prepares its own.
         skip_unreadable: go on without pictures that cannot be read.
         drop_conflicts: go on without pictures that have two labels.
         hardware: where it runs.
-        notice: told what happens, in a sentence.
-        progress: told (what, done, all) while pictures are prepared, learned from or scored.
+        notice: called with a sentence for each event.
+        progress: called with (what, done, all) while images are prepared, trained on or scored.
         watch: told after each epoch; what it raises ends the training.
 
     Raises:
-        RecipeError: teachers without a weight of their loss, or the other way round.
+        RecipeError: teachers are given but ``loss.teacher`` is 0, or the other way round.
     """
 
     recipe: Recipe

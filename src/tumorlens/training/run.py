@@ -59,7 +59,7 @@ SCORES, FIGURES = "scores.csv", "figures.json"
 
 @dataclass(frozen=True, eq=False)
 class _Ready:
-    """All that the first epoch needs.
+    """What must be ready before the first epoch.
 
     Attributes:
         network: with its initial weights.
@@ -81,7 +81,7 @@ def train_model(request: Request, digests: FileDigests | None = None) -> Trainin
 
     Args:
         request: what is asked for.
-        digests: of files that another training of the same data has read.
+        digests: hashes of files that another training of the same data has already read.
 
     Raises:
         DataError: the rows, the weights or the disk cannot serve; says what to do.
@@ -122,7 +122,7 @@ def open_run(request: Request, digests: FileDigests | None = None) -> Plan:
 
 
 def write_figures(result: TrainingResult, notice: Notice) -> None:
-    """Write the figures of the test beside its scores; say why where there are none."""
+    """Write the figures of the test beside its scores; a notice says why if there are none."""
     if result.evaluation is not None:
         write_text(result.folder / FIGURES, result.evaluation.to_json(), overwrite=True)
     elif result.test is not None:
@@ -130,7 +130,7 @@ def write_figures(result: TrainingResult, notice: Notice) -> None:
 
 
 def _make_ready(request: Request, plan: Plan) -> _Ready:
-    """Network, folder and pictures. What is wrong with the weights is told before any work."""
+    """Make network, folder and images. Weights come first: a fault in them is found at once."""
     recipe = request.recipe
     teachers = _call_teachers(request)
     network, origin = _make_network(recipe, plan)
@@ -148,7 +148,7 @@ def _make_ready(request: Request, plan: Plan) -> _Ready:
 
 
 def _tell_removed(plan: Plan, notice: Notice) -> None:
-    """Rows that are not trained on, and which choice left them out."""
+    """Say how many rows are not trained on, and which choice left them out."""
     reasons = [
         f"{count:,} with no label"
         if reason == NO_LABEL
@@ -161,7 +161,7 @@ def _tell_removed(plan: Plan, notice: Notice) -> None:
 
 
 def _tell_style(request: Request, plan: Plan) -> None:
-    """ImageNet weights are used to images of one style, which a recipe may not make."""
+    """Warn if the recipe prepares images in another way than ImageNet weights expect."""
     style = request.recipe.network.normalization
     if not plan.weights and style != "torchvision":
         request.notice(
@@ -235,7 +235,7 @@ def _tell_sides(prepared: PreparedRows, sides: Sides, test: Manifest, notice: No
 def _tell_seen(
     prepared: PreparedRows, validation: Indices, ancestors: Sequence[Ancestor], notice: Notice
 ) -> None:
-    """What an ancestor learned from looks easier than new slices, and makes thresholds too bold."""
+    """Warn of validation rows that an ancestor was trained on: they look easier than new slices."""
     known = {one for ancestor in ancestors for one in ancestor.fingerprints or ()}
     seen = sum(prepared.fingerprints[index] in known for index in validation)
     if seen:
@@ -247,7 +247,7 @@ def _tell_seen(
 
 
 def _finish(request: Request, plan: Plan, ready: _Ready, started: float) -> TrainingResult:
-    """From the trained network to the model file with its card, and the figures of the test."""
+    """Turn the trained network into a model file with its card, and test it."""
     score = Scorer(request.hardware.threads, request.notice, request.count("scoring"))
     made = _export(request, plan, ready, score)
     test = _score_test(request, plan, made.path, score)
@@ -318,7 +318,7 @@ def _collect_fingerprints(
 ) -> str:
     """Fingerprints of what the model has seen, its ancestors' included.
 
-    Validation pictures shape thresholds and calibration: they count as seen, too.
+    Thresholds and calibration are fitted on validation images, so these count as seen, too.
     """
     used = np.concatenate([sides.training, sides.validation])
     own = (prepared.fingerprints[index] for index in used)
@@ -337,7 +337,7 @@ def _score_test(request: Request, plan: Plan, model: Path, score: Scorer) -> Sco
 
 
 def _tell_split(test: Manifest, left_out: Manifest | None, copies: int) -> str:
-    """How the test rows were chosen: as the card states it."""
+    """How the test rows were chosen, in the words of the card."""
     ways = ["left out on request"] if left_out else []
     if test.rows:
         by_picture = f"by picture, {copies} of {len(test)} with a copy in training"

@@ -1,1 +1,1 @@
-"""From a trained network to its model file: what is usual, the calibration, the card, the test."""
+"""From a trained network to its model file: familiarity, calibration, card and test."""

@@ -34,9 +34,9 @@ class CalibratedModel:
     """A model file and what it was calibrated on.
 
     Attributes:
-        path: of the file.
-        card: as it is in the file.
-        validation: scores of the validation rows, as the model judges them now.
+        path: path of the file.
+        card: card in the file.
+        validation: scores of the validation rows by the calibrated model.
     """
 
     path: Path
@@ -56,18 +56,18 @@ def write_calibrated_model(
     score: Callable[[Path, Manifest], Scores],
     notice: Notice,
 ) -> CalibratedModel:
-    """Write the model, judge the validation rows with it, and write what they teach back.
+    """Write the model, score the validation rows with it, calibrate, and write the result back.
 
     Args:
-        network: trained, in evaluation.
-        fit: of familiarity.
-        card: of the model, before calibration.
+        network: trained network, in evaluation mode.
+        fit: fit of familiarity.
+        card: card of the model before calibration.
         fingerprints: fingerprints of what the model has seen.
         validation: rows to calibrate on.
-        folder: that ``model.onnx`` goes into.
+        folder: folder for ``model.onnx``.
         calibrate: fit probabilities and thresholds; else only the limit of familiarity.
-        score: judges rows with a model file.
-        notice: told if the limit had to be raised.
+        score: scores rows with a model file.
+        notice: called with a sentence if the limit had to be raised.
     """
     familiarity = Familiarity(torch.from_numpy(fit.mean), torch.from_numpy(fit.projection))
     raw, model = folder / "uncalibrated.onnx", folder / "model.onnx"
@@ -90,7 +90,7 @@ def write_calibrated_model(
 
 
 def _raise_limit(scores: Scores, notice: Notice) -> float:
-    """A network knows the pictures that it was trained on better than new ones of their kind."""
+    """Raise the limit of familiarity: training images look more familiar than new ones."""
     factor = find_raise(scores.unfamiliarity)
     if factor > 1:
         over = np.count_nonzero(scores.unfamiliarity > 1)

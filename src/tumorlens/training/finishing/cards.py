@@ -1,4 +1,4 @@
-"""The card of a new model: first from what it was made of, then from what the test showed."""
+"""The card of a new model: a draft from the training data, then the results of the test."""
 
 from __future__ import annotations
 
@@ -56,17 +56,17 @@ def draft_card(
     removed: dict[str, int],
     seconds: float,
 ) -> Card:
-    """What is known of a model before it has judged anything.
+    """Make the card of a model that was not tested yet.
 
     Args:
         recipe: as used.
         prepared: all rows that could be read.
         training: indices of those that were trained on.
         fingerprint: of the rows that may be trained on.
-        ancestors: models that it learns from.
+        ancestors: models that it started from or was taught by.
         left_out: name -> rows that were left out on request.
         removed: reason -> rows that were not trained on.
-        seconds: of all epochs.
+        seconds: duration of all epochs.
     """
     sources = Counter(prepared.rows[index].source for index in training)
     own = [
@@ -111,16 +111,16 @@ def complete_card(
     sources: Collection[str],
     numbers: StudyModel | None = None,
 ) -> None:
-    """Write into a model's card what its test showed, and its numbers for studies.
+    """Write the results of the test into a model's card, and the numbers for studies into its file.
 
     Args:
         model: its file.
         card: as it is.
-        evaluation: of the test rows.
-        check: of the familiarity of validation and test rows.
+        evaluation: figures of the test rows.
+        check: how many validation and test rows are unfamiliar.
         split: how the test rows were kept out of training.
         sources: of the test rows.
-        numbers: for series and studies, if any.
+        numbers: numbers for series and studies, if any.
     """
     data = ", ".join(sorted(sources)) if len(sources) < 4 else f"{len(sources)} sources"
     if evaluation is not None and evaluation.optimism:

@@ -1,4 +1,4 @@
-"""What is usual: familiarity fitted on the features of training pictures."""
+"""Fits familiarity on the features of training images."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _ALTOGETHER = 2000  # more, up to so many of all, where these are few
 def fit_familiarity(
     network: TumorNetwork, prepared: PreparedRows, kept: npt.NDArray[np.intp], seed: int
 ) -> FamiliarityFit:
-    """Fit what is usual on pictures that were trained on, no source more than another.
+    """Fit familiarity on training images; no source counts more than another.
 
     Args:
         network: trained.
         prepared: all rows.
         kept: indices of those that may serve.
-        seed: of which of them do.
+        seed: seed of the choice among them.
     """
     chosen = _draw_alike(prepared, kept[prepared.find_brains()[kept]], seed)
     embedded = [
@@ -44,7 +44,7 @@ def fit_familiarity(
 def _draw_alike(
     prepared: PreparedRows, kept: npt.NDArray[np.intp], seed: int
 ) -> npt.NDArray[np.intp]:
-    """As many of each source and sequence: no large set alone shall say what is usual."""
+    """Draw equal numbers per source and sequence, so that a large set does not dominate."""
     kinds = {(prepared.rows[index].source, prepared.rows[index].sequence) for index in kept}
     most = max(_EMBEDDED, _ALTOGETHER // len(kinds))
     taken: Counter[tuple[str, str]] = Counter()

@@ -1,4 +1,4 @@
-"""Validation and test rows, judged by the new model: scores, figures, numbers for studies."""
+"""Scores validation and test rows with the new model; gives figures and numbers for studies."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ __all__ = ["Scorer", "fit_studies", "measure_test"]
 
 @dataclass(frozen=True)
 class Scorer:
-    """Judges rows with a model file.
+    """Scores rows with a model file.
 
     Attributes:
-        threads: to work with; None: all cores.
-        notice: told of each row that could not be scored.
-        progress: told (done, all).
+        threads: threads to use; None: all cores.
+        notice: called with a sentence for each row that could not be scored.
+        progress: called with (done, all).
     """
 
     threads: int | None
@@ -41,9 +41,9 @@ class Scorer:
         """Scores of the rows that can be read.
 
         Args:
-            model: that judges.
-            rows: that are judged.
-            suspicious: ask for each picture whether the model has seen it.
+            model: file of the model.
+            rows: rows to score.
+            suspicious: also check for each image whether the model has seen it in training.
         """
         detector = Detector(model, threads=self.threads)
         is_seen = load_seen_test(detector.session) if suspicious else None
@@ -67,7 +67,7 @@ def measure_test(test: Scores | None) -> Evaluation | None:
 
 
 def fit_studies(validation: Scores) -> tuple[StudyModel | None, str]:
-    """Numbers for series and studies from the validation rows, and a sentence on them.
+    """Fit numbers for series and studies on the validation rows; gives them and a sentence.
 
     Args:
         validation: scores by the calibrated model.
