@@ -9,8 +9,11 @@ __all__ = ["spell_flags"]
 _PARAMETER = re.compile(r"`([a-z][a-z_]*)=([^`\n]*)`")
 
 _FLAGS = {
+    "body_parts": "--body-part",
     "classes": "--map",
+    "descriptions": "--description",
     "form": "--format",
+    "modalities": "--modality",
     "runtimes": "--runtime",
     "settings": "--set",
     "target": "--to",

@@ -273,6 +273,8 @@ def test_the_command_writes_lines_metrics_and_answers(tmp_path, detector, capsys
         (["--orthanc", "localhost:8042"], "--orthanc is a URL"),
         (["--folder", "in", "out", "--objects", "rt"], "--objects are some of sr, seg, sc"),
         (["--folder", "in", "out", "--modality", ""], "--modality names none"),
+        (["--folder", "in", "out", "--description", ""], "--description holds an empty word"),
+        (["--folder", "in", "out", "--body-part", "HEAD,"], "--body-part holds an empty word"),
     ],
 )
 def test_what_contradicts_itself_is_refused(
