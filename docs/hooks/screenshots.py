@@ -32,6 +32,12 @@ KEPT = {
     "audit-phone": ("audit", 390, "light"),
 }
 """Name in the documentation -> page, width, theme."""
+PARTS = {
+    "audit-findings": "What to do, the worst finding first",
+    "audit-twins": "Pictures side by side",
+    "audit-shortcuts": "Shortcuts: what predicts the label",
+}
+"""Picture of docs/images -> heading of the audit's section that it shows."""
 SMALL = {1440: 720, 768: 480, 390: 300}
 """Width of a page -> that of its small picture."""
 
@@ -59,6 +65,8 @@ def main() -> None:
         )
         for name, file in files.items():
             shoot(browser, name, file, options.output)
+        if options.keep and "audit" in files:
+            keep_parts(browser, files["audit"])
         browser.close()
     if options.keep:
         keep(options.output)
@@ -75,6 +83,18 @@ def shoot(browser: Any, name: str, file: Path, output: Path) -> None:
             if (width, theme) == (1440, "light"):
                 page.pdf(path=output / f"{name}.pdf", format="A4", print_background=False)
             page.close()
+
+
+def keep_parts(browser: Any, file: Path) -> None:
+    """Sections of the audit as the pages on audits show them."""
+    page = browser.new_page(viewport={"width": 880, "height": 900}, color_scheme="light")
+    page.goto(file.as_uri())
+    for name, heading in PARTS.items():
+        shot = page.locator(f"section:has(> h2:text-is('{heading}'))").screenshot()
+        with Image.open(io.BytesIO(shot)) as whole:
+            first = whole.convert("RGB").crop((0, 0, whole.width, min(whole.height, 1200)))
+        first.quantize(128).save(PAGES.parent / f"{name}.png", optimize=True)
+    page.close()
 
 
 def keep(output: Path) -> None:

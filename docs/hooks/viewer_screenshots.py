@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 sys.path.insert(0, str(ROOT / "src"))
 
 SIZES = ((1440, 900), (768, 1024), (390, 844))
-KEPT = {(1440, "dark"): ("view.png", 1200), (390, "light"): ("view-phone.png", 390)}
+KEPT = {(1440, "dark"): ("view-desk.jpg", 1000), (390, "light"): ("view-phone.jpg", 300)}
 """(width, scheme) -> picture of the docs and its width."""
 GAP = 3
 """Between painted slices, in mm."""
@@ -117,14 +117,14 @@ def list_pictures() -> list[Path]:
 
 
 def keep(output: Path) -> None:
-    """The pictures of the docs: smaller, and in few colours."""
+    """The pictures of the docs: smaller, and with all colours, for heat has many."""
     from PIL import Image
 
     for (width, scheme), (name, kept) in KEPT.items():
         picture = Image.open(output / f"scene-{width}-{scheme}.png").convert("RGB")
         picture = picture.crop((0, 0, width, min(picture.height, 900)))
         picture.thumbnail((kept, 2000))
-        picture.quantize(128).save(ROOT / "docs/images" / name, optimize=True)
+        picture.save(ROOT / "docs/images/pages" / name, quality=82, optimize=True)
 
 
 if __name__ == "__main__":

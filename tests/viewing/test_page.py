@@ -364,7 +364,9 @@ def test_it_fits_all_screens_and_everybody_can_use_it(model, scans):  # one star
 def check_fit(page, width):
     """Nothing has to be scrolled sideways."""
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    for part in ("#verdict .word", "#canvas", "#curve .handle", "#facts .exports"):
+    number = page.locator("#verdict .number")
+    assert number.evaluate("one => one.scrollWidth <= one.clientWidth")
+    for part in ("#model", "#verdict .word", "#canvas", "#curve .handle", "#facts .exports"):
         page.locator(part).scroll_into_view_if_needed()
         box = page.locator(part).bounding_box()
         assert box["x"] >= 0, part

@@ -200,7 +200,7 @@ def plot_histogram(scores: Scores) -> Plot | None:
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="tumor probability", ylabel="share of slices")
         axes.set_xticks(*_PER_CENT)
         axes.set_yticks([0, 0.01, 0.05, 0.2, 0.5, 1], ["0", "1 %", "5 %", "20 %", "50 %", "100 %"])
-        axes.legend(loc="upper center")
+        sheet.figure.legend(loc="outside upper center", ncols=len(kinds))
 
     caption = "Tumor probabilities and thresholds. The heights have a square-root scale"
     return draw_twice(paint, (3.2, 3.0), alt=f"{alt}.", caption=caption)
