@@ -1,1 +1,1 @@
-"""Whether data can be trusted: copies, conflicts, leaks, misfits and shortcuts."""
+"""Finds faults in labelled data: copies, label conflicts, leaks, misfits and shortcuts."""

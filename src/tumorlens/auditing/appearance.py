@@ -1,9 +1,10 @@
-"""What a prepared picture shows: plane, which way up, bone of a CT, or no head at all.
+"""What a prepared image shows: its plane, whether it is upside-down, a CT, or no head.
 
-Two small classifiers over traits that anyone can look at. The *view* is told by one hidden layer
-over a 16 x 16 thumbnail and nineteen traits of rim and inside. A *CT* is told by a line through
-nine of these traits: bone makes the rim of the head white, a narrow window its inside flat, and no
-dark ring of skull lies between them, as it does under the bright scalp of an MRI.
+Two small classifiers use traits that a person can check. A network with one hidden layer predicts
+the *view* from a 16 x 16 thumbnail and nineteen traits of rim and inside. A linear classifier finds
+a *CT* by nine of these traits: bone makes the rim of the head white, a narrow window makes its
+inside flat, and there is no dark ring of skull between them, as there is under the bright scalp of
+an MRI.
 benchmarks/audit_views.py fits both, measures them over groups and sources apart, and writes
 ``views.npz``; docs/how-to/audit.md has what it measured.
 """
@@ -35,13 +36,13 @@ VIEWS = (*PLANES, *(f"{plane}, upside-down" for plane in PLANES), "other")
 """What a picture may show, in the order of the classifier's outputs."""
 
 CONFIDENT = 0.7
-"""Chance from which a picture is called no head: hardly any head reaches it."""
+"""Smallest probability at which an image is called no head: hardly any head reaches it."""
 
 CERTAIN = 0.98
 """Chance from which plane, way up and CT are told: of most sets nearly all are right, few wrong."""
 
 CT_TRAITS = (6, 7, 8, 10, 11, 12, 14, 15, 18)
-"""Numbers of the traits that tell a CT: rim, rim against inside, how flat that is, fill, ring."""
+"""Numbers of the traits that find a CT: rim, rim against inside, how flat that is, fill, ring."""
 
 _SIDE = 32
 _SHARES = (5, 25, 50, 75, 95)
@@ -53,11 +54,11 @@ Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
-    """Chances of what a picture shows, each from 0 to 1.
+    """Probabilities of what an image shows, each from 0 to 1.
 
     Attributes:
-        views: one for each of `VIEWS`, together 1.
-        ct: that it is a CT, if it is a head at all.
+        views: one for each of `VIEWS`; they add up to 1.
+        ct: probability of a CT, given that the image shows a head.
     """
 
     views: tuple[float, ...]
@@ -65,24 +66,24 @@ class Appearance:
 
     @property
     def plane(self) -> str:
-        """The plane if it is told with confidence, else empty."""
+        """The plane if it is certain, else an empty text."""
         chances = [self.views[n] + self.views[n + 3] for n in range(3)]
         best = int(np.argmax(chances))
         return PLANES[best] if chances[best] > CERTAIN else ""
 
     @property
     def upside_down(self) -> bool:
-        """Whether the front, or the top, of the head is surely below."""
+        """Whether the front, or the top, of the head is certainly at the bottom."""
         return sum(self.views[3:6]) > CERTAIN
 
     @property
     def no_head(self) -> bool:
-        """Whether it is surely none of the views."""
+        """Whether it is certainly none of the views."""
         return self.views[6] > CONFIDENT
 
     @property
     def is_ct(self) -> bool:
-        """Whether it is surely a CT of the head."""
+        """Whether it is certainly a CT of the head."""
         return self.ct > CERTAIN and not self.no_head
 
 
@@ -108,7 +109,7 @@ def look_at(image: Array) -> Appearance:
 
 
 def describe_views(images: Array) -> Array:
-    """(N, 275) what the classifiers see of (N, S, S) prepared pictures."""
+    """(N, 275) features of (N, S, S) prepared images, for the classifiers."""
     n, side = images.shape[:2]
     step = side // _SIDE
     small = images.reshape(n, _SIDE, step, _SIDE, step).mean((2, 4))

@@ -90,17 +90,17 @@ def audit(
     device: str | None = None,
     progress: Progress | None = None,
 ) -> Audit:
-    """Say what is wrong with labelled slices: copies, conflicts, leaks, misfits and shortcuts.
+    """Find faults in labelled slices: copies, label conflicts, leaks, misfits and shortcuts.
 
     Args:
         data: folders of class folders, manifests as CSV, or `Manifest` objects.
         against: another set that should share nothing with ``data``, e.g. the one to test on.
-        model: says which pictures are no brain MRI; None asks no model.
+        model: model that finds images unlike brain MRI; None skips this check.
         classes: name of a class folder -> ``tumor``, ``no_tumor``, a tumor class, or ``skip``.
         shared_groups: whether a group's name means the same patient in all sets.
-        threads: to work with; by default one for each core.
-        device: ``cpu`` (the default), ``cuda`` or ``mps``, of a model that is not open yet.
-        progress: called with (what is going on, units done, units in all).
+        threads: threads to use; by default one for each core.
+        device: ``cpu`` (the default), ``cuda`` or ``mps``; only if ``model`` is not open yet.
+        progress: called with (name of the step, units done, units in all).
 
     Returns:
         The findings, the worst first; ``audit.mark(manifest)`` marks the bad rows.
@@ -132,7 +132,7 @@ def audit_data(
     threads: int | None = None,
     progress: Progress = stay_silent,
 ) -> tuple[Audit, Manifest]:
-    """As `audit`, with a model that is open; the manifest that was audited stands beside."""
+    """As `audit`, with an open model; also gives the manifest that was audited."""
     manifest = read_sets(data, classes=classes, shared_groups=shared_groups)
     other = None
     if against:
@@ -152,7 +152,7 @@ def audit_data(
 def _name_groups_alike(
     manifest: Manifest, other: Manifest, shared_groups: bool | None
 ) -> tuple[Manifest, Manifest]:
-    """Two sets in which one name of a group means one patient."""
+    """Name the groups of two sets so that one name means one patient in both."""
     both = merge_manifests([manifest, other], shared_groups=shared_groups)
     return (
         manifest.with_rows(both.rows[: len(manifest)]),

@@ -188,7 +188,7 @@ def _splits(evidence: Evidence, rows: Iterable[int]) -> set[str]:
 
 
 def _rank(split: str) -> int:
-    """Which side keeps a shared picture: test before validation, validation before all else."""
+    """Rank of the side that keeps a shared image: test, then validation, then all others."""
     return {"test": 2, "validation": 1}.get(find_split(split) or split, 0)
 
 

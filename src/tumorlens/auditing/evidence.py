@@ -1,4 +1,4 @@
-"""`Evidence`: all that was measured on the pictures of a set. The checks use it."""
+"""`Evidence`: everything that was measured on the images of a set. The checks use it."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ Numbers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """The N rows of a set, and of a set to compare it with, and what was measured on each.
+    """The N rows of a set and of the set to compare with, with all measurements.
 
     Attributes:
-        rows: the set's, then the other's.
-        own: how many are the set's.
-        traits: (N,) one for each row.
+        rows: rows of the set, then rows of the other set.
+        own: number of rows that belong to the set.
+        traits: measurements, one for each row.
         copy_pairs: pairs of copies, by numbers of rows. Neighbouring slices of one series, and
             slices at the ends of heads, look alike: they are copies only if they are equal.
         threads: how many to use.
@@ -57,7 +57,7 @@ class Evidence:
 
     @cached_property
     def central(self) -> tuple[int, ...]:
-        """Readable rows of the set, without the ends of heads, which show too little."""
+        """Readable rows of the set, without slices at the ends of a head, which show too little."""
         return tuple(row for row in self.readable if not _lies_at_end(self.rows[row]))
 
     @cached_property
@@ -68,7 +68,7 @@ class Evidence:
 
     @property
     def distinct(self) -> int:
-        """How many different pictures the readable rows of the set show."""
+        """Number of different images among the readable rows of the set."""
         return len({int(self.copies[row]) for row in self.readable})
 
     @cached_property
@@ -96,7 +96,7 @@ def gather_evidence(
     threads: int,
     progress: Callable[[int], None] | None,
 ) -> Evidence:
-    """Look at every picture, then for copies among them.
+    """Measure every image, then find copies among them.
 
     Args:
         manifest: the set.

@@ -1,4 +1,4 @@
-"""`Audit` and `AuditFinding`: what an audit hands to tables, pages and CI."""
+"""`Audit` and `AuditFinding`: the result of an audit, for tables, pages and CI."""
 
 from __future__ import annotations
 
@@ -89,11 +89,11 @@ class Clue:
 
 @dataclass(frozen=True)
 class AuditFinding:
-    """One thing that is wrong, with all rows that it concerns.
+    """One fault, with all rows that it concerns.
 
     Attributes:
         kind: one of `KINDS`.
-        check: what was looked at, e.g. ``"copies across splits"``; unique in an audit.
+        check: name of the check, e.g. ``"copies across splits"``; unique in an audit.
         title: what was found, in a sentence.
         advice: what to do.
         impact: how much it may change a result, 0 to 1: the share of the slices that it concerns,
@@ -138,13 +138,13 @@ class AuditFinding:
 
 @dataclass(frozen=True)
 class Audit:
-    """What an audit found in a set; the worst finding comes first.
+    """The result of an audit of a set; the worst finding comes first.
 
     Attributes:
         name: of the set.
         rows: all rows that were checked: those of the set, then those of ``against``.
         findings: sorted by impact; they may be given in any order.
-        own: how many of ``rows`` are the set's.
+        own: number of ``rows`` that belong to the set.
         against: name of the other set; empty if there was none.
         distinct: how many different pictures the set holds; copies count once.
         counts: label -> slices of the set.

@@ -159,7 +159,7 @@ def find_other_planes(evidence: Evidence) -> Iterator[AuditFinding]:
 
 
 def find_telling_text(evidence: Evidence) -> Iterator[AuditFinding]:
-    """Report burnt-in text that is more frequent with one label: a network will use it."""
+    """Report burnt-in text that is more frequent with one label: a network could use it."""
     labelled = [n for n in evidence.readable if evidence.rows[n].label]
     marked = np.array([evidence.traits[n].letters > 0 for n in labelled], bool)
     tumor = np.array([evidence.rows[n].label == "tumor" for n in labelled], bool)
@@ -206,7 +206,7 @@ def find_misfits(evidence: Evidence) -> Iterator[AuditFinding]:
 
 
 def _doubt(evidence: Evidence, check: str, count: int) -> str:
-    """A remark for a finding with no more pictures than are reported by mistake elsewhere."""
+    """A remark if a finding has so few images that all of them may be reported by mistake."""
     return _DOUBT if count <= _MISTAKEN.get(check, 0) * len(evidence.central) else ""
 
 

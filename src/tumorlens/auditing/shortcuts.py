@@ -55,7 +55,7 @@ def measure_label_shortcut(
         features: (n, F).
 
     Returns:
-        None where there are too few groups of a label.
+        None if there are too few groups of a label.
 
     Raises:
         MissingExtra: scikit-learn is not installed.
@@ -88,7 +88,7 @@ def measure_source_shortcut(
     """Share of pictures whose source is predicted without the anatomy, with its interval.
 
     Returns:
-        None where there are too few groups of a source.
+        None if there are too few groups of a source.
     """
     sources = np.array([row.source for row in rows], object)
     chances = _cross_validate(features, sources, groups)
@@ -104,13 +104,13 @@ def measure_source_shortcut(
 def find_clues(
     rows: Sequence[Row], features: Array, names: Sequence[str], place: str
 ) -> list[Clue]:
-    """How well each property alone predicts the label, the strongest first.
+    """Measure how well each property alone predicts the label; the strongest comes first.
 
     Args:
         rows: n, all with a label.
         features: (n, F).
         names: F, of the traits.
-        place: what they were measured on, as `Clue` has it.
+        place: what they were measured on, as in `Clue`.
     """
     tumor = np.array([row.label == "tumor" for row in rows], bool)
     if not tumor.any() or tumor.all():

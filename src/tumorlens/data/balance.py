@@ -13,7 +13,7 @@ _PASSES = 20
 def deal_groups(
     counts: npt.NDArray[np.int64], shares: npt.NDArray[np.float64], seed: int
 ) -> npt.NDArray[np.int64]:
-    """Deal G groups into P parts; a group is never cut.
+    """Divide G groups among P parts; a group is never cut.
 
     Minimises the squared difference between the share of each kind that a part holds and the
     share that it should hold, summed over parts, kinds, slices and groups: first greedily, the
@@ -64,7 +64,7 @@ def _costs(
     held: npt.NDArray[np.float64],
     shares: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.float64]:
-    """(P,) by how much the squared differences grow if a part takes the group."""
+    """(P,) growth of the squared differences if a part takes the group."""
     return np.asarray((weight * (2 * (held - shares[:, None]) + weight)).sum(1))
 
 
@@ -74,7 +74,7 @@ def _improve(
     order: npt.NDArray[np.int64],
     dealt: npt.NDArray[np.int64],
 ) -> bool:
-    """Move each group to where it fits better, in place; whether any moved."""
+    """Move each group to the part where it fits best, in place; gives whether any moved."""
     held = np.stack([weights[dealt == part].sum(0) for part in range(len(shares))])
     sizes = np.bincount(dealt, minlength=len(shares))
     moved = False

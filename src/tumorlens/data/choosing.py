@@ -1,4 +1,4 @@
-"""From what a caller names as data to the rows that are used, and their groups."""
+"""Reads the data that a caller names, and chooses the rows that are used and their groups."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Choice:
 
     Attributes:
         split: only rows of this split; None for all rows.
-        classes: name of a class folder -> label or tumor class, beside the names that are known.
+        classes: name of a class folder -> label or tumor class, in addition to the known names.
         shared_groups: whether a group's name means the same patient in all sets. None refuses
             sets in which one name stands twice.
         twins: whether copies of one picture are joined into one group. None joins them where a
@@ -50,7 +50,7 @@ class Chosen(NamedTuple):
 
     Attributes:
         manifest: the rows.
-        elsewhere: keys of the groups that stand in another split, too.
+        elsewhere: keys of the groups that are also in another split.
     """
 
     manifest: Manifest
@@ -58,7 +58,7 @@ class Chosen(NamedTuple):
 
 
 def list_sets(data: DataSource | Iterable[DataSource]) -> tuple[DataSource, ...]:
-    """One set or several, as several."""
+    """A list of sets, also if a single set was given."""
     return (data,) if isinstance(data, (str, os.PathLike, Manifest)) else tuple(data)
 
 
@@ -76,7 +76,7 @@ def read_sets(
         shared_groups: as in `Choice`.
 
     Raises:
-        DataError: what could not be read, where, and what would do.
+        DataError: says what could not be read, where, and what to do.
     """
     sets = [
         one if isinstance(one, Manifest) else read_data(one, classes=classes or {}) for one in data
@@ -97,9 +97,9 @@ def group_copies(
     Args:
         manifest: the rows.
         wanted: as `twins` in `Choice`.
-        threads: to work with; by default one for each core.
-        progress: told of each picture twice.
-        notice: told how many different pictures there are.
+        threads: threads to use; by default one for each core.
+        progress: called twice for each image.
+        notice: called with a sentence on the number of different images.
 
     Raises:
         MissingExtra: the nearest-neighbour index is not installed.
@@ -137,9 +137,9 @@ def choose_rows(
     Args:
         data: at least one set.
         choice: which rows, and how they are grouped.
-        threads: to work with; by default one for each core.
-        progress: told how far the search for copies has come.
-        notice: told what it found.
+        threads: threads to use; by default one for each core.
+        progress: called during the search for copies.
+        notice: called with a sentence on the copies.
 
     Raises:
         DataError: data that cannot be read, or no row of that split.

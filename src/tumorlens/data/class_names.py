@@ -53,7 +53,7 @@ _MEANINGS = {
     "no": "no_tumor",
     **{name: name for name in TUMOR_CLASSES},
 }
-"""What a caller may give as a meaning: few words, so that a slip is seen."""
+"""Meanings that a caller may give. They are few, so that a typing error is noticed."""
 
 _SPLITS = {
     "train": "train",
@@ -82,7 +82,7 @@ def find_meaning(name: str) -> str | None:
 
 
 class ClassNames:
-    """What class folders mean: the known names, and those of the caller.
+    """Meanings of class folders: of the known names and of those that the caller gives.
 
     Args:
         given: folder name -> tumor, no_tumor, a tumor class, ``tumor:NAME`` for a class that

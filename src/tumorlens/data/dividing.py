@@ -1,4 +1,4 @@
-"""`split`: from what a caller names as data to a manifest whose parts share no group."""
+"""`split`: makes a manifest whose parts share no group."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def split(
             row has no group.
         output: CSV file that the manifest is written to; None to write none.
         overwrite: replace ``output``.
-        threads: to work with; by default one for each core.
-        progress: called with (what is going on, units done, units in all).
-        notice: called with a sentence: what was found about groups, and where balance gave way.
+        threads: threads to use; by default one for each core.
+        progress: called with (name of the step, units done, units in all).
+        notice: called with a sentence about the groups, or about parts that could not be balanced.
 
     Returns:
         The rows with their splits.
@@ -98,6 +98,6 @@ def split_data(
     progress: Progress = stay_silent,
     notice: Notice = stay_silent,
 ) -> tuple[Manifest, list[str]]:
-    """Read sets, group copies and split the rows; the notes of `split_manifest` stand beside."""
+    """Read sets, group copies and split the rows; also gives the notes of `split_manifest`."""
     chosen = choose_rows(data, choice, threads=threads, progress=progress, notice=notice)
     return split_manifest(chosen.manifest, folds=folds, fractions=fractions, seed=seed, by=by)

@@ -73,7 +73,7 @@ def _sources(place: Path, names: ClassNames) -> Iterator[Found]:
 
 
 def _with_text_names(source: Found) -> Found:
-    """Refuse what no manifest could name before its slices are judged for an hour."""
+    """Refuse names that a manifest cannot hold, before hours of work on their slices."""
     for path in {str(_file(source)), source.path}:
         try:
             path.encode()
@@ -98,7 +98,7 @@ def _meaning(place: Path, source: Found, names: ClassNames) -> str | None:
 
 
 def _find_meaning(folders: Sequence[str], names: ClassNames) -> str | None:
-    """The meaning of the innermost folder that has one; but what lies in a skipped one, is."""
+    """The meaning of the innermost folder that has one. Inside a skipped folder it is skip."""
     found = [names.find(name) for name in folders]
     known = [meaning for meaning in found if meaning is not None]
     if SKIP in known:
@@ -181,7 +181,7 @@ def _is_plain(name: str) -> bool:
 
 
 def _drop_lone_groups(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """A folder that holds every file (``images``) is no patient."""
+    """Drop the group if one folder holds every file (``images``): it is no patient."""
     groups = {row.group for row in rows}
     if len(groups) == 1 and len(rows) > 1 and not any(row.frame is not None for row in rows):
         return tuple(replace(row, group="") for row in rows)

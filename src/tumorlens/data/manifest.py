@@ -1,4 +1,4 @@
-"""Manifests from the disk: a CSV with one row a slice, or anything that can be made into one."""
+"""Reads manifests: a CSV with one row per slice, or a folder that can be turned into one."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ def read_manifest(path: str | os.PathLike[str]) -> Manifest:
     """Read a manifest CSV (UTF-8, comma, header line; only ``path`` is required).
 
     A row without ``source`` gets the manifest's name. Columns that tumorlens does not know
-    are kept in `Row.extra`, but for the numbers of rows that pandas writes first. Windows'
-    backslashes in paths are slashes. Labels and tumor classes may be written as class folders
-    are named.
+    are kept in `Row.extra`, except for the column of row numbers that pandas writes first.
+    Backslashes in relative paths count as slashes. Labels and tumor classes may be written like
+    the names of class folders.
 
     Raises:
         DataError: names file, line and column, what was expected and what was found.
@@ -88,11 +88,11 @@ def read_data(
     Args:
         data: a manifest (CSV), a folder that holds a ``manifest.csv``, a folder of class
             folders, or a folder of DICOM and NIfTI files.
-        classes: folder name -> label or tumor class, beside the names known to tumorlens.
+        classes: folder name -> label or tumor class, in addition to the known names.
         split: keep only the rows of this split.
 
     Raises:
-        DataError: what could not be read, where, and what would do.
+        DataError: says what could not be read, where, and what to do.
     """
     place = absolute_path(data)
     if not place.exists():
@@ -113,8 +113,8 @@ def merge_manifests(
 ) -> Manifest:
     """Join several sets into one manifest.
 
-    A group is global inside one manifest; whether ``p1`` of one set is ``p1`` of another only
-    the caller can know. Where no group name stands in two sets the question does not arise.
+    A group name means one group inside one manifest. Only the caller can know whether ``p1`` of one
+    set is ``p1`` of another. If no group name occurs in two sets, the question does not arise.
 
     Args:
         manifests: at least one.
@@ -341,7 +341,7 @@ def _file(text: str, folder: Path) -> Path:
 
 
 def _file_or_folder(text: str, folder: Path) -> Path:
-    """With a frame, a folder stands for the volume that the DICOM files in it make."""
+    """With a frame, the path may name a folder: the volume of the DICOM files in it."""
     return absolute_path(folder / text)
 
 

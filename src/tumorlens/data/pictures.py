@@ -1,4 +1,4 @@
-"""The picture of a row, held against what its row says of it."""
+"""Reads the image of a row, and checks it against the row."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def read_row(row: Row, *, limits: Limits = DEFAULT_LIMITS) -> Slice:
 
     Args:
         row: one slice of a manifest.
-        limits: what one file may cost.
+        limits: limits on size and memory of one file.
 
     Raises:
         InputError: the file cannot be read, has no such frame, or a box of the row lies outside

@@ -1,1 +1,1 @@
-"""Copies of one picture, however they were changed."""
+"""Finds copies of images, also if they were turned, cropped, resized or changed in contrast."""

@@ -1,4 +1,4 @@
-"""Whether one picture is a copy of another: both laid over each other, then correlated.
+"""Measures whether one image is a copy of another: aligns them, then correlates them.
 
 Two copies seldom share their crop to the pixel, and a shift of two per cent halves the correlation
 of fine detail. So the second picture is moved and stretched, along each axis, to where it fits
@@ -26,7 +26,7 @@ _RIM = 0.05  # of the side, left out: a crop changes what the band-pass gives ne
 
 
 def correlate_aligned(first: Array, second: Array, stretch: Array | None = None) -> Array:
-    """Correlation of P pairs of pictures where they overlap, when aligned.
+    """Correlation of P pairs of aligned images, where they overlap.
 
     Args:
         first, second: descriptors (P, 24, 24).

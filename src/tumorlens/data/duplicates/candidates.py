@@ -26,7 +26,7 @@ Array = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
 
 BLOCK = 512
-"""Pictures at a time."""
+"""Number of images per query of the index."""
 
 VIEWS, _FRAME = 2, 1  # head and frame
 _COARSE = 12.0  # radius of the coefficients that the index holds
@@ -52,7 +52,7 @@ class Search:
             self._index.add(keys[seen].astype(np.uint64), coarse[seen], threads=threads)
 
     def ask(self, block: Numbers) -> Candidates:
-        """Every neighbour that the index names, for every way of asking."""
+        """All neighbours that the index gives, for every orientation and crop."""
         return _join([self._ask(block, view, crop) for view, crop in _QUESTIONS])
 
     def _ask(self, block: Numbers, view: int, crop: int) -> Candidates:
@@ -89,7 +89,7 @@ def _coarse_part(descriptors: Array) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Pairs to look at: numbers, how the second is asked for, and the coarse correlation."""
+    """Pairs to compare: numbers, orientation and crop of the second, and coarse correlation."""
 
     first: Numbers
     second: Numbers

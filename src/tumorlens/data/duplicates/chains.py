@@ -1,4 +1,4 @@
-"""Disjoint sets: who is a copy of whom, and of whose copy."""
+"""Disjoint sets: images that are copies, or copies of copies, are in one set."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Chains:
         self._parent = list(range(count))
 
     def join(self, first: int, second: int) -> bool:
-        """Whether the two were apart until now."""
+        """Join the sets of two images; gives whether they were separate before."""
         a, b = self._root(first), self._root(second)
         self._parent[max(a, b)] = min(a, b)
         return a != b

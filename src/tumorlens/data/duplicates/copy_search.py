@@ -1,4 +1,4 @@
-"""Copies among pictures, however they were turned, cropped, rescaled or re-contrasted.
+"""Finds copies of images, also if they were turned, cropped, resized or changed in contrast.
 
 Each picture is described twice, by its head and by its whole frame (`imaging.fingerprint`). A
 nearest-neighbour index holds the coarse part of both. Each picture asks it in eight orientations
@@ -47,7 +47,7 @@ Close slices of one patient may reach it, which does no harm to groups. So do di
 were warped onto one template: raise ``threshold`` to 0.96 for such sets."""
 
 Progress = Callable[[int], None]
-"""Called with how many pictures are done since the last call."""
+"""Called with the number of images that were done since the last call."""
 
 SliceOrFile = Slice | str | os.PathLike[str] | tuple[str | os.PathLike[str], int]
 
@@ -64,7 +64,7 @@ class CopyPair:
     Attributes:
         first, second: their numbers, in the order in which the pictures were given.
         correlation: of the aligned thumbnails, up to 1.
-        orientation: how the second lies against the first; one of `ORIENTATIONS`.
+        orientation: orientation of the second relative to the first; one of `ORIENTATIONS`.
     """
 
     first: int
@@ -75,7 +75,7 @@ class CopyPair:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Copies:
-    """What was found among N pictures.
+    """The copies among N images.
 
     Attributes:
         clusters: (N,) cluster of each picture, numbered from 0 in order of appearance; copies,
@@ -89,7 +89,7 @@ class Copies:
 
     @property
     def distinct(self) -> int:
-        """How many different pictures there are."""
+        """Number of different images."""
         return int(self.clusters.max()) + 1 if self.clusters.size else 0
 
 
@@ -106,12 +106,12 @@ def search_copies(
     Args:
         pictures: slices, files of one slice, or (file, frame); never all held at once.
         threshold: least correlation of a copy.
-        threads: for reading and searching.
-        progress: told twice of every picture: when it is described, and when it is compared.
-        on_error: ``ignore``: what cannot be read is a copy of nothing.
+        threads: threads for reading and searching.
+        progress: called twice for every image: when it is described, and when it is compared.
+        on_error: with ``ignore``, an image that cannot be read is a copy of none.
 
     Raises:
-        InputError: a file cannot be read, and that is not to be ignored.
+        InputError: a file cannot be read, and ``on_error`` is not ``ignore``.
         MissingExtra: the nearest-neighbour index is not installed.
     """
     index_of = load("usearch.index", "looking for copies").Index
@@ -134,13 +134,12 @@ def search_copies(
 def group_manifest(
     manifest: Manifest, *, threads: int = 1, progress: Progress | None = None
 ) -> tuple[Manifest, Copies]:
-    """Join rows whose pictures are copies into groups, where patients are not known too.
+    """Join rows whose images are copies into groups, also if the patients are unknown.
 
     Groups that are known stay whole, and become one where a picture of one is a copy of a
     picture of another. Rows without group that have copies get a group ``twins-N``.
 
-    A picture that cannot be read keeps its group: whoever uses the manifest reads it again, and
-    says so.
+    An image that cannot be read keeps its group. It is reported later, when the manifest is used.
 
     Returns:
         The manifest with its groups, and the copies, numbered as its rows.

@@ -1,4 +1,4 @@
-"""The public sets that people use for this job: where they lie, their terms, and what is wrong.
+"""Public data sets for this task: their addresses, their terms and their known problems.
 
 Pure data. It feeds ``tumorlens data list``, the names that ``--leave-out`` knows, and the tests.
 "Unknown" means that we could not find it stated; look before you use a set.
@@ -13,12 +13,12 @@ __all__ = ["SETS", "Archive", "PublicSet"]
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """A file with a plain address.
+    """A file that can be downloaded from an address without a login.
 
     Attributes:
         address: http or https.
-        sha256: of the file, in hexadecimal.
-        name: under which it is kept.
+        sha256: SHA-256 of the file, in hexadecimal.
+        name: name of the file on the disk.
     """
 
     address: str
@@ -33,10 +33,10 @@ class PublicSet:
     Attributes:
         title: as its authors call it.
         content: what it holds.
-        home: where it lies.
-        terms: as far as known.
+        home: its web page.
+        terms: its licence or terms, as far as known.
         cite: how to cite it.
-        problems: what is wrong with it, or to be known before using it.
+        problems: known faults, and what to know before using it.
         sources: values of ``source`` that stand for it in a manifest; the first is the default.
         layout: how its download is read: ``classes`` (class folders); empty if it is not.
         skipped: folders of the download that repeat others or hold something else.

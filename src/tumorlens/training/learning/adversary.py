@@ -1,4 +1,4 @@
-"""An adversary that guesses the source of a picture, so that the features learn to hide it."""
+"""An adversary guesses the source of an image, and the features learn to hide the source."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _HIDDEN = 64
 class SourceAdversary(nn.Module):
     """Guesses the source from pooled features (Ganin et al. 2016, arXiv:1505.07818).
 
-    It is told the label: where a source holds one label only, features that hide the source
-    without that would have to hide the label, too.
+    It gets the label, too. Some sources have one label only: without the label, features could
+    hide such a source only by hiding the label.
 
     Args:
         width: multiplier of the backbone.
-        sources: how many there are.
+        sources: number of sources.
     """
 
     def __init__(self, width: float, sources: int) -> None:
@@ -31,9 +31,9 @@ class SourceAdversary(nn.Module):
         )
 
     def forward(self, pyramid: tuple[Tensor, Tensor, Tensor], tumor: Tensor) -> Tensor:
-        """Features and labels (N,) -> (N, sources) logits; the gradient to the features is turned.
+        """(N, sources) logits from features and (N,) labels; reverses the gradient to the features.
 
-        The adversary's own weights learn to guess, and what lies under it learns the opposite.
+        The adversary's own weights learn to guess the source; the backbone learns the opposite.
         """
         pooled = torch.cat([pyramid[1].mean((2, 3)), pyramid[2].mean((2, 3))], 1)
         turned = 2 * pooled.detach() - pooled

@@ -1,6 +1,6 @@
-"""Random changes of prepared pictures, in two verbs: draw the parameters, apply them.
+"""Random changes of prepared images, in two steps: draw the parameters, then apply them.
 
-A draw depends on nothing but its generator, so it can be written down and replayed.
+A draw depends only on its random generator, so it can be recorded and repeated.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FIELD = 4  # control points a side of the bias field
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """What one draw decided.
+    """The parameters of one draw.
 
     Attributes:
         affine: (2, 3) from output to input coordinates, both in [-1, 1].
@@ -33,7 +33,7 @@ class Augmentation:
         noise: standard deviation.
         noise_seed: of the noise's own generator.
         shrink: factor of a lower resolution; 1: none.
-        invert: whether contrast is turned around inside the head.
+        invert: whether the contrast inside the head is inverted.
         erased: (x0, y0, x1, y1, value) of an overwritten rectangle, in shares of the side.
     """
 
@@ -70,7 +70,7 @@ def draw_augmentation(rng: np.random.Generator, choice: AugmentationChoice) -> A
 def apply_augmentations(
     images: Tensor, annotation: Tensor, drawn: Sequence[Augmentation], size: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Apply one augmentation a picture.
+    """Apply one augmentation to each image.
 
     Args:
         images: (N, 1, S, S) float32 in [0, 1].
@@ -134,7 +134,7 @@ def _draw_rectangle(rng: np.random.Generator) -> tuple[float, float, float, floa
 
 
 def _finish(image: Tensor, augmentation: Augmentation) -> Tensor:
-    """The changes that few pictures undergo: (1, S, S) -> (1, S, S)."""
+    """Apply the rarer changes: (1, S, S) -> (1, S, S)."""
     if augmentation.invert:
         image = torch.where(image > 0.05, 1.05 - image, image)
     if augmentation.shrink < 1:

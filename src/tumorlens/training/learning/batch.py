@@ -1,4 +1,4 @@
-"""`Batch`: the pictures of one training step, and what is known of them."""
+"""`Batch`: the images of one training step and their labels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Batch"]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a training step takes.
+    """The images of one training step and their labels.
 
     Attributes:
         images: (N, 1, S, S) float32 in [0, 1].
@@ -36,9 +36,9 @@ class Batch:
     looks: Tensor
 
     def take(self, order: Tensor) -> Batch:
-        """The pictures at those places, in that order."""
+        """The images at these indices, in this order."""
         return Batch(*(getattr(self, name)[order] for name in self.__slots__))
 
     def to(self, device: torch.device | str, **options: Any) -> Batch:
-        """On another device; Lightning asks for it by this name."""
+        """A copy on another device. Lightning calls this method by its name."""
         return Batch(*(getattr(self, name).to(device, **options) for name in self.__slots__))

@@ -1,4 +1,4 @@
-"""Prepared pictures become batches.
+"""Makes batches from prepared images.
 
 Which picture is drawn, how it is edited and how it is changed depends on (seed, phase, epoch,
 index) alone.
@@ -35,7 +35,7 @@ class Draws(IterableDataset[Batch]):
 
     Args:
         prepared: all rows.
-        indices: those that may be drawn.
+        indices: indices of the rows that may be drawn.
         recipe: how they are drawn, edited and changed.
         phase: its number in the recipe.
     """
@@ -61,11 +61,11 @@ class Draws(IterableDataset[Batch]):
 
     @property
     def sources(self) -> int:
-        """How many sources all rows come from."""
+        """Number of sources of all rows."""
         return int(self.prepared.sources.max()) + 1
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Draws:
-        """A moving average copies what is trained; the pictures stay where they are."""
+        """The moving average copies the module. The images do not change, so they are shared."""
         return self
 
     def __len__(self) -> int:
@@ -121,17 +121,17 @@ class Draws(IterableDataset[Batch]):
         )
 
     def _draw_brain(self, index: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-        """What is known of the brain; seldom told where no mask tells it.
+        """The brain codes of a row. Those that no mask gave are used only sometimes.
 
-        Pictures whose skull was cut away are many, and all that they show is brain: learned from as
-        often as they are drawn, they teach that all tissue is brain.
+        Many images are skull-stripped and show nothing but brain. If they were used whenever they
+        are drawn, the network would learn that all tissue is brain.
         """
         known = self.prepared.brain[index]
         told = self.prepared.rows[index].brain is not None or rng.random() < _BRAINS_TOLD
         return known if told else np.full_like(known, BRAIN_UNKNOWN)
 
     def _draw_gain(self, index: int, rng: np.random.Generator) -> float:
-        """Half of the pictures are dimmed as in their series, half stretched as if alone."""
+        """Half of the images are scaled as in their series, the other half as single images."""
         dimmed = self.recipe.input.version > 1 and rng.random() < 0.5
         return float(self.prepared.gains[index]) if dimmed else 1.0
 

@@ -1,4 +1,4 @@
-"""Which drawn pictures are edited, and how: the counterfactual pairs of a recipe."""
+"""Chooses which drawn images are edited, and how: the counterfactual pairs of a recipe."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _DONORS = {
     "": ("",),
     "other": ("other",),
 }
-"""Sequence of a slice -> sequences whose tumors look at home in it."""
+"""Sequence of a slice -> sequences whose tumors look natural in it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Edited:
-    """A drawn picture after its edit, if it had one.
+    """A drawn image, edited or not.
 
     Attributes:
         image: (S, S), 0 to 255.
@@ -47,12 +47,12 @@ class Edited:
 
 
 class Editor:
-    """Edits pictures as a recipe asks.
+    """Edits images with the chances that a recipe gives.
 
     Args:
         prepared: all rows.
-        indices: those that may be drawn, and whose tumors may be given to others.
-        choice: chances of the edits.
+        indices: rows that may be drawn, and whose tumors may be pasted into others.
+        choice: chances of each edit.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Editor:
         self._donors = _find_donors(prepared, indices)
 
     def edit(self, index: int, rng: np.random.Generator) -> Edited:
-        """The picture of a row, edited or as it is."""
+        """Draw whether the image of a row is edited, and edit it."""
         rows = self.prepared
         image, annotation = np.asarray(rows.images[index]), np.asarray(rows.annotation[index])
         found = Edited(image, annotation, float(rows.tumor[index]), int(rows.kinds[index]))
@@ -122,7 +122,7 @@ class Editor:
         return Edited(image, found.annotation, found.tumor, found.kind)
 
     def _pick_donor(self, sequence: str | None, rng: np.random.Generator) -> int | None:
-        """A row whose tumor looks at home in a slice of that sequence; None: any row."""
+        """Draw a row whose tumor fits a slice of that sequence; with None, any row."""
         names = self._donors if sequence is None else _DONORS.get(sequence, (sequence,))
         groups = [group for name in names for group in self._donors.get(name, ())]
         if not groups:

@@ -1,9 +1,9 @@
-"""Counterfactual pairs: pictures edited inside one source, so that label and source part ways.
+"""Counterfactual pairs: images edited so that the source does not predict the label.
 
-A lateral tumor is covered by the mirrored other side and becomes a picture without tumor; a
-tumor is copied into a picture without one, or painted where a tumor of another patient stood; and
-a decoy leaves the same marks of editing without changing the label. All work on prepared pictures,
-whose heads are centred alike.
+A tumor on one side is covered by the mirrored other side: the image is then an example without
+tumor. A tumor is copied into an image without one, or painted in the shape of another patient's
+tumor. A decoy has the same editing artefacts without a change of label. All edits use prepared
+images, in which heads are centred in the same way.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _mirror(
 
 
 def _move(plane: ByteImage, shift: npt.NDArray[np.int64], flip: bool) -> ByteImage:
-    """Shifted by (rows, columns), mirrored if ``flip``."""
+    """The image shifted by (rows, columns), and mirrored if ``flip``."""
     turned = plane[:, ::-1] if flip else plane
     return np.roll(turned, (int(shift[0]), int(shift[1])), axis=(0, 1))
 
@@ -147,7 +147,7 @@ def _feather(region: npt.NDArray[np.bool_], grow: int) -> Weights:
 
 
 def _blend(image: ByteImage, patch: ByteImage, weights: Weights) -> ByteImage:
-    """``patch`` over ``image``, its level matched where the two meet."""
+    """Lay ``patch`` over ``image``, with equal brightness at its border."""
     rim = (weights > 0.02) & (weights < 0.6)
     lift = float(image[rim].mean() - patch[rim].mean()) if rim.any() else 0.0
     target = image.astype(np.float32)

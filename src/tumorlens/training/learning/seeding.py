@@ -1,7 +1,7 @@
-"""Where the random numbers of a training begin: once for the weights, then phase by phase.
+"""Seeds of a training: one for the weights, then one per phase and per epoch.
 
-Everything random afterwards depends on the seed of the recipe and on the place in the training
-alone, so that a run that was broken goes on as if it had not been.
+All random numbers depend only on the seed of the recipe, the phase and the epoch. So a run that was
+interrupted goes on as if it had not been.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ _SEED, _PHASE = 1_000_003, 10_007
 
 
 def seed_weights(seed: int) -> None:
-    """Before a network gets its random weights."""
+    """Call it before a network gets its random weights."""
     torch.manual_seed(seed)
 
 
 def seed_phase(seed: int, phase: int) -> None:
-    """Before what a phase begins anew; ``phase`` counts from 0."""
+    """Call it before the parts that each phase makes anew; ``phase`` counts from 0."""
     torch.manual_seed(seed * _SEED + phase)
 
 
 def seed_epoch(seed: int, phase: int, epoch: int) -> None:
-    """Before each epoch; both count from 0."""
+    """Call it before each epoch; both numbers count from 0."""
     torch.manual_seed(seed * _SEED + phase * _PHASE + epoch)

@@ -1,4 +1,4 @@
-"""Codes of a pixel in a prepared picture: what is known of tumor there, and of brain."""
+"""Codes of a pixel in a prepared image: what is known about tumor and brain in it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = [
 ]
 
 TUMOR_NONE, TUMOR_MASK, TUMOR_BOX, TUMOR_UNKNOWN = 0, 1, 2, 3
-"""Of the annotation: no tumor, tumor by mask, inside a box, not known."""
+"""Codes of the annotation: no tumor, tumor by mask, inside a box, unknown."""
 
 BRAIN_UNKNOWN, BRAIN_SHOWN, BRAIN_NONE = 0, 1, 2
-"""Of the brain: not known, brain, none."""
+"""Codes of the brain: unknown, brain, no brain."""

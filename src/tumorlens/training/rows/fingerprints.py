@@ -1,4 +1,4 @@
-"""What a training was made from, in one number: the fingerprint of its rows."""
+"""The fingerprint of the rows that a training was made from."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ __all__ = ["FileDigests", "fingerprint_rows"]
 
 
 class FileDigests:
-    """Digests of the content of files. Each file is read once, however many trainings ask."""
+    """Hashes of the content of files. Several trainings can share them; a file is read once."""
 
     def __init__(self) -> None:
         self._known: dict[Path, str] = {}
 
     def find(self, file: Path) -> str:
-        """The digest of a file's content; its name where it cannot be read."""
+        """The hash of a file's content, or its name if it cannot be read."""
         if file not in self._known:
             try:
                 with open_regular(file) as stream:
@@ -31,11 +31,11 @@ class FileDigests:
 
 
 def fingerprint_rows(rows: Iterable[Row], digests: FileDigests | None = None) -> str:
-    """SHA-256 over what is trained on: content, frames, groups, labels and annotation, in order.
+    """SHA-256 over the content, frames, groups, labels and annotation of the rows, in order.
 
     Args:
-        rows: that are trained on.
-        digests: of files that were read before, and for those that are read now.
+        rows: rows that are trained on.
+        digests: hashes of files that were read before. Those of files read now are added.
     """
     digests = digests or FileDigests()
     total = hashlib.sha256()

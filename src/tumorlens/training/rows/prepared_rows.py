@@ -1,4 +1,4 @@
-"""`PreparedRows`: labelled rows as the network takes them, their pictures in files."""
+"""`PreparedRows`: labelled rows that are prepared for the network, with their images in files."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ ByteImage = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedRows:
-    """Rows as the network takes them.
+    """Rows that are prepared for the network.
 
     Attributes:
         rows: N rows, in the order of the arrays.
         images: (N, S, S) uint8, memory-mapped: `prepare` times 255.
-        annotation: (N, S, S) uint8, memory-mapped: codes of the annotation a pixel.
-        brain: (N, S, S) uint8, memory-mapped: codes of the brain a pixel.
+        annotation: (N, S, S) uint8, memory-mapped: code of the annotation per pixel.
+        brain: (N, S, S) uint8, memory-mapped: code of the brain per pixel.
         gains: (N,) float32, by how much each slice is dimmed beside its series.
         looks: (N, 3) int64, numbers of plane, sequence and skull in `LOOKS`; -1 where unknown.
         tumor: (N,) float32, 0 or 1.
         kinds: (N,) int64, index of the type of tumor; -1 where unknown or none.
         sources: (N,) int64, number of the source, in the order of their names.
-        fingerprints: one a row, for the model file, which tells by them what was seen.
+        fingerprints: one per row. The model file stores them, so that `seen` can find these rows.
     """
 
     rows: tuple[Row, ...]
@@ -53,7 +53,7 @@ class PreparedRows:
         return len(self.rows)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Another process opens the same files: pictures are not sent."""
+        """Another process opens the same files, so images are not copied between processes."""
         planes = tuple(getattr(self, name).filename for name in PLANES)
         others = (self.gains, self.looks, self.tumor, self.kinds, self.sources, self.fingerprints)
         return _reopen, (self.rows, planes, *others)

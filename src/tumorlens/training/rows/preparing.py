@@ -1,4 +1,4 @@
-"""Rows become prepared pictures on disk.
+"""Prepares the images of rows, and stores them on disk.
 
 Each row goes once through the same `prepare` that `predict` uses; the result lies in memory-mapped
 files, so that memory does not grow with the number of pictures.
@@ -56,10 +56,10 @@ def prepare_rows(
 
     Args:
         manifest: labelled rows.
-        spec: how to prepare.
+        spec: how slices are prepared.
         folder: for the memory-mapped files.
-        types: of tumor, in the order of the network's classes.
-        store: of rows prepared before, and for those prepared now.
+        types: tumor types, in the order of the network's classes.
+        store: rows that were prepared before. Rows prepared now are added.
         progress: called with (done, all).
 
     Raises:
@@ -124,9 +124,9 @@ def _tell_looks(row: Row) -> list[int]:
 
 
 def _open_plane(path: Path, shape: tuple[int, ...]) -> ByteImage:
-    """A memory-mapped file of that shape, its space taken at once.
+    """Make a memory-mapped file of that shape, and reserve its space on the disk at once.
 
-    A write into a map for which the disk has no room would end the program without a word.
+    If the disk is full, a later write into the map would end the program without a message.
     """
     plane = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
     if hasattr(os, "posix_fallocate"):

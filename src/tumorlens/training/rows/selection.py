@@ -1,4 +1,4 @@
-"""Which rows a training takes and which are its test, with every refusal in words."""
+"""Which rows are trained on and which are the test; refuses data that cannot serve."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ SMALLEST_SETS = 10
 LARGEST_TEST = 1 / 3
 """Share of the pictures that a test part grows to at most."""
 NO_LABEL = "no label"
-"""Why a row is removed that says neither tumor nor no_tumor."""
+"""Reason for the removal of a row without a label."""
 _STEP = 1.02
-"""By which a test part grows that holds too few groups."""
+"""Factor by which a test part with too few groups grows, again and again."""
 
 Indices = npt.NDArray[np.intp]
 
@@ -77,10 +77,10 @@ def select_rows(manifest: Manifest, recipe: Recipe) -> Selection:
 
 
 def check_classes(manifest: Manifest) -> None:
-    """Both labels must be there, often enough to learn from.
+    """Refuse data without enough slices of both labels.
 
     Raises:
-        DataError: says which label, how many slices there are and how many would do.
+        DataError: says which label, how many slices there are and how many are needed.
     """
     counts = Counter(row.label for row in manifest.rows)
     for label in ("tumor", "no_tumor"):
@@ -94,9 +94,9 @@ def check_classes(manifest: Manifest) -> None:
 
 
 def check_groups(manifest: Manifest) -> None:
-    """No group may stand on two sides of the splits that a manifest names.
+    """Refuse a manifest whose splits divide a group.
 
-    Rows of no split, or of a word that has no meaning here, are trained on.
+    Rows without a split, or with another word as split, are trained on.
 
     Raises:
         DataError: names a group and its splits.
@@ -114,9 +114,10 @@ def check_groups(manifest: Manifest) -> None:
 
 
 def hold_out_test(manifest: Manifest, recipe: Recipe) -> tuple[Manifest, Manifest]:
-    """Divide a manifest into what may be trained on and the test, which is scored once at the end.
+    """Divide a manifest into rows that may be trained on and rows for the test.
 
-    The rows of the split ``test``, if there are any; else what ``data.test`` of the recipe asks.
+    The test has the rows of the split ``test``. If there are none, ``data.test`` of the recipe
+    says how many are drawn.
 
     Raises:
         DataError: there are not as many pictures as ``data.test`` asks for.
@@ -146,7 +147,7 @@ def hold_out_test(manifest: Manifest, recipe: Recipe) -> tuple[Manifest, Manifes
 
 
 def count_label_groups(rows: Iterable[Row]) -> dict[str, int]:
-    """How many groups hold a slice of each label."""
+    """Number of groups with a slice of each label."""
     held = {(row.label, row.group_key) for row in rows}
     counts = Counter(label for label, _ in held)
     return {label: counts[label] for label in ("tumor", "no_tumor")}

@@ -1,4 +1,4 @@
-"""Which prepared pictures are trained on, and which are kept for validation."""
+"""Divides prepared rows into those trained on and those kept for validation."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Sides:
 
     Attributes:
         training: indices of the prepared rows that are trained on.
-        validation: indices of those that stop it and calibrate it.
-        removed: reason -> number of prepared rows that stand on neither side.
+        validation: indices of those that end its phases and calibrate the model.
+        removed: reason -> number of prepared rows on neither side.
     """
 
     training: Indices
@@ -38,14 +38,14 @@ class Sides:
 def part_rows(
     prepared: PreparedRows, choice: DataChoice, seed: int, *, drop_conflicts: bool
 ) -> Sides:
-    """Divide prepared rows as the manifest says, else by groups.
+    """Divide prepared rows by the splits of the manifest or, without splits, by groups.
 
     Images without a brain are trained on, or serve neither side: they would move the thresholds.
 
     Args:
         prepared: all rows that could be read.
-        choice: of the recipe.
-        seed: of the lot that deals groups to validation.
+        choice: the table ``data`` of the recipe.
+        seed: seed of the random choice of groups for validation.
         drop_conflicts: go on without pictures that have two labels.
 
     Raises:
@@ -73,6 +73,6 @@ def part_rows(
 
 
 def count_copies(test: Manifest, prepared: PreparedRows, training: Indices) -> int:
-    """How many test rows have their group among the rows that were trained on."""
+    """Number of test rows whose group is also among the rows that were trained on."""
     trained = {prepared.rows[index].group_key for index in training}
     return sum(row.group_key in trained for row in test.rows)

@@ -1,4 +1,4 @@
-"""Prepared pictures kept on disk from one training to the next."""
+"""Keeps prepared images on disk for the next training."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Store:
     """A folder of prepared rows, one file each.
 
     A file's name holds all that its content depends on: the picture's and the masks' paths, sizes
-    and times of change, boxes, label and skull, and how slices are prepared. A file cut short is
-    made anew.
+    and times of change, boxes, label and skull, and how slices are prepared. A file that is cut
+    short is made again.
 
     Args:
         folder: made if missing.
@@ -60,7 +60,7 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
 
     def get(self, row: Row) -> PreparedRow | None:
-        """What is kept of a row; None if nothing is."""
+        """The prepared row, or None if it is not kept."""
         side = self._spec.size
         try:
             content = self._find(row).read_bytes()
