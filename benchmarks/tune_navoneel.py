@@ -1,10 +1,10 @@
 """What a search gains over the paper's recipe on 253 pictures, and what it would seem to gain.
 
-    python benchmarks/tune_navoneel.py DATA --weights FILE --output FOLDER [--trials 32]
+    python benchmarks/tune_navoneel.py DATA --weights FILE --output FOLDER [--trials 30]
 
 The recipe is the frozen phase of `recipes/seed.toml` alone, on features of the frozen backbone
 that are computed once: each picture as it is and mirrored. So a trial takes a second, and the
-search can be repeated without each of five folds (nested). The rest is what `tumorlens tune`
+search can be repeated without each nested fold. The rest is what `tumorlens tune`
 does: the same space, trials, folds by group, figure and intervals. An interrupted run continues.
 """
 
@@ -43,10 +43,9 @@ network.hidden = { choices = [32, 64, 128] }
 network.dropout = { low = 0.0, high = 0.7 }
 data.class_weights = { choices = [true, false] }
 loss.label_smoothing = { low = 0.0, high = 0.2 }
-phases.0.epochs = { low = 4, high = 20 }
+phases.0.epochs = { low = 4, high = 16 }
 phases.0.learning_rate = { low = 1e-4, high = 3e-2, log = true }
 """
-FOLDS, NESTED = 3, 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +58,8 @@ class World:
     folder: Path
     trials: int
     seed: int
+    folds: int
+    nested: int
 
 
 def main() -> None:
@@ -67,8 +68,10 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--trials", type=int, default=32)
+    parser.add_argument("--trials", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folds", type=int, default=2, help="that a trial is judged on")
+    parser.add_argument("--nested", type=int, default=3)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     asked.output.mkdir(parents=True, exist_ok=True)
@@ -78,7 +81,9 @@ def main() -> None:
     base = msgspec.structs.replace(paper, phases=[paper.phases[0]])
     space = read_space(asked.output / "space.toml", base)
     features = compute_features(rows, base, asked.weights, asked.output / "features.npy")
-    world = World(rows, features, space, asked.output, asked.trials, asked.seed)
+    world = World(
+        rows, features, space, asked.output, asked.trials, asked.seed, asked.folds, asked.nested
+    )
     figures = compare(world)
     text = json.dumps(figures, indent=1)
     (asked.output / f"figures-{asked.seed}.json").write_text(text + "\n")
@@ -103,7 +108,7 @@ def compute_features(rows: Manifest, recipe: Recipe, weights: Path, file: Path) 
 
 def compare(world: World) -> dict[str, object]:
     """Gains of the best recipe where it was chosen, and on folds that took no part."""
-    outer, _ = fold_manifest(world.rows, folds=NESTED, seed=world.seed + 1)
+    outer, _ = fold_manifest(world.rows, folds=world.nested, seed=world.seed + 1)
     splits = np.array([row.split for row in outer.rows])
     best, known = [], []
     for fold in sorted(set(splits)):
@@ -165,7 +170,7 @@ def search(world: World, name: str, chosen: np.ndarray) -> tuple[Search, Recipe]
 def deal(world: World, chosen: np.ndarray) -> np.ndarray:
     """Names of the folds of some rows, by group."""
     kept = world.rows.with_rows(world.rows.rows[one] for one in chosen)
-    parted, _ = fold_manifest(kept, folds=FOLDS, seed=world.seed)
+    parted, _ = fold_manifest(kept, folds=world.folds, seed=world.seed)
     return np.array([row.split for row in parted.rows])
 
 

@@ -50,9 +50,9 @@ def test_the_first_trials_are_the_papers_recipe_and_the_one_to_change():
 
 @pytest.mark.slow
 def test_a_search_leaves_a_recipe_that_train_takes(space, tmp_path, monkeypatch):
-    recipe = make_recipe(phases=[{"name": "head", "epochs": 2, "draws": 16, "learning_rate": 1e-3}])
+    recipe = make_recipe(phases=[{"name": "head", "epochs": 1, "draws": 16, "learning_rate": 1e-3}])
     monkeypatch.setattr(searching, "list_known", lambda base: {"tiny": base})  # the paper's is long
-    rows = read_data(write_manifest(tmp_path / "data", 36))
+    rows = read_data(write_manifest(tmp_path / "data", 48))
     last = max(row.group for row in rows.rows)
     data = rows.with_rows(
         replace(row, split="test" if row.group == last else "") for row in rows.rows

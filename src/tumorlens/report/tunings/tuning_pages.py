@@ -15,7 +15,12 @@ from tumorlens.report.pages import (
     limit_rows,
 )
 from tumorlens.report.tunings.tuning_plots import plot_history, plot_importances
-from tumorlens.report.tunings.tuning_tables import GAIN_COLUMNS, tabulate_gain, tabulate_trial
+from tumorlens.report.tunings.tuning_tables import (
+    FIGURE_NAMES,
+    GAIN_COLUMNS,
+    tabulate_gain,
+    tabulate_trial,
+)
 from tumorlens.tuning.outcome import Gain, Tuning
 
 __all__ = ["build_tuning_page"]
@@ -36,7 +41,7 @@ def build_tuning_page(
     )
     warned = (Section("Before you believe a figure", (Text((f"{found.warning}.",)),)),)
     gains = Table(
-        f"Gain in {found.figure} over the recipes that were known",
+        f"Gain in {FIGURE_NAMES[found.figure]} over the recipes that were known",
         GAIN_COLUMNS,
         tuple(tabulate_gain(one) for one in (*found.nested_gains, *found.gains)),
     )
@@ -62,14 +67,14 @@ def _pick_facts(found: Tuning) -> Iterator[Fact]:
 
 
 def _remark(found: Tuning, one: Gain) -> Iterator[str]:
-    yield f"{found.figure} {one.value:.4f}, recipe {one.over} {one.other:.4f}"
+    yield f"{FIGURE_NAMES[found.figure]} {one.value:.4f}, recipe {one.over} {one.other:.4f}"
     if one.low is not None:
         yield f"95 % interval {one.low:+.4f} to {one.high:+.4f}"
 
 
 def _rank(found: Tuning) -> Table:
     rows = limit_rows(map(tabulate_trial, found.ranked), more="leaderboard.csv has them all")
-    return Table("Leaderboard", ("trial", found.figure, "what"), rows)
+    return Table("Leaderboard", ("trial", FIGURE_NAMES[found.figure], "what"), rows)
 
 
 def _show_importances(found: Tuning) -> Iterator[Block]:

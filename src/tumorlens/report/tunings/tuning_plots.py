@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tumorlens.report.drawing import FAINT, HUES, INK, Drawing, draw_twice
 from tumorlens.report.pages import Plot
+from tumorlens.report.tunings.tuning_tables import FIGURE_NAMES
 from tumorlens.tuning.outcome import Trial, Tuning
 
 __all__ = ["plot_history", "plot_importances"]
@@ -17,7 +18,8 @@ def plot_history(found: Tuning) -> Plot:
     pick = max if found.figure == "auc" else min
     best = [pick(values[: place + 1]) for place in range(len(values))]
     pruned = sum(one.state == "pruned" for one in found.trials)
-    alt = f"{found.figure} of {len(done)} trials in their order; the best is {best[-1]:.4f}."
+    name = FIGURE_NAMES[found.figure]
+    alt = f"{name} of {len(done)} trials in their order; the best is {best[-1]:.4f}."
 
     def paint(sheet: Drawing, narrow: bool) -> None:
         axes = sheet.axes()
@@ -27,7 +29,7 @@ def plot_history(found: Tuning) -> Plot:
             if one.recipe:
                 _mark(axes, one, value)
         axes.set_xlabel("trial")
-        axes.set_ylabel(f"{found.figure} on held-out slices")
+        axes.set_ylabel(f"{name} on held-out slices")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(loc="lower right" if found.figure == "auc" else "upper right")
 

@@ -9,8 +9,9 @@ from tumorlens.finding import RESEARCH_USE
 from tumorlens.report.tables import make_table
 from tumorlens.tuning.outcome import Gain, Trial, Tuning
 
-__all__ = ["GAIN_COLUMNS", "print_tuning", "tabulate_gain", "tabulate_trial"]
+__all__ = ["FIGURE_NAMES", "GAIN_COLUMNS", "print_tuning", "tabulate_gain", "tabulate_trial"]
 
+FIGURE_NAMES = {"auc": "AUC", "loss": "log loss"}
 GAIN_COLUMNS = ("over", "chosen", "known", "gain", "95 % interval", "groups", "on")
 _SHOWN = 10  # trials on a terminal
 
@@ -23,9 +24,9 @@ def print_tuning(console: Console, found: Tuning) -> None:
         found: the search.
     """
     rows = [tabulate_trial(one) for one in found.ranked[:_SHOWN]]
-    console.print(make_table("Leaderboard", ("trial", found.figure, "what"), rows))
+    console.print(make_table("Leaderboard", ("trial", FIGURE_NAMES[found.figure], "what"), rows))
     gains = [tabulate_gain(one) for one in (*found.nested_gains, *found.gains)]
-    console.print(make_table(f"Gain in {found.figure}", GAIN_COLUMNS, gains))
+    console.print(make_table(f"Gain in {FIGURE_NAMES[found.figure]}", GAIN_COLUMNS, gains))
     if found.warning:
         console.print(Text(f"Warning: {found.warning}."))
     console.print(Text(RESEARCH_USE))
@@ -48,7 +49,7 @@ def _say(one: Trial) -> str:
     if one.recipe:
         return f"recipe {one.recipe}"
     told = ", ".join(f"{key} {_shorten(value)}" for key, value in one.values.items())
-    return f"{told} ({one.note})" if one.note else told
+    return f"{told} ({one.note})".strip() if one.note else told
 
 
 def _shorten(value: object) -> str:
