@@ -15,7 +15,7 @@ OPTIONS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
 ]
-NAMES = ("verdict", "study", "card", "evaluation", "audit", "training")
+NAMES = ("verdict", "study", "card", "evaluation", "audit", "training", "tuning")
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs the browser chromium")
 
