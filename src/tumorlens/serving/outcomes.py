@@ -179,7 +179,7 @@ def write_evidence(scene: Scene, folder: Path) -> Path:
 
 
 def render_report(judgement: Judgement, studies: Iterable[StudyFinding], session: Session) -> str:
-    """The page of ``predict --report`` of some studies, as HTML.
+    """The page of ``predict --report`` of some studies and of single pictures, as HTML.
 
     Raises:
         MissingExtra: a library that draws it is not installed.
@@ -196,6 +196,10 @@ def render_report(judgement: Judgement, studies: Iterable[StudyFinding], session
         for number, finding in enumerate(scene.findings):
             if (finding.info.path, finding.info.frame) in shown:
                 album.keep(scene.read_slice(number), finding)
+    for scene in judgement.scenes:
+        if scene.series is None:
+            album.keep(scene.read_slice(0), scene.findings[0])
+            album.settle_single(scene.findings[0])
     return render_html(build_study_page(chosen, session.card, album, versions=list_versions()))
 
 

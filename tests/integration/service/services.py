@@ -17,6 +17,7 @@ import uvicorn
 
 from tumorlens.detector import Detector
 from tumorlens.integration.service.ceilings import DEFAULT_SERVICE, ServiceLimits
+from tumorlens.integration.service.connections import HEADER_SECONDS
 from tumorlens.integration.service.desk import Desk
 from tumorlens.integration.service.hosting import build_config, build_entrance
 from tumorlens.serving.listening import listen
@@ -99,13 +100,14 @@ def open_service(
     parent: Path,
     limits: ServiceLimits = DEFAULT_SERVICE,
     token: str | None = None,
+    header_seconds: float = HEADER_SECONDS,
 ) -> Iterator[Service]:
     """A service on a free port; its files lie below ``parent``, and none is left at the end."""
     with listen("127.0.0.1", 0) as listening:
         desk = Desk(detector, limits, parent=parent)
         service = Service(desk, listening.getsockname()[1])
         entrance = build_entrance(desk, listening, token, service.lines.append)
-        server = uvicorn.Server(build_config(entrance))
+        server = uvicorn.Server(build_config(entrance, header_seconds=header_seconds))
         thread = Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import socket
 import time
 import zipfile
 from threading import Thread
@@ -341,3 +342,40 @@ def test_requests_side_by_side(service, scans):
     for asker in askers:
         asker.join()
     assert found == [200] * 8
+
+
+def test_a_connection_without_a_request_is_closed_and_one_with_a_request_is_not(
+    detector, tmp_path, scans
+):
+    with open_service(detector, tmp_path, header_seconds=0.2) as patient:
+        silent = socket.create_connection(("127.0.0.1", patient.port), timeout=5)
+        slow = socket.create_connection(("127.0.0.1", patient.port), timeout=5)
+        second = socket.create_connection(("127.0.0.1", patient.port), timeout=5)
+        uploading = patient.connect()
+        with silent, slow, second:
+            uploading.putrequest("POST", "/predict")
+            uploading.putheader("Content-Type", "image/png")
+            body = (scans / "alone.png").read_bytes()
+            uploading.putheader("Content-Length", str(len(body)))
+            uploading.endheaders(body[:1])
+            slow.sendall(b"GET / HTTP/1.1\r\nHost: 127")
+            ask = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{patient.port}\r\n\r\n".encode()
+            second.sendall(ask)
+            assert second.recv(20).startswith(b"HTTP/1.1 200")
+            second.sendall(ask[:10])
+            assert silent.recv(10) == b""
+            assert slow.recv(10) == b""
+            while second.recv(1000):
+                pass  # the rest of the first answer, and then the end
+            uploading.send(body[1:])
+            assert uploading.getresponse().status == 200
+            uploading.close()
+
+
+def test_the_page_of_a_job_shows_pictures_that_belong_to_no_series(service, scans):
+    picture = (scans / "alone.png").read_bytes()
+    begun = service.post_form("/jobs", [("one.png", picture), ("two.png", picture)]).json
+    service.wait(begun["id"])
+    page = service.ask(f"/jobs/{begun['id']}/report.html").body.decode()
+    assert "one.png" in page
+    assert "two.png" in page

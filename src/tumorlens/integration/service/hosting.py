@@ -18,6 +18,7 @@ from tumorlens.detector import Detector, open_detector
 from tumorlens.errors import UsageError
 from tumorlens.integration.service.answers import build_app
 from tumorlens.integration.service.ceilings import DEFAULT_SERVICE, ServiceLimits
+from tumorlens.integration.service.connections import HEADER_SECONDS, make_protocol
 from tumorlens.integration.service.desk import Desk
 from tumorlens.integration.service.entrance import Entrance, check_token
 from tumorlens.optional import load
@@ -126,10 +127,16 @@ def _run(desk: Desk, listening: socket.socket, token: str | None, log: Notice) -
         load("uvicorn", "serve").Server(config).run(sockets=[listening])
 
 
-def build_config(entrance: Entrance) -> Any:
-    """How uvicorn serves it."""
+def build_config(entrance: Entrance, *, header_seconds: float = HEADER_SECONDS) -> Any:
+    """How uvicorn serves it.
+
+    Args:
+        entrance: the service.
+        header_seconds: see `make_protocol`.
+    """
     return load("uvicorn", "serve").Config(
-        entrance, http="h11", ws="none", lifespan="off", access_log=False, server_header=False,
+        entrance, http=make_protocol(header_seconds), ws="none", lifespan="off",
+        access_log=False, server_header=False,
         log_config=None, log_level="critical",  # a traceback may hold what a file says of a patient
         limit_concurrency=_CONNECTIONS, timeout_graceful_shutdown=_PATIENCE,
     )  # fmt: skip
