@@ -52,6 +52,7 @@ def test_a_job_that_fails_says_why(jobs, tmp_path):
     job = wait(jobs.start((str(tmp_path / "empty"),), title="empty"))
     assert job.state == "failed"
     assert "no image found" in job.error
+    assert not job.folder.exists()
 
 
 def test_a_deleted_job_stops_and_leaves_nothing(jobs, tmp_path):

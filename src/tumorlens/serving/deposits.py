@@ -14,10 +14,14 @@ from tumorlens.imaging.files.contents import HEAD_BYTES, sniff
 from tumorlens.imaging.files.limits import DEFAULT_LIMITS, Limits, OverLimit
 from tumorlens.imaging.files.stored_files import StoredFile
 
-__all__ = ["DEFAULT_UPLOAD", "Deposit", "UploadLimits"]
+__all__ = ["DEFAULT_UPLOAD", "Deposit", "NotKept", "UploadLimits"]
 
 _LONGEST = 200  # characters of one part of a name
 _DEEPEST = 24  # folders in a name
+
+
+class NotKept(InputError):
+    """A file for which the disk has no room: no fault of its sender."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +69,11 @@ class Deposit:
     _unpacked: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="tumorlens-", dir=self.parent))
-        self.files.mkdir()
+        try:
+            self.folder = Path(tempfile.mkdtemp(prefix="tumorlens-", dir=self.parent))
+            self.files.mkdir()
+        except OSError as error:
+            raise _not_kept("what is handed in", error) from error
 
     @property
     def files(self) -> Path:
@@ -207,5 +214,5 @@ def _split(name: str) -> tuple[str, ...]:
     return parts
 
 
-def _not_kept(name: str, error: OSError) -> InputError:
-    return InputError(name, f"cannot be kept ({error.strerror})", "make room on the disk")
+def _not_kept(name: str, error: OSError) -> NotKept:
+    return NotKept(name, f"cannot be kept ({error.strerror})", "make room on the disk")

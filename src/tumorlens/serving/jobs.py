@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import tempfile
@@ -95,9 +96,14 @@ class Job:
         except _Stopped:
             self.state = "stopped"
         except TumorlensError as error:
-            self.state, self.error = "failed", str(error)
+            self._fail(str(error))
         except Exception as error:  # one strange file must not end a service
-            self.state, self.error = "failed", f"{type(error).__name__}: {error}"
+            self._fail(f"{type(error).__name__}: {error}")
+
+    def _fail(self, why: str) -> None:
+        """Say why without naming folders of this computer, and free the room of what was begun."""
+        self.state, self.error = "failed", why.replace(f"{self.folder}{os.sep}", "")
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def stop(self) -> None:
         """End the run at its next slice."""

@@ -379,3 +379,12 @@ def test_the_page_of_a_job_shows_pictures_that_belong_to_no_series(service, scan
     page = service.ask(f"/jobs/{begun['id']}/report.html").body.decode()
     assert "one.png" in page
     assert "two.png" in page
+
+
+def test_a_disk_without_room_is_no_fault_of_the_sender(detector, tmp_path):
+    with open_service(detector, tmp_path) as full:
+        full.desk.folder.rmdir()
+        for path in ("/predict", "/jobs"):
+            told = full.post(path, b"x", "image/png")
+            assert told.status == 507
+            assert str(tmp_path) not in told.json["detail"]

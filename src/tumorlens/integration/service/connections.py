@@ -19,8 +19,9 @@ def make_protocol(header_seconds: float = HEADER_SECONDS) -> type[Any]:
     Args:
         header_seconds: a connection is closed after one to two times as long without a request.
     """
-    base: Any = load("uvicorn.protocols.http.h11_impl", "serve").H11Protocol
-    idle = load("h11").IDLE
+    module = load("uvicorn.protocols.http.h11_impl", "serve")
+    base: Any = module.H11Protocol
+    idle = module.h11.IDLE
 
     class Impatient(base):  # type: ignore[misc]
         _look: asyncio.TimerHandle

@@ -105,8 +105,9 @@ _PROBLEMS = {
     422: "No file could be read as an image.",
     429: "Too many requests with files are in hand; Retry-After says when to come back.",
     503: "Judging took too long, or too many jobs are kept.",
+    507: "The disk of the service has no room.",
 }
-_HAND_IN = (400, 401, 403, 408, 413, 415, 429, 503)
+_HAND_IN = (400, 401, 403, 408, 413, 415, 429, 503, 507)
 _LOOK = (401, 403, 404)
 
 

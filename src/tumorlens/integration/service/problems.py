@@ -8,6 +8,7 @@ from typing import Any
 
 from tumorlens.errors import InputError, MissingExtra, TumorlensError
 from tumorlens.imaging.files.limits import OverLimit
+from tumorlens.serving.deposits import NotKept
 
 __all__ = ["PROBLEM_JSON", "Problem", "explain"]
 
@@ -61,6 +62,8 @@ def explain(error: TumorlensError) -> Problem:
         return error
     if isinstance(error, OverLimit):
         return Problem(413, str(error))
+    if isinstance(error, NotKept):
+        return Problem(507, str(error))
     if isinstance(error, MissingExtra):
         return Problem(501, str(error))
     return Problem(400 if isinstance(error, InputError) else 422, str(error))
