@@ -1,1 +1,1 @@
-"""Figures that can be believed: each with its groups and its interval."""
+"""Measures models: every figure has its number of groups and its 95 % interval."""

@@ -1,7 +1,7 @@
-"""Every figure of a table of scores is measured, on the whole and subset by subset.
+"""Measures all figures of a table of scores, for the whole table and for each subset.
 
-A subset is the rows that share one value of a column (a source, a sequence). Where some of the
-pictures were seen in training, each subset is measured twice: first without them, then as it is.
+A subset is the rows that share one value of a column (a source, a sequence). If some images
+were seen in training, each subset is measured twice: first without them, then with them.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def evaluate_scores(
             default source and sequence, where they have several values.
         prevalence: share of tumor slices at which PPV and NPV are stated.
         other: scores of another model on the same rows, for paired differences.
-        heads: series and studies of these scores; their figures are left out without.
+        heads: series and studies of these scores; without them their figures are left out.
         keep_all: also count rows whose notes call them unfit (CT, doubtful).
         replicates, seed: of the bootstrap.
         notes: what else to know about the scores.
@@ -90,7 +90,7 @@ def evaluate_scores(
 
 @dataclass(frozen=True, eq=False)
 class _Measuring:
-    """How subsets are measured, the same for all; ``other`` has the rows of ``scores``."""
+    """Options that are the same for all subsets; ``other`` has the rows of ``scores``."""
 
     scores: Scores
     other: Scores | None
@@ -150,7 +150,7 @@ class _Measuring:
 
 
 def _choose_heads(heads: Scores, by: dict[str, str], seen: str) -> Scores:
-    """The labelled ones of a part."""
+    """The labelled series or studies of a subset."""
     if not len(heads):
         return heads
     rows = heads.labelled.copy()

@@ -1,4 +1,4 @@
-"""`calibrate`: from a model and a site's labelled slices to a new model file."""
+"""`calibrate`: fits a model to the labelled slices of a site, and writes a new model file."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ __all__ = ["Wishes", "calibrate", "calibrate_scores", "score_site"]
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What a calibration should reach.
+    """The goals of a calibration.
 
     Attributes:
         sensitivity, specificity: wanted at the middle threshold of slices.
-        coverage: share of familiar slices that get an answer at least.
+        coverage: smallest share of familiar slices that get an answer (tumor or no tumor).
         misses: share of tumor studies that may be missed. With it, only the threshold of studies
             is set.
         operating_point: the point to set; the others keep their decisions.
@@ -109,25 +109,24 @@ def calibrate(
         output: the new ``.onnx`` file.
         scores: files of held-out scores, each a fold, in place of ``data``.
         sensitivity, specificity: wanted at the middle threshold, one of them at most.
-        coverage: share of familiar slices that get an answer (tumor or no tumor) at least.
+        coverage: smallest share of familiar slices that get an answer (tumor or no tumor).
         misses: share of tumor studies that may be missed, with 95 % confidence.
         operating_point: the point to set; the others keep their decisions.
         with_seen: also fit on slices that the model has seen in training. They are left out
             otherwise.
-        split, classes, shared_groups, twins: as `evaluate` takes them; of ``scores``, only
-            ``split``.
+        split, classes, shared_groups, twins: as in `evaluate`; with ``scores``, only ``split``.
         overwrite: replace ``output``.
-        threads: to work with; by default one for each core.
-        device: ``cpu`` (the default), ``cuda`` or ``mps``, of a model that is not open yet.
-        progress: called with (what is going on, units done, units in all).
-        notice: called with a sentence: what was found about groups, and what could not be read.
+        threads: threads to use; by default one for each core.
+        device: ``cpu`` (the default), ``cuda`` or ``mps``; only for a model that is not open yet.
+        progress: called with (name of the step, units done, units in all).
+        notice: called with a sentence about groups, and about files that could not be read.
 
     Returns:
         The new card and numbers, the figures before and after, and warnings. A `StudyCalibration`
         where only numbers for series and studies were set.
 
     Raises:
-        DataError: too few patients; gives the number that would do.
+        DataError: too few patients; says how many are needed.
         UsageError: arguments that contradict each other, or ``output`` exists.
         ModelFileError: the model is unknown, or cannot be calibrated.
     """
@@ -187,7 +186,7 @@ def calibrate_scores(
         held_out: the scores come from files: only numbers for series and studies are fitted.
 
     Raises:
-        DataError: too few patients; gives the number that would do.
+        DataError: too few patients; says how many are needed.
     """
     numbers = find_study_model(detector)
     if wishes.misses is not None:
@@ -216,7 +215,7 @@ def calibrate_scores(
 
 
 def _refuse_idle(wishes: Wishes) -> None:
-    """Held-out scores set no operating point of slices."""
+    """Refuse goals for slices with held-out scores: these serve only series and studies."""
     idle = {
         "operating_point": wishes.operating_point != "balanced",
         "sensitivity": wishes.sensitivity is not None,
@@ -233,7 +232,7 @@ def _refuse_idle(wishes: Wishes) -> None:
 
 
 def _refuse_choice(choice: Choice) -> None:
-    """Rows of scores have their labels and groups already."""
+    """Refuse options for labels and groups with scores: their rows have these already."""
     for name in ("classes", "twins", "shared_groups"):
         value = getattr(choice, name)
         if value not in (None, {}):

@@ -38,30 +38,30 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 CONFIDENT = 0.98
-"""A slice is cleared below the threshold of this sensitivity, called from that of this
-specificity on; of lower ones where that would leave too many slices without an answer."""
+"""Sensitivity at ``low`` and specificity at ``high``. Both are lowered together if they would leave
+too many slices without an answer."""
 COVERAGE = 0.9
 """Share of familiar slices that must get an answer, tumor or no tumor."""
 STEP = 0.002
-"""Step by which the confident rates are lowered until enough slices get an answer."""
+"""Step by which `CONFIDENT` is lowered until enough slices get an answer."""
 FAMILIAR = 0.99
 """Share of a site's own slices that must count as familiar."""
 SCALE_SPREAD = 0.7
 OFFSET_SPREAD = 2.0
 """Prior standard deviations of log(scale) and offset around the identity."""
 SMALLEST, LARGEST = 1e-6, 1 - 1e-6
-"""Thresholds stay inside these: a probability of exactly 0 or 1 is never reached."""
+"""Limits of thresholds: no probability is exactly 0 or 1."""
 
 
 @dataclass(frozen=True)
 class ChosenPoint:
-    """Thresholds, and how sure an answer they ask for.
+    """Thresholds, and the sensitivity and specificity that they reach.
 
     Attributes:
         point: low, middle, high.
         confident: the sensitivity at ``low`` and the specificity at ``high``, on the slices that
-            chose them (where the middle allows).
-        wish: what the middle was chosen for, in words.
+            they were chosen on (as far as the middle threshold allows).
+        wish: the goal of the middle threshold, in words.
     """
 
     point: OperatingPoint
@@ -124,21 +124,21 @@ def choose_thresholds(
 ) -> ChosenPoint:
     """Thresholds for an operating point.
 
-    A few odd slices must not widen the band of uncertainty at will: the confident rates are lowered
-    together until enough slices get an answer.
+    A few odd slices could make the range of uncertain probabilities very wide. So ``confident`` is
+    lowered until enough slices get an answer.
 
     Args:
         scores: labelled, calibrated; rows without a label are ignored.
         sensitivity: wanted at the middle threshold, which is then the highest that reaches it.
         specificity: wanted at the middle threshold, which is then the lowest that reaches it.
             Without either, sensitivity and specificity are made equal.
-        confident: a slice is cleared below the threshold with this sensitivity and called a
-            tumor from the one with this specificity, or less as far as ``coverage`` asks.
-        coverage: share of the familiar slices that get an answer at least.
+        confident: sensitivity at ``low`` and specificity at ``high``. It is lowered if ``coverage``
+            cannot be reached otherwise.
+        coverage: smallest share of the familiar slices that get an answer.
 
     Raises:
         DataError: one of the labels is missing.
-        UsageError: both wishes at once, or one outside (0, 1).
+        UsageError: both rates are given, or one lies outside (0, 1).
     """
     _check_wish(sensitivity, specificity)
     positives, negatives = _split_scores(scores)
@@ -172,16 +172,16 @@ def check_enough(
 ) -> None:
     """Refuse to calibrate on too few groups.
 
-    At least 20 groups with and 20 without tumor, as for an interval; for a wanted rate r, as many
-    as leave one group on the other side of the threshold: 1 / (1 - r).
+    At least 20 groups with and 20 without tumor are required, as for an interval. A wanted rate r
+    needs 1 / (1 - r) groups, so that one group lies on the other side of the threshold.
 
     Args:
-        scores: to calibrate on.
-        sensitivity, specificity: wanted.
-        notes: why there are no more of them, for the message.
+        scores: the scores to calibrate on.
+        sensitivity, specificity: wanted rates.
+        notes: reasons why there are no more groups, for the message.
 
     Raises:
-        DataError: gives the number of groups that would do.
+        DataError: says how many groups are needed.
     """
     grouped = GroupedScores.of(scores)
     for label, rate, column in (("tumor", sensitivity, 0), ("no_tumor", specificity, 1)):
@@ -197,7 +197,7 @@ def check_enough(
 
 
 def apply_calibration(scores: Scores, fitted: Calibration) -> Scores:
-    """The scores as they would be after ``fitted``; for new verdicts, `apply_point`."""
+    """The scores after the calibration ``fitted``; `apply_point` gives the new verdicts."""
     z = fitted.scale * to_logit(scores.tumor_probability) + fitted.offset
     p = np.asarray(1 / (1 + np.exp(-z)))
     return replace(
@@ -209,7 +209,7 @@ def apply_calibration(scores: Scores, fitted: Calibration) -> Scores:
 
 
 def apply_point(scores: Scores, point: OperatingPoint) -> Scores:
-    """The scores under other thresholds, verdicts included."""
+    """The scores with other thresholds and the verdicts that these give."""
     rows = zip(
         scores.verdict,
         scores.tumor_probability.tolist(),
@@ -229,7 +229,7 @@ def apply_point(scores: Scores, point: OperatingPoint) -> Scores:
 
 
 def carry_point(point: OperatingPoint, fitted: Calibration) -> OperatingPoint:
-    """The same decisions after ``fitted``: thresholds move as the probabilities do."""
+    """The thresholds that give the same decisions after the calibration ``fitted``."""
     logits = to_logit(np.array([point.low, point.middle, point.high]))
     low, middle, high = 1 / (1 + np.exp(-(fitted.scale * logits + fitted.offset)))
     return OperatingPoint(
@@ -238,7 +238,7 @@ def carry_point(point: OperatingPoint, fitted: Calibration) -> OperatingPoint:
 
 
 def _spread(scores: Scores, p: FloatArray) -> FloatArray:
-    """Class probabilities with the new tumor probability and the old shares among tumors."""
+    """Class probabilities for a new tumor probability; tumor classes keep their shares of it."""
     probabilities = scores.probabilities.copy()
     is_tumor = np.array([name != "no_tumor" for name in scores.classes], bool)
     if is_tumor.any():
@@ -270,7 +270,7 @@ def _word_wish(sensitivity: float | None, specificity: float | None) -> str:
 
 
 def _split_scores(scores: Scores) -> tuple[FloatArray, FloatArray]:
-    """Tumor probabilities of tumor and of other slices, each sorted upwards."""
+    """Tumor probabilities of slices with and without tumor, each in ascending order."""
     p, y = scores.tumor_probability, scores.tumor
     positives, negatives = np.sort(p[y]), np.sort(p[scores.labelled & ~y])
     if not (len(positives) and len(negatives)):
@@ -303,7 +303,7 @@ def _widen(
     most: float,
     floor: float,
 ) -> tuple[float, float, float]:
-    """The widest band around the middle that leaves the floor of answers, and its rate."""
+    """The widest range (low, high) with which enough slices get an answer, and its rate."""
     for rate in np.arange(most, 0, -STEP).tolist():
         low = min(middle, _reach_sensitivity(positives, rate))
         high = max(middle, _reach_specificity(negatives, rate))

@@ -43,10 +43,10 @@ ModelOrScores = str | os.PathLike[str] | Detector | Scores | Sequence[str | os.P
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """What is counted, and how.
+    """Options for the figures of an evaluation.
 
     Attributes:
-        by: columns to part the rows by; see `evaluate_scores`.
+        by: columns that define subsets; see `evaluate_scores`.
         prevalence: share of tumor slices at which PPV and NPV are stated.
         keep_all: also count rows whose notes call them unfit.
         replicates, seed: of the bootstrap.
@@ -61,7 +61,7 @@ class Counting:
 
 @dataclass(frozen=True)
 class Measurement:
-    """An evaluation, and what it was made from.
+    """An evaluation with its scores and its model.
 
     Attributes:
         evaluation: the figures.
@@ -109,16 +109,16 @@ def evaluate(
         compare: another model, or its scores of the same rows: adds paired differences.
         operating_point: name of one of the model's operating points, by default ``balanced``; of
             a model that is not open yet.
-        by: columns; each of their values is measured on its own, too. ``"a,b"`` parts by both
-            columns at once. By default source and sequence.
+        by: columns; each of their values is also measured by itself. ``"a,b"`` measures each
+            combination of two columns. By default source and sequence.
         prevalence: share of tumor slices where the model is used: adds PPV and NPV.
         keep_all: also count rows whose notes call them CT or doubtful.
-        replicates: draws of groups behind an interval.
-        seed: of these draws.
-        threads: to work with; by default one for each core.
-        device: ``cpu`` (the default), ``cuda`` or ``mps``, of a model that is not open yet.
-        progress: called with (what is going on, units done, units in all).
-        notice: called with a sentence: what was found about groups, and what could not be read.
+        replicates: bootstrap samples of groups for each interval.
+        seed: random seed of the bootstrap.
+        threads: threads to use; by default one for each core.
+        device: ``cpu`` (the default), ``cuda`` or ``mps``; only for a model that is not open yet.
+        progress: called with (name of the step, units done, units in all).
+        notice: called with a sentence about groups, and about files that could not be read.
 
     Returns:
         The figures; ``evaluation.leading.find("auc")`` is one, ``to_json()`` writes all.
@@ -161,7 +161,7 @@ def score(
     progress: Progress | None = None,
     notice: Notice | None = None,
 ) -> Scores:
-    """Judge labelled slices and set what the model says beside their labels.
+    """Run a model on labelled slices; gives its outputs together with the labels.
 
     Takes what `evaluate` takes. One set of scores serves several calls of `evaluate`. With
     ``shard="2/5"`` only the second of five parts is scored, in which groups are whole; `evaluate`
@@ -197,7 +197,7 @@ def score_data(
     progress: Progress = stay_silent,
     notice: Notice = stay_silent,
 ) -> Scored:
-    """As `score`, and keep the failures.
+    """As `score`; also gives the slices that could not be scored.
 
     Args:
         detector: the model, at its operating point.
@@ -224,12 +224,12 @@ def measure_model(
     progress: Progress = stay_silent,
     notice: Notice = stay_silent,
 ) -> Measurement:
-    """As `evaluate`, and keep scores, failures and model.
+    """As `evaluate`; also gives scores, failures and model.
 
     Args:
         model_or_scores, data, compare: as `evaluate` takes them.
         choice: which rows, and how they are grouped.
-        counting: what is counted, and how.
+        counting: options for the figures.
         operating_point, threads, device: of models that are not open yet.
         progress, notice: as `evaluate` takes them.
     """
@@ -257,7 +257,7 @@ def measure_model(
 
 @dataclass
 class _Sources:
-    """Where scores come from. The data are read once, however many models judge them."""
+    """Gives scores of several models; the data are read only once."""
 
     data: tuple[DataSource, ...]
     choice: Choice
@@ -300,7 +300,7 @@ class _Sources:
         return self._chosen
 
     def _refuse_data(self, alone: bool) -> None:
-        """Scores stand alone, but for those that a model on data is compared with."""
+        """Refuse data beside scores, unless the scores are compared with a model on these data."""
         if not alone:
             return
         if self.data:
@@ -336,7 +336,7 @@ def _list_files(named: ModelOrScores) -> Sequence[str | os.PathLike[str]]:
 def _judge_heads(
     scores: Scores, detector: Detector | None, point: str
 ) -> tuple[Judged | None, tuple[str, ...]]:
-    """Whole series and studies, and what to say where there are none."""
+    """Whole series and studies, and a note if there are none."""
     model = None if detector is None else find_study_model(detector)
     judged = judge_heads(scores, model, point)
     if isinstance(judged, str):

@@ -1,7 +1,7 @@
 """Operating points from pooled held-out scores.
 
-Alarms are counted on tumor-free people, for they are whom a model meets most; found on all slices
-with a tumor.
+Alarms are counted on tumor-free people, because a model meets them most. *Found* is counted on all
+slices with a tumor.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`Evaluation`: what was measured on a table of scores, as a whole and subset by subset."""
+"""`Evaluation`: the figures of a table of scores, for all rows and for each subset."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Subset(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         by: column -> value that the rows share; empty for all rows.
         seen: ``as_is``, or ``without_seen``: without pictures that were seen in training.
-        slices, tumor, no_tumor, groups: how many.
+        slices, tumor, no_tumor, groups: their numbers.
         slices_seen: slices among these that were seen in training.
         estimates: the figures, each with its interval.
         confusion: true class -> called class -> slices.
@@ -72,7 +72,7 @@ class Subset(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
-    """What `evaluate_scores` found; `to_json` is the file that ``tumorlens evaluate`` writes.
+    """The result of `evaluate_scores`; `to_json` gives what ``tumorlens evaluate`` writes.
 
     Attributes:
         data: name of the set.
@@ -82,7 +82,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
         replicates, seed: of the bootstrap.
         left_out: reason -> slices that no figure counts.
         heads: how series and studies were judged, or why they were not.
-        notes: what to know before believing a figure.
+        notes: what to know before you rely on a figure.
         parts: all rows first, then one a value of each column; each of them without the pictures
             seen in training before it as it is.
     """

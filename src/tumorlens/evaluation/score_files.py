@@ -1,4 +1,4 @@
-"""scores.csv: held-out scores on the disk, a manifest with the model's outputs beside it."""
+"""Reads and writes scores.csv: a manifest with columns for the outputs of a model."""
 
 from __future__ import annotations
 

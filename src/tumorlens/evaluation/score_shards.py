@@ -1,7 +1,8 @@
 """Scoring on many machines: each scores one shard of the rows, and the tables are joined.
 
-The rows are known before any is scored, so the shards are dealt: the largest group first, then by a
-hash, each to the shard that has fewest rows. So no shard is much larger than another.
+The rows are known before any is scored. So groups are divided among the shards: the largest group
+first, then by a hash, each to the shard with the fewest rows. So no shard is much larger than
+another.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`Scores`: labelled slices and what a model said of them, column by column."""
+"""`Scores`: labelled slices and the outputs of a model for them, column by column."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ model has to find."""
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """One row a slice: what is known of it and what the model said. All arrays have n rows.
+    """Labels and model outputs, one row per slice. All arrays have n rows.
 
     Attributes:
         rows: the slices with their labels.
-        name: what people call the set.
+        name: name of the set.
         classes: the model's classes, in the order of ``probabilities``.
         tumor_probability: (n,) float64 in [0, 1].
         probabilities: (n, K) float64; K is 0 where only the tumor probability is known.

@@ -1,1 +1,1 @@
-"""Figures of scores, each with its interval."""
+"""Computes figures of scores, each with its 95 % interval."""

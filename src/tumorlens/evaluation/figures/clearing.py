@@ -1,8 +1,8 @@
 """Share of tumors found at the threshold that clears 99 % of the slices of tumor-free people.
 
-The threshold is the one at which 99 (95) % of the slices of tumor-free people are cleared, over all
-scores pooled; found is the share of tumor slices at or over it. A bootstrap draws people, and sets
-the threshold anew in each draw.
+The threshold clears 99 (95) % of the slices of tumor-free people, over all scores pooled. *Found*
+is the share of tumor slices at or above it. The bootstrap draws people, and each sample gets its own
+threshold.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CLEARED = (99, 95)
 """Percent of the slices of tumor-free people that are cleared."""
 PIXELS = re.compile(r"(?<!\d)(\d+) tumor pixels")
 SMALLEST = 150
-"""Tumor slices with so few pixels of mask, or fewer, count nowhere here."""
+"""Tumor slices whose mask has this many pixels or fewer are not counted."""
 SKULL = re.compile(r"skull (on|off|stripped)")
 
 
@@ -36,7 +36,7 @@ def clearing_family(grouped: GroupedScores) -> Family | None:
     """Found at 99 and 95 % cleared; by sequence, class and skull; series with an alarm there.
 
     Returns:
-        None without tumor slices, or without people who have none.
+        None without tumor slices, or without tumor-free people.
     """
     s = grouped.scores
     free, with_tumor = part_people(grouped)

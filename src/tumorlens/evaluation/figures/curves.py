@@ -1,4 +1,4 @@
-"""ROC and precision-recall curves of a table of scores, thin enough to draw."""
+"""ROC and precision-recall curves of a table of scores, with few enough points to draw."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["MOST_POINTS", "Curve", "trace_precision_recall", "trace_roc"]
 FloatArray = npt.NDArray[np.float64]
 
 MOST_POINTS = 400
-"""Points of one curve: a drawing shows no more, and a page stays small."""
+"""Most points of one curve: a plot shows no more, and a page stays small."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,12 +40,12 @@ FloatArray = npt.NDArray[np.float64]
 
 
 def build_families(grouped: GroupedScores, prevalence: float | None = None) -> list[Family]:
-    """Every figure that the data allow; those that need what is not there say so.
+    """All figures of the data. A note says why a figure cannot be computed.
 
     A new figure is one more line here.
 
     Args:
-        grouped: the rows; without any label only the shares of the verdicts are left.
+        grouped: the rows. Without any label only the shares of the verdicts are measured.
         prevalence: share of tumor slices at which PPV and NPV are stated.
     """
     if not grouped.scores.labelled.any():

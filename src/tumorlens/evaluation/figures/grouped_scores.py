@@ -15,7 +15,7 @@ from tumorlens.evaluation.scores import Scores
 __all__ = ["ONE_LABEL", "GroupedScores", "Ratio", "ratio_family"]
 
 ONE_LABEL = "needs slices of both labels"
-"""Note of a figure that has no value without both."""
+"""Note of a figure that has no value, because one label is missing."""
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -58,7 +58,7 @@ class GroupedScores:
 
     @property
     def groups_of_both(self) -> int:
-        """Groups with the rarer label: what a figure of both labels rests on."""
+        """Number of groups with the rarer label, which limits a figure of both labels."""
         return int(np.count_nonzero(self.of_each, axis=0).min(initial=len(self.names)))
 
 
@@ -70,10 +70,10 @@ class Ratio:
         name: of the figure.
         part: (n,) or, where ``by_group``, (G,).
         whole: like ``part``.
-        share: the part never exceeds the whole; else it is any number from 0 up.
-        by_group: part and whole are given group by group.
-        both: needs both labels; its groups are those of the rarer one.
-        value: what scikit-learn says, where it has the figure; else part over whole.
+        share: whether the part never exceeds the whole. If not, the figure is any number from 0 on.
+        by_group: whether part and whole are given per group.
+        both: whether it needs both labels. Its groups are then those of the rarer label.
+        value: value of scikit-learn if it has this figure; else part divided by whole.
         note: what to know about it.
     """
 
@@ -88,7 +88,7 @@ class Ratio:
 
 
 def ratio_family(grouped: GroupedScores, ratios: Sequence[Ratio]) -> Family:
-    """All ratios at once: two matrix products a replicate."""
+    """All ratios together: each replicate needs only two matrix products."""
     sums = [_sum_groups(grouped, ratio) for ratio in ratios]
     parts = np.stack([part for part, _ in sums], axis=1)
     wholes = np.stack([whole for _, whole in sums], axis=1)

@@ -1,8 +1,8 @@
-"""95 % intervals by bootstrap over groups: weights, not copies.
+"""95 % intervals by a bootstrap over groups, which weights groups instead of copying rows.
 
-A replicate draws as many groups as there are, with replacement; a group drawn twice counts with
-weight two. Figures take the weights, so no row is ever copied, and all figures of one table are
-resampled together, which is what makes differences between them paired.
+A replicate draws as many groups as there are, with replacement. A group that is drawn twice has the
+weight 2. Figures use these weights, so no row is copied. All figures of a table use the same draws,
+so differences between them are paired.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ FloatArray = npt.NDArray[np.float64]
 
 REPLICATES = 1000
 FEW_GROUPS = 20
-"""With fewer groups no interval is given; the counts per group are listed instead."""
+"""With fewer groups there is no interval; the counts per group are listed instead."""
 
 LARGEST_STEP = np.log(20.0)
 """On the logit or logarithmic scale: how far a replicate may lie from the figure."""
 
 NO_SPREAD = 1e-9
-"""An interval narrower than this is none: every draw gave the figure itself."""
+"""A narrower interval is left out: every draw gave the same value."""
 
 CELLS_AT_ONCE = 4_000_000
-"""Weights that are held as floats at one time: about 32 MB."""
+"""Most weights that are held as floats at a time: about 32 MB."""
 
 
 class Estimate(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One figure with what is needed to believe it.
+    """One figure with its interval and its numbers of slices and groups.
 
     Attributes:
         name: e.g. ``sensitivity``.
@@ -83,7 +83,7 @@ class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
         difference: value minus other.
         low, high: 95 % interval of the difference; None under 20 groups, or where no draw of
             groups changed it.
-        groups: that carry the figure.
+        groups: number of groups behind the figure.
     """
 
     name: str
@@ -198,7 +198,7 @@ def bound_replicates(
 
     Args:
         values: (B,) replicates; those that are NaN could not tell.
-        groups: that carry the figure.
+        groups: number of groups behind the figure.
         value: of the figure itself.
         share, positive, biased: as in `Statistic`.
 

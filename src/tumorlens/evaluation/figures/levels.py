@@ -1,8 +1,9 @@
-"""Figures that level and patient cannot explain: does the score see the tumor, or the position?
+"""Figures that position and patient cannot explain: does the score follow the tumor?
 
-Tumors lie where the brain is wide, so a detector of "middle of the head" passes many tests. Here
-slices are compared at one level between patients, and inside one patient beside what the position
-alone would give (docs/science.md). Levels are compared inside one source and sequence only.
+Tumors lie where the brain is wide, so a detector of "middle of the head" passes many tests. Here,
+slices of different patients are compared at one level. Slices of one patient are compared with the
+figure that the position alone would give (docs/science.md). Levels are compared only inside one
+source and sequence.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ TOLERANCE = 0.05
 KERNEL = 0.08
 """Standard deviation of the Gaussian that smooths the tumor rate along the head."""
 LEAST_WEIGHT = 1e-6
-"""Of all other patients' slices together: with less, none lies within five deviations."""
+"""Smallest weight of other patients' slices. With less, none lies within five deviations."""
 STEPS = 1000
 """Positions are rounded to this share of the head for the tumor rate; the kernel is 80 steps."""
 MOST_CELLS = 2000
-"""Groups are pooled into at most so many cells for the table of pairs, which is square."""
+"""Groups are pooled into at most this many cells, because the table of pairs is square."""
 PAIRS_AT_ONCE = 2_000_000
 
 

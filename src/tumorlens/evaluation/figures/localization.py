@@ -24,7 +24,7 @@ __all__ = ["Lesion", "fill_hits", "read_lesion", "score_pointing"]
 FloatArray = npt.NDArray[np.float64]
 
 MARGIN = 15 / 256
-"""How far from a mask still counts as pointing at it, as a share of the longer side."""
+"""Largest distance from a mask that counts as a hit, as a share of the longer side."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ def read_lesion(row: Row, shape: tuple[int, int] | None = None) -> Lesion | None
     """The lesion of a tumor slice; None where nothing is drawn.
 
     Args:
-        row: of the slice.
+        row: row of the slice.
         shape: (H, W) of its picture, where that is known: a mask must have it.
 
     Raises:

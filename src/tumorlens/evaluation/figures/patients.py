@@ -1,4 +1,4 @@
-"""Figures of patients and series: what a study would have met."""
+"""Figures that count patients and series."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of the pointing game, over scores whose hits are known (`localization` judges them)."""
+"""Figures of the pointing game, over scores whose hits are known (`localization` finds them)."""
 
 from __future__ import annotations
 

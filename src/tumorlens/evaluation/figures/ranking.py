@@ -1,4 +1,4 @@
-"""Figures of the order of scores, at no threshold of the model's: AUC and its kin."""
+"""Figures of the order of scores, which need no threshold of the model: AUC and others."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def ranking_family(grouped: GroupedScores, targets: Sequence[float] = TARGETS) -
     The scores are sorted once; a replicate is a gather, two cumulative sums and a few sums.
 
     Args:
-        grouped: rows without a label count nowhere.
+        grouped: rows without a label are not counted.
         targets: specificities at which sensitivity is stated, and the reverse.
     """
     names = _name_figures(targets)
@@ -59,7 +59,7 @@ def _name_figures(targets: Sequence[float]) -> tuple[str, ...]:
 
 
 SLACK = 1e-9
-"""A share that equals its target must not fail it by rounding."""
+"""A share that equals its target must not miss it by rounding."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Do probabilities mean what they say: ECE, Brier's neighbour the reliability table, abstention.
+"""Are the probabilities calibrated: ECE, reliability table, error with abstention.
 
 The expected calibration error (ECE) uses equal-mass bins of the tumor probability,
 max(5, min(15, n / 100)) of them, source by source, on sources with both labels.
@@ -34,7 +34,7 @@ COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
 
 
 class ReliabilityBin(msgspec.Struct, frozen=True):
-    """Slices of nearly one tumor probability.
+    """Slices with nearly the same tumor probability.
 
     Attributes:
         source: of the slices.
@@ -54,7 +54,7 @@ class ReliabilityBin(msgspec.Struct, frozen=True):
 
 
 def assign_bins(scores: Scores) -> IndexArray:
-    """(n,) number of each slice's bin, unique over sources; -1 where it serves no bin."""
+    """(n,) number of each slice's bin, unique over sources; -1 if it is in no bin."""
     source = scores.column("source")
     bins = np.full(len(scores), -1, np.intp)
     used = 0
@@ -90,7 +90,7 @@ def expect_error(chance: FloatArray, bins: IndexArray, *, seed: int = 0) -> floa
 
 
 def calibration_family(grouped: GroupedScores) -> Family:
-    """The ECE, and beside it what a perfectly calibrated model would show."""
+    """The ECE, and the ECE that a perfectly calibrated model would have on these slices."""
     s = grouped.scores
     bins = assign_bins(s)
     used = bins >= 0
@@ -145,7 +145,7 @@ def tabulate_reliability(
 
 
 def abstention_family(grouped: GroupedScores) -> Family:
-    """Error of the two-way answer when only the surest share of slices is answered.
+    """Error of the two-way answer if only the surest share of slices gets an answer.
 
     Sureness is the distance of the tumor logit from the middle threshold; slices that the model
     calls unfamiliar are answered last.

@@ -1,4 +1,4 @@
-"""Two-way and class figures: what the verdicts at the operating point are worth.
+"""Figures of verdicts at the operating point: two-way and by class.
 
 scikit-learn computes the values; under bootstrap weights the same formulas run on sums over
 groups, which tests compare with scikit-learn's ``sample_weight``.
@@ -42,14 +42,14 @@ def two_way_families(grouped: GroupedScores, prevalence: float | None = None) ->
     """Tumor or not at the middle threshold, over all labelled slices.
 
     Args:
-        grouped: rows without a label count nowhere.
+        grouped: rows without a label are not counted.
         prevalence: share of tumor slices to state PPV and NPV at; they are left out if None.
     """
     return [_rates(grouped), _confusion_family(grouped, prevalence)]
 
 
 def verdict_family(grouped: GroupedScores) -> Family:
-    """Shares of the verdicts, by label, and what abstention costs and saves."""
+    """Shares of each verdict by label, and the effect of abstention."""
     s = grouped.scores
     normal = s.labelled & ~s.tumor
     says = {word: np.asarray(s.verdict == word, bool) for word in _WORDS}

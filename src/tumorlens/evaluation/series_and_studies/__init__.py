@@ -1,1 +1,1 @@
-"""Series and studies of a table of scores: their verdicts and their figures."""
+"""Verdicts and figures of the series and studies in a table of scores."""
