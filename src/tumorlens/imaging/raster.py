@@ -58,6 +58,7 @@ def read_pictures(
     if not any_content and holds_labels(stream, path, limits):
         raise refuse_content(path, LABELS)
     with ImageFile(stream, path, limits, count=True) as picture:
+        # The file is closed before a single picture is given on: its caller may take long.
         first = _read(picture, path, 0)
         if picture.pages > 1:
             yield first
@@ -106,7 +107,7 @@ def convert_picture(image: Image.Image, path: str, limits: Limits) -> Slice:
         limits.check_slice(path, rows, columns)
         limits.check_memory(path, needed)
         *grey, values = picture.decode()
-    except InputError as error:  # of a picture that has no name
+    except InputError as error:  # Pillow images have no path, so the error gets it here
         raise InputError(path, error.reason, error.advice) from error
     return _as_slice(*to_values(grey, values), path, 0)
 

@@ -1,8 +1,8 @@
 """Share of tumors found at the threshold that clears 99 % of the slices of tumor-free people.
 
 The threshold clears 99 (95) % of the slices of tumor-free people, over all scores pooled. *Found*
-is the share of tumor slices at or above it. The bootstrap draws people, and each sample gets its own
-threshold.
+is the share of tumor slices at or above it. The bootstrap draws people, and each sample has a
+threshold of its own.
 """
 
 from __future__ import annotations

@@ -85,7 +85,11 @@ PRESENCE: dict[Verdict, Concept] = {
 
 
 def name_class(name: str) -> Concept:
-    """The probability of one class of the model."""
+    """The code for the probability of one class of the model.
+
+    A code value has at most 16 characters (VR SH). Classes of the contract are shorter, so their
+    codes differ.
+    """
     return Concept(f"p_{name}"[:16], PRIVATE_SCHEME, f"Probability of {name.replace('_', ' ')}")
 
 

@@ -1,7 +1,7 @@
-"""Greys of a slice and the heat over them: which evidence gets which color.
+"""Greys of a slice and the heat over them: which evidence gets which colour.
 
 Evidence below the cell threshold of the model is faint. So is all evidence if the verdict is
-neither tumor nor uncertain: a striking color would contradict the word below it.
+neither tumor nor uncertain: a striking colour would contradict the word below it.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ __all__ = [
 ]
 
 WEAK = "some evidence, below the threshold"
-"""Stands beside the verdict no tumor wherever heat is seen: the two would contradict each other."""
+"""Explains visible heat beside the verdict no tumor, because the two seem to contradict."""
 
 USUAL_THRESHOLD = 0.5
-"""Stands for the cell threshold of a finding that does not know it."""
+"""Used in place of the cell threshold if a finding does not have it."""
 
 _NOTHING = 0.3  # share of the threshold below which nothing is drawn
 _FAINT, _FULL = 0.13, 0.55  # opacity at the threshold, and well above it
 _RISE = 0.4  # share of what is above the threshold along which the opacity rises
-_SEEN = 5  # opacity of 255 from which on a hue is seen over grey
+_SEEN = 5  # smallest opacity (of 255) at which colour is visible over grey
 _WHITE = 0.6  # share of the pixels that a sound window leaves white, at most
 
 Size = tuple[int, int]
@@ -49,7 +49,7 @@ Array = npt.NDArray[np.float64]
 
 @cache
 def color_table() -> npt.NDArray[np.uint8]:
-    """(256, 3) colours of evidence, from none to most: straight lines between the tokens' stops."""
+    """(256, 3) colours of evidence, from none to most: interpolated between the design tokens."""
     points = np.array(list_heat(), float)
     along = np.linspace(0, len(points) - 1, 256)
     channels = [np.interp(along, np.arange(len(points)), channel) for channel in points.T]
@@ -62,7 +62,7 @@ def speaks(finding: Finding) -> bool:
 
 
 def tell_weak(finding: Finding) -> str:
-    """What to say where a picture shows heat, though the verdict sees no tumor; else nothing."""
+    """A sentence if the picture shows heat beside the verdict no tumor; else an empty text."""
     if finding.verdict != "no_tumor" or finding.activation is None:
         return ""
     strongest = round(255 * min(float(finding.activation.max()), 1.0))
@@ -200,6 +200,7 @@ def _color(heat: Image.Image) -> Image.Image:
 
 
 def _opacities_of(finding: Finding) -> list[int]:
+    """Opacity of each level of evidence, by the threshold and the verdict of a finding."""
     return _opacities(finding.cell_threshold or USUAL_THRESHOLD, full=speaks(finding))
 
 
