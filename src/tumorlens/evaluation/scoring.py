@@ -34,18 +34,18 @@ __all__ = [
 ]
 
 SHOWN_FAILURES = 5
-"""Slices that could not be read are told one by one up to this number."""
+"""At most this many slices that could not be read are listed."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """Scores, and what could not be scored.
+    """Scores, and the slices that could not be scored.
 
     Attributes:
         scores: of the slices that could be read.
         failures: one error for each that could not.
-        lost_masks: one error for each mask that could not be used; its slice is scored, but stands
-            in no pointing game.
+        lost_masks: one error for each mask that could not be used; its slice is scored, but does
+            not count in the pointing game.
     """
 
     scores: Scores
@@ -54,7 +54,7 @@ class Scored:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What to know about the scores, in a sentence each."""
+        """What to know about the scores, one sentence each."""
         if not self.lost_masks:
             return ()
         many = len(self.lost_masks)
@@ -67,15 +67,15 @@ class Scored:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many slices were scored, and how many failed."""
+        """Number of slices that were scored, and of those that failed."""
         return {"slices": len(self.scores), "failed": len(self.failures)}
 
     def tell_failures(self, notice: Notice, most: int | None = SHOWN_FAILURES) -> None:
         """Say which slices could not be read.
 
         Args:
-            notice: told a line each, then how many there are.
-            most: how many are told one by one; None for all.
+            notice: called with one line for each, then with their number.
+            most: largest number of lines; None for all.
         """
         for error in self.failures[:most]:
             notice(str(error))
@@ -87,10 +87,10 @@ class Scored:
 
 
 def score_rows(detector: Detector, chosen: Chosen, *, progress: Progress = stay_silent) -> Scored:
-    """Judge every chosen slice, and say which were seen in training.
+    """Judge every chosen slice, and mark those that were seen in training.
 
     A slice counts as seen if the model file holds the fingerprint of it or of a copy, or if its
-    group also stands in a split other than the chosen one.
+    group is also in another split than the chosen one.
 
     Args:
         detector: the model, at its operating point.
@@ -116,7 +116,7 @@ def read_scored(
     split: str | None = None,
     progress: Progress = stay_silent,
 ) -> Scored:
-    """Read files of scores, and judge the pointing game where it was not judged yet.
+    """Read files of scores, and compute the pointing game for rows that lack it.
 
     Args:
         paths: at least one; several are pooled, each a fold.
@@ -130,7 +130,7 @@ def read_scored(
 
 
 def fill_pointing(scores: Scores, *, progress: Progress = stay_silent) -> Scored:
-    """Judge the pointing game for scores that lack it, where boxes and masks can be read.
+    """Compute the pointing game for scores that lack it, if boxes or masks can be read.
 
     Args:
         scores: of a file.

@@ -1,7 +1,7 @@
 """`SiteCalibration`: a model calibrated on labelled slices of a site, and how its figures change.
 
 The figures before and after come from crosswise fits: each group is judged with numbers fitted on
-the other groups, so that no group speaks for its own calibration.
+the other groups, so no group is judged with numbers that were fitted on it.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ pictures are taken for seen that were not, and one of them must not cost a patie
 
 @dataclass(frozen=True)
 class Change:
-    """One figure of the same slices before and after.
+    """One figure of the same slices, before and after a calibration.
 
     Attributes:
         before: of the model as it was.
@@ -85,14 +85,14 @@ class Change:
 
 @dataclass(frozen=True)
 class SiteCalibration:
-    """What a calibration found.
+    """The result of a calibration.
 
     Attributes:
         card: the new card.
-        fitted: to be applied after the calibration that the model has.
+        fitted: calibration that is applied after the one that the model has.
         chosen: the thresholds.
-        changes: what that does to the figures.
-        warnings: what speaks against using the result, a sentence each.
+        changes: changes of the figures.
+        warnings: reasons against using the result, one sentence each.
         notes: what was done about slices that the model has seen in training, and with studies.
         numbers: for series and studies, refitted or carried along; None if there are none.
         heads: series and studies before (None without numbers) and after; None if they could not
@@ -143,14 +143,14 @@ def calibrate_model(
         scores: of a site's own slices; rows without a label or noted as unfit are ignored.
         point: operating point to set; others keep their decisions.
         sensitivity, specificity: wanted at the middle threshold, one of them at most.
-        coverage: share of familiar slices that get an answer at least.
+        coverage: smallest share of familiar slices that get an answer.
         with_seen: also fit on slices that the model has seen in training, and knows too well.
         numbers: of the model, for series and studies; where there are too few studies to refit
             them, they are carried along.
 
     Raises:
-        DataError: too few patients that the model has not seen; gives the number that would do.
-        UsageError: a wish that contradicts itself.
+        DataError: too few patients that the model has not seen; says how many are needed.
+        UsageError: goals that contradict each other.
     """
     whole, notes = set_seen_aside(scores.take(scores.labelled), with_seen)
     labelled = drop_unfit(whole)[0]
@@ -199,8 +199,8 @@ def calibrate_crosswise(
     Args:
         scores: labelled, with enough groups of both labels (see `check_enough`).
         choose: gives the thresholds for calibrated scores.
-        folds: how many fits.
-        seed: of the lot that deals groups to folds.
+        folds: number of fits.
+        seed: seed of the random division of groups into folds.
 
     Returns:
         The same rows in the same order, with new probabilities, thresholds and verdicts.
@@ -238,7 +238,7 @@ def set_seen_aside(scores: Scores, with_seen: bool) -> tuple[Scores, list[str]]:
 
     Args:
         scores: of a site's slices.
-        with_seen: keep them, and say so.
+        with_seen: keep them; a note says so.
     """
     seen = np.asarray(scores.seen == 1, bool)
     notes = []

@@ -1,1 +1,1 @@
-"""What people look at: tables, overlays, plots and pages."""
+"""Shows results to people: tables, pictures, plots and pages."""

@@ -52,13 +52,13 @@ class LabelledSeries:
     """One series of a table of scores.
 
     Attributes:
-        row: stands for it: path of its first slice, source, group, sequence, label.
-        study: what the series of one study share.
+        row: describes it: path of its first slice, source, group, sequence, label.
+        study: key that the series of one study share.
         logits, positions: (n,) of its judged slices; positions in mm, or None.
-        unfamiliar_share: of its tissue.
-        slices: how many, not judged ones included.
+        unfamiliar_share: share of its tissue in unfamiliar slices.
+        slices: number of its slices, including those that were not judged.
         seen: 1 if a slice was in training, 0 if none, NaN if unknown.
-        fold: of its slices.
+        fold: fold of its slices.
     """
 
     row: Row
@@ -72,7 +72,7 @@ class LabelledSeries:
 
     @cached_property
     def profile(self) -> Profile:
-        """Of its judged slices; there is at least one."""
+        """The profile of its judged slices, of which there is at least one."""
         return Profile.of(self.logits, self.positions)
 
     @property
@@ -86,7 +86,7 @@ class LabelledSeries:
         return measure_features(self.profile)
 
     def describe_to_fit(self) -> SeriesToFit:
-        """As the fit takes it."""
+        """The series in the form that the fit needs."""
         row = self.row
         tumor = row.label == "tumor"
         return SeriesToFit(row.group_key, row.sequence or "other", tumor, self.features)
@@ -95,9 +95,9 @@ class LabelledSeries:
 def list_series(scores: Scores) -> list[LabelledSeries]:
     """The series of a table, sorted by name.
 
-    Left out are pictures without a patient or a sequence, fewer than `LEAST_SLICES`, and
-    selections: sets of slices that all show a tumor, as no whole head does. A series without a
-    tumor slice, of a patient who has one in another, has no label.
+    Left out are images without a patient or a sequence, series of fewer than `LEAST_SLICES`, and
+    selections: sets of slices that all show a tumor, which a whole head never does. A series
+    without a tumor slice has no label if its patient has a tumor slice in another series.
     """
     rows = np.flatnonzero(know_patients(scores) & (scores.column("sequence") != ""))
     keys = [_name_series(scores.rows[index]) for index in rows]
@@ -119,7 +119,7 @@ def weigh_series(series: Sequence[LabelledSeries], model: StudyModel) -> FloatAr
 def score_series(
     series: Sequence[LabelledSeries], logits: FloatArray, point: OperatingPoint, name: str
 ) -> Scores:
-    """A row a series, with probability, thresholds and verdict.
+    """A table with one row per series: probability, thresholds and verdict.
 
     Args:
         series: judged ones.
@@ -139,7 +139,7 @@ def score_studies(
     point: OperatingPoint,
     name: str,
 ) -> Scores:
-    """A row a study; its column ``sequences`` joins those of its series.
+    """A table with one row per study; the column ``sequences`` joins those of its series.
 
     Args:
         series: judged ones, of any number of studies.
@@ -182,7 +182,7 @@ def list_studies(series: Sequence[LabelledSeries], logits: FloatArray) -> list[S
 
 
 def _name_series(row: Row) -> str:
-    """What the slices of a series share."""
+    """The key that the slices of a series share."""
     known = dict(row.extra)
     parts = (row.source, row.group_key, row.sequence, _find_plane(row, known))
     return "\t".join((*parts, known.get("series", "")))

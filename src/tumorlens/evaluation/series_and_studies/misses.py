@@ -1,4 +1,4 @@
-"""A promise on missed tumors, from a site's own tumor studies, by an exact order statistic.
+"""Bounds the share of missed tumor studies, by an exact order statistic of a site's own studies.
 
 Take n tumor studies of n patients, scored by numbers that none of them has set, and call from the
 (k + 1)-th lowest score on. With confidence 1 - P(Binomial(n, m) <= k) at most the share m of future
@@ -33,11 +33,11 @@ LOWEST = 1e-9
 
 @dataclass(frozen=True)
 class MissBound:
-    """A threshold of studies, what it promises and what it costs.
+    """A threshold of studies, the bound on missed tumors that it keeps, and its alarms.
 
     Attributes:
-        misses: share of tumor studies that is missed at most.
-        confidence: of that.
+        misses: largest share of tumor studies that is missed.
+        confidence: confidence of this bound.
         threshold: on the tumor probability of a study; from it on the verdict is ``tumor``.
         patients: patients with a tumor whose studies chose it, one study each.
         missed: how many of them are missed: below it, or without an answer.
@@ -103,11 +103,11 @@ def bound_misses(
             that were not fitted on them.
         misses: share of tumor studies that may be missed, e.g. 0.1.
         unjudged: further patients with a tumor, of whom no slice shows brain.
-        confidence: of the promise.
-        seed: of the lot that picks one study of each patient.
+        confidence: confidence of the bound.
+        seed: seed of the random choice of one study per patient.
 
     Raises:
-        DataError: too few tumor studies; gives the number that would do.
+        DataError: too few tumor studies; says how many are needed.
         UsageError: a share outside (0, 1).
     """
     if not 0 < misses < 1:
@@ -149,7 +149,7 @@ def _say_needed(name: str, patients: int, silent: int, misses: float, confidence
 def _pick_one_a_patient(
     studies: Scores, rows: npt.NDArray[np.bool_], seed: int
 ) -> npt.NDArray[np.intp]:
-    """Indices of one of the rows of each patient, by lot, whatever their scores."""
+    """Index of one row of each patient, chosen at random and not by its score."""
     index = np.random.default_rng(seed).permutation(np.flatnonzero(rows))
     _, first = np.unique(studies.group[index].astype(str), return_index=True)
     return np.sort(index[first])

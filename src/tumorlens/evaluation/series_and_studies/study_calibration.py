@@ -1,4 +1,4 @@
-"""Numbers for series and studies, refitted to a site's own labelled studies.
+"""Refits the numbers for series and studies to a site's own labelled studies.
 
 Where the model has numbers, a site's few studies set only their scale and offset, and the
 thresholds; without any, all are fitted. When the slices get a new calibration, the numbers are
@@ -57,13 +57,13 @@ MOVED = {"top_10mm": 1, "most_30mm": 1, "quiet": -1}
 
 
 def carry_numbers(model: StudyModel, fitted: Calibration) -> StudyModel:
-    """The same decisions after the tumor logits of the slices were refitted.
+    """The numbers that give the same decisions after the slices were calibrated again.
 
     Exact but for logits that are cut at the limit of a profile.
 
     Args:
-        model: the numbers as they are.
-        fitted: what was applied to the slices.
+        model: the present numbers.
+        fitted: the calibration that was applied to the slices.
     """
     series = {name: _carry_terms(terms, fitted) for name, terms in model.series.items()}
     level = fitted.scale * model.slice_logit + fitted.offset
@@ -129,8 +129,8 @@ def compare_heads(
         fit_slices: what refits the calibration of slices.
         middle: threshold of a slice, used where all is fitted anew.
         point: operating point.
-        folds: how many fits; each patient is judged with numbers fitted on others.
-        seed: of the lot that deals patients to folds.
+        folds: number of fits; each patient is judged with numbers fitted on others.
+        seed: seed of the random division of patients into folds.
     """
     names, code = np.unique(scores.group.astype(str), return_inverse=True)
     fold = np.random.default_rng(seed).permutation(len(names)) % folds
@@ -159,7 +159,7 @@ def promise_misses(
 ) -> tuple[StudyModel, MissBound]:
     """Set the threshold of studies so that at most a share of tumor studies is missed.
 
-    All else stays: a threshold can only promise for scores that these studies did not set.
+    Nothing else changes: the bound holds only for scores that these studies did not influence.
 
     Args:
         model: the numbers of the model file.
@@ -168,7 +168,7 @@ def promise_misses(
         point: operating point of studies to set.
 
     Raises:
-        DataError: too few tumor studies; gives the number that would do.
+        DataError: too few tumor studies; says how many are needed.
     """
     every = list_all_series(scores)
     series = [one for one in every if one.is_judged]
@@ -245,7 +245,7 @@ def calibrate_misses(
 ) -> StudyCalibration:
     """Set the threshold of studies so that at most a share of tumor studies is missed.
 
-    All else stays: a threshold can only promise for scores that these studies did not set.
+    Nothing else changes: the bound holds only for scores that these studies did not influence.
 
     Args:
         card: of the model that gave the scores.
@@ -277,7 +277,7 @@ def calibrate_held_out(card: Card, scores: Scores) -> StudyCalibration:
         scores: of models trained as it was, each on other patients than it judges.
 
     Raises:
-        DataError: too few patients; gives the number that would do.
+        DataError: too few patients; says how many are needed.
     """
     middle = float(np.median(scores.thresholds[:, 1]))
     numbers = fit_study_model(list_fit_series(scores), slice_middle=middle, data=scores.name)

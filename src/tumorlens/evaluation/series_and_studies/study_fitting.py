@@ -1,8 +1,8 @@
-"""A `StudyModel` fitted on held-out scores, and series judged with numbers fitted on others.
+"""Fits a `StudyModel` on held-out scores, and judges series with numbers fitted on others.
 
-No series speaks for numbers that it was fitted on: thresholds and the terms of the study are chosen
-on probabilities that come from fits on other patients, and whatever is reported comes from fits on
-other folds (of other sources, if the scores have such folds) or other patients.
+No series is judged with numbers that were fitted on it. Thresholds and the terms of the study are
+chosen on probabilities that come from fits on other patients. Reported figures come from fits on
+other folds (of other sources, if the scores have such folds) or on other patients.
 """
 
 from __future__ import annotations
@@ -76,11 +76,11 @@ def fit_study_model(
         slice_middle: threshold on the tumor probability of a slice, from which its tissue counts
             as suspicious.
         data: name of the set, for the record.
-        features: which to weigh.
-        seed: of the lot that deals patients to folds.
+        features: names of the features to use.
+        seed: seed of the random division of patients into folds.
 
     Raises:
-        DataError: too few patients; gives the number that would do.
+        DataError: too few patients; says how many are needed.
     """
     check_enough_series(series, data)
     level = float(to_logit(slice_middle))
@@ -159,7 +159,7 @@ def check_enough_series(series: Sequence[LabelledSeries], name: str) -> None:
     """Refuse a fit on too few patients.
 
     Raises:
-        DataError: gives the number that would do.
+        DataError: says how many are needed.
     """
     for label in ("tumor", "no_tumor"):
         have = len(_name_patients(series, label))
@@ -204,7 +204,7 @@ def _keep_folds(series: Sequence[LabelledSeries]) -> list[str] | None:
 
 
 def _deal_patients(series: Sequence[LabelledSeries]) -> list[str]:
-    """One of `FOLDS` folds for each series, by lot; a patient's series share one."""
+    """A random fold of `FOLDS` for each series; all series of a patient are in one fold."""
     groups = sorted({one.row.group_key for one in series})
     lot = np.random.default_rng(0).permutation(len(groups)) % FOLDS
     dealt = {group: str(number) for group, number in zip(groups, lot.tolist(), strict=True)}

@@ -1,1 +1,1 @@
-"""An audit, for people."""
+"""Shows an audit: tables, pages, plots and galleries."""

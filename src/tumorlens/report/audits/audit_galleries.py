@@ -1,4 +1,4 @@
-"""What an audit found, as pictures: copies side by side, odd files, masks beside their slices."""
+"""Pictures of findings of an audit: copies side by side, odd files, masks beside slices."""
 
 from __future__ import annotations
 

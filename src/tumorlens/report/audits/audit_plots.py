@@ -22,14 +22,14 @@ _CLASSES = ("no_tumor", "tumor", "glioma", "meningioma", "pituitary")
 
 
 def plot_composition(rows: Sequence[Row], column: str) -> Plot | None:
-    """Shares of the classes for each value of a column. One color means one class.
+    """Shares of the classes for each value of a column. One colour means one class.
 
     Args:
         rows: of the set.
         column: ``source``, ``sequence`` or ``split``.
 
     Returns:
-        None where the column holds nothing.
+        None if the column is empty.
     """
     counts = Counter((getattr(row, column), row.class_name) for row in rows)
     sizes = Counter(getattr(row, column) for row in rows)
@@ -66,7 +66,7 @@ def plot_composition(rows: Sequence[Row], column: str) -> Plot | None:
 
 
 def plot_clues(clues: Sequence[Clue], place: str) -> Plot | None:
-    """How well each property alone predicts the label, for the strongest of them."""
+    """Plot how well each property alone predicts the label, for the strongest of them."""
     chosen = [clue for clue in clues if clue.place == place][:MOST_CLUES]
     if not chosen:
         return None

@@ -1,4 +1,4 @@
-"""An audit on a terminal: what was found, the worst finding first, and what to do."""
+"""Prints an audit: its findings, the worst first, and what to do."""
 
 from __future__ import annotations
 

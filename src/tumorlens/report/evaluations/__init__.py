@@ -1,1 +1,1 @@
-"""An evaluation or a calibration, for people."""
+"""Shows an evaluation or a calibration: tables, pages, plots and galleries."""

@@ -1,4 +1,4 @@
-"""What a calibration did, on a terminal."""
+"""Prints what a calibration changed."""
 
 from __future__ import annotations
 

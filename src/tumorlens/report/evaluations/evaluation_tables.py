@@ -1,4 +1,4 @@
-"""An evaluation on a terminal: all slices, subsets, and what to know before you believe it."""
+"""Prints an evaluation: all slices, each subset, and what to know before you rely on it."""
 
 from __future__ import annotations
 
@@ -121,9 +121,9 @@ def print_estimates(
 
     Args:
         console: where to.
-        title: of the table.
+        title: title of the table.
         estimates: the figures.
-        words: names of figures as people read them, where they are others than those of slices.
+        words: readable names of figures, if they differ from those of slices.
     """
     rows = [
         (_name_with_remark(one, words or {}), *_show(one), f"{one.n:,}", f"{one.groups:,}")
@@ -280,7 +280,7 @@ def list_differences(differences: Sequence[Difference]) -> list[tuple[str, ...]]
 
 
 def list_notes(evaluation: Evaluation) -> Iterator[str]:
-    """What to know before you believe a figure: one sentence each."""
+    """What to know before you rely on a figure, one sentence each."""
     if evaluation.left_out:
         counts = "; ".join(f"{why}: {n:,}" for why, n in evaluation.left_out.items())
         yield f"Left out of every figure: {counts}"
@@ -296,7 +296,7 @@ def _get(part: Subset, name: str) -> Estimate | None:
 
 
 def name_figure(name: str) -> str:
-    """A figure's name as people read it."""
+    """The readable name of a figure."""
     words = FIGURE_WORDS.get(name, name.replace("_", " "))
     for prefix in ("f1 ", "mcc "):
         words = words.replace(prefix, prefix.upper(), 1) if words.startswith(prefix) else words

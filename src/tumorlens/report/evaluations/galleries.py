@@ -1,4 +1,4 @@
-"""The worst mistakes of a model as pictures: what to look at before believing a figure."""
+"""Pictures of the worst mistakes of a model."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Mistake:
     """One slice on the wrong side of the middle threshold.
 
     Attributes:
-        index: of its row in the scores.
+        index: index of its row in the scores.
         row: the slice.
-        called: what the model called it.
+        called: the answer of the model.
         chance: its tumor probability.
     """
 
@@ -82,8 +82,8 @@ def show_mistakes(
 
     Args:
         scores: labelled slices; their pictures are read by path, where they exist.
-        detector: judges the pictures anew for their heat maps; without it there are none.
-        most: pictures of each kind.
+        detector: judges the images again for their heat maps; without it there are none.
+        most: largest number of pictures of each kind.
     """
     blocks: list[Block] = []
     for missed, words in ((True, "Missed tumors"), (False, "False alarms")):
