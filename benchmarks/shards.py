@@ -130,25 +130,29 @@ def compare(folder: Path, count: int) -> None:
     slices, few = write_slices(folder, count), write_slices(folder, 2)
     result = folder / "result"
     result.mkdir(exist_ok=True)
-    starts = measure(one_process(few), result / "few.jsonl").seconds
-    starts_of_two = measure(two_shards(few), result / "few.jsonl").seconds
+    start = measure(one_process(few), result / "few.jsonl")
+    start_of_two = measure(two_shards(few), result / "few.jsonl")
     one = measure(one_process(slices), result / "one.jsonl")
     two = measure(two_shards(slices), result / "two.jsonl")
     same = timeless(result / "one.jsonl") == timeless(result / "two.jsonl")
-    apart = (two.seconds - starts_of_two) / (one.seconds - starts)
     print(f"{count:,} slices, {SIZE} x {SIZE}, load {os.getloadavg()[0]:.1f} at the end")
     print("| | seconds | of processors | slices a second | start | largest process |")
     print("|---|---|---|---|---|---|")
-    for name, cost, start in (
-        ("one process, two threads", one, starts),
-        ("two shards, one thread each", two, starts_of_two),
+    for name, cost, first in (
+        ("one process, two threads", one, start),
+        ("two shards, one thread each", two, start_of_two),
     ):
         print(
             f"| {name} | {cost.seconds:.1f} | {cost.processor:.1f} | {count / cost.seconds:.1f} "
-            f"| {start:.1f} s | {cost.peak_mib:.0f} MiB |"
+            f"| {first.seconds:.1f} s, of processors {first.processor:.1f} "
+            f"| {cost.peak_mib:.0f} MiB |"
         )
-    print(f"two shards / one process: {two.seconds / one.seconds:.3f}, start apart {apart:.3f}")
-    print(f"of processors: {two.processor / one.processor:.3f}")
+    for what in ("seconds", "processor"):
+        ours, theirs, start_ours, start_theirs = (
+            getattr(cost, what) for cost in (two, one, start_of_two, start)
+        )
+        apart = (ours - start_ours) / (theirs - start_theirs)
+        print(f"two shards / one process, {what}: {ours / theirs:.3f}, start apart {apart:.3f}")
     print(f"records equal byte for byte but for seconds: {same}")
 
 
