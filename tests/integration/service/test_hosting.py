@@ -72,6 +72,21 @@ def test_it_serves_until_it_is_told_to_end_and_leaves_nothing(model, tmp_path):
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
+def test_it_leaves_nothing_if_it_is_told_to_end_as_soon_as_it_has_begun(model, tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, "serve", "--port", "0", "--model", str(model)],
+        stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    try:
+        process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

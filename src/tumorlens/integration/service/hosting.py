@@ -74,7 +74,8 @@ def serve(
     check_libraries()
     check_access(host, token)
     say = notice or stay_silent
-    with listen(host, port) as listening:
+    # From here on, for there are files from the first moment on.
+    with _end_as_interrupted(), suppress(KeyboardInterrupt), listen(host, port) as listening:
         desk = Desk(open_detector(model, operating_point=operating_point), limits)
         try:
             say(f"tumorlens serves {desk.detector.name} at {_name_address(listening)}")
@@ -123,7 +124,7 @@ def _name_address(listening: socket.socket) -> str:
 
 def _run(desk: Desk, listening: socket.socket, token: str | None, log: Notice) -> None:
     config = build_config(build_entrance(desk, listening, token, log))
-    with _end_as_interrupted(), _hush_libraries(), suppress(KeyboardInterrupt):
+    with _hush_libraries(), suppress(KeyboardInterrupt):
         load("uvicorn", "serve").Server(config).run(sockets=[listening])
 
 
