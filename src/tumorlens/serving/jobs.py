@@ -102,8 +102,9 @@ class Job:
 
     def _fail(self, why: str) -> None:
         """Say why without naming folders of this computer, and free the room of what was begun."""
-        self.state, self.error = "failed", why.replace(f"{self.folder}{os.sep}", "")
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.error = why.replace(f"{self.folder}{os.sep}", "")
+        self.state = "failed"  # last, for others look at it
 
     def stop(self) -> None:
         """End the run at its next slice."""

@@ -264,7 +264,7 @@ def _find_judgement(job: Job) -> Judgement:
     """
     if job.judgement is not None:
         return job.judgement
-    if job.ended is None:
+    if job.state in ("waiting", "judging"):
         raise Problem(409, "this job is not done yet; ask for the job until its state is done")
     raise Problem(422, _say_failure(job))
 
