@@ -192,7 +192,7 @@ def _count_threads(engine: str, threads: int | None, at_once: int, settings: dic
     settings.setdefault("cpus_per_task", threads)
     settings.setdefault("slurm_array_parallelism", at_once)
     # From 22.05 on, srun does not take over the cores of its job by itself.
-    settings.setdefault("slurm_srun_args", [f"--cpus-per-task={threads}"])
+    settings.setdefault("slurm_srun_args", ["-c", str(threads)])
     return threads
 
 
