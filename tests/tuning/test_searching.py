@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +15,8 @@ from tumorlens.cli.main import run
 from tumorlens.data.manifest import read_data
 from tumorlens.training.recipe import read_recipe
 from tumorlens.tuning import searching
+from tumorlens.tuning.recipe_spaces import read_space
+from tumorlens.tuning.searches import Pruned
 
 pytest.importorskip("optuna")
 
@@ -73,3 +76,28 @@ def test_a_search_leaves_a_recipe_that_train_takes(space, tmp_path, monkeypatch)
     assert last not in held
     assert "would seem better by about" in found.warning
     assert not list(found.folder.rglob("model.onnx"))
+
+
+@pytest.mark.slow
+def test_a_trial_that_is_ended_early_trains_no_further_and_leaves_no_files(space, tmp_path):
+    from tumorlens.training.request import Request
+    from tumorlens.tuning.trials import Task, try_recipe
+
+    told = []
+
+    def report(epoch, value):
+        told.append(epoch)
+        raise Pruned
+
+    recipe = make_recipe()
+    weights = write_weights(tmp_path / "weights.safetensors")
+    rows = read_data(write_manifest(tmp_path / "data", 24))
+    request = Request(recipe, rows, tmp_path / "runs", weights=(weights,))
+    task = Task(
+        request, 2, "group", "auc", tmp_path / "runs", read_space(space, recipe), {"tiny": recipe}
+    )
+    running = SimpleNamespace(number=0, place=0, recipe="tiny", values={}, report=report)
+    with pytest.raises(Pruned):
+        try_recipe(task, running)
+    assert told == [1]
+    assert not (tmp_path / "runs/0000").exists()

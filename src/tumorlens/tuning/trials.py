@@ -18,7 +18,7 @@ from tumorlens.training.recipe import Recipe
 from tumorlens.training.request import Request
 from tumorlens.tuning.gains import Figure, measure_figure
 from tumorlens.tuning.recipe_spaces import Space
-from tumorlens.tuning.searches import Running, hold
+from tumorlens.tuning.searches import Pruned, Running, hold
 
 __all__ = ["Task", "score_recipe", "try_recipe"]
 
@@ -78,10 +78,14 @@ def try_recipe(task: Task, running: Running) -> float:
     folder = task.folder / f"{running.place:04}"
     watch = _FirstFold(recipe, task.figure, running.report)
     request = replace(task.request, recipe=_leave_test(recipe), folder=folder, watch=watch)
-    if request.left_out is None:
-        scores = train_folds(request, task.folds, task.folds_by).test
-    else:
-        scores = train_model(request).test
+    try:
+        if request.left_out is None:
+            scores = train_folds(request, task.folds, task.folds_by).test
+        else:
+            scores = train_model(request).test
+    except Pruned:
+        shutil.rmtree(folder)  # nothing goes on there; after any other end, something does
+        raise
     if scores is None:
         raise RuntimeError("a trial holds no row back")
     write_scores(task.file_of(running.number), scores, overwrite=True)
