@@ -12,7 +12,7 @@ import { hasChance, make, sayChance, sayVerdict } from "./words.js";
 const find = (id) => document.getElementById(id);
 const POLL = 150;  // milliseconds between questions after the progress
 
-const page = { state: null, jobs: [], shown: null, volume: null, number: 0, curve: null, keys: [] };
+const page = { state: null, jobs: [], shown: null, volume: null, number: 0, curve: null, keys: [], turn: Promise.resolve() };
 
 async function begin() {
   page.state = await tellState();
@@ -137,15 +137,11 @@ async function showVolume(scene, job, number) {
   const waiting = [find("loading"), find("first")];
   find("first").src = placeOf(job, number, "small.jpg?large");
   for (const one of waiting) one.hidden = false;
+  // One after the other: results that end together would open the pictures twice.
+  const turn = page.turn.catch(() => {}).then(() => loadVolume(scene, job, number));
+  page.turn = turn;
   try {
-    if (!page.volume) {
-      const volume = new Volume(find("canvas"), find("overlay"), page.state.model.heat, tellSlice);
-      await volume.open();
-      page.volume = volume;
-      applyHeat();
-      applyBoxes();
-    }
-    await page.volume.show(scene, placeOf(job, number, "scan.nii"), placeOf(job, number, "heat.nii"));
+    await turn;
   } catch (error) {
     page.volume = null;
     say(`Three planes and 3-D cannot be shown here (${error.message}). You see one slice at a time.`);
@@ -158,6 +154,18 @@ async function showVolume(scene, job, number) {
   const first = page.keys[0]?.number ?? Math.floor(scene.slices.length / 2);
   go(first, scene.slices[first].shown_peak ?? [scene.shape[2] / 2, scene.shape[1] / 2]);
   document.body.dataset.shown = `${job} ${number}`;
+}
+
+async function loadVolume(scene, job, number) {
+  if (page.shown?.scene !== scene) return;
+  if (!page.volume) {
+    const volume = new Volume(find("canvas"), find("overlay"), page.state.model.heat, tellSlice);
+    await volume.open();
+    page.volume = volume;
+    applyHeat();
+    applyBoxes();
+  }
+  await page.volume.show(scene, placeOf(job, number, "scan.nii"), placeOf(job, number, "heat.nii"));
 }
 
 /** Goes to a slice, and to a point of it. */

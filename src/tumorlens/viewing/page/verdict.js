@@ -38,7 +38,7 @@ function* describeChance(told, [low, high]) {
     return;
   }
   const chance = told.tumor_probability;
-  yield make("p", { class: "number" }, sayChance(chance, [low, high]), make("small", {}, " tumor probability"));
+  yield make("p", { class: "number" }, sayChance(chance, [low, high]), " ", make("small", {}, "tumor probability"));
   const meter = make("div", { class: "meter", role: "img",
     "aria-label": `${sayChance(chance, [low, high])}; ${sayThresholds(low, high)}` },
   make("i", { class: "no" }), make("i", { class: "between" }), make("i", { class: "yes" }), make("b", {}));

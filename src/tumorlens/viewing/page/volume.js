@@ -100,7 +100,8 @@ export class Volume {
 
   showBoxes(shown) {
     this.showsBoxes = shown;
-    this.nv.drawScene();
+    this.overlay.style.visibility = shown ? "visible" : "hidden";
+    this.#drawBoxes();  // at once: the pictures below them stay as they are
   }
 
   #redraw() { if (this.scene) this.choosePlanes(this.chosen); }
@@ -140,10 +141,9 @@ export class Volume {
   #drawBoxes() {
     const { overlay, canvas } = this;
     const ratio = canvas.width / Math.max(canvas.clientWidth, 1);
-    if (overlay.width !== canvas.width || overlay.height !== canvas.height)
-      Object.assign(overlay, { width: canvas.width, height: canvas.height });
+    // A size empties a canvas. Chromium may go on showing what clearRect alone has emptied.
+    Object.assign(overlay, { width: canvas.width, height: canvas.height });
     const pen = overlay.getContext("2d");
-    pen.clearRect(0, 0, overlay.width, overlay.height);
     const slice = this.scene?.slices[this.number];
     if (!slice || !this.showsBoxes) return;
     this.mark ??= colorOf("mark", overlay.parentElement);
