@@ -293,11 +293,7 @@ def _parse_row(cells: dict[str, str], folder: Path, name: str, where: str) -> Ro
 
 
 def _settle_class(values: dict[str, Any]) -> None:
-    """Normalise label and tumor_class in place.
-
-    A tumor class that is written under label moves to tumor_class. A plain label that is written
-    under tumor_class is dropped. Classes get their canonical spelling.
-    """
+    """Move a tumor class from label to tumor_class, and spell classes in the canonical way."""
     if values.get("label") in TUMOR_CLASSES:
         values.setdefault("tumor_class", values["label"])
         values["label"] = "tumor"
