@@ -315,7 +315,8 @@ class StudyQueue:
             raise self._unusable(error) from error
 
     def _unusable(self, error: sqlite3.Error) -> UsageError:
-        places = [self.path] if self.path.exists() else []
+        # Where a folder above may not be entered, `Path.exists` raises.
+        places = [self.path] if os.path.exists(self.path) else []  # noqa: PTH110
         if not all(map(_may_write, (*places, self.path.parent))):
             return UsageError(
                 f"{self.path}: the queue cannot be written, for this file or its folder is "

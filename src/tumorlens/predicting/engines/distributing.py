@@ -96,8 +96,9 @@ def distribute(
             goes on keeps its number.
         at_once: jobs that run at the same time; by default all on Slurm, and one a core here.
         job: parameters of submitit, e.g. ``{"timeout_min": 600, "slurm_partition": "cpu"}``.
-        model, operating_point, form, summary, series_from, study_from, heatmaps, montage,
-            activation_volume: see `write_records`.
+        model, operating_point, form, summary: see `write_records`.
+        series_from, study_from: see `write_records`.
+        heatmaps, montage, activation_volume: see `write_records`.
         overwrite: replace a result, and what a broken run has left.
         resume: go on with what a broken run has left, if it has left anything.
         mirror, batch_size: see `Detector`.
