@@ -7,8 +7,7 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
@@ -20,6 +19,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
 import builders
+from rights import as_nobody
 from tumorlens.errors import InputError
 from tumorlens.imaging.files.limits import Limits
 from tumorlens.imaging.files.sources import find_sources
@@ -209,25 +209,13 @@ def test_a_tiff_that_loops_comes_to_an_end(tmp_path) -> None:
     assert len(list(read_slices(tmp_path / "a.tif"))) == 2
 
 
-@contextmanager
-def nobody() -> Iterator[None]:
-    """Root may read everything, so it steps down for a moment."""
-    before = os.geteuid()
-    if before == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(before)
-
-
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="access rights as Unix has them")
 def test_files_and_folders_without_permission(tmp_path) -> None:
     path = SAVE(tmp_path / "a.png", GREY)
     path.chmod(0)
     (tmp_path / "closed").mkdir()
     (tmp_path / "closed").chmod(0)
-    with nobody():
+    with as_nobody():
         with pytest.raises(InputError, match="permission"):
             list(read_slices(path))
         with pytest.raises(InputError, match="permission"):

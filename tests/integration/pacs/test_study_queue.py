@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import contextmanager
 
 import pytest
 
+from rights import as_nobody
 from tumorlens.errors import UsageError
 from tumorlens.integration.pacs.study_queue import Arrival, StudyQueue
 
@@ -127,18 +127,6 @@ def test_a_queue_of_a_newer_version_is_refused(queue, path):
     base.close()
     with pytest.raises(UsageError, match="newer tumorlens"):
         StudyQueue(path)
-
-
-@contextmanager
-def as_nobody():
-    """Root may write everything."""
-    before = os.geteuid()
-    if before == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(before)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="access rights as Unix has them")
