@@ -28,7 +28,17 @@ from tumorlens.evaluation.score_files import read_scores
 from tumorlens.evaluation.scores import Scores
 
 REPLICATES = 300
-FIGURES = ("level_matched_auc", "within_patient_auc", "sensitivity", "specificity", "pointing")
+FIGURES = (
+    "found_at_99_cleared",
+    "found_at_95_cleared",
+    "auc",
+    "level_matched_auc",
+    "within_patient_auc",
+    "sensitivity",
+    "specificity",
+    "pointing",
+    "ece",
+)
 
 
 def main() -> None:

@@ -11,7 +11,8 @@ from models import make_card, write_tiny_model
 from tumorlens.errors import ModelFileError, UsageError
 from tumorlens.model.card import HistoryEntry
 from tumorlens.model.contract import CARD_KEY, SEEN_KEY, Calibration
-from tumorlens.model.graph import read_calibration, write_model
+from tumorlens.model.graph import read_calibration, read_layers, write_model
+from tumorlens.model.registry import DEFAULT, find_model
 from tumorlens.model.session import Session
 
 NAMES = {"calibration.scale", "calibration.offset", "calibration.unfamiliarity"}
@@ -118,3 +119,22 @@ def test_an_existing_file_is_kept_unless_asked(model, tmp_path):
     assert output.read_bytes() == b"mine"
     write_model(model, output, overwrite=True)
     assert numpy_helper.to_array(onnx.load(output).graph.initializer[0]) == np.float32(0.75)
+
+
+def test_weights_in_half_precision_take_less_room_and_give_nearly_the_same(tmp_path):
+    whole, half, again = find_model(DEFAULT), tmp_path / "half.onnx", tmp_path / "again.onnx"
+    write_model(whole, half, half=True)
+    weights = whole.stat().st_size - half.stat().st_size
+    assert weights > whole.stat().st_size / 4
+    images = np.random.default_rng(0).random((2, 1, 160, 160), dtype=np.float32)
+    expected = Session(whole).run(images).probabilities
+    assert Session(half).run(images).probabilities == pytest.approx(expected, abs=0.02)
+    before, after = read_layers(whole), read_layers(half)
+    assert before.keys() == after.keys()
+    for name, layer in after.items():
+        assert layer.dtype == np.float32
+        assert layer == pytest.approx(before[name], rel=1e-3, abs=1e-6)
+    write_model(half, again)  # in single precision
+    assert Session(again).run(images).probabilities == pytest.approx(
+        Session(half).run(images).probabilities, abs=1e-6
+    )

@@ -29,9 +29,12 @@ if TYPE_CHECKING:
 
 __all__ = ["parse_model", "read_calibration", "read_layers", "write_model"]
 
+_HALF = ".half"  # ends the name of a weight that is stored in half precision
+_FLOAT = 1  # TensorProto.FLOAT
+
 
 def parse_model(path: Path) -> ModelProto:
-    """The model of a file as the onnx package holds it.
+    """The model of a file as the onnx package holds it, its weights in single precision.
 
     Raises:
         ModelFileError: it is no ONNX model, or does not stand for itself; see `read_model`.
@@ -42,6 +45,7 @@ def parse_model(path: Path) -> ModelProto:
         model: ModelProto = onnx.load_model_from_string(data)
     except Exception as error:  # protobuf raises its own
         raise ModelFileError(f"{path}: is no ONNX model ({error})") from None
+    _widen(model.graph)
     return model
 
 
@@ -105,11 +109,23 @@ def write_model(
     calibration: Calibration | None = None,
     seen: str | None = None,
     studies: str | None = None,
+    half: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Copy a model with another card, calibration, list of fingerprints, numbers for studies.
 
     What is None stays as it was.
+
+    Args:
+        source: the model file to copy.
+        output: the file to write.
+        card: replaces the card.
+        calibration: replaces scale, offset and the limit of familiarity.
+        seen: replaces the list of fingerprints.
+        studies: replaces the numbers for series and studies.
+        half: store weights in half precision, at half the size. The network computes in single
+            precision.
+        overwrite: whether an existing file may be replaced.
 
     Raises:
         ModelFileError: ``source`` is no model of the contract.
@@ -128,6 +144,8 @@ def write_model(
     if studies is not None:
         metadata[STUDIES_KEY] = studies
     load("onnx.helper").set_model_props(model, metadata)
+    if half:
+        _narrow(model.graph)
     with replace_when_done(output, overwrite=overwrite) as partial:
         partial.write_bytes(model.SerializeToString())
 
@@ -152,3 +170,30 @@ def _set(graph: GraphProto, name: str, value: float, path: str | Path) -> None:
     shape = tuple(old.dims)
     new = load("onnx.numpy_helper").from_array(np.full(shape, value, np.float32), name)
     old.CopyFrom(new)
+
+
+def _narrow(graph: GraphProto) -> None:
+    """Store each weight in half precision, and widen it by a node when the model is opened."""
+    helper, convert = load("onnx.helper"), load("onnx.numpy_helper")
+    casts = []
+    for tensor in graph.initializer:
+        values = convert.to_array(tensor)
+        if values.dtype == np.float32 and values.ndim > 1:
+            name = tensor.name
+            tensor.CopyFrom(convert.from_array(values.astype(np.float16), name + _HALF))
+            casts.append(helper.make_node("Cast", [name + _HALF], [name], to=_FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _widen(graph: GraphProto) -> None:
+    """Undo `_narrow`, but for the rounding."""
+    convert = load("onnx.numpy_helper")
+    halves = {one.name: one for one in graph.initializer if one.name.endswith(_HALF)}
+    for node in list(graph.node):
+        tensor = halves.get(node.input[0]) if node.op_type == "Cast" else None
+        if tensor is not None:
+            values = convert.to_array(tensor).astype(np.float32)
+            tensor.CopyFrom(convert.from_array(values, node.output[0]))
+            graph.node.remove(node)
