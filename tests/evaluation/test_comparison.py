@@ -10,6 +10,7 @@ from tumorlens.errors import DataError
 from tumorlens.evaluation.assessment import evaluate_scores
 from tumorlens.evaluation.figures.families import compare_figures
 from tumorlens.evaluation.figures.grouped_scores import GroupedScores
+from tumorlens.evaluation.figures.reliability import calibration_family
 
 
 def differences(scores, other):
@@ -40,6 +41,14 @@ def test_the_better_model_is_seen():
     found = differences(scores, worse)["auc"]
     assert found.low > 0
     assert found.difference == pytest.approx(found.value - found.other)
+
+
+def test_only_the_figures_that_are_asked_for_are_compared():
+    grouped = GroupedScores.of(draw_scores())
+    found = compare_figures(
+        grouped, grouped, replicates=20, build=lambda one: [calibration_family(one)]
+    )
+    assert [one.name for one in found] == ["ece"]
 
 
 def test_rows_are_matched_not_trusted():

@@ -24,7 +24,7 @@ from tumorlens.evaluation.results import Evaluation, Heads, Subset
 from tumorlens.evaluation.scores import Judged, Scores, drop_unfit
 from tumorlens.evaluation.series_and_studies.series_figures import measure_heads
 
-__all__ = ["evaluate_scores"]
+__all__ = ["align_scores", "evaluate_scores"]
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -69,7 +69,7 @@ def evaluate_scores(
     kept, left_out = (scores, {}) if keep_all else drop_unfit(scores)
     if not len(kept):
         raise DataError(f"{scores.name}: all rows are left out ({_word_counts(left_out)})")
-    same = None if other is None else _align(kept, other)
+    same = None if other is None else align_scores(kept, other)
     measuring = _Measuring(kept, same, heads, prevalence, replicates, seed)
     evaluation = Evaluation(
         data=scores.name,
@@ -124,7 +124,12 @@ class _Measuring:
             reliability=tabulate_reliability(grouped, **draws),
             differences=[]
             if self.other is None
-            else compare_figures(grouped, GroupedScores.of(self.other.take(rows)), **draws),
+            else compare_figures(
+                grouped,
+                GroupedScores.of(self.other.take(rows)),
+                replicates=self.replicates,
+                seed=self.seed,
+            ),
             heads=self._measure_heads(by, seen),
             note=_say_what_lacks(grouped.scores),
         )
@@ -181,8 +186,12 @@ def _cut(scores: Scores, by: Sequence[str]) -> Iterator[tuple[dict[str, str], Bo
             yield dict(zip(names, value, strict=True)), rows
 
 
-def _align(scores: Scores, other: Scores) -> Scores:
-    """The rows of ``other`` in the order of ``scores``."""
+def align_scores(scores: Scores, other: Scores) -> Scores:
+    """The rows of ``other`` that ``scores`` has, in its order.
+
+    Raises:
+        DataError: a row is missing in ``other``, or has another label there.
+    """
     index = {(row.path, row.frame or 0): i for i, row in enumerate(other.rows)}
     order = [index.get((row.path, row.frame or 0), -1) for row in scores.rows]
     if -1 in order:

@@ -5,7 +5,7 @@ The two models judge the same slices, and every draw of groups is the same for b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,7 @@ from tumorlens.evaluation.figures.verdict_figures import (
 __all__ = ["build_families", "compare_figures"]
 
 FloatArray = npt.NDArray[np.float64]
+Builder = Callable[[GroupedScores], Sequence[Family]]
 
 
 def build_families(grouped: GroupedScores, prevalence: float | None = None) -> list[Family]:
@@ -64,12 +65,19 @@ def build_families(grouped: GroupedScores, prevalence: float | None = None) -> l
 
 
 def compare_figures(
-    grouped: GroupedScores, other: GroupedScores, *, replicates: int = REPLICATES, seed: int = 0
+    grouped: GroupedScores,
+    other: GroupedScores,
+    *,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+    build: Builder = build_families,
 ) -> list[Difference]:
     """Differences of every figure that both have.
 
     Args:
         grouped, other: the same rows in the same order, judged by two models.
+        replicates, seed: of the bootstrap.
+        build: gives the figures to compare; all of them by default.
 
     Raises:
         DataError: the rows differ.
@@ -77,9 +85,9 @@ def compare_figures(
     if grouped.names != other.names or not np.array_equal(grouped.codes, other.codes):
         raise DataError("the two tables of scores hold different rows; score both on one manifest")
     weights = draw_weights(len(grouped.names), replicates, seed)
-    theirs = {one.name: (one.value, drawn) for one, drawn in _replicate(other, weights)}
+    theirs = {one.name: (one.value, drawn) for one, drawn in _replicate(build(other), weights)}
     differences = []
-    for statistic, drawn in _replicate(grouped, weights):
+    for statistic, drawn in _replicate(build(grouped), weights):
         value, other_drawn = theirs.get(statistic.name, (np.nan, drawn))
         if np.isfinite(statistic.value) and np.isfinite(value):
             differences.append(_subtract(statistic, drawn - other_drawn, value))
@@ -87,9 +95,9 @@ def compare_figures(
 
 
 def _replicate(
-    grouped: GroupedScores, weights: npt.NDArray[np.uint8]
+    families: Sequence[Family], weights: npt.NDArray[np.uint8]
 ) -> Iterator[tuple[Statistic, FloatArray]]:
-    for family in build_families(grouped):
+    for family in families:
         drawn = replicate_family(family, weights)
         yield from zip(family.statistics, drawn.T, strict=True)
 
