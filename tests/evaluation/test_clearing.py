@@ -98,3 +98,4 @@ def test_slices_that_are_not_judged_alarm_nobody():
     found = values(replace(scores, verdict=as_text(words)))
     # The highest ten are gone, so 198 of 200 are cleared up to 187 / 400.
     assert found["found_at_99_cleared"].value == np.mean(np.linspace(0.4, 0.6, 40) > 187 / 400)
+    assert found["series_with_alarm_at_99_cleared"].value == 1 / 20

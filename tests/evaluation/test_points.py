@@ -53,6 +53,17 @@ def test_a_small_tumor_counts_nowhere():
     assert f"of {int(tumor[::2].sum())} tumor slices" in choose_points(small)["balanced"].meaning
 
 
+def test_slices_that_are_not_judged_raise_no_threshold():
+    scores, _ = make_table()
+    loud = scores.tumor_probability.copy()
+    loud[: 60 * SLICES : SLICES] = 0.999
+    words = scores.verdict.copy()
+    words[: 60 * SLICES : SLICES] = "not_judged"
+    quiet = replace(scores, tumor_probability=np.where(loud == 0.999, 0, loud))
+    points = choose_points(replace(scores, tumor_probability=loud, verdict=words))
+    assert points["balanced"].high == choose_points(quiet)["balanced"].high
+
+
 def test_people_without_a_tumor_are_needed():
     scores, tumor = make_table()
     with pytest.raises(DataError, match="people without one"):

@@ -11,7 +11,12 @@ import numpy.typing as npt
 
 from tumorlens.digits import show_probability
 from tumorlens.errors import DataError
-from tumorlens.evaluation.figures.clearing import SMALLEST, largest_of_series, part_people
+from tumorlens.evaluation.figures.clearing import (
+    SMALLEST,
+    judge_chance,
+    largest_of_series,
+    part_people,
+)
 from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.scores import Scores
 from tumorlens.model.card import OperatingPoint
@@ -46,7 +51,7 @@ def choose_points(scores: Scores) -> dict[str, OperatingPoint]:
             f"{scores.name}: operating points need slices with a tumor of over {SMALLEST} pixels "
             "and people without one; give scores that hold both"
         )
-    p = scores.tumor_probability
+    p = judge_chance(scores)
     negatives, tumors, judged = (np.sort(p[rows]) for rows in (free, positives, scores.labelled))
     largest = largest_of_series(grouped, free)
     high = _clear(negatives, CLEARED)

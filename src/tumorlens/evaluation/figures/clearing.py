@@ -17,9 +17,16 @@ import numpy.typing as npt
 from tumorlens.data.rows import Row
 from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.intervals import Family, Statistic
-from tumorlens.evaluation.scores import know_patients
+from tumorlens.evaluation.scores import Scores, know_patients
 
-__all__ = ["CLEARED", "SMALLEST", "clearing_family", "largest_of_series", "part_people"]
+__all__ = [
+    "CLEARED",
+    "SMALLEST",
+    "clearing_family",
+    "judge_chance",
+    "largest_of_series",
+    "part_people",
+]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -69,6 +76,11 @@ def part_people(grouped: GroupedScores) -> tuple[BoolArray, BoolArray]:
     return free, s.tumor & ~np.array([_is_small(row) for row in s.rows], bool)
 
 
+def judge_chance(scores: Scores) -> FloatArray:
+    """(n,) tumor probabilities; 0 for a slice that is not judged, for it alarms nobody."""
+    return np.where(scores.verdict == "not_judged", 0.0, scores.tumor_probability)
+
+
 def largest_of_series(grouped: GroupedScores, free: BoolArray) -> FloatArray:
     """The largest probability in each series of tumor-free people; empty where none is known."""
     series = _list_series(grouped, free)
@@ -100,8 +112,7 @@ class _Clearing:
         series: _Series | None,
     ) -> None:
         s = grouped.scores
-        # A slice that is not judged alarms nobody, and finds nothing.
-        p = np.where(s.verdict == "not_judged", 0.0, s.tumor_probability)
+        p = judge_chance(s)
         rows = np.flatnonzero(free)
         rows = rows[np.argsort(p[rows], kind="stable")]
         self._free, self._codes = p[rows], grouped.codes[rows]
@@ -170,7 +181,7 @@ def _list_series(grouped: GroupedScores, free: BoolArray) -> _Series | None:
     key = grouped.codes * (stratum.max() + 1) + stratum
     names, code = np.unique(key[rows], return_inverse=True)
     largest = np.full(len(names), -np.inf)
-    np.maximum.at(largest, code, s.tumor_probability[rows])
+    np.maximum.at(largest, code, judge_chance(s)[rows])
     return _Series(largest, np.asarray(names // (stratum.max() + 1), np.intp))
 
 
