@@ -3,7 +3,7 @@
     python benchmarks/name_planes.py SCORES.csv
 
 The plane is the one that the audit recognises, or "unsure". The table replaces the old one, so
-that `show_learning.py` can give figures by plane.
+that `tumorlens evaluate --scores SCORES.csv --by tumor_class,plane` can give figures by plane.
 """
 
 from __future__ import annotations
