@@ -291,6 +291,7 @@ IMPORT_NAMES = {
     "dicomweb-client": "dicomweb_client",
     "prometheus-client": "prometheus_client",
     "python-multipart": "python_multipart",
+    "mlflow-skinny": "mlflow",
     "ai-edge-litert": "ai_edge_litert",
     "ai-edge-quantizer": "ai_edge_quantizer",
 }

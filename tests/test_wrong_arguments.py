@@ -72,6 +72,7 @@ WRONG = {
     "model_or_scores": [*PATHS, None, [], [7], [draw_scores()]],
     "models": [*PATHS, None, ["default"]],
     "log": [*CALLS, None],
+    "loggers": [7, None, b"csv", "banana", ["banana"], [None]],
     "montage": [*SWITCHES, None],
     "nested": [1, -1, 1.5, "two", True],
     "notice": CALLS,

@@ -210,6 +210,7 @@ OPEN_MODEL = Rule(
     _either(_is_path, _is_noun("Detector", "Session")),
 )
 DEVICE = _one_of("cpu", "cuda", "mps")
+LOGGER = _one_of("csv", "tensorboard", "mlflow")
 PROVIDERS = Rule(
     'a list of providers of ONNX Runtime, such as ["CPUExecutionProvider"]',
     _either(_is_text, _is_list(_is_text)),
@@ -267,6 +268,9 @@ RULES: dict[str, Rule | None] = {
     "limits": Rule("Limits", _is_noun("Limits")),
     "listen": optional(PORT),
     "log": Rule("a function", callable),
+    "loggers": Rule(
+        f"{LOGGER.expected}, or a list of these", _either(LOGGER.fits, _is_list(LOGGER.fits))
+    ),
     "metrics": optional(PATH),
     "misses": optional(RATE),
     "modalities": WORDS,

@@ -24,6 +24,8 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     ),
     "train": ("torch", "lightning", "onnxscript", "safetensors"),
     "tune": ("optuna",),
+    "tensorboard": ("tensorboard",),
+    "mlflow": ("mlflow", "sqlalchemy", "alembic"),
     "view": ("starlette", "uvicorn", "jinja2", "matplotlib"),
     "openvino": ("openvino",),
     "litert": ("litert_torch", "ai_edge_litert", "ai_edge_quantizer"),

@@ -28,6 +28,8 @@ def test_json_holds_version_models_and_extras(capsys):
             "serve",
             "slurm",
             "mcp",
+            "mlflow",
+            "tensorboard",
             "train",
             "tune",
             "view",

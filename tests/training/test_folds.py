@@ -14,9 +14,11 @@ from tumorlens.data.splits import split_manifest
 from tumorlens.errors import DataError
 from tumorlens.evaluation.score_files import write_scores
 from tumorlens.training.folds import train_folds
+from tumorlens.training.journal import CURVES
 from tumorlens.training.request import Request
 from tumorlens.training.rows import fingerprints
 from tumorlens.training.run import open_run
+from tumorlens.training.tracking.experiment_logs import Tracking
 
 
 @pytest.fixture
@@ -46,6 +48,18 @@ def test_folds_that_ended_are_joined(asked):
     assert result.model is None
     assert sorted(result.folds) == ["0", "1"]
     assert (asked.folder / "figures.json").exists()
+
+
+def test_each_fold_has_a_log_also_where_it_ended_before_anyone_asked_for_one(asked):
+    end_folds(asked)
+    for name in "01":
+        curve = "phase,epoch,train_total\nhead,1,0.5\n"
+        (asked.folder / f"fold-{name}" / CURVES).write_text(curve)
+    tracking = Tracking(("csv",), asked.folder / "logs")
+    train_folds(replace(asked, tracking=tracking), 2)
+    for name in "01":
+        text = (asked.folder / f"logs/csv/fold-{name}/metrics.csv").read_text()
+        assert text.splitlines() == ["epoch,phase,step,train_total", "1.0,1.0,1,0.5"]
 
 
 def test_folds_of_another_recipe_are_refused(asked):

@@ -20,13 +20,14 @@ from tumorlens.data.manifest import merge_manifests, read_data
 from tumorlens.errors import DataError, UsageError
 from tumorlens.training.hardware import Hardware
 from tumorlens.training.journal import CURVES
-from tumorlens.training.learning import phases
 from tumorlens.training.learning.dataset import Draws
 from tumorlens.training.learning.losses import Losses
 from tumorlens.training.learning.module import build_network
 from tumorlens.training.learning.phases import run_phases
 from tumorlens.training.learning.telling import measure_auc
 from tumorlens.training.rows.preparing import prepare_rows
+from tumorlens.training.tracking.curve_files import CurveWriter
+from tumorlens.training.tracking.experiment_logs import Tracking
 
 HARDWARE = Hardware(threads=1)
 
@@ -106,7 +107,8 @@ def test_two_processes_train_one_network_and_leave_it_here(prepared, tmp_path, p
     torch.manual_seed(recipe.seed)
     before = build_network(recipe).state_dict()
     pictures = np.array(prepared.images)
-    state = train(prepared, tmp_path, recipe, Hardware(devices=2, threads=1))
+    tracking = Tracking(("csv",), tmp_path / "logs")
+    state = train(prepared, tmp_path, recipe, Hardware(devices=2, threads=1), tracking=tracking)
     changed = differing(before, state)
     assert any(name.startswith("backbone.") for name in changed)
     assert any(name.startswith("head.") for name in changed)
@@ -115,6 +117,8 @@ def test_two_processes_train_one_network_and_leave_it_here(prepared, tmp_path, p
     kept = {key.removeprefix("network."): value for key, value in kept.items()}
     assert differing({key: kept[key] for key in state}, state) == []
     assert [row["epoch"] for row in read_curves(tmp_path)] == ["1", "2"]
+    with (tmp_path / "logs/csv/metrics.csv").open(newline="") as stream:
+        assert [row["step"] for row in csv.DictReader(stream)] == ["1", "2"]  # the first logs alone
     np.testing.assert_array_equal(prepared.images, pictures)
 
 
@@ -229,9 +233,9 @@ def test_a_phase_that_broke_in_its_first_epoch_begins_alike(prepared, whole, tmp
 def test_a_break_before_the_first_checkpoint_starts_anew(prepared, whole, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(
-            phases._CurveWriter,
+            CurveWriter,
             "on_train_epoch_end",
-            _write_and_break(phases._CurveWriter.on_train_epoch_end),
+            _write_and_break(CurveWriter.on_train_epoch_end),
         )
         with pytest.raises(ValueError, match="after the line"):
             train(prepared, tmp_path)

@@ -13,6 +13,7 @@ _FLAGS = {
     "classes": "--map",
     "descriptions": "--description",
     "form": "--format",
+    "loggers": "--logger",
     "modalities": "--modality",
     "runtimes": "--runtime",
     "settings": "--set",

@@ -24,6 +24,7 @@ from tumorlens.writing import check_results
 if TYPE_CHECKING:
     from tumorlens.data.splits import By
     from tumorlens.training.result import TrainingResult
+    from tumorlens.training.tracking.experiment_logs import LoggerName
 
 __all__ = ["command"]
 
@@ -67,6 +68,11 @@ __all__ = ["command"]
     "--store", type=words.FOLDER, metavar="FOLDER",
     help="Keep prepared pictures here, for further trainings on the same data.",
 )  # fmt: skip
+@click.option(
+    "--logger", "loggers", multiple=True, type=click.Choice(["csv", "tensorboard", "mlflow"]),
+    help="Also log the learning curves and the recipe with it, into RUN/logs or where "
+    "MLFLOW_TRACKING_URI says. Repeatable.",
+)  # fmt: skip
 @click.option("--skip-unreadable", is_flag=True, help="Go on without pictures that cannot be read.")
 @click.option("--drop-conflicts", is_flag=True, help="Go on without pictures with two labels.")
 @words.device_option
@@ -96,6 +102,7 @@ def command(
     twins: bool | None,
     shared_groups: bool | None,
     store: Path | None,
+    loggers: tuple[LoggerName, ...],
     skip_unreadable: bool,
     drop_conflicts: bool,
     device: str,
@@ -131,6 +138,7 @@ def command(
             shared_groups=shared_groups,
             twins=twins,
             store=store,
+            loggers=loggers,
             skip_unreadable=skip_unreadable,
             drop_conflicts=drop_conflicts,
             device=device,
@@ -164,6 +172,8 @@ def _name_next_steps(
         yield f"warning: {result.familiarity.words}"
     if pages:
         yield f"to look at: {', '.join(pages)}"
+    if (logs := result.folder / "logs/tensorboard").exists():
+        yield f"            tensorboard --logdir {quote(str(logs))}"
     if result.model is None:
         yield f"to go on: tumorlens evaluate --scores {quote(f'{folder}/scores.csv')}"
         return

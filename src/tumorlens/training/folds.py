@@ -20,6 +20,7 @@ from tumorlens.training.request import Request
 from tumorlens.training.result import TrainingResult
 from tumorlens.training.rows.fingerprints import FileDigests
 from tumorlens.training.run import SCORES, open_run, train_model, write_figures
+from tumorlens.training.tracking.tracker import Tracker
 
 __all__ = ["train_folds"]
 
@@ -80,6 +81,7 @@ def _narrow(request: Request, parted: Manifest, name: str) -> Request:
         manifest=kept.with_rows(replace(row, split="") for row in kept.rows),
         left_out=parted.where(lambda row: row.split == name),
         folder=_fold_folder(request, name),
+        tracking=request.tracking and replace(request.tracking, name=f"fold-{name}"),
     )
 
 
@@ -88,6 +90,8 @@ def _run_fold(request: Request, name: str, digests: FileDigests) -> Scores:
     if done is not None:
         open_run(request, digests)  # refuses the scores of another recipe or of other data
         request.notice(f"fold {name}: done before")
+        if request.tracking is not None:
+            Tracker(request.tracking, request.recipe, request.folder, request.notice).finish()
         return _name_fold(done, name)
     request.notice(f"fold {name}")
     result = train_model(request, digests)

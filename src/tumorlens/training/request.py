@@ -12,6 +12,7 @@ from tumorlens.errors import RecipeError
 from tumorlens.progress import Notice, Progress, stay_silent
 from tumorlens.training.hardware import Hardware
 from tumorlens.training.recipe import Recipe
+from tumorlens.training.tracking.experiment_logs import Tracking
 
 __all__ = ["Request", "Watch"]
 
@@ -40,6 +41,7 @@ class Request:
         notice: called with a sentence for each event.
         progress: called with (what, done, all) while images are prepared, trained on or scored.
         watch: told after each epoch; what it raises ends the training.
+        tracking: who else gets the learning curves.
 
     Raises:
         RecipeError: teachers are given but ``loss.teacher`` is 0, or the other way round.
@@ -59,6 +61,7 @@ class Request:
     notice: Notice = stay_silent
     progress: Progress = stay_silent
     watch: Watch | None = None
+    tracking: Tracking | None = None
 
     def __post_init__(self) -> None:
         count, weight = len(self.teachers), self.recipe.loss.teacher

@@ -36,7 +36,7 @@ from tumorlens.training.finishing.embedding import fit_familiarity
 from tumorlens.training.finishing.scored_rows import Scorer, fit_studies, measure_test
 from tumorlens.training.journal import open_folder, undo_refusal
 from tumorlens.training.learning.module import build_network
-from tumorlens.training.learning.phases import count_seconds, run_phases
+from tumorlens.training.learning.phases import run_phases
 from tumorlens.training.learning.seeding import seed_weights
 from tumorlens.training.learning.teaching import Teachers
 from tumorlens.training.planning import Plan, describe_run, plan_training
@@ -49,6 +49,7 @@ from tumorlens.training.rows.preparing import Unreadable, prepare_rows
 from tumorlens.training.rows.selection import NO_LABEL
 from tumorlens.training.rows.sides import Indices, Sides, count_copies, part_rows
 from tumorlens.training.rows.store import Store
+from tumorlens.training.tracking.curve_files import count_seconds
 from tumorlens.writing import write_text
 
 __all__ = ["FIGURES", "SCORES", "open_run", "train_model", "write_figures"]
@@ -104,6 +105,7 @@ def train_model(request: Request, digests: FileDigests | None = None) -> Trainin
         notice=request.notice,
         progress=request.progress,
         watch=request.watch,
+        tracking=request.tracking,
     )
     result = _finish(request, plan, ready, started)
     shutil.rmtree(request.folder / "prepared")

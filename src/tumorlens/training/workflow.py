@@ -19,6 +19,7 @@ from tumorlens.training.recipe import Recipe, read_recipe
 
 if TYPE_CHECKING:
     from tumorlens.training.result import TrainingResult
+    from tumorlens.training.tracking.experiment_logs import LoggerName
 
 __all__ = ["train"]
 
@@ -40,6 +41,7 @@ def train(
     shared_groups: bool | None = None,
     twins: bool | None = None,
     store: PathLike | None = None,
+    loggers: LoggerName | Sequence[LoggerName] = (),
     skip_unreadable: bool = False,
     drop_conflicts: bool = False,
     device: str = "cpu",
@@ -72,6 +74,9 @@ def train(
         twins: whether copies of one picture are joined into one group; by default they are where a
             row has no group.
         store: folder of prepared pictures, for further trainings on the same data.
+        loggers: who else gets the learning curves and the recipe: ``csv``, ``tensorboard``,
+            ``mlflow``. The logs are in the folder ``logs`` of the run. Those of MLflow are where
+            the environment variable ``MLFLOW_TRACKING_URI`` says, if it is set.
         skip_unreadable: go on without pictures that cannot be read.
         drop_conflicts: go on without pictures that have two labels.
         device: ``cpu``, ``cuda`` or ``mps``.
@@ -86,9 +91,11 @@ def train(
     Raises:
         RecipeError: no such recipe, or it contradicts itself.
         DataError: data, weights, an earlier run or the disk that cannot serve.
-        UsageError: arguments that contradict each other, or no such device.
+        UsageError: arguments that contradict each other, no such device, or a tracking server
+            that cannot be reached.
         ModelFileError: a teacher, or the model to start from, cannot be loaded.
-        MissingExtra: torch or another library of the extra ``train`` is not installed.
+        MissingExtra: torch or another library of the extra ``train`` is not installed, or that of
+            a logger.
     """
     if folds and leave_out:
         raise UsageError("`folds=` and `leave_out=` contradict each other; give one of them")
@@ -98,11 +105,14 @@ def train(
     from tumorlens.training.hardware import Hardware
     from tumorlens.training.request import Request
     from tumorlens.training.run import train_model
+    from tumorlens.training.tracking.experiment_logs import Tracking, check_loggers
 
     told, counted = notice or stay_silent, progress or stay_silent
     settled = read_recipe(recipe, [settings] if isinstance(settings, str) else settings)
     # Before anything is read: what is not there is said at once.
     hardware = Hardware(device, devices, threads)
+    logging = tuple(dict.fromkeys((loggers,) if isinstance(loggers, str) else loggers))
+    check_loggers(logging)
     whole = read_sets(data, classes=classes, shared_groups=shared_groups)
     whole = group_copies(whole, twins, threads=threads, progress=counted, notice=told)
     names = (leave_out,) if isinstance(leave_out, str) else tuple(leave_out)
@@ -121,6 +131,7 @@ def train(
         hardware=hardware,
         notice=told,
         progress=counted,
+        tracking=Tracking(logging, Path(output) / "logs") if logging else None,
     )
     return train_folds(request, folds, folds_by) if folds else train_model(request)
 

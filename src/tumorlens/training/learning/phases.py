@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import logging
 import signal
 import threading
-import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import ceil
@@ -27,7 +23,6 @@ from tumorlens.training.hardware import Hardware
 from tumorlens.training.journal import CURVES
 from tumorlens.training.learning.batch import Batch
 from tumorlens.training.learning.dataset import Draws
-from tumorlens.training.learning.losses import LOSS_NAMES
 from tumorlens.training.learning.module import (
     MovingAverage,
     TumorModule,
@@ -36,25 +31,18 @@ from tumorlens.training.learning.module import (
 )
 from tumorlens.training.learning.teaching import Teachers
 from tumorlens.training.learning.telling import EpochTeller, EpochWatcher
+from tumorlens.training.quieting import quiet
 from tumorlens.training.recipe import Recipe
 from tumorlens.training.rows.prepared_rows import PreparedRows
-from tumorlens.writing import open_when_done, replace_when_done
+from tumorlens.training.tracking.curve_files import CurveWriter
+from tumorlens.training.tracking.experiment_logs import Tracking
+from tumorlens.training.tracking.tracker import Tracker
+from tumorlens.writing import replace_when_done
 
-__all__ = ["count_seconds", "load_checkpoint", "run_phases"]
+__all__ = ["load_checkpoint", "run_phases"]
 
 WATCHED = 512
 """Largest number of validation rows used after each epoch. Calibration uses all of them."""
-
-_COLUMNS = (
-    "phase",
-    "epoch",
-    "learning_rate",
-    *(f"train_{name}" for name in LOSS_NAMES),
-    "validation_total",
-    "validation_picture",
-    "validation_auc",
-    "seconds",
-)
 
 
 def run_phases(
@@ -70,6 +58,7 @@ def run_phases(
     notice: Notice | None = None,
     progress: Progress | None = None,
     watch: Callable[[int, int, dict[str, float]], None] | None = None,
+    tracking: Tracking | None = None,
 ) -> None:
     """Train ``network`` in place, phase by phase. An interrupted run resumes.
 
@@ -82,6 +71,7 @@ def run_phases(
         notice: called with one line at the start of each phase and after each epoch.
         progress: called with (what, done, all) after each batch.
         watch: called with (phase, epoch, figures) after each epoch; what it raises ends the run.
+        tracking: who else gets the learning curves.
 
     Raises:
         DataError: the disk is full, or a checkpoint in the folder is damaged.
@@ -95,6 +85,7 @@ def run_phases(
     chooser = np.random.default_rng(recipe.seed)
     watched = np.sort(chooser.permutation(validation)[:WATCHED])
     validating = _ValidationBatches(prepared, watched, recipe.batch)
+    tracker = None if tracking is None else Tracker(tracking, recipe, folder, notice)
     for number, phase in enumerate(recipe.phases):
         done = checkpoints / f"{number}.pt"
         if done.exists():
@@ -111,10 +102,12 @@ def run_phases(
         resume = checkpoints / f"{number}.ckpt"
         if resume.exists():
             load_checkpoint(resume)  # a readable error: Lightning loads it again and gives none
-        with _quiet(), _explain_full_disk(checkpoints), _pass_interrupts_on():
+        with quiet(), _explain_full_disk(checkpoints), _pass_interrupts_on():
             trainer = _make_trainer(recipe, number, folder, hardware, (notice, progress))
             if watch is not None:
                 trainer.callbacks.append(EpochWatcher(watch, number))
+            if tracker is not None:
+                trainer.callbacks.append(tracker)
             trainer.fit(
                 module,
                 train_dataloaders=module.train_dataloader(),
@@ -126,6 +119,9 @@ def run_phases(
                 _load_best(network, checkpoints / f"best-{number}.ckpt")
             with replace_when_done(done) as partial:
                 torch.save(network.state_dict(), partial)
+    if tracker is not None:
+        with _explain_full_disk(folder):
+            tracker.finish()
 
 
 def load_checkpoint(path: Path) -> Any:
@@ -154,14 +150,6 @@ def _fill(network: TumorNetwork, state: Any, path: Path) -> None:
         ) from None
 
 
-def count_seconds(folder: Path) -> float:
-    """Seconds of all epochs of a run, including those before an interruption."""
-    if not (folder / CURVES).exists():
-        return 0.0  # every phase has 0 epochs
-    with (folder / CURVES).open(encoding="utf-8", newline="") as stream:
-        return sum(float(row["seconds"]) for row in csv.DictReader(stream))
-
-
 def _make_trainer(
     recipe: Recipe,
     number: int,
@@ -173,7 +161,7 @@ def _make_trainer(
     checkpoints = folder / "checkpoints"
     callbacks: list[Callback] = [  # in this order: the writer needs what the teller measures
         EpochTeller(*told, (number + 1, len(recipe.phases))),
-        _CurveWriter(folder / CURVES),
+        CurveWriter(folder / CURVES),
         ModelCheckpoint(
             dirpath=checkpoints, filename=f"{number}", save_on_train_epoch_end=True,
             enable_version_counter=False,
@@ -237,75 +225,6 @@ class _ValidationBatches:
                 brain=torch.from_numpy(self.prepared.brain[chosen]).unsqueeze(1).float(),
                 looks=torch.from_numpy(self.prepared.looks[chosen]),
             )
-
-
-class _CurveWriter(Callback):  # type: ignore[misc]
-    """Writes ``curves.csv``: one line per epoch, counted from 1."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.started = time.perf_counter()
-
-    def on_train_start(self, trainer: lightning.Trainer, module: Any) -> None:
-        """Remove the line of an epoch that a resumed run repeats: it has no checkpoint yet."""
-        if not (trainer.is_global_zero and self.path.exists()):
-            return
-        with self.path.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-        kept = [
-            row
-            for row in rows
-            if row["phase"] != module.phase.name or int(row["epoch"]) <= trainer.current_epoch
-        ]
-        if len(kept) < len(rows):
-            with open_when_done(self.path, overwrite=True) as stream:
-                table = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
-                table.writeheader()
-                table.writerows(kept)
-
-    def on_train_epoch_start(self, trainer: lightning.Trainer, _: Any) -> None:
-        self.started = time.perf_counter()
-
-    def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
-        if not trainer.is_global_zero:
-            return
-        values: dict[str, Any] = {
-            name: f"{float(value):.6g}" for name, value in trainer.callback_metrics.items()
-        }
-        values |= {
-            "phase": module.phase.name,
-            "epoch": trainer.current_epoch + 1,
-            "learning_rate": f"{trainer.optimizers[0].param_groups[0]['lr']:.3g}",
-            "seconds": f"{time.perf_counter() - self.started:.1f}",
-        }
-        new = not self.path.exists()
-        columns = _COLUMNS if new else self._read_columns()
-        with self.path.open("a", encoding="utf-8", newline="") as stream:
-            table = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
-            if new:
-                table.writeheader()
-            table.writerow(values)
-
-    def _read_columns(self) -> list[str]:
-        """The header of the file: a run that an older version started may have fewer columns."""
-        with self.path.open(encoding="utf-8", newline="") as stream:
-            return next(csv.reader(stream))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence Lightning: it greets, advises and warns about settings that are intended."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 @contextmanager

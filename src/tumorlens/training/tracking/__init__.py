@@ -1,0 +1,1 @@
+"""What a run keeps of each epoch: its curves, and the logs of experiment trackers."""
