@@ -51,6 +51,10 @@ def of_sources(*names: str, sequence: str = "") -> Choice:
     return choose
 
 
+def of_plane(source: str, plane: str) -> Choice:
+    return lambda scores: of_sources(source)(scores) & (scores.column("plane") == plane)
+
+
 def in_sets(*names: str) -> Choice:
     return lambda scores: np.array([name_slice(row.path)[0] in names for row in scores.rows])
 
@@ -172,6 +176,14 @@ def ask_found(title: str, view: str, rows: Choice = take_all, aim: str = "") -> 
                      view=view)]  # fmt: skip
 
 
+def ask_fold(name: str) -> list[Question]:
+    title = f"…fold {name} alone"
+    return [
+        *ask_found(title, "given", of_folds(name)),
+        Question(f"{title}, AUC of slices", "auc", ranking, of_folds(name)),
+    ]
+
+
 def ask_parts() -> Iterator[Question]:
     """Found at 99 and 95 % cleared by what the slices show; every threshold is that of all."""
     parts = ("FLAIR", "T2", "T1c", "T1", "glioma", "meningioma", "pituitary", "skull_on",
@@ -191,6 +203,12 @@ def ask_types() -> Iterator[Question]:
                            f"found_at_99_cleared_{kind}", rows=rows, aim=aim)  # fmt: skip
 
 
+def ask_planes() -> Iterator[Question]:
+    for plane in ("axial", "coronal", "sagittal"):
+        rows = among(of_folds("2"), free_beside(of_plane("cheng", plane)))
+        yield Question(f"…{plane} slices of the three types", "found_at_99_cleared", rows=rows)
+
+
 def ask_levels() -> Iterator[Question]:
     for sequence, aim in (("FLAIR", "≥ 0.93"), ("T1c", "≥ 0.80"), ("T1", "≥ 0.82")):
         yield Question(f"`tcga_lgg` {sequence}, level-matched AUC", "level_matched_auc",
@@ -206,7 +224,10 @@ QUESTIONS = (
     *ask_found("all folds", "given", aim="≥ 0.75, and better"),
     *ask_parts(),
     *ask_found("all folds, each at its own threshold", "ranked"),
-    *(q for k in "0123" for q in ask_found(f"…fold {k} alone", "given", of_folds(k))),
+    *(q for k in "0123" for q in ask_fold(k)),
+    Question("all folds, AUC of slices", "auc", ranking),
+    Question("all folds, AUC within a patient", "within_patient_auc", level_families,
+             unit="of the row"),
     Question("series of tumor-free people with an alarm at 99 % cleared",
              "series_with_alarm_at_99_cleared", unit="series"),
     Question("…at `balanced`", "series_without_alarm", series, is_free, "≤ 0.15", "balanced",
@@ -221,6 +242,7 @@ QUESTIONS = (
              rows=among(of_sources("roboflow_ch"), is_apart), aim="≤ 0.03"),
     *ask_levels(),
     *ask_types(),
+    *ask_planes(),
     Balanced("look-alikes cleared at `balanced`, mean over people", "cleared_mean_of_groups",
              rows=ALIKE, aim="≥ 0.98", unit="people"),
     Balanced("…slices", "cleared", rows=ALIKE),

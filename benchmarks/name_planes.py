@@ -2,8 +2,9 @@
 
     python benchmarks/name_planes.py SCORES.csv
 
-The plane is the one that the audit recognises, or "unsure". The table replaces the old one, so
-that `tumorlens evaluate --scores SCORES.csv --by tumor_class,plane` can give figures by plane.
+The plane is the one that the audit recognises, or "unsure", where the table does not state it. The
+table replaces the old one, so that `tumorlens evaluate --scores SCORES.csv --by tumor_class,plane`
+gives figures by plane.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ def main() -> None:
     file = parser.parse_args().scores
     spec = PreprocessSpec()  # what the audit looks at
     planes = [
-        look_at(prepare(read_row(row), spec).image[0]).plane or "unsure"
+        row.plane or look_at(prepare(read_row(row), spec).image[0]).plane or "unsure"
         for row in read_scores(file).rows
     ]
     with file.open(encoding="utf-8", newline="") as stream:
         table = csv.DictReader(stream)
         rows = list(table)
-        columns = [name for name in table.fieldnames or () if name != "plane"] + ["plane"]
+        columns = list(dict.fromkeys([*(table.fieldnames or ()), "plane"]))
     with open_when_done(file, overwrite=True) as stream:
         writer = csv.DictWriter(stream, columns, lineterminator="\n")
         writer.writeheader()
