@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import tumorlens
+from tumorlens.cli.main import VERBS
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -55,6 +56,12 @@ def test_each_page_has_a_place_in_the_navigation():
     pages = {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")}
     made = {"changelog.md", "reference/command.md"}
     assert listed == pages | made
+
+
+def test_each_verb_that_is_a_function_stands_in_the_table_of_python():
+    text = (DOCS / "how-to/python.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"^\| `([a-z]+)[^`]*` \| `", text, re.M))
+    assert set(VERBS) - told == {"data", "recipes", "mcp"}
 
 
 @pytest.mark.parametrize("path", sorted(DOCS.rglob("*.ipynb")), ids=lambda path: path.stem)
