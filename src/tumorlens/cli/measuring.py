@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,6 +14,7 @@ from tumorlens.errors import UsageError
 from tumorlens.writing import hold_interrupts
 
 if TYPE_CHECKING:
+    from tumorlens.data.choosing import Choice
     from tumorlens.detector import Detector
     from tumorlens.evaluation.scoring import Scored
 
@@ -20,6 +22,7 @@ __all__ = [
     "choosing_options",
     "copies_option",
     "folds_by_option",
+    "grouping_options",
     "groups_option",
     "map_option",
     "open_detector",
@@ -78,13 +81,12 @@ def groups_option(command: words.Command) -> words.Command:
     )(command)
 
 
-def choosing_options(command: Callable[..., Result]) -> Callable[..., Result]:
-    """Which rows of DATA... are taken, and how they are grouped: the command gets a ``choice``."""
+def grouping_options(command: Callable[..., Result]) -> Callable[..., Result]:
+    """What class folders mean and how rows are grouped: the command gets a ``choice``."""
 
     @wraps(command)
     def choose(
         *arguments: object,
-        split: str | None,
         mapped: tuple[str, ...],
         twins: bool | None,
         shared_groups: bool | None,
@@ -92,11 +94,20 @@ def choosing_options(command: Callable[..., Result]) -> Callable[..., Result]:
     ) -> Result:
         from tumorlens.data.choosing import Choice
 
-        choice = Choice(split, parse_map(mapped), shared_groups, twins)
+        choice = Choice(None, parse_map(mapped), shared_groups, twins)
         return command(*arguments, choice=choice, **options)
 
-    stack = words.stack_options(split_option, map_option, copies_option, groups_option)
-    return stack(choose)
+    return words.stack_options(map_option, copies_option, groups_option)(choose)
+
+
+def choosing_options(command: Callable[..., Result]) -> Callable[..., Result]:
+    """Which rows of DATA... are taken, and how they are grouped: the command gets a ``choice``."""
+
+    @wraps(command)
+    def choose(*arguments: object, split: str | None, choice: Choice, **options: object) -> Result:
+        return command(*arguments, choice=replace(choice, split=split), **options)
+
+    return split_option(grouping_options(choose))
 
 
 def parse_map(items: Iterable[str]) -> dict[str, str]:

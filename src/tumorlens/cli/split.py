@@ -11,19 +11,14 @@ import click
 from click.core import ParameterSource
 
 from tumorlens.cli import words
-from tumorlens.cli.measuring import (
-    copies_option,
-    folds_by_option,
-    groups_option,
-    map_option,
-    parse_map,
-)
+from tumorlens.cli.measuring import folds_by_option, grouping_options
 from tumorlens.cli.pace import Pulse
 from tumorlens.errors import UsageError
 from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.writing import check_results
 
 if TYPE_CHECKING:
+    from tumorlens.data.choosing import Choice
     from tumorlens.data.rows import Manifest
     from tumorlens.data.splits import By
 
@@ -46,9 +41,7 @@ __all__ = ["command"]
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Settles ties."
 )
-@map_option
-@copies_option
-@groups_option
+@grouping_options
 @click.option(
     "--output",
     "-o",
@@ -71,9 +64,7 @@ def command(
     folds_by: By,
     fractions: tuple[float, float, float],
     seed: int,
-    mapped: tuple[str, ...],
-    twins: bool | None,
-    shared_groups: bool | None,
+    choice: Choice,
     output: Path,
     overwrite: bool,
     threads: int | None,
@@ -87,7 +78,6 @@ def command(
     Sources, sequences and classes are spread over the parts as evenly as whole groups allow; where
     that gave way is said.
     """
-    from tumorlens.data.choosing import Choice
     from tumorlens.data.dividing import split_data
 
     given = ctx.get_parameter_source("fractions")
@@ -99,7 +89,7 @@ def command(
     with Pulse(voice, dated=False) as pulse:
         parted, notes = split_data(
             data,
-            choice=Choice(None, parse_map(mapped), shared_groups, twins),
+            choice=choice,
             folds=folds,
             fractions=fractions,
             seed=seed,

@@ -10,13 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from tumorlens.cli import words
-from tumorlens.cli.measuring import (
-    copies_option,
-    folds_by_option,
-    groups_option,
-    map_option,
-    parse_map,
-)
+from tumorlens.cli.making import Material, material_options
+from tumorlens.cli.measuring import folds_by_option
 from tumorlens.cli.pace import Pulse
 from tumorlens.version import list_versions
 from tumorlens.writing import check_results
@@ -39,16 +34,6 @@ __all__ = ["command"]
     help="Folder of the run; a broken run resumes there.",
 )  # fmt: skip
 @click.option(
-    "--set", "changes", multiple=True, metavar="KEY=VALUE",
-    help="Change a value of the recipe, e.g. --set loss.cells=1.0.",
-)  # fmt: skip
-@click.option(
-    "--weights", multiple=True, type=click.Path(path_type=Path), metavar="FILE|NAME",
-    help="ImageNet weights, or a model of tumorlens to go on from (.onnx, or its name: default). "
-    "Repeatable: the mean of models that were trained from one start.  "
-    "[default: TUMORLENS_WEIGHTS, else torchvision's published file]",
-)  # fmt: skip
-@click.option(
     "--teacher", "teachers", multiple=True, metavar="MODEL",
     help="A model to learn from beside the labels; loss.teacher of the recipe is its weight. "
     "Repeatable: the mean of all is learned.",
@@ -61,20 +46,12 @@ __all__ = ["command"]
     "--folds", type=click.IntRange(min=2), help="Train K times, each on all but one fold."
 )
 @folds_by_option
-@map_option
-@copies_option
-@groups_option
-@click.option(
-    "--store", type=words.FOLDER, metavar="FOLDER",
-    help="Keep prepared pictures here, for further trainings on the same data.",
-)  # fmt: skip
+@material_options
 @click.option(
     "--logger", "loggers", multiple=True, type=click.Choice(["csv", "tensorboard", "mlflow"]),
     help="Also log the learning curves and the recipe with it, into RUN/logs or where "
     "MLFLOW_TRACKING_URI says. Repeatable.",
 )  # fmt: skip
-@click.option("--skip-unreadable", is_flag=True, help="Go on without pictures that cannot be read.")
-@click.option("--drop-conflicts", is_flag=True, help="Go on without pictures with two labels.")
 @words.device_option
 @click.option(
     "--devices", type=click.IntRange(min=1), default=1, show_default=True,
@@ -92,19 +69,12 @@ def command(
     data: tuple[Path, ...],
     recipe: str,
     output: Path,
-    changes: tuple[str, ...],
-    weights: tuple[Path, ...],
     teachers: tuple[str, ...],
     left_out: tuple[str, ...],
     folds: int | None,
     folds_by: By,
-    mapped: tuple[str, ...],
-    twins: bool | None,
-    shared_groups: bool | None,
-    store: Path | None,
+    material: Material,
     loggers: tuple[LoggerName, ...],
-    skip_unreadable: bool,
-    drop_conflicts: bool,
     device: str,
     devices: int,
     threads: int | None,
@@ -128,19 +98,12 @@ def command(
             *data,
             output=output,
             recipe=recipe,
-            settings=changes,
-            weights=weights,
             teachers=teachers,
             leave_out=left_out,
             folds=folds,
             folds_by=folds_by,
-            classes=parse_map(mapped),
-            shared_groups=shared_groups,
-            twins=twins,
-            store=store,
             loggers=loggers,
-            skip_unreadable=skip_unreadable,
-            drop_conflicts=drop_conflicts,
+            **material,
             device=device,
             devices=devices,
             threads=threads,

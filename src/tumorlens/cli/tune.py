@@ -10,13 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from tumorlens.cli import words
-from tumorlens.cli.measuring import (
-    copies_option,
-    folds_by_option,
-    groups_option,
-    map_option,
-    parse_map,
-)
+from tumorlens.cli.making import Material, material_options
+from tumorlens.cli.measuring import folds_by_option
 from tumorlens.cli.pace import Pulse
 from tumorlens.version import list_versions
 from tumorlens.writing import check_results
@@ -46,10 +41,6 @@ __all__ = ["command"]
     help="What the space changes.",
 )  # fmt: skip
 @click.option(
-    "--set", "changes", multiple=True, metavar="KEY=VALUE",
-    help="Change a value of the recipe for all trials but the paper's.",
-)  # fmt: skip
-@click.option(
     "--figure", type=click.Choice(["auc", "loss"]), default="auc", show_default=True,
     help="What is searched for on held-out slices.",
 )  # fmt: skip
@@ -74,16 +65,7 @@ __all__ = ["command"]
     "--seed", type=click.IntRange(min=0), default=0, show_default=True,
     help="Of the folds and of the values that are drawn.",
 )  # fmt: skip
-@click.option(
-    "--weights", multiple=True, type=click.Path(path_type=Path), metavar="FILE|NAME",
-    help="As in train.  [default: TUMORLENS_WEIGHTS, else torchvision's published file]",
-)  # fmt: skip
-@map_option
-@copies_option
-@groups_option
-@click.option("--store", type=words.FOLDER, metavar="FOLDER", help="Keep prepared pictures here.")
-@click.option("--skip-unreadable", is_flag=True, help="Go on without pictures that cannot be read.")
-@click.option("--drop-conflicts", is_flag=True, help="Go on without pictures with two labels.")
+@material_options
 @words.device_option
 @words.threads_option
 @words.report_option
@@ -99,7 +81,6 @@ def command(
     trials: int,
     storage: Path,
     recipe: str,
-    changes: tuple[str, ...],
     figure: Figure,
     folds: int | None,
     folds_by: By,
@@ -107,13 +88,7 @@ def command(
     nested: int | None,
     pruner: Pruner,
     seed: int,
-    weights: tuple[Path, ...],
-    mapped: tuple[str, ...],
-    twins: bool | None,
-    shared_groups: bool | None,
-    store: Path | None,
-    skip_unreadable: bool,
-    drop_conflicts: bool,
+    material: Material,
     device: str,
     threads: int | None,
     report: Path | None,
@@ -123,8 +98,9 @@ def command(
 ) -> int:
     """Search over DATA...: a folder of class folders (yes/ and no/), or a manifest.
 
-    The recipe of the paper and --recipe are the first trials. Test rows take no part. Beside
-    --storage, a folder .runs gets best.toml, which train takes, and leaderboard.csv.
+    The recipe of the paper and --recipe are the first trials; --set changes all but the paper's.
+    Test rows take no part. Beside --storage, a folder .runs gets best.toml, which train takes, and
+    leaderboard.csv.
     """
     from tumorlens.tuning.searching import tune
 
@@ -137,7 +113,6 @@ def command(
             trials=trials,
             storage=storage,
             recipe=recipe,
-            settings=changes,
             figure=figure,
             folds=folds,
             folds_by=folds_by,
@@ -145,13 +120,7 @@ def command(
             nested=nested,
             pruner=pruner,
             seed=seed,
-            weights=weights,
-            classes=parse_map(mapped),
-            shared_groups=shared_groups,
-            twins=twins,
-            store=store,
-            skip_unreadable=skip_unreadable,
-            drop_conflicts=drop_conflicts,
+            **material,
             device=device,
             threads=threads,
             progress=pulse.advance,
