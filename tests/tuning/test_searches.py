@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from limits_of_disk import small_files
 from tiny_training import make_recipe
 from tumorlens.errors import UsageError
+from tumorlens.tuning import searches
 from tumorlens.tuning.recipe_spaces import Choices, Range, Space
 from tumorlens.tuning.searches import Search
 
@@ -104,6 +106,71 @@ def test_a_killed_process_loses_no_finished_trial(search, tmp_path):
     assert ran[0] == 3
     assert len(ran) == 3
     assert [trial.state for trial in one.trials] == ["complete"] * 6
+
+
+def test_a_trial_that_ends_while_another_process_looks_is_left_alone(search, monkeypatch):
+    one, other = search(), search()
+    with one._lock():
+        running = one._begin(6)
+
+    def end_it(path, *, wait):
+        if path == one._lock_of(running.number) and running._lock.closed is False:
+            one._attempt(running, judge)
+        return claim(path, wait=wait)
+
+    claim = searches._claim
+    monkeypatch.setattr(searches, "_claim", end_it)
+    with other._lock():
+        other._recover()  # it saw the trial running
+    assert [trial.state for trial in one.trials] == ["complete"]
+    assert not one._lock_of(running.number).exists()
+
+
+KILLED_IN_WRITING = """
+import os, sys
+sys.path[:0] = {path!r}
+from pathlib import Path
+from test_searches import SPACE, judge
+from tumorlens.tuning.searches import Search
+search = Search(
+    journal=Path("place/file.journal"), folder=Path("place/runs"), name="all", space=SPACE,
+    known=("seed", "tiny"), maximize=True, pruner="none", seed=3, asked={{"data": "same"}},
+)
+def die(running):
+    if running.number == 3:
+        os.fsync = lambda file: os.ftruncate(file, os.fstat(file).st_size - 5) or os._exit(9)
+    return judge(running)
+search.run(6, {attempt})
+print([trial.value is not None for trial in search.trials])
+"""
+
+
+def test_a_process_that_is_killed_while_it_writes_stops_no_other(tmp_path):
+    """It holds the file's lock then, and leaves half a line; the file lies in another folder."""
+    (tmp_path / "place").mkdir()
+    path = [str(Path(__file__).parent), *sys.path]
+    done = [
+        subprocess.run(
+            [sys.executable, "-c", KILLED_IN_WRITING.format(path=path, attempt=attempt)],
+            cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+        )
+        for attempt in ("die", "judge", "judge")
+    ]  # fmt: skip
+    assert done[0].returncode == 9
+    assert [one.stdout.strip() for one in done[1:]] == [str([True] * 6)] * 2, done[1].stderr
+
+
+def test_a_full_disk_is_told_and_loses_nothing(search, tmp_path):
+    one = search()
+    one.run(3, judge)
+    values = [trial.value for trial in one.trials]
+    size = (tmp_path / "file.journal").stat().st_size
+    with small_files(size + 100), pytest.raises(UsageError, match=r"file\.journal: cannot be wr"):
+        search().run(6, judge)
+    again = search()
+    again.run(6, judge)
+    assert [trial.state for trial in again.trials] == ["complete"] * 6
+    assert [trial.value for trial in again.trials[:3]] == values
 
 
 def test_a_trial_that_runs_elsewhere_is_left_alone_and_counts(search):

@@ -31,7 +31,7 @@ from tumorlens.tuning.gains import Figure, expect_optimism, measure_gain
 from tumorlens.tuning.outcome import Gain, Trial, Tuning
 from tumorlens.tuning.recipe_files import write_recipe
 from tumorlens.tuning.recipe_spaces import Space
-from tumorlens.tuning.searches import Pruner, Running, Search
+from tumorlens.tuning.searches import Pruner, Running, Search, hold
 from tumorlens.tuning.trials import Task, score_recipe, try_recipe
 from tumorlens.writing import open_when_done
 
@@ -101,7 +101,8 @@ def search_space(work: Work) -> Tuning:
         slices=len(rows),
         groups=len(rows.groups),
     )
-    _write(tuning)
+    with hold(work.request.folder / "results.lock"):  # several processes may end at once
+        _write(tuning)
     return tuning
 
 

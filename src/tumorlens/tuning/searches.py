@@ -7,6 +7,7 @@ off, by whichever process and however it ended, and the next process takes it up
 from __future__ import annotations
 
 import json
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +30,8 @@ FEW_TRIALS = 10
 """So many are drawn at random before the sampler learns from them; importances need as many."""
 SECONDS = 2.0
 """Between two looks at the trials of other processes."""
+_LONGEST_LINE = 1 << 20
+"""Bytes; a line of the journal with all that a search asks for has a few thousand."""
 _KNOWN, _AGAIN, _NOTE, _ASKED = "recipe", "again", "note", "asked"
 _STATES: dict[str, Literal["complete", "pruned", "failed"]] = {
     "COMPLETE": "complete",
@@ -58,6 +61,7 @@ class Running:
     values: dict[str, Value]
     _trial: Any
     _lock: IO[str] | None
+    _journal: Path
 
     def report(self, epoch: int, value: float) -> None:
         """Tell the figure after an epoch of the first fold.
@@ -67,7 +71,8 @@ class Running:
         """
         if isnan(value):  # one label only among the validation rows
             return
-        self._trial.report(value, epoch)
+        with _explain(self._journal):
+            self._trial.report(value, epoch)
         if not self.recipe and self._trial.should_prune():
             raise Pruned
 
@@ -107,8 +112,9 @@ class Search:
         optuna = load("optuna", "a search")
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self._lock():
-            backend = optuna.storages.journal.JournalFileBackend(str(self.journal))
+        with self._lock(), _explain(self.journal):
+            lock = _JournalLock(self.journal)
+            backend = optuna.storages.journal.JournalFileBackend(str(self.journal), lock)
             study = optuna.create_study(
                 storage=optuna.storages.JournalStorage(backend),
                 study_name=self.name,
@@ -128,7 +134,7 @@ class Search:
                 `ArithmeticError` marks the trial as failed.
         """
         while True:
-            with self._lock():
+            with self._lock(), _explain(self.journal):
                 self._recover()
                 running = self._begin(limit)
             if running is not None:
@@ -207,7 +213,7 @@ class Search:
         # A trial that was broken off twice still has the folder of the first.
         place = trial.user_attrs.get("place", trial.number)
         lock = _claim(self._lock_of(trial.number), wait=False)
-        return Running(trial.number, place, recipe, values, trial, lock)
+        return Running(trial.number, place, recipe, values, trial, lock, self.journal)
 
     def _recover(self) -> None:
         """Put trials that were broken off into the queue once more."""
@@ -216,6 +222,10 @@ class Search:
             file = self._lock_of(one.number)
             lock = _claim(file, wait=False)
             if lock is None:
+                continue
+            # It may have ended since the list was made: whoever runs it tells so, then frees it.
+            if one.number not in {still.number for still in self._find("RUNNING")}:
+                _free(lock, file)
                 continue
             kept = {name: one.user_attrs[name] for name in (_KNOWN,) if name in one.user_attrs}
             place = one.user_attrs.get("place", one.number)
@@ -229,7 +239,8 @@ class Search:
         states = load("optuna", "a search").trial.TrialState
         try:
             value = attempt(running)
-            self._study.tell(running.number, value)
+            with _explain(self.journal):
+                self._study.tell(running.number, value)
         except Pruned:
             self._study.tell(running.number, state=states.PRUNED)
         except (ValueError, ArithmeticError) as error:
@@ -246,6 +257,34 @@ class Search:
     def _lock(self) -> Iterator[None]:
         with hold(self.folder / "search.lock"):
             yield
+
+
+class _JournalLock:
+    """Held while a line is written to the journal.
+
+    The system frees it however a process ends. Optuna's own lock is a link that a killed process
+    leaves behind; if the journal is in another folder, all others would wait for it for ever.
+    """
+
+    def __init__(self, journal: Path) -> None:
+        self.journal = journal
+        self.stream: IO[str] | None = None
+
+    def acquire(self) -> bool:
+        """Wait for the lock, and remove the part of a line that a broken write has left."""
+        self.stream = _claim(self.journal, wait=True)
+        with self.journal.open("rb+") as journal:
+            end = journal.seek(0, os.SEEK_END)
+            journal.seek(max(0, end - _LONGEST_LINE))
+            tail = journal.read()
+            if tail and not tail.endswith(b"\n"):
+                journal.truncate(end - len(tail.rpartition(b"\n")[2]))
+        return True
+
+    def release(self) -> None:
+        """Free the lock."""
+        if self.stream is not None:
+            self.stream.close()
 
 
 def _make_pruner(optuna: Any, pruner: Pruner) -> Any:
@@ -285,6 +324,17 @@ def hold(path: Path) -> Iterator[None]:
     finally:
         if lock is not None:
             lock.close()
+
+
+@contextmanager
+def _explain(journal: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"{journal}: cannot be written ({error.strerror or error}); free space, then run the "
+            "same command again: it goes on"
+        ) from error
 
 
 def _claim(path: Path, *, wait: bool) -> IO[str] | None:
