@@ -221,7 +221,7 @@ ALIKE = among(is_normal, in_sets("ms_iran", "look_alikes", "look_alikes_2"))
 STROKES = among(ALIKE, is_stroke)
 Balanced = partial(Question, view="balanced", build=verdicts)
 QUESTIONS = (
-    *ask_found("all folds", "given", aim="≥ 0.75, and better"),
+    *ask_found("all folds", "given", aim="≥ 0.75, and better than the yardstick"),
     *ask_parts(),
     *ask_found("all folds, each at its own threshold", "ranked"),
     *(q for k in "0123" for q in ask_fold(k)),

@@ -113,12 +113,12 @@ class Table:
         mine, size = self.measure("model", question)
         theirs, common = self.measure("other", question)
         difference = self.compare(question)
+        title = question.what + (f"; aim {question.aim}" if question.aim else "")
         one, two = mine.get(question.figure), theirs.get(question.figure)
         if one is None or one.value is None:
-            return [question.what, question.aim, "no slices" if not size else "–", "", "", "", ""]
+            return [title, "no slices" if not size else "–", "", "", "", ""]
         return [
-            question.what,
-            question.aim,
+            title,
             spell(one, question),
             count(one, question, size),
             "" if two is None else spell(two, question),
@@ -206,11 +206,14 @@ def put_beside(scores: Scores, other: Scores) -> tuple[Scores, Scores]:
 
 
 def print_table(table: Table, questions: Sequence[Question], other: str) -> None:
-    heads = ["figure", "aim", "value (95 % interval)", "slices, groups", other, "difference",
+    heads = ["figure", "value (95 % interval)", "slices, groups", other, "difference",
              "slices, groups compared"]  # fmt: skip
+    rows = [table.answer(question) for question in questions]
+    if {row[-1] for row in rows} <= {"", "all"}:  # both models have every slice
+        heads, rows = heads[:-1], [row[:-1] for row in rows]
     print("| " + " | ".join(heads) + " |\n|" + "---|" * len(heads))
-    for question in questions:
-        print("| " + " | ".join(table.answer(question)) + " |", flush=True)
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
 
 
 def describe(table: Table, others: str) -> str:
