@@ -251,7 +251,7 @@ QUESTIONS = (
     Balanced("…slices", "cleared", rows=STROKES),
     Question("pointing, all masks and boxes", "pointing", pointing, aim="≥ 0.90"),
     Question("ECE, sources with both labels", "ece", calibration, aim="≤ 0.04"),
-    Balanced("images that are no MRI of the brain: unfamiliar", "unfamiliar",
+    Balanced("images that are no MRI of the brain: not judged", "not_judged_among_no_tumor",
              rows=lambda one: np.char.startswith(one.column("source").astype(str), "not_brain"),
              aim="≥ 0.95"),
     Balanced("slices not known to lie beyond the brain: unfamiliar", "unfamiliar",
