@@ -105,6 +105,7 @@ def test_a_killed_process_loses_no_finished_trial(search, tmp_path):
     one.run(6, lambda running: ran.append(running.place) or judge(running))
     assert ran[0] == 3
     assert len(ran) == 3
+    assert [trial.number for trial in one.trials] == list(range(6))  # as if nothing had happened
     assert [trial.state for trial in one.trials] == ["complete"] * 6
 
 
@@ -124,6 +125,29 @@ def test_a_trial_that_ends_while_another_process_looks_is_left_alone(search, mon
         other._recover()  # it saw the trial running
     assert [trial.state for trial in one.trials] == ["complete"]
     assert not one._lock_of(running.number).exists()
+
+
+def test_a_break_while_a_trial_is_taken_up_again_loses_nothing(search, monkeypatch):
+    one, other, done = search(), search(), []
+    with one._lock():
+        one._begin(3)._lock.close()  # as if it had been killed
+
+    def break_at_the_second(step):
+        def call(*given, **options):
+            if done:
+                raise KeyboardInterrupt
+            done.append(step(*given, **options))
+
+        return call
+
+    for name in ("tell", "enqueue_trial"):
+        monkeypatch.setattr(other._study, name, break_at_the_second(getattr(other._study, name)))
+    with pytest.raises(KeyboardInterrupt):
+        other._recover()
+    again = search()
+    again.run(3, judge)
+    assert [trial.state for trial in again.trials] == ["complete"] * 3
+    assert [trial.recipe for trial in again.trials] == ["seed", "tiny", ""]
 
 
 KILLED_IN_WRITING = """

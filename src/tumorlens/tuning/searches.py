@@ -32,7 +32,7 @@ SECONDS = 2.0
 """Between two looks at the trials of other processes."""
 _LONGEST_LINE = 1 << 20
 """Bytes; a line of the journal with all that a search asks for has a few thousand."""
-_KNOWN, _AGAIN, _NOTE, _ASKED = "recipe", "again", "note", "asked"
+_KNOWN, _AGAIN, _PLACE, _NOTE, _ASKED = "recipe", "again", "place", "note", "asked"
 _STATES: dict[str, Literal["complete", "pruned", "failed"]] = {
     "COMPLETE": "complete",
     "PRUNED": "pruned",
@@ -49,8 +49,8 @@ class Running:
     """A trial that this process runs.
 
     Attributes:
-        number: of the trial.
-        place: number whose folder it uses: that of a trial that was broken off, if it is one again.
+        number: of the trial, as in `Trial`.
+        place: names its folder, which a trial that was broken off keeps.
         recipe: name of the known recipe that it is; empty where ``values`` are tried.
         values: dotted key -> value.
     """
@@ -147,7 +147,8 @@ class Search:
     @property
     def trials(self) -> list[Trial]:
         """All that have ended, but for those that were broken off."""
-        return [_describe(one) for one in self._list() if one.state.name in _STATES]
+        listed = enumerate(self._list())
+        return [_describe(number, one) for number, one in listed if one.state.name in _STATES]
 
     @property
     def best(self) -> Trial | None:
@@ -187,10 +188,10 @@ class Search:
             )
 
     def _list(self) -> list[Any]:
-        """Optuna's trials, but for those that were broken off and begun again."""
+        """Optuna's trials in the order of their first start; what was begun again counts once."""
         trials = self._study.get_trials(deepcopy=False)
         again = {one.user_attrs.get(_AGAIN) for one in trials}
-        return [one for one in trials if one.number not in again]
+        return sorted((one for one in trials if one.number not in again), key=_find_place)
 
     def _find(self, state: str) -> list[Any]:
         return [one for one in self._list() if one.state.name == state]
@@ -210,10 +211,9 @@ class Search:
         fits = not recipe or (recipe == self.known[-1] and self.space.describe_base())
         axes = self.space.axes if fits else {}
         values = {key: _suggest(trial, key, axis) for key, axis in axes.items()}
-        # A trial that was broken off twice still has the folder of the first.
-        place = trial.user_attrs.get("place", trial.number)
+        number = [one.number for one in self._list()].index(trial.number)
         lock = _claim(self._lock_of(trial.number), wait=False)
-        return Running(trial.number, place, recipe, values, trial, lock, self.journal)
+        return Running(number, _find_place(trial), recipe, values, trial, lock, self.journal)
 
     def _recover(self) -> None:
         """Put trials that were broken off into the queue once more."""
@@ -228,27 +228,29 @@ class Search:
                 _free(lock, file)
                 continue
             kept = {name: one.user_attrs[name] for name in (_KNOWN,) if name in one.user_attrs}
-            place = one.user_attrs.get("place", one.number)
-            self._study.tell(one.number, state=optuna.trial.TrialState.FAIL)
             self._study.enqueue_trial(
-                dict(one.params), user_attrs={**kept, _AGAIN: one.number, "place": place}
+                dict(one.params),
+                user_attrs={**kept, _AGAIN: one.number, _PLACE: _find_place(one)},
             )
+            # After that: a break in between must not leave a failed trial that nobody takes up.
+            self._study.tell(one.number, state=optuna.trial.TrialState.FAIL)
             _free(lock, file)
 
     def _attempt(self, running: Running, attempt: Callable[[Running], float]) -> None:
         states = load("optuna", "a search").trial.TrialState
+        number = running._trial.number  # of Optuna, which counts each start
         try:
             value = attempt(running)
             with _explain(self.journal):
-                self._study.tell(running.number, value)
+                self._study.tell(number, value)
         except Pruned:
-            self._study.tell(running.number, state=states.PRUNED)
+            self._study.tell(number, state=states.PRUNED)
         except (ValueError, ArithmeticError) as error:
             running._trial.set_user_attr(_NOTE, str(error))
-            self._study.tell(running.number, state=states.FAIL)
+            self._study.tell(number, state=states.FAIL)
         finally:
             if running._lock is not None:
-                _free(running._lock, self._lock_of(running.number))
+                _free(running._lock, self._lock_of(number))
 
     def _lock_of(self, number: int) -> Path:
         return self.folder / f"{number:04}.lock"
@@ -303,9 +305,15 @@ def _suggest(trial: Any, key: str, axis: Range | Choices) -> Value:
     return suggest(key, axis.low, axis.high, log=axis.log)  # type: ignore[no-any-return]
 
 
-def _describe(one: Any) -> Trial:
+def _find_place(one: Any) -> int:
+    """Optuna's number of the first start of a trial: one that is begun again has it with it."""
+    place: int = one.user_attrs.get(_PLACE, one.number)
+    return place
+
+
+def _describe(number: int, one: Any) -> Trial:
     return Trial(
-        number=one.number,
+        number=number,
         state=_STATES[one.state.name],
         value=one.value if one.state.name == "COMPLETE" else None,
         recipe=one.user_attrs.get(_KNOWN, ""),
