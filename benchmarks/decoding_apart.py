@@ -20,7 +20,6 @@ import os
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import cycle, islice
@@ -30,6 +29,7 @@ import numpy as np
 from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, RLELossless, generate_uid
+from throughput import clock
 
 from tumorlens.cli.main import run
 from tumorlens.imaging.codecs.apart import sandbox
@@ -87,21 +87,6 @@ SETS: dict[str, Callable[[Path, int], None]] = {
     "DICOM, JPEG": write_jpeg_dicoms,
     "DICOM, JPEG 2000": partial(write_dicoms, syntax=JPEG2000Lossless),
 }
-
-
-def read_processor_seconds() -> float:
-    """Of this process, and of those that it has started and that still run."""
-    nanoseconds = 0
-    for task in Path("/proc/self/task").iterdir():
-        for child in (task / "children").read_text().split():
-            nanoseconds += int(Path(f"/proc/{child}/schedstat").read_text().split()[0])
-    return time.process_time() + nanoseconds / 1e9
-
-
-def clock(work: Work) -> Seconds:
-    wall, processor = time.perf_counter(), read_processor_seconds()
-    work()
-    return time.perf_counter() - wall, read_processor_seconds() - processor
 
 
 def clock_here(work: Work) -> Seconds:
