@@ -214,9 +214,9 @@ def test_the_unit_of_intensities_does_not_matter(power):
 
 
 def test_ordinary_values_are_not_touched():
-    pixels = paint_slice(1, tumor=True).pixels.astype(np.float32)
-    assert scale_values(pixels) is pixels
-    assert scale_values(np.zeros((2, 2), np.float32)).max() == 0
+    slice_ = make_slice(paint_slice(1, tumor=True).pixels)
+    assert scale_values(slice_) is slice_.pixels
+    assert scale_values(make_slice(np.zeros((2, 2)))).max() == 0
 
 
 def test_one_displayed_slice_prepares_alike_from_png_dicom_and_nifti(tmp_path):

@@ -166,7 +166,7 @@ def read_frames(rows: Sequence[Row]) -> Iterator[Slice | InputError]:
 def _measure(
     row: Row, slice_: Slice, encoding: Encoding, spec: PreprocessSpec, session: Session | None
 ) -> Traits:
-    slice_ = replace(slice_, pixels=scale_values(slice_.pixels))
+    slice_ = replace(slice_, pixels=scale_values(slice_))
     pixels, head = slice_.pixels, locate_head(slice_)
     prepared = prepare(slice_, spec).image
     letters = len(find_burnt_in_text(slice_, head))

@@ -91,7 +91,7 @@ def prepare(slice_: Slice, spec: PreprocessSpec) -> Prepared:
     Returns:
         The (1, S, S) image and the affine back to pixels of the slice.
     """
-    exponent = find_exponent(slice_.pixels)
+    exponent = find_exponent(slice_)
     picture = Image.fromarray(divide(slice_.pixels, exponent))
     head = find_head(picture, spec.version)
     row, column = slice_.info.spacing_mm or (1.0, 1.0)

@@ -19,7 +19,7 @@ from tumorlens.finding import SliceInfo
 from tumorlens.imaging.codecs.apart import ImageFile, to_values
 from tumorlens.imaging.codecs.pillow import DecodedImage
 from tumorlens.imaging.files.limits import Limits
-from tumorlens.imaging.pixels.voxels import BLANK, clean_pixels, is_blank
+from tumorlens.imaging.pixels.voxels import BLANK, clean_pixels
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.volumes.content import (
     LABELS,
@@ -90,7 +90,7 @@ def read_picture(stream: BinaryIO, path: str, frame: int, limits: Limits) -> Sli
     """
     with ImageFile(stream, path, limits, count=False) as picture:
         slice_ = _read(picture, path, frame)
-    if is_blank(slice_.pixels):
+    if slice_.is_blank:
         raise InputError(path, BLANK)
     return slice_
 

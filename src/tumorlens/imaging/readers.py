@@ -34,7 +34,7 @@ from tumorlens.imaging.files.refusal import read_silently
 from tumorlens.imaging.files.sources import find_sources, name_file
 from tumorlens.imaging.files.stored_files import Found, Skipped, Source
 from tumorlens.imaging.pixels.arrays import read_array
-from tumorlens.imaging.pixels.voxels import BLANK, NOT_FINITE, is_blank
+from tumorlens.imaging.pixels.voxels import BLANK, NOT_FINITE
 from tumorlens.imaging.raster import convert_picture, read_picture, read_pictures
 from tumorlens.imaging.slices import Slice
 
@@ -238,7 +238,7 @@ def keep_visible(items: Iterable[Item], path: str) -> Iterator[Item]:
                 why, blank = item, blank + 1
             else:
                 held.append(item)
-        elif is_blank(item.pixels):
+        elif item.is_blank:
             blank += 1
         else:
             yield from held

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import isfinite
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ class Slice:
         info: path, frame, spacing, plane and the rest.
         contrast: typical range of intensities in the slices of its series, in units of the
             pixels, as `contrast.measure_contrast` gives it; None where the slice stands alone.
+        extremes: smallest and largest pixel.
 
     Raises:
         ValueError: ``pixels`` is not a finite two-dimensional float32 array.
@@ -30,15 +32,21 @@ class Slice:
     pixels: npt.NDArray[np.float32]
     info: SliceInfo
     contrast: float | None = None
+    extremes: tuple[float, float] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or 0 in self.pixels.shape:
             raise ValueError(f"pixels must be (H, W), got shape {self.pixels.shape}")
         if self.pixels.dtype != np.float32:
             raise ValueError(f"pixels must be float32, got {self.pixels.dtype}")
-        # One pass and no temporary array: a sum is finite only if no value is NaN or infinite.
-        # A sum of huge finite values may overflow, so doubt is settled by the exact test.
-        with np.errstate(over="ignore", invalid="ignore"):
-            doubtful = not np.isfinite(self.pixels.sum())
-        if doubtful and not np.isfinite(self.pixels).all():
+        # A NaN anywhere makes both of them NaN.
+        extremes = float(self.pixels.min()), float(self.pixels.max())
+        if not all(map(isfinite, extremes)):
             raise ValueError("pixels must be finite")
+        object.__setattr__(self, "extremes", extremes)
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether one value fills the slice."""
+        lowest, highest = self.extremes
+        return lowest == highest

@@ -85,7 +85,7 @@ def _tell(item: Slice | InputError, contrast: float | None) -> Slice | InputErro
 
 
 def _measure(slice_: Slice) -> float:
-    exponent = find_exponent(slice_.pixels)
-    picture = Image.fromarray(scale_values(slice_.pixels))
+    exponent = find_exponent(slice_)
+    picture = Image.fromarray(scale_values(slice_))
     head = find_head(picture, version=max(PREPROCESS_VERSIONS))
     return ldexp(head.bright - head.dark, exponent)

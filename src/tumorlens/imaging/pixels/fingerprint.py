@@ -70,14 +70,14 @@ Box = tuple[float, float, float, float]
 
 def describe_head(slice_: Slice) -> Array:
     """Descriptor (24, 24) of the head that `prepare` would crop."""
-    picture = Image.fromarray(scale_values(slice_.pixels))
+    picture = Image.fromarray(scale_values(slice_))
     head = find_head(picture, version=1)
     return _describe(picture, head.box, head.dark, head.bright)
 
 
 def describe_frame(slice_: Slice) -> Array:
     """Descriptor (24, 24) of the whole picture: it survives any change of contrast."""
-    pixels = scale_values(slice_.pixels)
+    pixels = scale_values(slice_)
     dark, bright = np.percentile(pixels, (1, 99)).tolist()
     height, width = pixels.shape
     return _describe(Image.fromarray(pixels), (0, 0, width, height), dark, bright)

@@ -25,7 +25,7 @@ def outline_head(slice_: Slice) -> npt.NDArray[np.bool_]:
     Returns:
         (h, w): True inside; it spans the whole slice at a part of its size.
     """
-    picture = Image.fromarray(scale_values(slice_.pixels))
+    picture = Image.fromarray(scale_values(slice_))
     factor = max(1, -(-max(picture.size) // _SIDE))
     small = np.asarray(picture.reduce(factor))
     head = find_head(picture, version=max(PREPROCESS_VERSIONS))

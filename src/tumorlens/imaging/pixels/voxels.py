@@ -17,13 +17,11 @@ __all__ = [
     "choose_window",
     "clean_pixels",
     "find_range",
-    "is_blank",
     "to_luminance",
 ]
 
 BLANK = "constant image, nothing to see"
 NOT_FINITE = "no voxel is finite (all NaN or infinite)"
-_STRIDE = 8
 _SINGLE = (2.0**-100, float(np.finfo(np.float32).max))
 
 _BT601 = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -45,13 +43,6 @@ def to_luminance(colors: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if colors.shape[-1] == 4 and (colors[..., 3] != full).any():
         grey = grey * (colors[..., 3].astype(np.float32) / np.float32(full))
     return grey
-
-
-def is_blank(values: npt.NDArray[Any]) -> bool:
-    """True if one value fills the slice. NaN counts as any value."""
-    sample = values[::_STRIDE, ::_STRIDE]
-    # Nearly every picture shows two values in a sparse sample; only the others are searched.
-    return _is_constant(sample) and _is_constant(values)
 
 
 def clean_pixels(
@@ -106,9 +97,3 @@ def choose_window(volume: npt.NDArray[Any]) -> tuple[float, float] | None:
     """(center, width) that shows a volume whole; None if it holds one value."""
     low, high = find_range(volume)
     return ((low + high) / 2, high - low) if high > low else None
-
-
-def _is_constant(values: npt.NDArray[Any]) -> bool:
-    if values.dtype.kind == "f":
-        return not np.fmin.reduce(values, axis=None) < np.fmax.reduce(values, axis=None)
-    return bool(values.min() == values.max())
