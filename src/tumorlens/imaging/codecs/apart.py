@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from types import TracebackType
 from typing import Any, BinaryIO, Protocol
 
@@ -193,16 +193,12 @@ class _Here:
         return answer, data
 
 
-@contextmanager
-def _open_decoders() -> Iterator[_Decoders]:
-    with ExitStack() as held:
-        decoders: _Decoders
-        try:
-            decoders = held.enter_context(sandbox.hold())
-        except Unavailable as error:
-            _say_once(str(error))
-            decoders = _Here()
-        yield decoders
+def _open_decoders() -> AbstractContextManager[_Decoders]:
+    try:
+        return sandbox.hold()
+    except Unavailable as error:
+        _say_once(str(error))
+        return nullcontext(_Here())
 
 
 def _say_once(reason: str) -> None:

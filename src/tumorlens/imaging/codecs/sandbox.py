@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, BinaryIO, cast
 
 from tumorlens.imaging.codecs.interpreter import find_python, why_none
@@ -90,8 +90,7 @@ class Sandbox:
                 facts, len(data), (data,), seconds=seconds, memory=memory, largest=largest
             )
 
-    @contextmanager
-    def hold(self) -> Iterator[Helper]:
+    def hold(self) -> AbstractContextManager[Helper]:
         """A process for several questions of one kind: it may remember the last one.
 
         Raises:
@@ -100,11 +99,7 @@ class Sandbox:
         """
         if self._reason:
             raise Unavailable(self._reason)
-        helper = self._take() or self._start()
-        try:
-            yield helper
-        finally:
-            self._put_back(helper)
+        return self._lend(self._take() or self._start())
 
     @contextmanager
     def without_processes(self, reason: str) -> Iterator[None]:
@@ -114,6 +109,13 @@ class Sandbox:
             yield
         finally:
             self._reason = before
+
+    @contextmanager
+    def _lend(self, helper: Helper) -> Iterator[Helper]:
+        try:
+            yield helper
+        finally:
+            self._put_back(helper)
 
     def close(self) -> None:
         """End the processes that wait for questions."""

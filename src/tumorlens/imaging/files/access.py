@@ -8,7 +8,7 @@ import shutil
 import stat
 import zipfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, cast
@@ -93,8 +93,7 @@ class Opener:
     ) -> None:
         self._files.close()
 
-    @contextmanager
-    def open(self, part: StoredFile, *, ahead: bool = True) -> Iterator[BinaryIO]:
+    def open(self, part: StoredFile, *, ahead: bool = True) -> AbstractContextManager[BinaryIO]:
         """A seekable stream of the part's bytes.
 
         Args:
@@ -108,13 +107,10 @@ class Opener:
                 too large.
         """
         if part.member is None:
-            with open_file(part.file, part.path) as stream:
-                yield stream
-        elif ahead:
-            yield self._unpack(part, part.member)
-        else:
-            with self._open_member(part, part.member) as stream:
-                yield stream
+            return open_file(part.file, part.path)
+        if ahead:
+            return nullcontext(self._unpack(part, part.member))
+        return self._open_member(part, part.member)
 
     def read_head(self, part: StoredFile, count: int) -> bytes:
         """The first ``count`` bytes of a member.

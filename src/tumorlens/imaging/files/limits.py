@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter, deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from tumorlens.errors import InputError
@@ -73,8 +73,7 @@ class Limits:
                 "split the file, or raise Limits.memory_bytes",
             )
 
-    @contextmanager
-    def reserve(self, path: str, needed: int) -> Iterator[None]:
+    def reserve(self, path: str, needed: int) -> AbstractContextManager[None]:
         """Hold ``needed`` bytes of ``memory_bytes``, which all threads of the process share.
 
         Waits until other threads have freed enough. Do not yield to a caller inside: the caller may
@@ -84,8 +83,7 @@ class Limits:
             InputError: as `check_memory`.
         """
         self.check_memory(path, needed)
-        with _budget.take(needed, self.memory_bytes):
-            yield
+        return _budget.take(needed, self.memory_bytes)
 
 
 class _Budget:
@@ -113,26 +111,35 @@ class _Budget:
         finally:
             with self._changed:
                 self._used -= needed
-                self._holders[threading.get_ident()] -= 1
-                self._holders += Counter()  # without those that hold nothing any more
+                self._forget_one(threading.get_ident())
                 self._changed.notify_all()
+
+    def _forget_one(self, thread: int) -> None:
+        """One hold less; a thread that holds nothing any more is not remembered."""
+        self._holders[thread] -= 1
+        if self._holders[thread] <= 0:
+            del self._holders[thread]
 
     def _wait(self, needed: int, ceiling: int) -> None:
         def fits() -> bool:
-            first = self._waiting[0] is ticket
-            return first and (not self._used or self._used + needed <= ceiling)
+            return not self._used or self._used + needed <= ceiling
 
-        ticket, thread = object(), threading.get_ident()
+        thread = threading.get_ident()
         with self._changed:
-            if not self._holders[thread]:
-                self._waiting.append(ticket)
-                try:
-                    self._changed.wait_for(fits)
-                finally:
-                    self._waiting.remove(ticket)
-                    self._changed.notify_all()
+            if thread not in self._holders and (self._waiting or not fits()):
+                self._queue(fits)
             self._used += needed
             self._holders[thread] += 1
+
+    def _queue(self, fits: Callable[[], bool]) -> None:
+        """Wait until it fits and all who came before have what they asked for."""
+        ticket = object()
+        self._waiting.append(ticket)
+        try:
+            self._changed.wait_for(lambda: self._waiting[0] is ticket and fits())
+        finally:
+            self._waiting.remove(ticket)
+            self._changed.notify_all()
 
 
 _budget = _Budget()
@@ -141,11 +148,9 @@ DEFAULT_LIMITS = Limits()
 """Used wherever a caller names no limits."""
 
 
-@contextmanager
-def hold_memory(needed: int) -> Iterator[None]:
+def hold_memory(needed: int) -> AbstractContextManager[None]:
     """Like `Limits.reserve` of the default limits, for work on a slice that was read already.
 
     Nothing is refused: a request for more than the limit waits until no other is in use.
     """
-    with _budget.take(needed, DEFAULT_LIMITS.memory_bytes):
-        yield
+    return _budget.take(needed, DEFAULT_LIMITS.memory_bytes)

@@ -106,8 +106,11 @@ def read_silently(items: Iterator[Item]) -> Iterator[Item]:
     """
     missing = object()
     while True:
-        with silence():
+        _enter_silence()
+        try:
             item = next(items, missing)
+        finally:
+            _leave_silence()
         if item is missing:
             return
         yield item  # type: ignore[misc]  # no longer `missing`
@@ -122,9 +125,9 @@ def refuse(path: str, what: str, advice: str = "") -> Iterator[None]:
         what: what could not be done, in a phrase; the library's own reason follows it.
         advice: the next step.
     """
+    _enter_silence()
     try:
-        with silence():
-            yield
+        yield
     except (InputError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:  # decoders meet hostile bytes: any type can come out of them,
@@ -133,6 +136,8 @@ def refuse(path: str, what: str, advice: str = "") -> Iterator[None]:
             raise unread(path, error) from error
         # Names of a damaged file may stand in both parts: one line, and not too long.
         raise InputError(path, f"{_shorten(what)} ({_reason(error)})", advice) from error
+    finally:
+        _leave_silence()
 
 
 def comes_from_disk(error: BaseException) -> TypeGuard[OSError]:
