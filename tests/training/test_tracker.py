@@ -191,10 +191,13 @@ def test_a_server_that_is_not_there_is_told_before_the_data_are_read(
     tmp_path, monkeypatch, closed_port
 ):
     pytest.importorskip("mlflow")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{closed_port}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:secret@127.0.0.1:{closed_port}")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(tumorlens.UsageError, match="MLFLOW_TRACKING_URI names cannot be used"):
+    with pytest.raises(
+        tumorlens.UsageError, match="MLFLOW_TRACKING_URI names cannot be used"
+    ) as caught:
         tumorlens.train(tmp_path / "none", output=tmp_path / "run", loggers="mlflow")
+    assert "secret" not in str(caught.value)
     assert not list(tmp_path.iterdir())
 
 

@@ -8,6 +8,7 @@ steps: it knows how many of them it holds, and gets those that it lacks.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ __all__ = [
 LoggerName = Literal["csv", "tensorboard", "mlflow"]
 Row = Mapping[str, float]
 
+_PASSWORD = re.compile(r"//[^/@\s]+@")
+"""Name and password in an address."""
 _ADDRESS = "MLFLOW_TRACKING_URI"
 _LEADING = "validation_auc"
 """Figure that TensorBoard's table of hyper-parameters shows beside them."""
@@ -171,7 +174,7 @@ class _MlflowLog(ExperimentLog):
         folder = (tracking.folder / "mlflow").resolve()
         note = folder / tracking.name / "run_id.txt"
         note.parent.mkdir(parents=True, exist_ok=True)
-        with _tell_unreached():
+        with _tell_unreached(), quiet():  # once more: MLflow speaks up again when it is loaded
             logger = _find_run(tracking, folder, note)
             steps = _read_run(logger, recipe)
         super().__init__(logger, _count_whole(steps, rows))
@@ -274,5 +277,5 @@ def _tell_unreached() -> Iterator[None]:
     try:
         yield
     except Exception as error:  # of MLflow, its database or the network: each has its own
-        reason = " ".join(str(error).split())
+        reason = _PASSWORD.sub("//", " ".join(str(error).split()))
         raise NotReached(f"{reason[:200]}…" if len(reason) > 200 else reason) from error
