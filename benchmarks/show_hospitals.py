@@ -205,6 +205,12 @@ def put_beside(scores: Scores, other: Scores) -> tuple[Scores, Scores]:
     return same, replace(align_scores(same, other), rows=same.rows, fold=same.fold)
 
 
+def tell_apart(scores: Scores) -> Scores:
+    """Unfamiliar is also what is not judged, since either says "no MRI of the brain"."""
+    blank = scores.verdict == "not_judged"
+    return replace(scores, verdict=np.where(blank, "unfamiliar", scores.verdict).astype(object))
+
+
 def print_table(table: Table, questions: Sequence[Question], other: str) -> None:
     heads = ["figure", "value (95 % interval)", "slices, groups", other, "difference",
              "slices, groups compared"]  # fmt: skip
@@ -242,13 +248,17 @@ def main() -> None:
                         default=sorted(kept.glob("hospital-fold-?-64k.csv")))  # fmt: skip
     parser.add_argument("--beside", nargs="*", type=Path,
                         default=sorted(kept.glob("yardstick-fold-?.csv")))  # fmt: skip
+    parser.add_argument("--no-brain", type=Path, default=kept / "no-brain-kinds-64k.csv",
+                        help="images of other things, scored by the same models")  # fmt: skip
     parser.add_argument("--small", type=Path, help="scores of a smaller model on one of the folds")
     parser.add_argument("--other-patients", action="store_true",
                         help="choose `balanced` on other patients, not on other folds")  # fmt: skip
     options = parser.parse_args()
     judge = partial(judge_all, by_fold=not options.other_patients)
     scores = read_folds(options.scores)
-    table = Table(judge(scores))
+    model = judge(scores)
+    other_things = tell_apart(read_folds([options.no_brain]))
+    table = Table(replace(model, views={**model.views, "other things": other_things}))
     if options.beside:
         table = Table(table.model, *map(judge, put_beside(scores, read_folds(options.beside))))
     lots = f"other patients ({LOTS} lots)" if options.other_patients else "the other folds"
