@@ -165,8 +165,9 @@ def test_a_training_is_one_log_over_all_phases_and_a_break(loggers, tmp_path, mo
         check(logger, folder)
 
 
-def test_a_logger_that_is_added_later_gets_the_earlier_epochs(logger, tmp_path):
+def test_a_logger_that_is_added_later_gets_the_earlier_epochs(logger, tmp_path, capfd):
     open_run(tmp_path / "run", logger).finish()
+    assert capfd.readouterr() == ("", "")
     check(logger, tmp_path / "run")
 
 

@@ -219,8 +219,9 @@ def _read_events(folder: Path) -> dict[str, int]:
 
 
 def _load_mlflow() -> Any:
-    """The client of MLflow; it reports nothing about its use to its makers."""
+    """The client of MLflow; it prints nothing, and reports nothing to its makers."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # where results go
     # A server that does not answer is asked again after the next epoch, so no epoch waits long.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
