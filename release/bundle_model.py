@@ -56,10 +56,9 @@ def main() -> None:
     parser.add_argument("--held-out", action="append", default=[], metavar="NAME=SCORES.csv")
     parser.add_argument("--points", nargs="*", default=[], metavar="NAME")
     parser.add_argument("--name", default="default")
-    parser.add_argument("--texts", type=Path, default=HERE / "card.toml")
     parser.add_argument("--half", action="store_true", help="store weights in half precision")
     asked = parser.parse_args()
-    texts = tomllib.loads(asked.texts.read_text(encoding="utf-8"))
+    texts = read_texts(asked.name)
     figures = [figure for one in asked.held_out for figure in measure(*one.split("=", maxsplit=1))]
     source = asked.run / "model.onnx"
     card = fill_card(Session(source, threads=1).card, texts, figures)
@@ -73,6 +72,12 @@ def main() -> None:
     write_model(source, target, card=card, studies=studies, half=asked.half, overwrite=True)
     register(asked.name, target, texts)
     print(f"{target.name}: {target.stat().st_size / 1e6:.1f} MB, {len(figures)} figures")
+
+
+def read_texts(name: str) -> dict[str, Any]:
+    """What people wrote of a model; what is not told apart holds for all of them."""
+    texts = tomllib.loads((HERE / "card.toml").read_text(encoding="utf-8"))
+    return texts | texts.pop("apart").get(name, {})
 
 
 def drop_wrong_labels(scores: Scores) -> Scores:
