@@ -77,7 +77,9 @@ def main() -> None:
 def read_texts(name: str) -> dict[str, Any]:
     """What people wrote of a model; what is not told apart holds for all of them."""
     texts = tomllib.loads((HERE / "card.toml").read_text(encoding="utf-8"))
-    return texts | texts.pop("apart").get(name, {})
+    texts |= texts.pop("apart")[name]
+    texts["known_failures"] = [*texts.pop("measured"), *texts["known_failures"]]
+    return texts
 
 
 def drop_wrong_labels(scores: Scores) -> Scores:
