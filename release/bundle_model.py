@@ -5,8 +5,8 @@
 RUN is the folder of a `tumorlens train`. Each SCORES.csv holds scores of slices that the model
 which made them never saw; NAME says how they were kept out ("left out", "folds"). Those named by
 --points, pooled, give the operating points and the numbers for series and studies, without the
-groups of wrong_labels.csv. They are copied
-to release/scores/ and the card's figures are measured on those copies, so that
+groups of wrong_labels.csv. A model that another one taught takes them --like its teacher. The
+scores are copied to release/scores/ and the card's figures are measured on those copies, so that
 `tumorlens evaluate --scores release/scores/NAME.csv` gives every figure again.
 """
 
@@ -55,6 +55,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--held-out", action="append", default=[], metavar="NAME=SCORES.csv")
     parser.add_argument("--points", nargs="*", default=[], metavar="NAME")
+    parser.add_argument("--like", metavar="NAME", help="take the points of this bundled model")
     parser.add_argument("--name", default="default")
     parser.add_argument("--half", action="store_true", help="store weights in half precision")
     asked = parser.parse_args()
@@ -62,13 +63,16 @@ def main() -> None:
     figures = [figure for one in asked.held_out for figure in measure(*one.split("=", maxsplit=1))]
     source = asked.run / "model.onnx"
     card = fill_card(Session(source, threads=1).card, texts, figures)
-    if asked.points:
+    studies = None
+    if asked.like:
+        card, studies = take_points(card, asked.like)
+    elif asked.points:
         files = [read_scores(HERE / "scores" / f"{one}.csv") for one in asked.points]
         pooled = drop_wrong_labels(join_scores(files))
         points = choose_points(pooled)
         card = msgspec.structs.replace(card, operating_points=points)
+        studies = fit_studies(pooled, card)
     target = BUNDLED / f"{asked.name}.onnx"
-    studies = fit_studies(pooled, card) if asked.points else None
     write_model(source, target, card=card, studies=studies, half=asked.half, overwrite=True)
     register(asked.name, target, texts)
     print(f"{target.name}: {target.stat().st_size / 1e6:.1f} MB, {len(figures)} figures")
@@ -87,6 +91,19 @@ def drop_wrong_labels(scores: Scores) -> Scores:
     with (HERE / "wrong_labels.csv").open(encoding="utf-8", newline="") as stream:
         wrong = {(row["group"], row["label"]) for row in csv.DictReader(stream)}
     return scores.take([(row.group, row.label) not in wrong for row in scores.rows])
+
+
+def take_points(card: Card, name: str) -> tuple[Card, str | None]:
+    """With the thresholds, and the numbers for studies, of the model that taught this one.
+
+    Its probabilities were learned, so they mean the same.
+    """
+    teacher = Session(BUNDLED / f"{name}.onnx", threads=1)
+    points = {
+        key: msgspec.structs.replace(point, meaning=f"{point.meaning} of the model {name}")
+        for key, point in teacher.card.operating_points.items()
+    }
+    return msgspec.structs.replace(card, operating_points=points), teacher.studies
 
 
 def fit_studies(scores: Scores, card: Card) -> str:
