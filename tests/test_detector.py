@@ -308,6 +308,27 @@ def test_a_spinal_cord_alone_is_too_little_brain(looking, monkeypatch, share, ju
     assert (finding.verdict != "not_judged") == judged
 
 
+@pytest.mark.parametrize(("outside", "judged"), [(0.2, True), (1.0, True), (1.01, False)])
+def test_what_is_no_mri_of_the_brain_is_not_judged(looking, monkeypatch, outside, judged):
+    detector = looking(5.0)
+    run = detector.session.run
+
+    def stand_outside(images):
+        return replace(run(images), outside=np.full(len(images), outside, np.float32))
+
+    monkeypatch.setattr(detector.session, "run", stand_outside)
+    finding = detector.predict(paint_slice((30, 30)))[0]
+    assert (finding.verdict != "not_judged") == judged
+    assert finding.to_record()["outside"] == pytest.approx(outside)
+    assert finding.brain_share == 1
+
+
+def test_a_model_without_the_output_judges_as_before(looking):
+    finding = looking(5.0).predict(paint_slice((30, 30)))[0]
+    assert finding.to_record()["outside"] is None
+    assert finding.verdict != "not_judged"
+
+
 def test_a_slice_says_what_it_shows(looking):
     finding = looking(5.0).predict(paint_slice((30, 30)))[0]
     assert finding.verdict != "not_judged"

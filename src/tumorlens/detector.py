@@ -251,7 +251,8 @@ class Detector:
         )
         brain = None if outputs.brain is None else outputs.brain[place]
         share = None if brain is None else float((brain >= 0.5).mean())
-        shown = share is None or share >= LEAST_BRAIN
+        outside = None if outputs.outside is None else float(outputs.outside[place])
+        shown = (share is None or share >= LEAST_BRAIN) and (outside is None or outside <= 1)
         return Finding(
             slice_.info,
             self._point.judge(tumor, unfamiliarity) if shown else "not_judged",
@@ -265,6 +266,7 @@ class Detector:
             seconds=seconds,
             brain_share=share,
             appearance=_look(outputs, place),
+            outside=outside,
             activation=activation,
             to_pixels=prepared.to_pixels,
             image_size=size,

@@ -44,7 +44,7 @@ Millimetres = tuple[float, float, float]
 
 Verdict = Literal["tumor", "no_tumor", "uncertain", "unfamiliar", "not_judged"]
 VERDICTS: tuple[Verdict, ...] = ("tumor", "no_tumor", "uncertain", "unfamiliar", "not_judged")
-"""``not_judged``: the slice shows no brain, so there is nothing to judge."""
+"""``not_judged``: the slice shows no brain, or is no MRI of it: there is nothing to judge."""
 
 
 class StoredSlice(NamedTuple):
@@ -199,8 +199,8 @@ class Finding:
 
     Attributes:
         info: the slice that it speaks of.
-        verdict: tumor, no_tumor, uncertain, unfamiliar or not_judged (no brain is seen); None
-            where ``error`` is set.
+        verdict: tumor, no_tumor, uncertain, unfamiliar or not_judged (no brain is seen, or the
+            image is no MRI of it); None where ``error`` is set.
         tumor_probability: calibrated, 0 to 1; the sum over the tumor classes.
         probabilities: class name -> calibrated probability.
         unfamiliarity: 0 typical, 1 at the model's limit, above 1 unfamiliar.
@@ -212,6 +212,8 @@ class Finding:
         error: why there is no verdict, in a sentence.
         brain_share: share of the image's cells that show brain; None where the model does not tell.
         appearance: plane, sequence and skull as the model sees them; None likewise.
+        outside: above 1 the image is no MRI of the brain as the model knows it, 0 is a typical
+            brain; None likewise.
         activation: (h, w) float32, sigmoid of each cell's tumor logit; not part of the record.
         to_pixels: (2, 3) float64, affine from coordinates of the prepared image to pixels of
             the slice; not part of the record.
@@ -235,6 +237,7 @@ class Finding:
     error: str | None = None
     brain_share: float | None = None
     appearance: Appearance | None = None
+    outside: float | None = None
     activation: npt.NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     to_pixels: npt.NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
     image_size: int | None = field(default=None, repr=False, compare=False)
@@ -276,6 +279,7 @@ class Finding:
             **_describe_origin(self.info),
             "brain_share": _plain(self.brain_share),
             "appearance": None if self.appearance is None else self.appearance.to_record(),
+            "outside": _plain(self.outside),
         }
 
     def _repr_html_(self) -> str:

@@ -30,7 +30,7 @@ KEYS = [
     *("unfamiliarity", "peak_xy", "boxes", "operating_point", "model"),
     *("series_instance_uid", "position_mm", "seconds", "error"),
     *("study_instance_uid", "patient", "sequence", "plane", "notes"),
-    *("brain_share", "appearance"),
+    *("brain_share", "appearance", "outside"),
 ]
 SERIES_KEYS = [
     *("schema", "kind", "path", "frame"),

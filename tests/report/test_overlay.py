@@ -369,6 +369,14 @@ def test_words_of_verdict_probability_and_threshold_agree(
     assert "92.8%" not in " ".join(said)
 
 
+def test_a_picture_of_something_else_says_so(monkeypatch):
+    slice_ = make_slice()
+    finding = make_finding(slice_, verdict="not_judged", brain_share=0.4, outside=1.2)
+    said = read_words(slice_, finding, monkeypatch)
+    assert "no MRI of the brain as the model knows it" in said
+    assert "shows no brain" not in said
+
+
 @pytest.mark.parametrize(
     ("verdict", "level", "said"),
     [

@@ -19,6 +19,7 @@ __all__ = [
     "LEAST_BRAIN",
     "LOOKS",
     "OUTPUTS",
+    "OUTSIDE",
     "SEEN_KEY",
     "STUDIES_KEY",
     "Calibration",
@@ -47,6 +48,9 @@ LOOKS: dict[str, tuple[str, ...]] = {
 
 BRAIN = "brain"
 """Optional output: the probability that a cell of `activation` shows brain."""
+
+OUTSIDE = "outside"
+"""Optional output: how far an image is from MRI of the brain; 0 a typical brain, 1 the limit."""
 
 LEAST_BRAIN = 0.04
 """Smallest share of cells that must show brain for a slice to be judged."""
@@ -130,7 +134,8 @@ def check_shapes(
             f"{path}: input {INPUT!r} takes {inputs[INPUT][0]} images at once, expected batches "
             "of any number; export it with a free first dimension"
         )
-    optional = {BRAIN: (None, None, None), **{name: (None, len(LOOKS[name])) for name in LOOKS}}
+    looks = {name: (None, len(words)) for name, words in LOOKS.items()}
+    optional = {BRAIN: (None, None, None), **looks, OUTSIDE: (None,)}
     for name in optional.keys() & outputs.keys():
         _check_shape(path, f"output {name!r}", optional[name], outputs[name])
     return (*OUTPUTS, *(name for name in optional if name in outputs))

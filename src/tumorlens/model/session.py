@@ -42,6 +42,7 @@ class Outputs:
         plane: (N, 3) float32, probabilities in the order of `contract.LOOKS`.
         sequence: (N, 5) float32.
         skull: (N, 2) float32.
+        outside: (N,) float32; above 1 the image is no MRI of the brain.
     """
 
     probabilities: Array
@@ -51,6 +52,7 @@ class Outputs:
     plane: Array | None = None
     sequence: Array | None = None
     skull: Array | None = None
+    outside: Array | None = None
 
     def turned(self) -> Outputs:
         """The same for mirrored images, their grids of cells mirrored back."""

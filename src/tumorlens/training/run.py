@@ -34,6 +34,7 @@ from tumorlens.training.finishing.calibrated_model import (
 from tumorlens.training.finishing.cards import complete_card, draft_card
 from tumorlens.training.finishing.embedding import fit_familiarity
 from tumorlens.training.finishing.scored_rows import Scorer, fit_studies, measure_test
+from tumorlens.training.finishing.strangers import teach_strangers
 from tumorlens.training.journal import open_folder, undo_refusal
 from tumorlens.training.learning.module import build_network
 from tumorlens.training.learning.phases import run_phases
@@ -287,7 +288,7 @@ def _export(request: Request, plan: Plan, ready: _Ready, score: Scorer) -> Calib
         removed=ready.removed,
         seconds=count_seconds(request.folder),
     )
-    return write_calibrated_model(
+    made = write_calibrated_model(
         network,
         fit_familiarity(network, prepared, sides.training, recipe.seed),
         card=card,
@@ -298,6 +299,8 @@ def _export(request: Request, plan: Plan, ready: _Ready, score: Scorer) -> Calib
         score=score,
         notice=request.notice,
     )
+    teach_strangers(made.path, prepared, sides.training, recipe.seed, request.notice)
+    return made
 
 
 def _complete(made: CalibratedModel, result: TrainingResult, split: str, notice: Notice) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tumorlens.finding import RESEARCH_USE
-from tumorlens.model.contract import INPUT, LOOKS
+from tumorlens.model.contract import INPUT, LOOKS, OUTSIDE
 from tumorlens.version import __version__
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def describe_model(detector: Detector) -> dict[str, Any]:
     shapes = {
         "probabilities": [-1, len(card.classes)],
         "unfamiliarity": [-1],
+        OUTSIDE: [-1],
         **{name: [-1, len(words)] for name, words in LOOKS.items()},
     }
     return {

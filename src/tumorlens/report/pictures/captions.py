@@ -128,6 +128,8 @@ def _explain(finding: Finding) -> tuple[str, str, str]:
     chance = finding.tumor_probability
     if finding.error is not None or chance is None:
         return finding.error or "", "", where
+    if finding.verdict == "not_judged" and (finding.outside or 0) > 1:
+        return "no MRI of the brain as the model knows it", "", where
     if finding.verdict == "not_judged":
         share = finding.brain_share
         return "shows no brain", "" if share is None else f"brain in {share:.1%} of it", where

@@ -12,7 +12,7 @@ from tumorlens.network.assembly import TumorNetwork
 from tumorlens.training.familiarity import FamiliarityFit, fit_projection
 from tumorlens.training.rows.prepared_rows import PreparedRows
 
-__all__ = ["fit_familiarity"]
+__all__ = ["draw_alike", "fit_familiarity"]
 
 _EMBEDDED = 200  # pictures of a source and sequence, or
 _ALTOGETHER = 2000  # more, up to so many of all, where these are few
@@ -30,7 +30,8 @@ def fit_familiarity(
         kept: indices of those that may serve.
         seed: seed of the choice among them.
     """
-    chosen = _draw_alike(prepared, kept[prepared.find_brains()[kept]], seed)
+    brains = kept[prepared.find_brains()[kept]]
+    chosen = draw_alike(prepared, brains, seed, each=_EMBEDDED, altogether=_ALTOGETHER)
     embedded = [
         network.embed(network.features(prepared.take(part)[0]))
         for part in np.array_split(chosen, max(1, len(chosen) // 64))
@@ -41,12 +42,25 @@ def fit_familiarity(
     return fit_projection(torch.cat(embedded).numpy(), sources, groups, seed=seed)
 
 
-def _draw_alike(
-    prepared: PreparedRows, kept: npt.NDArray[np.intp], seed: int
+def draw_alike(
+    prepared: PreparedRows,
+    kept: npt.NDArray[np.intp],
+    seed: int,
+    *,
+    each: int,
+    altogether: int = 0,
 ) -> npt.NDArray[np.intp]:
-    """Draw equal numbers per source and sequence, so that a large set does not dominate."""
+    """Draw equal numbers per source and sequence, so that a large set does not dominate.
+
+    Args:
+        prepared: all rows.
+        kept: indices of those that may serve.
+        seed: of the choice among them.
+        each: pictures of a source and sequence, or
+        altogether: more, up to so many of all, where these are few.
+    """
     kinds = {(prepared.rows[index].source, prepared.rows[index].sequence) for index in kept}
-    most = max(_EMBEDDED, _ALTOGETHER // len(kinds))
+    most = max(each, altogether // max(1, len(kinds)))
     taken: Counter[tuple[str, str]] = Counter()
     chosen = []
     for index in np.random.default_rng(seed).permutation(kept).tolist():

@@ -71,6 +71,19 @@ class PreparedRows:
         }
         return np.array([row.group_key in groups for row in self.rows], np.bool_)
 
+    def find_strangers(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether a row is no MRI of the brain: its group shows none, in no slice of a source.
+
+        A patient may have both, CT in one source and MRI in another. A neck below a brain is none.
+        """
+        shown = [
+            row.brain is None or bool((brain == BRAIN_SHOWN).any())
+            for row, brain in zip(self.rows, self.brain, strict=True)
+        ]
+        keys = [(row.source, row.group_key) for row in self.rows]
+        with_brain = {key for key, has in zip(keys, shown, strict=True) if has}
+        return np.array([key not in with_brain for key in keys], np.bool_)
+
     def take(self, indices: npt.NDArray[np.intp]) -> tuple[Tensor, Tensor]:
         """Unchanged images (n, 1, S, S) float32 and annotations of these rows."""
         images = torch.from_numpy(self.images[indices]).unsqueeze(1).float() / 255

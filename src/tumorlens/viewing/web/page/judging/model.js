@@ -53,7 +53,8 @@ export class Model {
     const evidence = { activation: activation.data, rows, columns, size, toPixels };
     const tumor = Math.min(1, this.tumorColumns.reduce((sum, i) => Math.fround(sum + probabilities.data[i]), 0));
     const brainShare = brain ? brain.data.filter((p) => p >= 0.5).length / brain.data.length : null;
-    const shown = brainShare === null || brainShare >= LEAST_BRAIN;
+    const outside = outputs.outside ? outputs.outside.data[0] : null;
+    const shown = (brainShare === null || brainShare >= LEAST_BRAIN) && (outside === null || outside <= 1);
     return {
       ...evidence,
       info,
@@ -65,6 +66,7 @@ export class Model {
       boxes: shown ? findBoxes(evidence, this.card.cell_threshold, width, height) : [],
       brain: brain?.data ?? null,
       brainShare,
+      outside,
       looks: outputs.plane ? mapLooks(outputs) : null,
     };
   }
