@@ -126,7 +126,8 @@ def _deal(groups: Names, rng: np.random.Generator) -> npt.NDArray[np.intp]:
 def _compare(points: Array, centers: Array) -> Numbers:
     """(n, M) values of the kernel."""
     squares = (points**2).sum(axis=1)[:, None] + (centers**2).sum(axis=1)
-    return np.exp(-np.maximum(squares - 2 * points @ centers.T, 0).astype(np.float64))
+    distances = np.maximum(squares - 2 * points @ centers.T, 0)
+    return np.asarray(np.exp(-distances.astype(np.float64)))
 
 
 def _sum_up(kernel: Numbers, share: Numbers, target: Numbers) -> tuple[Numbers, Numbers]:

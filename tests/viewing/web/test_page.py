@@ -496,6 +496,37 @@ def test_evidence_beside_no_tumor_is_explained(watched, strongest, boxes, said):
     assert bool(said) == bool(words)
 
 
+@pytest.mark.parametrize(("outside", "judged"), [(None, True), (1.0, True), (1.2, False)])
+def test_what_is_no_mri_of_the_brain_is_not_judged(watched, outside, judged):
+    """The network's answers are given, the page judges by them."""
+    verdict, words = watched.page.evaluate(
+        """async (outside) => {
+          const { Model } = await import("/judging/model.js");
+          const { saySure } = await import("/showing/words.js");
+          const array = (values, dims) => ({ data: Float32Array.from(values), dims });
+          const outputs = {
+            probabilities: array([0.9, 0.1], [1, 2]), activation: array([0.1, 0, 0, 0], [1, 2, 2]),
+            unfamiliarity: array([0.1], [1]), brain: array([1, 1, 1, 1], [1, 2, 2]),
+          };
+          if (outside !== null) outputs.outside = array([outside], [1]);
+          const card = {
+            classes: ["no_tumor", "tumor"], tumor_classes: ["tumor"], cell_threshold: 0.5,
+            preprocess: { version: 2, size: 64 },
+            operating_points: { balanced: { low: 0.4, high: 0.6 } },
+          };
+          const model = new Model(card, null, { run: async () => outputs });
+          const pixels = Float32Array.from({ length: 4096 }, (_, i) => i % 64);
+          const info = { spacing: [1, 1] };
+          const slice = { pixels, width: 64, height: 64, info, contrast: null };
+          const finding = await model.judge(slice);
+          return [finding.verdict, saySure(finding, model.thresholds, "slice")];
+        }""",
+        outside,
+    )
+    assert verdict == ("no_tumor" if judged else "not_judged")
+    assert ("no MRI of the brain" in words) != judged
+
+
 # What the page may do
 
 

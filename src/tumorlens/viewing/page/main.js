@@ -191,7 +191,7 @@ function tellSlice(number) {
   find("slice").replaceChildren(
     ...(scene.slices.length > 1 ? [`Slice ${number + 1} of ${scene.slices.length}${where}`] : ["One slice"]),
     make("b", { "data-verdict": slice.verdict }, `${sayVerdict(slice.verdict)}${chance}`));
-  const silent = { not_judged: "Not judged: it shows no brain", unfamiliar: "Unfamiliar: its numbers say nothing" }[slice.verdict];
+  const silent = { not_judged: "Not judged: it shows no brain, or is no MRI of it", unfamiliar: "Unfamiliar: its numbers say nothing" }[slice.verdict];
   find("unjudged").hidden = !silent;
   find("unjudged").textContent = silent ?? "";
   find("canvas").classList.toggle("grey", slice.verdict === "not_judged");

@@ -24,7 +24,8 @@ const many = (count, one) => `${count} ${one}${count === 1 ? "" : "s"}`;
 export const baseName = (path) => path.split("/").pop();
 
 /** How sure: a sentence that names the thresholds. */
-export function saySure({ verdict, tumor, unfamiliarity }, { low, high }, what) {
+export function saySure({ verdict, tumor, unfamiliarity, outside }, { low, high }, what) {
+  if (verdict === "not_judged" && outside > 1) return `The ${what} is no MRI of the brain as the model knows it, so there is nothing to judge.`;
   if (verdict === "not_judged") return `The ${what} shows no brain, so there is nothing to judge.`;
   if (verdict === "unfamiliar")
     return `The ${what} is unlike the pictures that the model was trained on, so its answer would mean nothing${unfamiliarity ? ` (unfamiliarity ${unfamiliarity.toFixed(2)}, over 1)` : ""}.`;
