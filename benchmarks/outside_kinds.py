@@ -126,7 +126,10 @@ def main() -> None:
             manifest: Manifest = labelled.with_rows(rows)
             return prepare_rows(manifest, spec, place, types=(), store=store)[0]
 
-        known = draw_rows(row for row in labelled.rows if row.split != options.fold)
+        # Images without brain have no fold.
+        known = draw_rows(
+            row for row in labelled.rows if not row.split or row.split != options.fold
+        )
         trial = Trial(options.model, prepare(known, "known"))
         print(f"fit on {trial.brain.sum()} slices with brain, {(~trial.brain).sum()} others")
         if not options.no_kinds:
