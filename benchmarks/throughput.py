@@ -6,8 +6,10 @@ Folder throughput: JPEG in, JSONL out, against Pillow decoding plus ONNX Runtime
 number of threads, the faster of two ways: each thread decodes and runs the network on one core, or
 all threads work on one batch. Both sides are run in turns, and ratios are taken round by round, so
 that a busy machine slows both. The time of processors counts the processes in which pictures are
-decoded, too (on Linux, where /proc tells it). Then cold starts, each in a fresh process: seconds
-and memory. Where PyPI's ``detect-tumor`` is installed, it classifies the same files.
+decoded, too (on Linux, where /proc tells it). Then slices one by one, from the path of a JPEG to
+its verdict on one thread, against decoding it and running the network on one image. Then cold
+starts, each in a fresh process: seconds and memory. Where PyPI's ``detect-tumor`` is installed, it
+classifies the same files.
 
 Without --folder, pictures of examples/ are written as 512 x 512 JPEGs into a temporary folder.
 """
@@ -30,6 +32,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tumorlens import Detector
 from tumorlens.cli.main import run
 from tumorlens.model.registry import find_model
 from tumorlens.model.session import Session
@@ -37,6 +40,7 @@ from tumorlens.workers import available_cores
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 BATCH = 8
+SLICES = 50  # judged one by one
 
 
 def write_pictures(folder: Path, count: int) -> list[Path]:
@@ -126,6 +130,34 @@ def measure_folder(folder: Path, paths: list[Path], model: Path, threads: int, r
         print(f"  {name + ', of processors':28} {spent:7.2f} ms a slice")
 
 
+def measure_slices(paths: list[Path], model: Path, rounds: int) -> None:
+    """One slice at a time, on one thread: the whole way over decoding and the network."""
+    detector = Detector(model, threads=1)
+    size = detector.card.preprocess.size
+    image = np.random.default_rng(0).random((1, 1, size, size), np.float32)
+
+    def run_bare() -> None:
+        for path in paths:
+            decode(path)
+            detector.session.run(image)
+
+    def predict() -> None:
+        for path in paths:
+            detector.predict(path)
+
+    run_bare()
+    predict()
+    pairs = [(clock(predict), clock(run_bare)) for _ in range(rounds)]
+    print(f"{len(paths)} slices one by one, one thread, {rounds} rounds")
+    for part, name in enumerate(("by the clock", "by processor time")):
+        ratio = statistics.median(one[part] / other[part] for one, other in pairs)
+        ours, bare = (
+            statistics.median(pair[side][part] for pair in pairs) / len(paths) * 1e3
+            for side in (0, 1)
+        )
+        print(f"  {name:28} {ours:7.2f} ms over {bare:.2f} ms  {ratio:.2f}")
+
+
 LAUNCHER = """
 import os, subprocess, sys, time
 start = time.perf_counter()
@@ -169,8 +201,6 @@ def measure_rival(paths: list[Path], model: Path) -> None:
         return
     from detect_tumor import TumorDetector
 
-    from tumorlens import Detector
-
     rival, ours = TumorDetector(), Detector(model)
     few = paths[:40]
     lines = [
@@ -201,6 +231,7 @@ def main() -> None:
         folder = options.folder or Path(place)
         paths = sorted(folder.rglob("*.jp*g")) or write_pictures(folder, options.files)
         measure_folder(folder, paths, model, options.threads, options.rounds)
+        measure_slices(paths[:SLICES], model, 2 * options.rounds)
         measure_cold_starts(paths[0], model, 2 * options.rounds)
         measure_rival(paths, model)
 
