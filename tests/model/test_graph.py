@@ -133,8 +133,19 @@ def test_weights_in_half_precision_take_less_room_and_give_nearly_the_same(tmp_p
     assert before.keys() == after.keys()
     for name, layer in after.items():
         assert layer.dtype == np.float32
-        assert layer == pytest.approx(before[name], rel=1e-3, abs=1e-6)
-    write_model(half, again)  # in single precision
+        np.testing.assert_allclose(layer, before[name], rtol=1e-3, atol=1e-6)
+    write_model(half, again, half=False)
+    assert again.stat().st_size > half.stat().st_size + weights / 2
     assert Session(again).run(images).probabilities == pytest.approx(
         Session(half).run(images).probabilities, abs=1e-6
     )
+
+
+def test_weights_in_half_precision_stay_so_when_a_model_is_calibrated(tmp_path):
+    whole, half, site = find_model(DEFAULT), tmp_path / "half.onnx", tmp_path / "site.onnx"
+    write_model(whole, half, half=True)
+    write_model(half, site)
+    assert site.read_bytes() == half.read_bytes()
+    write_model(half, site, calibration=Calibration(2.0, -0.5, 4.0), overwrite=True)
+    assert read_calibration(site) == Calibration(2.0, -0.5, 4.0)
+    assert strip(site) == strip(half)

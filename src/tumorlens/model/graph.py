@@ -39,12 +39,7 @@ def parse_model(path: Path) -> ModelProto:
     Raises:
         ModelFileError: it is no ONNX model, or does not stand for itself; see `read_model`.
     """
-    onnx = load("onnx", "rewriting a model file")
-    data = read_model(path)
-    try:
-        model: ModelProto = onnx.load_model_from_string(data)
-    except Exception as error:  # protobuf raises its own
-        raise ModelFileError(f"{path}: is no ONNX model ({error})") from None
+    model = _parse_stored(path)
     _widen(model.graph)
     return model
 
@@ -109,7 +104,7 @@ def write_model(
     calibration: Calibration | None = None,
     seen: str | None = None,
     studies: str | None = None,
-    half: bool = False,
+    half: bool | None = None,
     overwrite: bool = False,
 ) -> None:
     """Copy a model with another card, calibration, list of fingerprints, numbers for studies.
@@ -123,15 +118,16 @@ def write_model(
         calibration: replaces scale, offset and the limit of familiarity.
         seen: replaces the list of fingerprints.
         studies: replaces the numbers for series and studies.
-        half: store weights in half precision, at half the size. The network computes in single
-            precision.
+        half: store weights in half precision, at half the size, or in single precision. The
+            network computes in single precision.
         overwrite: whether an existing file may be replaced.
 
     Raises:
         ModelFileError: ``source`` is no model of the contract.
         UsageError: ``output`` exists, or cannot be written.
     """
-    model = parse_model(Path(source))
+    model = _parse_stored(Path(source))
+    was_half = _widen(model.graph)
     if calibration is not None:
         _set(model.graph, SCALE, calibration.scale, source)
         _set(model.graph, OFFSET, calibration.offset, source)
@@ -144,10 +140,21 @@ def write_model(
     if studies is not None:
         metadata[STUDIES_KEY] = studies
     load("onnx.helper").set_model_props(model, metadata)
-    if half:
+    if was_half if half is None else half:
         _narrow(model.graph)
     with replace_when_done(output, overwrite=overwrite) as partial:
         partial.write_bytes(model.SerializeToString())
+
+
+def _parse_stored(path: Path) -> ModelProto:
+    """The model as it is in the file."""
+    onnx = load("onnx", "rewriting a model file")
+    data = read_model(path)
+    try:
+        model: ModelProto = onnx.load_model_from_string(data)
+    except Exception as error:  # protobuf raises its own
+        raise ModelFileError(f"{path}: is no ONNX model ({error})") from None
+    return model
 
 
 def _find(graph: GraphProto, name: str, path: str | Path) -> TensorProto:
@@ -187,8 +194,8 @@ def _narrow(graph: GraphProto) -> None:
     graph.node.extend(nodes)
 
 
-def _widen(graph: GraphProto) -> None:
-    """Undo `_narrow`, but for the rounding."""
+def _widen(graph: GraphProto) -> bool:
+    """Undo `_narrow`, but for the rounding; whether there was something to undo."""
     convert = load("onnx.numpy_helper")
     halves = {one.name: one for one in graph.initializer if one.name.endswith(_HALF)}
     for node in list(graph.node):
@@ -197,3 +204,4 @@ def _widen(graph: GraphProto) -> None:
             values = convert.to_array(tensor).astype(np.float32)
             tensor.CopyFrom(convert.from_array(values, node.output[0]))
             graph.node.remove(node)
+    return bool(halves)
