@@ -1,10 +1,11 @@
-"""Make the model that the page of `tumorlens web` loads first: the bundled one in 8-bit integers.
+"""Make the model that the page of `tumorlens web` loads first: `default` in 8-bit integers.
 
     python release/small_model.py DATA...
 
 DATA are labelled sets, as `tumorlens export` takes them: some groups fit the numbers, others hold
-the file to its bar. Run it whenever the bundled model changes; until then the page
-loads the model as it is, and says so. Nothing else of the page is derived from the model.
+the file to its bar. Run it whenever `default` changes; until then the page loads the
+model as it is, and says so. The bundled model `small` is another one: see
+`release/bundle_model.py`. Nothing else of the page is derived from the model.
 """
 
 from __future__ import annotations

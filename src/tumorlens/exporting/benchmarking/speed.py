@@ -108,7 +108,7 @@ def benchmark(
     """Measure how fast models run on this machine, each in a process of its own.
 
     Args:
-        models: names of the registry or ``.onnx`` files; the bundled model if none is given.
+        models: names of the registry or ``.onnx`` files; ``default`` if none is given.
         runtimes: names of backends, as in `exporting.benchmarking.backends.BACKENDS`; by default
             all that are installed.
         threads: numbers of threads for the network; by default one, and one for each core.

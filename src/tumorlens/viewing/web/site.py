@@ -25,7 +25,7 @@ __all__ = ["EXAMPLES", "SMALL", "WebPage", "list_files", "write_web_page"]
 _HERE = Path(__file__).parent
 _PAGE = _HERE / "page"
 SMALL = _HERE / "models" / "small.onnx"
-"""The bundled model in eight-bit integers; `release/small_model.py` makes it."""
+"""The model `default` in eight-bit integers, not `small`; `release/small_model.py` makes it."""
 
 _NO_CACHE = ("models/full.onnx",)
 _MARK = "tumorlens-page.json"
@@ -64,8 +64,8 @@ def write_web_page(
 
     Args:
         output: the folder to be made; its parent exists.
-        model: name of the registry, an ``.onnx`` file, or a `Detector`. The bundled model is
-            written twice: small, which loads first, and as it is, which a person may ask for.
+        model: name of the registry, an ``.onnx`` file, or a `Detector`. ``default`` is written
+            twice: in 8-bit integers, which load first, and as it is, which a person may ask for.
         runtime: folder ``dist`` of onnxruntime-web; None fetches it from the npm registry, once.
         overwrite: replace a folder that this function has written before.
 
@@ -114,14 +114,14 @@ def _check_folder(folder: Path, *, overwrite: bool) -> None:
 
 
 def _find_small(session: Session) -> tuple[Session | None, str]:
-    """The small model of the bundled one, and why there is none."""
+    """The model in 8-bit integers, if it is the default one, and why there is none."""
     if session.sha256 != MODELS[DEFAULT].sha256:
         return None, ""
     if not SMALL.is_file():
-        return None, "this build has no small model: the page loads the model as it is"
+        return None, "this build has no 8-bit model: the page loads the model as it is"
     small = Session(SMALL, threads=1)
     if session.sha256 not in (small.card.made_from or ""):
-        return None, "the small model was made of another model: the page loads the model as it is"
+        return None, "the 8-bit model was made of another model: the page loads the model as it is"
     return small, ""
 
 
