@@ -236,7 +236,9 @@ def describe(table: Table, others: str) -> str:
         compared = ", ".join(sorted(set(table.same.views["given"].fold)))
         lines.append(
             f"Beside it: folds {compared}, each model with points of its own. In these folds: "
-            f"{table.same.how}; of the other model: {table.other.how}."
+            f"{table.same.how}; of the other model: {table.other.how}. So a difference at "
+            "`balanced` is not that of the two values beside it, where other folds took part in "
+            "choosing ours."
         )
     return "\n\n".join(lines) + "\n"
 
