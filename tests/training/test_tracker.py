@@ -171,6 +171,15 @@ def test_a_logger_that_is_added_later_gets_the_earlier_epochs(logger, tmp_path, 
     check(logger, tmp_path / "run")
 
 
+def test_a_run_of_an_older_version_may_lack_the_leading_figure(tmp_path):
+    pytest.importorskip("tensorboard")
+    tracker = open_run(tmp_path / "run", "tensorboard")
+    (tmp_path / "run" / CURVES).write_text("phase,epoch,train_total\nhead,1,0.9\nall,1,0.8\n")
+    tracker.finish()
+    steps, _ = read_tensorboard(tmp_path / "run/logs")
+    assert [one["train_total"] for one in steps.values()] == pytest.approx([0.9, 0.8])
+
+
 def test_a_missing_library_is_told_before_the_data_are_read(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -161,7 +162,9 @@ class _TensorBoardLog(ExperimentLog):
 
     def _write(self, step: int, row: dict[str, float]) -> None:
         if step == 1:  # the table of hyper-parameters needs the name of a figure that is logged
-            self.logger.log_hyperparams(self.recipe, {_LEADING: row.pop(_LEADING)}, step)
+            # A run that an older version began may lack it.
+            leading = {_LEADING: row.pop(_LEADING, nan)}
+            self.logger.log_hyperparams(self.recipe, leading, step)
         super()._write(step, row)
         self.is_new = True
 
