@@ -5,7 +5,8 @@
 RUN is the folder of a `tumorlens train`. Each SCORES.csv holds scores of slices that the model
 which made them never saw; NAME says how they were kept out ("left out", "folds"). Those named by
 --points, pooled, give the operating points and the numbers for series and studies, without the
-groups of wrong_labels.csv. A model that another one taught takes them --like its teacher. The
+groups of wrong_labels.csv. A model that another one taught takes them --like its teacher;
+`small` is made with --name small --like default --half. The
 scores are copied to release/scores/ and the card's figures are measured on those copies, so that
 `tumorlens evaluate --scores release/scores/NAME.csv` gives every figure again.
 """
