@@ -9,6 +9,7 @@ tumors and sources without are dealt apart, in an order that the seed decides; i
 MRI of the brain always stay. Judged on half of the groups left out and every second slice, as
 `compare_recipes.py` does. An interrupted run continues. FOLDER/curve.csv gets a row for each share:
 sources, groups and slices of the training, and each figure with its interval over groups.
+FOLDER/curve.png shows it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from math import ceil
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 from compare_recipes import choose, evaluate, train
 
@@ -26,7 +28,14 @@ from tumorlens.data.choosing import read_sets
 from tumorlens.data.rows import Manifest
 from tumorlens.evaluation.score_files import read_scores
 
-FIGURES = ("found_at_99_cleared", "found_at_95_cleared", "auc", "pointing")
+NAMES = {
+    "found_at_99_cleared": "found at 99 % cleared",
+    "found_at_95_cleared": "found at 95 % cleared",
+    "auc": "AUC of slices",
+    "pointing": "pointing",
+}
+FIGURES = tuple(NAMES)
+ENDS = ("low", "high")
 ALWAYS = "not_brain_mri"
 
 
@@ -56,6 +65,7 @@ def main() -> None:
             scores = train(asked, file, name, changes)
             table.writerow([share, *_count(part, asked.leave_out), *_measure(scores)])
             stream.flush()
+    draw(asked.output / "curve.csv", asked.output / "curve.png")
 
 
 def take_share(whole: Manifest, left_out: Sequence[str], share: float, seed: int) -> Manifest:
@@ -69,6 +79,25 @@ def take_share(whole: Manifest, left_out: Sequence[str], share: float, seed: int
         order = generator.permutation(sorted(sources)).tolist()
         kept.update(order[: ceil(share * len(order))])
     return whole.where(lambda row: row.source in kept or row.source.startswith(ALWAYS))
+
+
+def draw(file: Path, picture: Path) -> None:
+    """Each figure over the number of sources; a bar is its interval, where there is one."""
+    with file.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    sources = [int(row["sources"]) for row in rows]
+    figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
+    for name in FIGURES:
+        values = np.array([float(row[name]) for row in rows])
+        ends = [
+            np.array([float(row[f"{name}_{end}"] or row[name]) for row in rows]) for end in ENDS
+        ]
+        bars = np.abs(np.stack(ends) - values)
+        axes.errorbar(sources, values, bars, marker="o", capsize=3, label=NAMES[name])
+    axes.set(xlabel="sources in the training", xticks=sources, ylim=(0.3, 1))
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right", fontsize="small")
+    figure.savefig(picture, dpi=150)
 
 
 def _count(part: Manifest, left_out: Sequence[str]) -> tuple[int, int, int]:
