@@ -46,6 +46,7 @@ WRONG = {
     "descriptions": [*LISTS, None, [""]],
     "device": [*WORDS, "banana"],
     "devices": [*COUNTS, None],
+    "nodes": [*COUNTS, None],
     "drop_conflicts": [*SWITCHES, None],
     "engine": [*WORDS, None, "banana"],
     "every": [nan, -1, "often", None],

@@ -284,6 +284,7 @@ RULES: dict[str, Rule | None] = {
     "nested": optional(
         Rule("0, or a whole number of at least 2", lambda value: _is_whole(0)(value) and value != 1)
     ),
+    "nodes": COUNT,
     "notice": CALL,
     "objects": Rule('a list of kinds, such as ["sr", "seg"]', _is_list(_is_text)),
     "on_error": _one_of("raise", "record"),

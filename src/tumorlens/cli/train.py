@@ -55,7 +55,11 @@ __all__ = ["command"]
 @words.device_option
 @click.option(
     "--devices", type=click.IntRange(min=1), default=1, show_default=True,
-    help="How many of them train together.",
+    help="How many of them train together, on each node.",
+)  # fmt: skip
+@click.option(
+    "--nodes", type=click.IntRange(min=1), default=1, show_default=True,
+    help="How many machines train together; torchrun or srun starts this command on each.",
 )  # fmt: skip
 @words.threads_option
 @words.report_option
@@ -77,6 +81,7 @@ def command(
     loggers: tuple[LoggerName, ...],
     device: str,
     devices: int,
+    nodes: int,
     threads: int | None,
     report: Path | None,
     run_log: Path | None,
@@ -106,10 +111,13 @@ def command(
             **material,
             device=device,
             devices=devices,
+            nodes=nodes,
             threads=threads,
             progress=pulse.advance,
             notice=pulse.say,
         )
+        if result.rank:  # the first process shows and writes what there is
+            return 0
         _show(result, pulse)
     if report is not None:
         _write_page(report, ctx, result)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from tumorlens.errors import UsageError
+from tumorlens.training.cluster import Cluster, find_cluster
 
 __all__ = ["Hardware"]
 
@@ -17,16 +18,20 @@ class Hardware:
 
     Attributes:
         device: ``cpu``, ``cuda`` or ``mps``.
-        devices: how many of them.
+        devices: how many of them on each node.
+        nodes: how many machines train together. Torchrun or Slurm must have started a process for
+            each device of each node.
         threads: threads on the CPU; None: all cores.
 
     Raises:
-        UsageError: this machine has no such device, or not as many.
+        UsageError: this machine has no such device, or not as many; or other processes were
+            started than ``nodes`` and ``devices`` need.
     """
 
     device: str = "cpu"
     devices: int = 1
     threads: int | None = None
+    nodes: int = 1
 
     def __post_init__(self) -> None:
         there = _count_devices(self.device)
@@ -36,6 +41,17 @@ class Hardware:
                 f"device {self.device}: PyTorch {torch.__version__} {found}; train on the "
                 "processor (device cpu), or install a PyTorch and a driver that reach the device"
             )
+        self._check_processes(find_cluster())
+
+    @property
+    def cluster(self) -> Cluster | None:
+        """The processes that train together, if torchrun or Slurm has started them."""
+        return None if self.nodes * self.devices == 1 else find_cluster()
+
+    @property
+    def rank(self) -> int:
+        """Number of this process among those that train together; 0 writes the run."""
+        return self.cluster.rank if self.cluster is not None else 0
 
     @property
     def precision(self) -> str:
@@ -47,12 +63,34 @@ class Hardware:
 
     @property
     def strategy(self) -> str:
-        """Several devices have a process each, begun for a phase alone.
+        """Several devices have a process each. On one machine it is begun for a phase alone.
 
         Not by calling the program once more, which would prepare the pictures under the feet of
         the first. A batch without known types leaves weights without a gradient.
         """
-        return "auto" if self.devices == 1 else "ddp_spawn_find_unused_parameters_true"
+        if self.nodes * self.devices == 1:
+            return "auto"
+        begun = "ddp" if self.cluster is not None else "ddp_spawn"
+        return f"{begun}_find_unused_parameters_true"
+
+    def _check_processes(self, cluster: Cluster | None) -> None:
+        size = self.nodes * self.devices
+        if cluster is None:
+            if self.nodes > 1:
+                raise UsageError(
+                    f"`nodes={self.nodes}`: neither torchrun nor Slurm has started this process; "
+                    "start the same command on each node with one of them (docs/how-to/train.md)"
+                )
+            return
+        # A task of Slurm may well train alone; processes of torchrun belong together.
+        alone = size == 1 and (cluster.starter == "Slurm" or cluster.size == 1)
+        if not alone and (cluster.size, cluster.local) != (size, self.devices):
+            where = f"{cluster.local} on this node" if cluster.local else "no number given per node"
+            raise UsageError(
+                f"`nodes={self.nodes}` and `devices={self.devices}` need processes: {size} in all, "
+                f"{self.devices} on each node; {cluster.starter} has started {cluster.size} in "
+                f"all, {where}: change one or the other (docs/how-to/train.md)"
+            )
 
 
 def _count_devices(device: str) -> int | None:

@@ -23,7 +23,8 @@ class TrainingResult:
         recipe: as used.
         folder: of the run.
         slices: rows that were given to train on, those of their test and validation included.
-        model: the model file; None after folds, each of which has its own.
+        model: the model file; None after folds, each of which has its own, and in a process whose
+            ``rank`` is above 0.
         folds: name of a fold -> folder of its run; empty where one model was trained.
         validation: scores of the validation rows, calibrated on themselves; None after folds.
         test: scores of the test rows; None if there were none.
@@ -32,6 +33,8 @@ class TrainingResult:
             sources that were trained on.
         copies: test rows whose group is trained on, too; 0 unless the recipe asked for it.
         seconds: how long it took.
+        rank: number of this process among those that torchrun or Slurm has started together. All
+            but 0 only train: they have neither model nor scores, and have written nothing.
     """
 
     recipe: Recipe
@@ -45,6 +48,7 @@ class TrainingResult:
     familiarity: FamiliarityCheck
     copies: int = 0
     seconds: float = 0.0
+    rank: int = 0
 
     @property
     def test_groups(self) -> dict[str, int]:

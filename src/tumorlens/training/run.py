@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -81,6 +83,8 @@ class _Ready:
 def train_model(request: Request, digests: FileDigests | None = None) -> TrainingResult:
     """Train, calibrate, export and score. A run that is refused leaves no folder.
 
+    Of several processes that torchrun or Slurm has started, all but the first only train.
+
     Args:
         request: what is asked for.
         digests: hashes of files that another training of the same data has already read.
@@ -89,28 +93,36 @@ def train_model(request: Request, digests: FileDigests | None = None) -> Trainin
         DataError: the rows, the weights or the disk cannot serve; says what to do.
     """
     started = time.perf_counter()
+    if request.hardware.rank:
+        return _assist(request, digests, started)
     with undo_refusal(request.folder):
         plan = plan_training(request, digests)
         _tell_removed(plan, request.notice)
         _tell_style(request, plan)
         ready = _make_ready(request, plan)
-    run_phases(
-        ready.network,
-        request.recipe,
-        prepared=ready.prepared,
-        training=ready.sides.training,
-        validation=ready.sides.validation,
-        folder=request.folder,
-        hardware=request.hardware,
-        teachers=ready.teachers,
-        notice=request.notice,
-        progress=request.progress,
-        watch=request.watch,
-        tracking=request.tracking,
-    )
+    _run_phases(request, ready)
     result = _finish(request, plan, ready, started)
     shutil.rmtree(request.folder / "prepared")
     return result
+
+
+def _assist(request: Request, digests: FileDigests | None, started: float) -> TrainingResult:
+    """Train beside the process that writes the run."""
+    plan = plan_training(request, digests)
+    _run_phases(request, _make_ready(request, plan))
+    return TrainingResult(
+        recipe=request.recipe,
+        folder=request.folder,
+        slices=len(request.manifest),
+        model=None,
+        folds={},
+        validation=None,
+        test=None,
+        evaluation=None,
+        familiarity=check_familiarity([], ()),
+        seconds=time.perf_counter() - started,
+        rank=request.hardware.rank,
+    )
 
 
 def open_run(request: Request, digests: FileDigests | None = None) -> Plan:
@@ -137,8 +149,8 @@ def _make_ready(request: Request, plan: Plan) -> _Ready:
     recipe = request.recipe
     teachers = _call_teachers(request)
     network, origin = _make_network(recipe, plan)
-    open_folder(request.folder, describe_run(request, plan))
-    prepared, unreadable = _prepare(request, plan.selection.manifest)
+    with _open_place(request, plan) as place:
+        prepared, unreadable = _prepare(request, plan.selection.manifest, place)
     sides = part_rows(prepared, recipe.data, recipe.seed, drop_conflicts=request.drop_conflicts)
     if plan.inherits:
         typical = sides.training[:: max(1, len(sides.training) // 64)]
@@ -199,10 +211,39 @@ def _make_network(recipe: Recipe, plan: Plan) -> tuple[TumorNetwork, str]:
     return network, load_backbone(network.backbone, weights, frozen=recipe.network.frozen)
 
 
-def _prepare(request: Request, rows: Manifest) -> tuple[PreparedRows, dict[str, int]]:
+@contextmanager
+def _open_place(request: Request, plan: Plan) -> Iterator[Path]:
+    """A folder for prepared images. A process that only assists opens its files and drops it."""
+    if request.hardware.rank:
+        with TemporaryDirectory(prefix="tumorlens-", ignore_cleanup_errors=True) as own:
+            yield Path(own)
+        return
+    open_folder(request.folder, describe_run(request, plan))
+    place = request.folder / "prepared"
+    place.mkdir(exist_ok=True)
+    yield place
+
+
+def _run_phases(request: Request, ready: _Ready) -> None:
+    run_phases(
+        ready.network,
+        request.recipe,
+        prepared=ready.prepared,
+        training=ready.sides.training,
+        validation=ready.sides.validation,
+        folder=request.folder,
+        hardware=request.hardware,
+        teachers=ready.teachers,
+        notice=request.notice,
+        progress=request.progress,
+        watch=request.watch,
+        tracking=request.tracking,
+    )
+
+
+def _prepare(request: Request, rows: Manifest, folder: Path) -> tuple[PreparedRows, dict[str, int]]:
     """The rows as the network takes them, and how many could not be read."""
-    folder, spec = request.folder / "prepared", request.recipe.input
-    folder.mkdir(exist_ok=True)
+    spec = request.recipe.input
     prepared, unreadable = prepare_rows(
         rows,
         spec,

@@ -46,6 +46,7 @@ def train(
     drop_conflicts: bool = False,
     device: str = "cpu",
     devices: int = 1,
+    nodes: int = 1,
     threads: int | None = None,
     progress: Progress | None = None,
     notice: Notice | None = None,
@@ -80,7 +81,10 @@ def train(
         skip_unreadable: go on without pictures that cannot be read.
         drop_conflicts: go on without pictures that have two labels.
         device: ``cpu``, ``cuda`` or ``mps``.
-        devices: how many of them train together.
+        devices: how many of them train together, on each node.
+        nodes: how many machines train together. On each, torchrun or Slurm must start this call
+            ``devices`` times. The process of rank 0 writes the run; the results of the others are
+            empty (`TrainingResult.rank`).
         threads: to work with on the processor; by default one for each core.
         progress: called with (what is going on, units done, units in all).
         notice: called with a sentence: each epoch, and what was found on the way.
@@ -91,8 +95,8 @@ def train(
     Raises:
         RecipeError: no such recipe, or it contradicts itself.
         DataError: data, weights, an earlier run or the disk that cannot serve.
-        UsageError: arguments that contradict each other, no such device, or a tracking server
-            that cannot be reached.
+        UsageError: arguments that contradict each other, no such device, other processes than
+            ``nodes`` and ``devices`` need, or a tracking server that cannot be reached.
         ModelFileError: a teacher, or the model to start from, cannot be loaded.
         MissingExtra: torch or another library of the extra ``train`` is not installed, or that of
             a logger.
@@ -107,10 +111,16 @@ def train(
     from tumorlens.training.run import train_model
     from tumorlens.training.tracking.experiment_logs import Tracking, check_loggers
 
-    told, counted = notice or stay_silent, progress or stay_silent
     settled = read_recipe(recipe, [settings] if isinstance(settings, str) else settings)
     # Before anything is read: what is not there is said at once.
-    hardware = Hardware(device, devices, threads)
+    hardware = Hardware(device, devices, threads, nodes)
+    if folds and hardware.cluster is not None:
+        raise UsageError(
+            "`folds=` needs one machine, without torchrun or srun; leave it out, or `nodes=`"
+        )
+    told, counted = notice or stay_silent, progress or stay_silent
+    if hardware.rank:  # the first process speaks for all
+        told, counted = stay_silent, stay_silent
     logging = tuple(dict.fromkeys((loggers,) if isinstance(loggers, str) else loggers))
     check_loggers(logging)
     whole = read_sets(data, classes=classes, shared_groups=shared_groups)

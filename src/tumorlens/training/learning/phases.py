@@ -19,6 +19,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from tumorlens.errors import DataError
 from tumorlens.network.assembly import TumorNetwork
 from tumorlens.progress import Notice, Progress
+from tumorlens.training.cluster import Agreement
 from tumorlens.training.hardware import Hardware
 from tumorlens.training.journal import CURVES
 from tumorlens.training.learning.batch import Batch
@@ -62,7 +63,8 @@ def run_phases(
 ) -> None:
     """Train ``network`` in place, phase by phase. An interrupted run resumes.
 
-    Each phase leaves ``<phase>.pt`` when it ends and ``<phase>.ckpt`` after each epoch.
+    Each phase leaves ``<phase>.pt`` when it ends and ``<phase>.ckpt`` after each epoch. Where
+    torchrun or Slurm has started several processes, each calls this, and the first one writes.
 
     Args:
         training, validation: indices into ``prepared``.
@@ -81,7 +83,7 @@ def run_phases(
     # Channels last is nearly twice as fast on a CPU.
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     checkpoints = folder / "checkpoints"
-    checkpoints.mkdir(exist_ok=True)
+    _make_folder(checkpoints, hardware)
     chooser = np.random.default_rng(recipe.seed)
     watched = np.sort(chooser.permutation(validation)[:WATCHED])
     validating = _ValidationBatches(prepared, watched, recipe.batch)
@@ -104,6 +106,9 @@ def run_phases(
             load_checkpoint(resume)  # a readable error: Lightning loads it again and gives none
         with quiet(), _explain_full_disk(checkpoints), _pass_interrupts_on():
             trainer = _make_trainer(recipe, number, folder, hardware, (notice, progress))
+            if hardware.cluster is not None:
+                work = _describe_work(draws, resume)
+                trainer.callbacks.append(Agreement(work, str(folder)))
             if watch is not None:
                 trainer.callbacks.append(EpochWatcher(watch, number))
             if tracker is not None:
@@ -117,8 +122,8 @@ def run_phases(
             )
             if phase.patience:
                 _load_best(network, checkpoints / f"best-{number}.ckpt")
-            with replace_when_done(done) as partial:
-                torch.save(network.state_dict(), partial)
+            if not hardware.rank:
+                _save(network, done)
     if tracker is not None:
         with _explain_full_disk(folder):
             tracker.finish()
@@ -137,6 +142,22 @@ def load_checkpoint(path: Path) -> Any:
             f"{path}: is damaged, or is no checkpoint of tumorlens; none of its code was run "
             f"({type(error).__name__}); remove it, or the whole folder, and train again"
         ) from None
+
+
+def _make_folder(checkpoints: Path, hardware: Hardware) -> None:
+    if not hardware.rank:
+        checkpoints.mkdir(exist_ok=True)
+
+
+def _save(network: TumorNetwork, path: Path) -> None:
+    with replace_when_done(path) as partial:
+        torch.save(network.state_dict(), partial)
+
+
+def _describe_work(draws: Draws, resume: Path) -> list[Any]:
+    """What processes that train together must have in common before a phase."""
+    slices = [draws.prepared.fingerprints[index].hex() for index in draws.indices.tolist()]
+    return [draws.recipe.to_record(), slices, draws.phase, resume.exists()]
 
 
 def _fill(network: TumorNetwork, state: Any, path: Path) -> None:
@@ -181,6 +202,7 @@ def _make_trainer(
         default_root_dir=checkpoints,  # on a cluster it looks for checkpoints there, too
         accelerator=hardware.device,
         devices=hardware.devices,
+        num_nodes=hardware.nodes,
         strategy=hardware.strategy,
         precision=hardware.precision,
         max_epochs=phase.epochs,
