@@ -46,7 +46,7 @@ export function judgeSeries(findings, studies, path) {
   const series = {
     path, findings, verdict: null, tumor: null, run: null, peak: null, keys: [], unfamiliarShare: null, extent: null,
     study: findings[0].info.study, uid: findings[0].info.series, description: tell("description"),
-    sequence: tell("sequence") ?? bestLook(looks, "sequence"), plane: tell("plane") ?? bestLook(looks, "plane"), looks,
+    sequence: tell("sequence"), plane: tell("plane"), looks,
     notJudgedShare: 1 - judged.length / findings.length,
     notes: [...countNotes(findings), ...["sequence", "plane"].flatMap((question) => doubtLook(looks, question, tell(question)))],
   };
@@ -55,6 +55,8 @@ export function judgeSeries(findings, studies, path) {
   if (!judged.length) return note("no slice shows brain: nothing was judged") && { ...series, verdict: "not_judged" };
   if (judged.length < LEAST_SLICES)
     return findings.length === 1 ? series : note(`fewer than ${LEAST_SLICES} slices were judged: the series has no verdict, its slices do`);
+  series.sequence ??= bestLook(looks, "sequence");
+  series.plane ??= bestLook(looks, "plane");
   return weigh(series, judged, studies, note);
 }
 
