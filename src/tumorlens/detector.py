@@ -23,14 +23,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from tumorlens.arguments import (
-    COUNT,
-    OPEN_MODEL,
-    PROVIDERS,
-    SWITCH,
-    TEXT,
-    check_arguments,
-)
+from tumorlens.arguments import COUNT, OPEN_MODEL, PROVIDERS, SWITCH, TEXT, check_arguments
 from tumorlens.errors import InputError, UsageError
 from tumorlens.finding import Appearance, Finding, Findings, SliceInfo
 from tumorlens.imaging.files.limits import DEFAULT_LIMITS, Limits, OverLimit
