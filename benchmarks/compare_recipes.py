@@ -43,13 +43,8 @@ FIGURES = (
 
 def main() -> None:
     """Parse, train what is missing, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, nargs="+")
-    parser.add_argument("--leave-out", action="append", required=True)
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--recipe", default="release")
+    parser = make_parser(__doc__)
     parser.add_argument("--variant", action="append", required=True)
-    parser.add_argument("--weights", type=Path)
     asked = parser.parse_args()
     file = asked.output / "data" / "manifest.csv"
     if not file.exists():
@@ -66,6 +61,17 @@ def main() -> None:
         table = tabulate(measured)
         (asked.output / "comparison.md").write_text(table, encoding="utf-8")
     print(table)
+
+
+def make_parser(description: str | None) -> argparse.ArgumentParser:
+    """What each program needs that trains without sources and judges on them."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("data", type=Path, nargs="+")
+    parser.add_argument("--leave-out", action="append", required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--recipe", default="release")
+    parser.add_argument("--weights", type=Path)
+    return parser
 
 
 def choose(merged: Manifest, names: list[str]) -> Manifest:

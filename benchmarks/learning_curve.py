@@ -14,7 +14,6 @@ FOLDER/curve.png shows it.
 
 from __future__ import annotations
 
-import argparse
 import csv
 from collections.abc import Iterator, Sequence
 from math import ceil
@@ -22,7 +21,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from compare_recipes import choose, evaluate, train
+from compare_recipes import choose, evaluate, make_parser, train
 
 from tumorlens.data.choosing import read_sets
 from tumorlens.data.rows import Manifest
@@ -41,15 +40,10 @@ ALWAYS = "not_brain_mri"
 
 def main() -> None:
     """Parse, train what is missing, write the curve."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, nargs="+")
-    parser.add_argument("--leave-out", action="append", required=True)
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--recipe", default="release")
+    parser = make_parser(__doc__)
     parser.add_argument("--share", action="append", type=float, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--change", action="append", default=[])
-    parser.add_argument("--weights", type=Path)
     asked = parser.parse_args()
     asked.output.mkdir(parents=True, exist_ok=True)
     whole = choose(read_sets(asked.data, shared_groups=True), asked.leave_out)
@@ -60,7 +54,8 @@ def main() -> None:
             part = take_share(whole, asked.leave_out, share, asked.seed)
             name = f"share-{share:g}-seed-{asked.seed}"
             file = asked.output / f"{name}.csv"
-            part.write(file)
+            if not file.exists():
+                part.write(file)
             changes = [f"seed={asked.seed}", *asked.change]
             scores = train(asked, file, name, changes)
             table.writerow([share, *_count(part, asked.leave_out), *_measure(scores)])
