@@ -20,12 +20,15 @@ def images():
     return torch.rand(3, 1, 160, 160, generator=torch.Generator().manual_seed(0))
 
 
-def test_a_teacher_says_what_its_model_says(images):
-    said = Session(find_model("default"), threads=1).run(images.numpy())
+def test_a_teacher_says_what_its_model_says_of_an_image_and_its_mirror_image(images):
+    session = Session(find_model("default"), threads=1)
+    said, mirrored = session.run(images.numpy()), session.run(images.flip(-1).numpy().copy())
+    probabilities = (said.probabilities + mirrored.probabilities) / 2
+    activation = (said.activation + mirrored.activation[..., ::-1]) / 2
     outputs = Teachers(["default", "default"], CLASSES, threads=1).predict(images)
-    np.testing.assert_allclose(outputs.tumor, said.probabilities[:, 1:].sum(1), atol=1e-6)
-    np.testing.assert_allclose(outputs.types, said.probabilities[:, 1:], atol=1e-6)
-    np.testing.assert_allclose(outputs.activation, said.activation, atol=1e-6)
+    np.testing.assert_allclose(outputs.tumor, probabilities[:, 1:].sum(1), atol=1e-6)
+    np.testing.assert_allclose(outputs.types, probabilities[:, 1:], atol=1e-6)
+    np.testing.assert_allclose(outputs.activation, activation, atol=1e-6)
 
 
 def test_pictures_of_another_size_are_shown_at_the_teacher_s(images):

@@ -21,7 +21,7 @@ __all__ = ["TeacherOutputs", "Teachers", "distillation_loss"]
 
 @dataclass(frozen=True, slots=True)
 class TeacherOutputs:
-    """What the teachers answer to N images, averaged over the teachers.
+    """What the teachers answer to N images, averaged over the teachers and the mirror images.
 
     Attributes:
         tumor: (N,) tumor probability.
@@ -36,6 +36,9 @@ class TeacherOutputs:
 
 class Teachers:
     """One or more trained models whose mean outputs the network in training learns to repeat.
+
+    They judge each image and its mirror image, so the network learns in one pass what they need
+    two for.
 
     Args:
         models: names or files of the teachers.
@@ -70,8 +73,11 @@ class Teachers:
     def predict(self, images: Tensor) -> TeacherOutputs:
         """Mean outputs for (N, 1, S, S) images in [0, 1]; each is resized to a teacher's size."""
         outputs = [self._run(session, images) for session in self.sessions]
-        probabilities = torch.stack([one for one, _ in outputs]).mean(0)
-        activation = torch.stack([cells for _, cells in outputs]).mean(0)
+        mirrored = [self._run(session, images.flip(-1)) for session in self.sessions]
+        probabilities = torch.stack([one for one, _ in outputs + mirrored]).mean(0)
+        activation = torch.stack(
+            [cells for _, cells in outputs] + [cells.flip(-1) for _, cells in mirrored]
+        ).mean(0)
         return TeacherOutputs(1 - probabilities[:, 0], probabilities[:, 1:], activation)
 
     @staticmethod
