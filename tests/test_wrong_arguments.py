@@ -85,6 +85,7 @@ WRONG = {
     "output": [*PATHS, None],
     "overwrite": [*SWITCHES, None],
     "parity_slices": [*COUNTS, None],
+    "paper": [*SWITCHES, None],
     "paths": [None, 7, b"file", [b"file"], [None], np.zeros(3), ["a\0b"]],
     "pause": [nan, -1, "long", None],
     "picture": PATHS,

@@ -295,6 +295,7 @@ RULES: dict[str, Rule | None] = {
     "overwrite": SWITCH,
     "parity_slices": COUNT,
     "paths": Rule("a path, or a list or an iterator of paths", _are_inputs),
+    "paper": SWITCH,
     "pause": PAUSE,
     "picture": optional(PATH),
     "port": PORT,

@@ -46,15 +46,15 @@ def test_a_wrong_space_is_told_before_the_data_are_read(tmp_path, capsys):
 def test_the_first_trials_are_the_papers_recipe_and_the_one_to_change():
     paper = read_recipe("seed")
     changed = read_recipe("seed", ["batch=8"])
-    assert searching.list_known(paper) == {"seed": paper}
-    assert searching.list_known(changed) == {"seed": paper, "seed, changed": changed}
-    assert list(searching.list_known(make_recipe())) == ["seed", "tiny"]
+    assert searching.list_known(paper, True) == {"seed": paper}
+    assert searching.list_known(changed, True) == {"seed": paper, "seed, changed": changed}
+    assert list(searching.list_known(make_recipe(), True)) == ["seed", "tiny"]
+    assert list(searching.list_known(make_recipe(), False)) == ["tiny"]
 
 
 @pytest.mark.slow
-def test_a_search_leaves_a_recipe_that_train_takes(space, tmp_path, monkeypatch):
+def test_a_search_leaves_a_recipe_that_train_takes(space, tmp_path):
     recipe = make_recipe(phases=[{"name": "head", "epochs": 1, "draws": 16, "learning_rate": 1e-3}])
-    monkeypatch.setattr(searching, "list_known", lambda base: {"tiny": base})  # the paper's is long
     rows = read_data(write_manifest(tmp_path / "data", 48))
     last = max(row.group for row in rows.rows)
     data = rows.with_rows(
@@ -63,7 +63,7 @@ def test_a_search_leaves_a_recipe_that_train_takes(space, tmp_path, monkeypatch)
     told = []
     found = tumorlens.tune(
         data, space=space, trials=1, storage=tmp_path / "file.journal", recipe=recipe,
-        weights=write_weights(tmp_path / "weights.safetensors"), folds=2, nested=2,
+        weights=write_weights(tmp_path / "weights.safetensors"), paper=False, folds=2, nested=2,
         notice=told.append,
     )  # fmt: skip
     assert "2 test slices of 1 groups take no part in the search" in told

@@ -41,6 +41,10 @@ __all__ = ["command"]
     help="What the space changes.",
 )  # fmt: skip
 @click.option(
+    "--paper/--no-paper", default=True, show_default=True,
+    help="Try the recipe of the paper first. On many data it takes hours.",
+)  # fmt: skip
+@click.option(
     "--figure", type=click.Choice(["auc", "loss"]), default="auc", show_default=True,
     help="What is searched for on held-out slices.",
 )  # fmt: skip
@@ -81,6 +85,7 @@ def command(
     trials: int,
     storage: Path,
     recipe: str,
+    paper: bool,
     figure: Figure,
     folds: int | None,
     folds_by: By,
@@ -113,6 +118,7 @@ def command(
             trials=trials,
             storage=storage,
             recipe=recipe,
+            paper=paper,
             figure=figure,
             folds=folds,
             folds_by=folds_by,

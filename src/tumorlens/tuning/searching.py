@@ -35,6 +35,7 @@ def tune(
     storage: PathLike,
     recipe: Recipe | str | Path = "release",
     settings: str | Iterable[str] = (),
+    paper: bool = True,
     figure: Figure = "auc",
     folds: int | None = None,
     folds_by: By = "group",
@@ -69,6 +70,7 @@ def tune(
         storage: file that the trials are written to; made if missing.
         recipe: that the space changes: a name of tumorlens, a TOML file, or a `Recipe`.
         settings: changes of the recipe as ``"key=value"``, for all trials but the paper's.
+        paper: whether the first trial is the recipe of the paper, which takes hours on many data.
         figure: that is searched for on held-out slices: ``auc``, or ``loss``, the less the better.
         folds: each trial trains so many models, each on all folds but one; by default 3.
         folds_by: what a fold keeps whole: ``group`` (patient) or ``source``.
@@ -138,7 +140,7 @@ def tune(
             request=request,
             journal=Path(storage),
             space=wanted,
-            known=list_known(base),
+            known=list_known(base, paper),
             figure=figure,
             folds=folds or FOLDS,
             folds_by=folds_by,
@@ -152,10 +154,10 @@ def tune(
     )
 
 
-def list_known(base: Recipe) -> dict[str, Recipe]:
-    """Name -> recipe of the first trials: the paper's, and the one that the space changes."""
-    paper = read_recipe("seed")
-    if base == paper:
+def list_known(base: Recipe, paper: bool) -> dict[str, Recipe]:
+    """Name -> recipe of the first trials: the paper's, if wanted, and the one that is changed."""
+    first = read_recipe("seed")
+    if not paper or base == first:
         return {base.name: base}
-    name = f"{base.name}, changed" if base.name == paper.name else base.name
-    return {paper.name: paper, name: base}
+    name = f"{base.name}, changed" if base.name == first.name else base.name
+    return {first.name: first, name: base}
