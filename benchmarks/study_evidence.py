@@ -49,8 +49,8 @@ from tumorlens.evaluation.score_files import pool_scores
 from tumorlens.evaluation.scores import Scores
 from tumorlens.evaluation.series_and_studies.labelled_series import LabelledSeries
 from tumorlens.evaluation.series_and_studies.study_fitting import judge_crosswise, list_fit_series
+from tumorlens.logits import to_logit
 from tumorlens.studies.profile import HEAD_MM, Profile
-from tumorlens.studies.series_judging import to_logit
 
 FEW = 20
 SHOWN = ("auc", "sensitivity_at_specificity_90")

@@ -18,9 +18,10 @@ from tumorlens.evaluation.calibration import (
     fit_familiarity,
     fit_logit,
 )
-from tumorlens.evaluation.figures.reliability import assign_bins, calibration_error, to_logit
+from tumorlens.evaluation.figures.reliability import assign_bins, calibration_error
 from tumorlens.evaluation.scores import as_text
 from tumorlens.evaluation.site_calibration import calibrate_crosswise, calibrate_model
+from tumorlens.logits import to_logit
 from tumorlens.model.card import OperatingPoint
 from tumorlens.model.contract import Calibration
 

@@ -15,6 +15,24 @@ def test_peak_is_the_centre_of_the_strongest_cell():
     assert find_peak(activation, stretched, size=32, shape=(99, 99)) == (62.0, 31.0)
 
 
+def test_peak_lies_where_the_parabola_through_the_log_odds_has_its_top():
+    row, column = np.mgrid[:5, :6] + 0.5
+    log_odds = 3 - (column - 2.8) ** 2 - 0.5 * (row - 1.3) ** 2
+    activation = (1 / (1 + np.exp(-log_odds))).astype(np.float32)
+    peak = find_peak(activation, IDENTITY, size=30, shape=(30, 30))
+    np.testing.assert_allclose(peak, (2.8 * 5, 1.3 * 6), atol=1e-3)
+
+
+def test_peak_stays_in_the_strongest_cell_and_a_flat_top_in_its_middle():
+    activation = np.full((3, 3), 0.2, np.float32)
+    assert find_peak(activation, IDENTITY, size=30, shape=(30, 30)) == (5, 5)  # the first, a corner
+    activation[1] = 0.5, 0.5, 0.1
+    activation[1, 1] = np.nextafter(np.float32(0.5), np.float32(1))
+    x, y = find_peak(activation, IDENTITY, size=30, shape=(30, 30))
+    assert 10 <= x <= 15
+    assert y == 15
+
+
 def test_peak_is_clipped_into_the_slice():
     activation = np.zeros((4, 4), np.float32)
     activation[3, 3] = 1

@@ -16,8 +16,8 @@ import numpy.typing as npt
 from tumorlens.errors import DataError, UsageError
 from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.intervals import FEW_GROUPS
-from tumorlens.evaluation.figures.reliability import to_logit
 from tumorlens.evaluation.scores import Scores, as_text
+from tumorlens.logits import to_logit
 from tumorlens.model.card import OperatingPoint
 from tumorlens.model.contract import Calibration
 from tumorlens.optional import load

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.finding import Box
+from tumorlens.logits import to_logit
 
 __all__ = ["find_boxes", "find_peak"]
 
@@ -18,19 +19,33 @@ Affine = npt.NDArray[np.float64]
 def find_peak(
     activation: Array, to_pixels: Affine, *, size: int, shape: tuple[int, ...]
 ) -> tuple[float, float]:
-    """Centre of the strongest cell, in pixels of the slice.
+    """Where the evidence is strongest, in pixels of the slice.
+
+    It lies in the strongest cell: at the top of the parabola through the log odds of this cell and
+    its two neighbours, along each axis.
 
     Args:
-        activation: (h, w), evidence of each cell.
+        activation: (h, w), evidence of each cell, 0 to 1.
         to_pixels: (2, 3), from the prepared image to pixels of the slice.
         size: side of the prepared image.
         shape: (H, W) of the slice, into which the point is clipped.
     """
     height, width = activation.shape
     row, column = divmod(int(activation.argmax()), width)
-    x, y = to_pixels @ ((column + 0.5) * size / width, (row + 0.5) * size / height, 1.0)
+    right = column + 0.5 + _find_top(activation[row], column)
+    down = row + 0.5 + _find_top(activation[:, column], row)
+    x, y = to_pixels @ (right * size / width, down * size / height, 1.0)
     # A pixel covers [i, i + 1), so the last point of the slice lies just below its width.
     return min(max(float(x), 0.0), shape[1] - 0.5), min(max(float(y), 0.0), shape[0] - 0.5)
+
+
+def _find_top(line: Array, at: int) -> float:
+    """From the strongest cell of a line to the top between its neighbours, in cells."""
+    if not 0 < at < len(line) - 1:
+        return 0.0
+    before, here, after = to_logit(line[at - 1 : at + 2]).tolist()
+    curvature = before - 2 * here + after
+    return (before - after) / 2 / curvature if curvature < 0 else 0.0
 
 
 def find_boxes(

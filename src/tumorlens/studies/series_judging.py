@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from tumorlens.finding import Box, Finding, Verdict
 from tumorlens.landmarks import Peak, Run
+from tumorlens.logits import to_logit, to_probability
 from tumorlens.studies.key_slices import choose_key_slices
 from tumorlens.studies.looks import Looks
 from tumorlens.studies.profile import (
@@ -23,10 +24,10 @@ from tumorlens.studies.profile import (
     measure_tissue,
     place_slices,
 )
-from tumorlens.studies.study_model import StudyModel, to_probability
+from tumorlens.studies.study_model import StudyModel
 from tumorlens.study_finding import NO_STUDY_MODEL, SeriesFinding
 
-__all__ = ["judge_series", "to_logit"]
+__all__ = ["judge_series"]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -72,12 +73,6 @@ def judge_series(
         not_judged_share=told.not_judged_share,
         **_combine_evidence(told, model),
     )
-
-
-def to_logit(probability: npt.ArrayLike) -> FloatArray:
-    """log(p / (1 - p)). Probabilities of 0 and 1 are moved by 1e-7, so that it is finite."""
-    p = np.clip(np.asarray(probability, np.float64), 1e-7, 1 - 1e-7)
-    return np.asarray(np.log(p) - np.log1p(-p))
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from tumorlens.finding import Verdict
-from tumorlens.studies.series_judging import NOT_JUDGED, to_logit
-from tumorlens.studies.study_model import StudyModel, to_probability
+from tumorlens.logits import to_logit, to_probability
+from tumorlens.studies.series_judging import NOT_JUDGED
+from tumorlens.studies.study_model import StudyModel
 from tumorlens.study_finding import NO_STUDY_MODEL, SeriesFinding, StudyFinding
 
 __all__ = ["judge_study"]

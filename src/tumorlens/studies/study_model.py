@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 
 from tumorlens.errors import ModelFileError
 from tumorlens.finding import Verdict
@@ -137,11 +136,6 @@ class StudyModel(msgspec.Struct, frozen=True, kw_only=True):
     def to_json(self) -> str:
         """JSON on one line, as a model file holds it."""
         return msgspec.json.encode(self).decode()
-
-
-def to_probability(logit: float) -> float:
-    """The probability that has these log-odds."""
-    return float(1 / (1 + np.exp(-np.clip(logit, -30, 30))))
 
 
 def find_study_model(detector: Detector) -> StudyModel | None:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from tumorlens.evaluation.figures.grouped_scores import GroupedScores, Ratio, ratio_family
 from tumorlens.evaluation.figures.intervals import Family, Statistic, measure
 from tumorlens.evaluation.scores import Scores
+from tumorlens.logits import to_logit
 
 __all__ = [
     "ReliabilityBin",
@@ -163,9 +164,3 @@ def abstention_family(grouped: GroupedScores) -> Family:
             Ratio(f"error_at_coverage_{round(100 * coverage)}", answered & wrong, answered)
         )
     return ratio_family(grouped, ratios)
-
-
-def to_logit(chance: FloatArray) -> FloatArray:
-    """log(p / (1 - p)), kept finite: records hold six digits."""
-    p = np.clip(chance, 1e-7, 1 - 1e-7)
-    return np.asarray(np.log(p) - np.log1p(-p))

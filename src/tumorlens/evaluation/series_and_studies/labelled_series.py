@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from tumorlens.data.rows import Row
 from tumorlens.evaluation.scores import UNKNOWN, Scores, as_text, know_patients
+from tumorlens.logits import to_logit, to_probability
 from tumorlens.model.card import OperatingPoint
 from tumorlens.studies.fitting import SeriesToFit, StudyToFit
 from tumorlens.studies.profile import (
@@ -25,8 +26,7 @@ from tumorlens.studies.profile import (
     measure_tissue,
     place_slices,
 )
-from tumorlens.studies.series_judging import to_logit
-from tumorlens.studies.study_model import MOSTLY, StudyModel, StudyTerms, to_probability
+from tumorlens.studies.study_model import MOSTLY, StudyModel, StudyTerms
 
 __all__ = [
     "LEAST_SLICES",

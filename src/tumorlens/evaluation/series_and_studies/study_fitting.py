@@ -23,10 +23,10 @@ from tumorlens.evaluation.series_and_studies.labelled_series import (
     score_studies,
     weigh_series,
 )
+from tumorlens.logits import to_logit
 from tumorlens.model.card import OperatingPoint
 from tumorlens.studies.fitting import fit_series_terms, fit_study_terms
 from tumorlens.studies.profile import FEATURES
-from tumorlens.studies.series_judging import to_logit
 from tumorlens.studies.study_model import OTHER, StudyModel
 
 __all__ = [

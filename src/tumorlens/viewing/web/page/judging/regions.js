@@ -1,13 +1,24 @@
 // Where the evidence lies, in pixels of the slice: a port of model/regions.py.
+import { toLogit } from "./profile.js";
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
-/** Centre of the strongest cell. */
+/** Where the evidence is strongest: in the strongest cell, at the top of the parabolas through its neighbours. */
 export function findPeak({ activation, rows, columns, size, toPixels: [[sx, , left], [, sy, top]] }, width, height) {
   let best = 0;
   for (let i = 1; i < activation.length; i++) if (activation[i] > activation[best]) best = i;
-  const x = (((best % columns) + 0.5) * size) / columns, y = ((Math.floor(best / columns) + 0.5) * size) / rows;
+  const column = best % columns, row = Math.floor(best / columns), at = (v, u) => toLogit(activation[v * columns + u]);
+  const right = inside(column, columns) ? findTop(at(row, column - 1), at(row, column), at(row, column + 1)) : 0;
+  const down = inside(row, rows) ? findTop(at(row - 1, column), at(row, column), at(row + 1, column)) : 0;
+  const x = ((column + 0.5 + right) * size) / columns, y = ((row + 0.5 + down) * size) / rows;
   return [clamp(x * sx + left, 0, width - 0.5), clamp(y * sy + top, 0, height - 0.5)];
+}
+
+const inside = (place, count) => 0 < place && place < count - 1;
+
+function findTop(before, here, after) {
+  const curvature = before - 2 * here + after;
+  return curvature < 0 ? (before - after) / 2 / curvature : 0;
 }
 
 /** Connected regions (eight neighbours) of cells at or over `threshold`: [x0, y0, x1, y1, score], strongest first. */
