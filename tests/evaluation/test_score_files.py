@@ -1,5 +1,7 @@
 """scores.csv: what is written is read, and what is wrong is named with its place."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,19 @@ def test_round_trip(tmp_path):
     np.testing.assert_allclose(again.probabilities, scores.probabilities, atol=1e-6)
     assert again.verdict.tolist() == scores.verdict.tolist()
     assert (again.classes, again.model) == (scores.classes, scores.model)
+
+
+def test_a_manifest_that_holds_scores_of_before_gives_each_column_once(tmp_path):
+    before = (("tumor_probability", "0.1"), ("probability_cyst", "0.9"), ("scanner", "3T"))
+    scores = draw_scores()
+    scores = replace(scores, rows=tuple(replace(row, extra=before) for row in scores.rows))
+    write_scores(tmp_path / "scores.csv", scores)
+    header = (tmp_path / "scores.csv").read_text().split("\n")[0].split(",")
+    assert len(header) == len(set(header))
+    assert "scanner" in header
+    assert "probability_cyst" not in header
+    again = read_scores(tmp_path / "scores.csv")
+    np.testing.assert_allclose(again.tumor_probability, scores.tumor_probability, atol=1e-6)
 
 
 def test_scores_of_another_program_need_little(tmp_path):

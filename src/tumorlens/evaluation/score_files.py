@@ -109,12 +109,14 @@ def pool_scores(paths: Sequence[str | os.PathLike[str]]) -> Scores:
 def write_scores(path: str | os.PathLike[str], scores: Scores, *, overwrite: bool = False) -> None:
     """Write ``scores`` as CSV, whole or not at all; paths relative to the file's folder.
 
+    Scores of before, which the manifest may hold, are left out.
+
     Raises:
         UsageError: ``path`` exists and ``overwrite`` is not set, or cannot be written.
     """
     target = Path(path)
     folder = absolute_path(target).parent
-    extras = list(dict.fromkeys(name for row in scores.rows for name, _ in row.extra))
+    extras = list(dict.fromkeys(name for row in scores.rows for name, _ in _foreign(row)))
     outputs = _output_columns(scores)
     with open_when_done(target, overwrite=overwrite) as stream:
         table = csv.writer(stream, lineterminator="\n")
