@@ -570,7 +570,7 @@ def test_the_page_works_without_a_network_after_the_first_visit(site, browser):
     assert one.complaints == []
 
 
-def test_the_small_model_stays_near_the_float_one(site, browser, detector):
+def test_the_eight_bit_model_stays_near_the_float_one(site, browser, detector):
     with pages.serve(site) as address:
         one = pages.Watched.of(browser)
         one.open(f"{address}?blank")

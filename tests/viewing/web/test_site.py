@@ -36,16 +36,16 @@ def laid(tmp_path_factory, runtime_folder):
     return site.write_web_page(folder, runtime=runtime_folder)
 
 
-# The small model
+# The model in eight-bit integers
 
 
-def test_the_small_model_is_made_of_the_bundled_one():
-    """Else: python release/small_model.py DATA..."""
-    small, original = Session(site.SMALL, threads=1), Session(find_model("default"), threads=1)
-    assert original.sha256 in small.card.made_from
-    assert small.card.parity.verdicts_equal >= 0.99
-    assert site.SMALL.stat().st_size < 4e6
-    assert small.studies == original.studies
+def test_the_eight_bit_model_is_made_of_the_bundled_one():
+    """Else: python release/eight_bit_model.py DATA..."""
+    made, original = Session(site.EIGHT_BIT, threads=1), Session(find_model("default"), threads=1)
+    assert original.sha256 in made.card.made_from
+    assert made.card.parity.verdicts_equal >= 0.99
+    assert site.EIGHT_BIT.stat().st_size < 4e6
+    assert made.studies == original.studies
 
 
 # What is laid
@@ -58,7 +58,8 @@ def test_the_service_worker_keeps_every_file_but_the_full_model(laid):
     assert {name for name in files if name != "./" and name not in there} == set()
     assert "models/full.onnx" in there
     assert "models/full.onnx" not in files
-    assert {"models/small.onnx", "runtime/ort-wasm-simd-threaded.wasm", "tokens.css"} <= set(files)
+    runtime = "runtime/ort-wasm-simd-threaded.wasm"
+    assert {"models/eight-bit.onnx", runtime, "tokens.css"} <= set(files)
 
 
 def test_settings_name_what_is_there(laid):

@@ -20,12 +20,12 @@ from tumorlens.version import __version__
 from tumorlens.viewing.examples import EXAMPLES, find_examples
 from tumorlens.viewing.web.runtime import copy_runtime
 
-__all__ = ["EXAMPLES", "SMALL", "WebPage", "list_files", "write_web_page"]
+__all__ = ["EIGHT_BIT", "EXAMPLES", "WebPage", "list_files", "write_web_page"]
 
 _HERE = Path(__file__).parent
 _PAGE = _HERE / "page"
-SMALL = _HERE / "models" / "small.onnx"
-"""The model `default` in eight-bit integers, not `small`; `release/small_model.py` makes it."""
+EIGHT_BIT = _HERE / "models" / "eight-bit.onnx"
+"""The model `default` in eight-bit integers; `release/eight_bit_model.py` makes it."""
 
 _NO_CACHE = ("models/full.onnx",)
 _MARK = "tumorlens-page.json"
@@ -76,22 +76,22 @@ def write_web_page(
     folder = Path(output)
     _check_folder(folder, overwrite=overwrite)
     session = open_detector(model, threads=1).session
-    small, note = _find_small(session)
+    eight_bit, note = _find_eight_bit(session)
     with TemporaryDirectory(dir=folder.absolute().parent, prefix=f"{folder.name}.partial") as place:
         built = Path(place) / "page"
         shutil.copytree(_PAGE, built)
         (built / "tokens.css").write_text(read_css(), encoding="utf-8")
         (built / "runtime").mkdir()
         copy_runtime(built / "runtime", None if runtime is None else Path(runtime))
-        models = _lay_models(built / "models", session, small)
+        models = _lay_models(built / "models", session, eight_bit)
         _lay_examples(built / "examples")
         _write_settings(built, models)
         if folder.exists():
             shutil.rmtree(folder)
         built.rename(folder)
-    first = small or session
+    first = eight_bit or session
     size = first.path.stat().st_size / 1e6
-    return WebPage(folder, first.card.full_name, size, small is not None, note)
+    return WebPage(folder, first.card.full_name, size, eight_bit is not None, note)
 
 
 def list_files(folder: Path) -> list[str]:
@@ -113,28 +113,34 @@ def _check_folder(folder: Path, *, overwrite: bool) -> None:
         raise UsageError(f"{folder}: exists already; choose another name or give `overwrite=True`")
 
 
-def _find_small(session: Session) -> tuple[Session | None, str]:
+def _find_eight_bit(session: Session) -> tuple[Session | None, str]:
     """The model in 8-bit integers, if it is the default one, and why there is none."""
     if session.sha256 != MODELS[DEFAULT].sha256:
         return None, ""
-    if not SMALL.is_file():
+    if not EIGHT_BIT.is_file():
         return None, "this build has no 8-bit model: the page loads the model as it is"
-    small = Session(SMALL, threads=1)
-    if session.sha256 not in (small.card.made_from or ""):
+    eight_bit = Session(EIGHT_BIT, threads=1)
+    if session.sha256 not in (eight_bit.card.made_from or ""):
         return None, "the 8-bit model was made of another model: the page loads the model as it is"
-    return small, ""
+    return eight_bit, ""
 
 
-def _lay_models(folder: Path, session: Session, small: Session | None) -> list[dict[str, object]]:
+def _lay_models(
+    folder: Path, session: Session, eight_bit: Session | None
+) -> list[dict[str, object]]:
     """Copy the models; what the page knows of each, the first one first."""
     folder.mkdir()
-    named = [("small.onnx", small)] if small else []
+    named = [("eight-bit.onnx", eight_bit)] if eight_bit else []
     laid: list[dict[str, object]] = []
-    for name, one in [*named, ("full.onnx" if small else "model.onnx", session)]:
+    for name, one in [*named, ("full.onnx" if eight_bit else "model.onnx", session)]:
         shutil.copyfile(one.path, folder / name)
         size = one.path.stat().st_size
         laid.append(
-            {"file": f"models/{name}", "bytes": size, "kind": "int8" if one is small else "float"}
+            {
+                "file": f"models/{name}",
+                "bytes": size,
+                "kind": "int8" if one is eight_bit else "float",
+            }
         )
     return laid
 

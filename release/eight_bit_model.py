@@ -1,11 +1,10 @@
 """Make the model that the page of `tumorlens web` loads first: `default` in 8-bit integers.
 
-    python release/small_model.py DATA...
+    python release/eight_bit_model.py DATA...
 
 DATA are labelled sets, as `tumorlens export` takes them: some groups fit the numbers, others hold
 the file to its bar. Run it whenever `default` changes; until then the page loads the
-model as it is, and says so. The bundled model `small` is another one: see
-`release/bundle_model.py`. Nothing else of the page is derived from the model.
+model as it is, and says so. Nothing else of the page is derived from the model.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import argparse
 from pathlib import Path
 
 from tumorlens.exporting.conversion import export
-from tumorlens.viewing.web.site import SMALL
+from tumorlens.viewing.web.site import EIGHT_BIT
 
 PARITY_SLICES = 1500
 
@@ -25,11 +24,11 @@ def main() -> None:
     parser.add_argument("data", nargs="+", type=Path)
     parser.add_argument("--threads", type=int)
     asked = parser.parse_args()
-    SMALL.parent.mkdir(exist_ok=True)
+    EIGHT_BIT.parent.mkdir(exist_ok=True)
     done = export(
         "default",
         "onnx-int8",
-        SMALL,
+        EIGHT_BIT,
         data=asked.data,
         parity_slices=PARITY_SLICES,
         shared_groups=True,
@@ -38,7 +37,7 @@ def main() -> None:
     )
     report = done.report
     assert report is not None
-    print(f"{SMALL.name}: {SMALL.stat().st_size / 1e6:.2f} MB; {done.card.parity}")
+    print(f"{EIGHT_BIT.name}: {EIGHT_BIT.stat().st_size / 1e6:.2f} MB; {done.card.parity}")
 
 
 if __name__ == "__main__":
