@@ -23,6 +23,7 @@ from tumorlens.evaluation.figures.verdict_figures import verdict_family
 from tumorlens.evaluation.scores import Scores
 
 STROKE = re.compile("stroke|infarct", re.IGNORECASE)
+COPIES = re.compile(r"g\d+")
 NO_BRAIN = "no_brain.png"
 """The mask of slices that lie beyond the brain, as release/label_data.py names it."""
 
@@ -95,6 +96,21 @@ def is_tumor(scores: Scores) -> BoolArray:
 def is_large(scores: Scores) -> BoolArray:
     """Tumor slices of more than 150 pixels."""
     return part_people(GroupedScores.of(scores))[1]
+
+
+def without_copies(scores: Scores) -> BoolArray:
+    """All slices, but one alone of each group of copies of a tumor-free web image.
+
+    Such groups are named g and a number; all others are people.
+    """
+    seen: set[str] = set()
+    kept = np.ones(len(scores), bool)
+    for place in np.flatnonzero(is_free(scores)).tolist():
+        group = scores.rows[place].group
+        if COPIES.fullmatch(group):
+            kept[place] = group not in seen
+            seen.add(group)
+    return kept
 
 
 def is_judged(scores: Scores) -> BoolArray:
@@ -224,6 +240,8 @@ Balanced = partial(Question, view="balanced", build=verdicts)
 QUESTIONS = (
     *ask_found("all folds", "given", aim="≥ 0.75, and better than the yardstick"),
     *ask_parts(),
+    *ask_found("all folds, one alone of the copies of a tumor-free web image", "given",
+               without_copies),
     *ask_found("all folds, each at its own threshold", "ranked"),
     *(q for k in "0123" for q in ask_fold(k)),
     Question("all folds, AUC of slices", "auc", ranking),

@@ -197,10 +197,9 @@ def read_folds(files: Sequence[Path]) -> Scores:
 
 
 def put_beside(scores: Scores, other: Scores) -> tuple[Scores, Scores]:
-    """Both models on the rows of the folds that the other one was run on."""
+    """Both models on the rows that the other one was run on."""
     known = {(row.path, row.frame or 0) for row in other.rows}
-    there = np.array([(row.path, row.frame or 0) in known for row in scores.rows])
-    same = scores.take(np.isin(scores.fold.astype(str), list(set(scores.fold[there]))))
+    same = scores.take(np.array([(row.path, row.frame or 0) in known for row in scores.rows]))
     # Masks, skull and notes are those of our table: the other one may lack them.
     return same, replace(align_scores(same, other), rows=same.rows, fold=same.fold)
 
