@@ -41,7 +41,7 @@ help:
 .venv/dev.stamp: $(PACKAGE) | .venv/pyvenv.cfg
 	$(PIP) --upgrade "pip>=25.1"
 	$(PIP) $(TORCH)
-	$(PIP) --editable ".[train,tune,tensorboard,mlflow,dicom,view,pacs,serve,slurm,mcp]" --group dev
+	$(PIP) --editable ".[train,tune,tensorboard,mlflow,dicom,view,pacs,serve,slurm,mcp,remote]" --group dev
 	@touch .venv/core.stamp $@
 
 # The pages list the options of the command, so they need the light core.

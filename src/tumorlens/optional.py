@@ -33,6 +33,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "dicom": ("highdicom",),
     "pacs": ("dicomweb_client", "pynetdicom"),
     "slurm": ("submitit",),
+    "remote": ("fsspec", "s3fs", "gcsfs"),
     "serve": (
         *("fastapi", "prometheus_client", "python_multipart", "starlette", "uvicorn"),
         *("jinja2", "matplotlib"),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tumorlens.errors import UsageError
+from tumorlens.remote.addresses import hide_secrets, is_address, spell_address
 
 __all__ = [
     "check_results",
@@ -35,6 +36,11 @@ def check_writable(path: Path, *, overwrite: bool = False) -> None:
     Raises:
         UsageError: names the file and what to do.
     """
+    if is_address(str(path)):
+        raise UsageError(
+            f"{hide_secrets(spell_address(str(path)))}: this result goes to a file of this "
+            "machine; name one, and copy it there afterwards"
+        )
     if path.is_dir():
         raise UsageError(f"{path}: is a folder; name a file")
     for place in (path, partial_path(path)):

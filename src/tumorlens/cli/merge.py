@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from tumorlens.cli import words
+from tumorlens.remote.addresses import spell_address
 from tumorlens.report.tables import count_words
 
 __all__ = ["command"]
@@ -40,5 +41,5 @@ def command(
     done = merge(
         list(shards), output, overwrite=overwrite, allow_missing=allow_missing, notice=voice.say
     )
-    voice.say(f"{output}: {count_words(done.counts, skipped=done.skipped)}")
+    voice.say(f"{spell_address(str(output))}: {count_words(done.counts, skipped=done.skipped)}")
     return 1 if done.missing or done.failed else 0

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal, cast
+from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
 import click
 
@@ -22,11 +23,14 @@ from tumorlens.cli.outputs import (
     choose_form,
     name_next_steps,
     open_writer,
+    stage_results,
 )
 from tumorlens.errors import UsageError
 from tumorlens.imaging.files.survival import check_inputs_survive
+from tumorlens.predicting.fetching import fetch_paths, name_addresses
 from tumorlens.predicting.options import Listener, RunOptions
 from tumorlens.predicting.record_files import own_files
+from tumorlens.remote.addresses import spell_address
 from tumorlens.report.tables import count_studies, count_words, threshold_words
 from tumorlens.shards import Shard
 from tumorlens.writing import check_results, partial_path
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
     from tumorlens.integration.dicom.object_folder import DicomFolder
     from tumorlens.integration.dicom.object_options import DicomOptions, ObjectKind
     from tumorlens.predicting.prediction_run import PredictionRun
+    from tumorlens.remote.staging import Staging
 
 __all__ = ["command"]
 
@@ -125,8 +130,10 @@ __all__ = ["command"]
 @words.run_log_option
 @words.voice_options
 @click.pass_context
+@stage_results
 def command(
     ctx: click.Context,
+    staging: Staging,
     /,
     *,
     paths: tuple[str, ...],
@@ -170,14 +177,14 @@ def command(
     A file that cannot be read gets a record with its error, and the run goes on. The exit code is
     then 1, or 2 if no file could be read. For research only, not a medical device.
     """
-    watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
+    watch, voice = words.Stopwatch(), words.Voice(quiet, verbose, staging.show)
     refuse_with_engine(ctx.params, paths)
     if engine is not None:
         done = distribute(voice, ctx.params)
         voice.say(count_words(done.counts, skipped=done.skipped))
         return _conclude(Counter(done.counts), short=False)
     is_chosen, form = form is not None or output is not None, form or choose_form(output)
-    check_inputs_survive(paths, output, report, run_log)
+    check_inputs_survive(map(staging.place, paths), output, report, run_log)
     part = None if shard is None else Shard.parse(shard)
     if resume and _is_complete(output, part):
         voice.say(f"{output} is complete already: shard {part}")
@@ -204,8 +211,10 @@ def command(
             "shows a table"
         )
     voice.detail(f"model {detector.name} ({detector.session.path}), {detector.threads} threads")
-    with _open_bar(voice, paths, output) as bar:
-        run = _begin(detector, paths, options, _listen(voice, bar), (output, report, run_log))
+    inputs = _fetch(staging, paths)
+    with _open_bar(voice, inputs, output) as bar:
+        listener = _listen(voice, bar, staging)
+        run = _begin(ctx.params, detector, inputs, options=options, listener=listener, by=staging)
         if resume and output is not None and form != "table":
             run.resume(output, form)
         try:
@@ -221,9 +230,7 @@ def command(
     if report is not None:
         _write_page(ctx, report, run, overwrite=overwrite)
     if run_log is not None:
-        skipped = {"skipped": run.skipped.total(), "skipped_for": dict(run.skipped)}
-        counts = dict(run.counts) | skipped
-        watch.write_log(run_log, "predict", ctx.params, counts=counts, session=detector.session)
+        _write_log(watch, run_log, ctx, run)
     if taker is not None:
         voice.say(f"{len(taker.files)} DICOM objects written to {dicom_out}")
     if table or output or report or heatmaps:
@@ -240,18 +247,32 @@ def _is_complete(output: Path | None, shard: Shard | None) -> bool:
     return output is not None and shard is not None and is_complete(output, shard)
 
 
+def _fetch(staging: Staging, paths: tuple[str, ...]) -> Iterable[str]:
+    """Files and folders of this machine in the place of addresses."""
+    staging.results.claim()
+    return fetch_paths(staging, _each_path(paths) if "-" in paths else paths)
+
+
 def _begin(
+    asked: Mapping[str, Any],
     detector: Detector,
-    paths: tuple[str, ...],
+    inputs: Iterable[str],
+    *,
     options: RunOptions,
     listener: Listener,
-    results: tuple[Path | None, ...],
+    by: Staging,
 ) -> PredictionRun:
     from tumorlens.predicting.prediction_run import PredictionRun
 
-    place = "standard output" if results[0] is None else str(results[0])
-    inputs = _each_path(paths) if "-" in paths else paths
-    return PredictionRun(detector, inputs, paths, options, place, own_files(*results), listener)
+    results = [asked[name] for name in ("output", "report", "run_log")]
+    place = "standard output" if results[0] is None else spell_address(str(results[0]))
+    staged = (None if one is None else Path(by.place(one)) for one in results)
+    named = by.is_used or isinstance(inputs, Iterator)
+    rename = partial(name_addresses, by) if named else None
+    return PredictionRun(
+        detector, inputs, asked["paths"], options, place, own_files(*results, *staged), listener,
+        rename,
+    )  # fmt: skip
 
 
 def _tell_of_rest(voice: words.Voice, run: PredictionRun, output: Path | None) -> None:
@@ -259,10 +280,11 @@ def _tell_of_rest(voice: words.Voice, run: PredictionRun, output: Path | None) -
         voice.say(f"{partial_path(output)} holds the finished records; continue with --resume")
 
 
-def _listen(voice: words.Voice, bar: words.Bar) -> Listener:
+def _listen(voice: words.Voice, bar: words.Bar, staging: Staging) -> Listener:
+    advance = staging.follow(bar.advance)
     if voice.verbose:
-        return Listener(say=bar.say, detail=bar.say, advance=bar.advance)
-    return Listener(say=bar.say, advance=bar.advance)
+        return Listener(say=bar.say, detail=bar.say, advance=advance)
+    return Listener(say=bar.say, advance=advance)
 
 
 def _tell_counts(
@@ -289,6 +311,14 @@ def _write_page(ctx: click.Context, report: Path, run: PredictionRun, *, overwri
     from tumorlens.predicting.recording import write_study_page
 
     write_study_page(report, run, command=words.repeat_command(ctx), overwrite=overwrite)
+
+
+def _write_log(
+    watch: words.Stopwatch, run_log: Path, ctx: click.Context, run: PredictionRun
+) -> None:
+    skipped = {"skipped": run.skipped.total(), "skipped_for": dict(run.skipped)}
+    counts, session = dict(run.counts) | skipped, run.detector.session
+    watch.write_log(run_log, "predict", ctx.params, counts=counts, session=session)
 
 
 def _tell(run: PredictionRun, *, on_terminal: bool) -> str:
@@ -333,14 +363,14 @@ def _open_folder(options: DicomOptions, detector: Detector) -> DicomFolder:
     return DicomFolder(options, detector)
 
 
-def _count_files(paths: tuple[str, ...]) -> int | None:
+def _count_files(paths: Iterable[str]) -> int | None:
     from tumorlens.predicting.recording import count_files
 
     return count_files(paths)
 
 
 def _open_bar(
-    voice: words.Voice, paths: tuple[str, ...], output: Path | None
+    voice: words.Voice, paths: Iterable[str], output: Path | None
 ) -> AbstractContextManager[words.Bar]:
     on_output = output is None and sys.stdout.isatty()
     return words.open_bar(

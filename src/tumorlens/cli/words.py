@@ -20,6 +20,7 @@ from tumorlens.cli.flags import spell_flags
 from tumorlens.cli.pace import Pace
 from tumorlens.errors import UsageError
 from tumorlens.model.onnx_runtime import PROVIDERS
+from tumorlens.remote.addresses import spell_address
 from tumorlens.version import list_versions
 
 if TYPE_CHECKING:
@@ -191,10 +192,12 @@ class Voice:
     Attributes:
         quiet: say nothing.
         verbose: say the details, too.
+        show: names addresses in the place of staged files.
     """
 
     quiet: bool = False
     verbose: bool = False
+    show: Callable[[str], str] = str
 
     def __post_init__(self) -> None:
         if self.quiet and self.verbose:
@@ -202,7 +205,7 @@ class Voice:
 
     def say(self, words: str) -> None:
         if not self.quiet:
-            click.echo(make_printable(spell_flags(words)), err=True)
+            click.echo(make_printable(spell_flags(self.show(words))), err=True)
 
     def detail(self, words: str) -> None:
         if self.verbose:
@@ -309,7 +312,7 @@ def open_bar(
             progress.update(task, advance=count, rate=rate)
 
         def say(words: str) -> None:
-            told = make_printable(spell_flags(words))
+            told = make_printable(spell_flags(voice.show(words)))
             console.print(told, soft_wrap=True, markup=False, highlight=False)
 
         yield Bar(advance, say, console if on_output else None)
@@ -381,7 +384,8 @@ def _device_of(session: Session) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(one) for one in value]
-    return value if value is None or isinstance(value, (bool, int, float)) else str(value)
+    plain = value is None or isinstance(value, (bool, int, float))
+    return value if plain else spell_address(str(value))
 
 
 def _complete_models(

@@ -10,6 +10,7 @@ from tumorlens.errors import InputError, UsageError
 from tumorlens.imaging.files.limits import DEFAULT_LIMITS, Limits
 from tumorlens.imaging.readers import find_inputs, read_input
 from tumorlens.imaging.slices import Slice
+from tumorlens.predicting.fetching import fetch_inputs
 
 __all__ = ["read"]
 
@@ -70,8 +71,9 @@ def read(
 def _read(
     x: Any, axes: str | None, limits: Limits, *, raises: bool
 ) -> Iterator[Slice | InputError]:
-    for found in find_inputs(x, limits):
-        for item in read_input(found, limits, axes):
-            if raises and isinstance(item, InputError):
-                raise item
-            yield item
+    with fetch_inputs(x, limits) as near:
+        for found in find_inputs(near, limits):
+            for item in read_input(found, limits, axes):
+                if raises and isinstance(item, InputError):
+                    raise item
+                yield item

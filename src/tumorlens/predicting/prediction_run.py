@@ -64,7 +64,7 @@ class PredictionRun:
         place: where the records go, for messages.
         own: real paths of the files that the run writes; they are no inputs.
         listener: whom the run tells what happens.
-        rename: gives what was found other names in records and messages.
+        rename: gives what was found other names in records and messages, one after the other.
         views: what is made of series and studies.
         pictures: where heat maps go; None if none are wanted.
         parting: which inputs are of the run, and where its records stand among all.
@@ -79,7 +79,7 @@ class PredictionRun:
     place: str = "standard output"
     own: frozenset[str] = frozenset()
     listener: Listener = field(default_factory=Listener)
-    rename: Callable[[Found], Found] | None = None
+    rename: Callable[[Iterator[Found]], Iterator[Found]] | None = None
     written: Written = field(init=False, default_factory=Written)
     views: Views = field(init=False)
     pictures: HeatmapFolder | None = field(init=False)
@@ -268,7 +268,7 @@ class PredictionRun:
     def _find(self, trail: Trail) -> Iterator[Source | InputError]:
         """What is still to read."""
         found_all = find_sources(self.paths, limits=self.detector.limits, together=self._together)
-        for found in found_all if self.rename is None else map(self.rename, found_all):
+        for found in found_all if self.rename is None else self.rename(found_all):
             if not self.parting.take(found):
                 self.listener.advance(len(found.files) if isinstance(found, Source) else 1)
             elif isinstance(found, Skipped):

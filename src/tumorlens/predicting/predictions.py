@@ -9,7 +9,9 @@ from typing import Any, Literal
 from tumorlens.arguments import check_arguments
 from tumorlens.detector import Detector, open_detector
 from tumorlens.finding import Finding, Findings
+from tumorlens.imaging.files.limits import Limits
 from tumorlens.imaging.readers import find_inputs
+from tumorlens.predicting.fetching import fetch_inputs
 from tumorlens.predicting.sharding.parting import take_part
 from tumorlens.shards import Shard
 from tumorlens.studies.assembling import FolderRule, SeriesGatherer, check_rules, gather_studies
@@ -37,7 +39,8 @@ def predict(
     Args:
         x: a path (a file, a folder, a pattern), an ndarray, a PIL image, a pydicom ``Dataset``, a
             nibabel image, the bytes of a file, a `Slice`, or a list of these. Files that are no
-            images are left out of a folder.
+            images are left out of a folder. A path may be an address (``s3://…``, ``gs://…``): what
+            lies there is fetched first, which needs the extra ``remote``.
         model: name of the registry, an ``.onnx`` file, or a `Detector`, which also says threads,
             providers, batch size and limits.
         operating_point: name of one of the model's operating points, by default ``balanced``.
@@ -60,9 +63,10 @@ def predict(
     """
     part = None if shard is None else Shard.parse(shard)
     detector = open_detector(model, operating_point=operating_point)
-    if part is not None:
-        x = take_part(find_inputs(x, detector.limits), part, detector.limits)
-    return Findings(finding for _, finding in detector.iterate(x, on_error=on_error, axes=axes))
+    with fetch_inputs(x, detector.limits) as near:
+        found = near if part is None else _take_part(near, part, detector.limits)
+        judged = detector.iterate(found, on_error=on_error, axes=axes)
+        return Findings(finding for _, finding in judged)
 
 
 @check_arguments()
@@ -97,9 +101,14 @@ def predict_studies(
     check_rules(series_from, study_from)
     detector = open_detector(model, operating_point=operating_point)
     numbers = find_study_model(detector)
-    findings = (finding for _, finding in detector.iterate(x, on_error=on_error, axes=axes))
-    series = _gather(findings, numbers, series_from)
-    return Findings(gather_studies(series, numbers, study_from))
+    with fetch_inputs(x, detector.limits) as near:
+        judged = detector.iterate(near, on_error=on_error, axes=axes)
+        series = _gather((finding for _, finding in judged), numbers, series_from)
+        return Findings(gather_studies(series, numbers, study_from))
+
+
+def _take_part(inputs: Any, part: Shard, limits: Limits) -> Iterator[Any]:
+    return take_part(find_inputs(inputs, limits), part, limits)
 
 
 def _gather(

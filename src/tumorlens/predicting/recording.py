@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tumorlens.arguments import PATH, check_arguments
 from tumorlens.detector import Detector, open_detector
 from tumorlens.imaging.files.survival import check_inputs_survive
+from tumorlens.predicting.fetching import expect_results, fetch_paths, name_addresses
 from tumorlens.predicting.options import Listener, RunOptions, RunSummary
 from tumorlens.predicting.prediction_run import PredictionRun
 from tumorlens.predicting.record_files import (
@@ -21,6 +23,8 @@ from tumorlens.predicting.record_files import (
 from tumorlens.predicting.records import LineForm
 from tumorlens.predicting.sharding.shard_notes import keep_note
 from tumorlens.progress import Notice, Progress, stay_silent
+from tumorlens.remote.addresses import spell_address
+from tumorlens.remote.staging import open_staging
 from tumorlens.shards import Shard
 from tumorlens.studies.assembling import FolderRule
 from tumorlens.version import list_versions
@@ -67,8 +71,10 @@ def write_records(
 
     Args:
         paths: a file, a folder or a pattern, or several of them. An iterator is read as it comes;
-            the files of a series are not put together then.
-        output: where the records go.
+            the files of a series are not put together then. A path may be an address (``s3://…``,
+            ``gs://…``): what lies there is fetched first, which needs the extra ``remote``.
+        output: where the records go: a file, or an address. Then ``FILE.partial`` is stored there
+            now and then, and at a break. Other results may be addresses, too.
         model: name of the registry, an ``.onnx`` file, or a `Detector`, which also says threads,
             providers, batch size and limits.
         operating_point: name of one of the model's operating points, by default ``balanced``.
@@ -100,33 +106,41 @@ def write_records(
             written, or there was no image at all.
         ModelFileError: the model is unknown, or its file breaks the contract.
     """
-    output, page = Path(output), None if report is None else Path(report)
     options = RunOptions(
         summary=summary, slices=slices, series_from=series_from, study_from=study_from,
         heatmaps=_as_path(heatmaps), montage=montage,
-        activation_volume=_as_path(activation_volume), report=page,
+        activation_volume=_as_path(activation_volume), report=_as_path(report),
         shard=None if shard is None else Shard.parse(shard),
     )  # fmt: skip
     inputs, named = list_inputs(paths)
-    form = form or guess_form(output)
-    check_inputs_survive(named, output, page)
-    check_output(output, overwrite=overwrite, resume=resume)
-    check_results((output, page), overwrite=True)
-    check_results((page,), overwrite=overwrite)
-    run = PredictionRun(
-        open_detector(model, operating_point=operating_point), inputs, named, options,
-        place=str(output), own=own_files(output, page),
-        listener=Listener(say=notice or stay_silent, advance=count_up(progress, inputs)),
-    )  # fmt: skip
-    if resume:
-        run.resume(output, form)
-    with (
-        open_record_file(output, form, run.written, run.columns) as writer,
-        keep_note(output, form, run),
-    ):
-        run.run(writer)
-    if page is not None:
-        write_study_page(page, run, overwrite=overwrite)
+    results = (Path(output), options.report)
+    with open_staging(notice) as staging:
+        file, options = expect_results(staging, Path(output), options, resume=resume)
+        page, form = options.report, form or guess_form(file)
+        own = own_files(*results, file, page)
+        check_inputs_survive([staging.place(path) for path in named], file, page)
+        check_output(file, overwrite=overwrite, resume=resume)
+        check_results((file, page), overwrite=True)
+        check_results((page,), overwrite=overwrite)
+        detector = open_detector(model, operating_point=operating_point)
+        staging.results.claim()
+        inputs = fetch_paths(staging, inputs)
+        advance = staging.follow(count_up(progress, inputs))
+        named_anew = staging.is_used or isinstance(inputs, Iterator)
+        run = PredictionRun(
+            detector, inputs, named, options, place=staging.show(str(file)), own=own,
+            listener=Listener(say=notice or stay_silent, advance=advance),
+            rename=partial(name_addresses, staging) if named_anew else None,
+        )  # fmt: skip
+        if resume:
+            run.resume(file, form)
+        with (
+            open_record_file(file, form, run.written, run.columns) as writer,
+            keep_note(file, form, run),
+        ):
+            run.run(writer)
+        if page is not None:
+            write_study_page(page, run, overwrite=overwrite)
     return RunSummary(dict(run.counts), dict(run.skipped), tuple(run.studies))
 
 
@@ -161,7 +175,7 @@ def list_inputs(paths: Any) -> tuple[Iterable[str], tuple[str, ...]]:
     if isinstance(paths, Iterator):
         return map(_name, paths), ("the inputs",)
     listed = [paths] if isinstance(paths, (str, os.PathLike)) else paths
-    named = tuple(map(os.fspath, listed))
+    named = tuple(spell_address(os.fspath(path)) for path in listed)
     return named, named
 
 

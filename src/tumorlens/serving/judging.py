@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,7 +106,7 @@ def judge_files(
     run = PredictionRun(
         detector, paths, ("files",) if below else paths, RunOptions(summary=True, takers=takers),
         place="the viewer", listener=Listener(say=notice, advance=advance),
-        rename=_name_below(below) if below else None,
+        rename=partial(map, _name_below(below)) if below else None,
     )  # fmt: skip
     run.run(records)
     scenes = () if keeper is None else tuple(keeper.scenes)

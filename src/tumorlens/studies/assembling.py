@@ -18,6 +18,7 @@ import numpy as np
 
 from tumorlens.errors import UsageError
 from tumorlens.finding import Finding, SliceInfo
+from tumorlens.remote.addresses import spell_address
 from tumorlens.studies.series_judging import judge_series
 from tumorlens.studies.study_judging import judge_study
 from tumorlens.studies.study_model import StudyModel
@@ -164,7 +165,8 @@ def _name_study(series: Sequence[SeriesFinding]) -> str:
     bids = BIDS.search(paths[0])
     if bids is None or series[0].study_instance_uid or bids[1] in folder:
         return folder
-    return str(Path(folder) / f"*{'*'.join(filter(None, bids.groups()))}*")
+    pattern = Path(folder) / f"*{'*'.join(filter(None, bids.groups()))}*"
+    return spell_address(str(pattern))
 
 
 def _name_folder(paths: Sequence[str]) -> str:
@@ -176,7 +178,8 @@ def _name_folder(paths: Sequence[str]) -> str:
         if len(set(words)) > 1:
             break
         steps += 1
-    return str(PurePath(*shared[:steps])) if steps else str(PurePath(paths[0]).parent)
+    folder = PurePath(*shared[:steps]) if steps else PurePath(paths[0]).parent
+    return spell_address(str(folder))
 
 
 def _split_volumes(findings: Sequence[Finding]) -> Iterator[list[Finding]]:

@@ -43,6 +43,7 @@ from tumorlens.imaging.files.limits import DEFAULT_LIMITS, Limits
 from tumorlens.imaging.files.stored_files import Found, Skipped, Source, StoredFile
 from tumorlens.imaging.raster import RASTER_SUFFIXES, holds_labels
 from tumorlens.imaging.volumes.content import LABELS, names_labels, refuse_content
+from tumorlens.remote.addresses import hide_secrets, is_address, spell_address
 
 __all__ = ["Found", "Skipped", "Source", "find_sources", "name_file"]
 
@@ -53,6 +54,8 @@ _VOLUME_ENDINGS = (
 _BESIDE_ENDINGS = (".raw", ".zraw", ".raw.gz", ".raw.bz2")
 _DRAWN_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".nii", ".nii.gz")
 _DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
+_ELSEWHERE = "is an address, and this reads files of this machine"
+_FETCHED = "give it to predict, or copy what lies there"
 _LISTING = "check its rights, and that its path is not too long"
 
 
@@ -112,6 +115,8 @@ def _find(name: str, gathering: Gathering) -> Iterator[Found]:
     try:
         if not name:
             yield InputError("''", "is an empty name", "name a file or a folder")
+        elif is_address(name) and not os.path.lexists(path):
+            yield InputError(hide_secrets(spell_address(name)), _ELSEWHERE, _FETCHED)
         elif os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises where access is denied
             yield from _walk(path, gathering)
         elif not os.path.lexists(path) and glob.has_magic(name):

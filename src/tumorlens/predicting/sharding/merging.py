@@ -8,7 +8,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -24,6 +24,7 @@ from tumorlens.predicting.sharding.shard_notes import (
     tell_difference,
 )
 from tumorlens.progress import Notice, stay_silent
+from tumorlens.remote.staging import open_staging
 from tumorlens.shards import Shard
 from tumorlens.writing import check_writable, partial_path, replace_when_done
 
@@ -72,8 +73,9 @@ def merge(
 
     Args:
         shards: files that `write_records` or ``tumorlens predict`` wrote with ``shard``, in any
-            order. ``FILE.shard.json`` must stand beside each.
-        output: where the records go, in the form of the shards.
+            order. ``FILE.shard.json`` must stand beside each. A file may be an address
+            (``s3://…``, ``gs://…``), or a pattern of addresses.
+        output: where the records go, in the form of the shards: a file, or an address.
         overwrite: replace a file that exists already.
         allow_missing: merge what there is; what is missing is told.
         notice: takes sentences for a person.
@@ -85,17 +87,33 @@ def merge(
         UsageError: a shard is missing, was cut off or stands there twice; or shards are of
             different runs, models or inputs. It lists all of them, and nothing is written.
     """
-    files = [Path(one) for one in ([shards] if isinstance(shards, (str, os.PathLike)) else shards)]
-    output, say = Path(output), notice or stay_silent
-    if not files:
+    named = [shards] if isinstance(shards, (str, os.PathLike)) else shards
+    tell = notice or stay_silent
+    if not named:
         raise UsageError("no shard is named; name the file of each shard")
+    with open_staging(tell) as staging:
+        file = staging.expect(Path(output))
+        assert file is not None
+
+        def say(line: str) -> None:
+            tell(staging.show(line))
+
+        done = _merge(
+            staging.fetch_records(named), file, say, overwrite=overwrite, partly=allow_missing
+        )
+        return replace(done, missing=tuple(map(staging.show, done.missing)))
+
+
+def _merge(
+    files: Sequence[Path], output: Path, say: Notice, *, overwrite: bool, partly: bool
+) -> RunSummary:
     if os.path.realpath(output) in map(os.path.realpath, files):
         raise UsageError(f"{output}: is a shard; choose another name for the result")
     check_writable(output, overwrite=overwrite)
     parts, faults = _take_in(files)
     _check_one_run(parts)
     faults += _find_missing(parts, files)
-    if faults and (not allow_missing or not parts):
+    if faults and not (partly and parts):
         raise UsageError(_list_faults(faults, parts))
     for fault in faults:
         say(f"missing: {fault}")

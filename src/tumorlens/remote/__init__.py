@@ -1,0 +1,1 @@
+"""What lies in an object store: fetched before a run, written back behind it."""
