@@ -13,6 +13,7 @@ from builders import write_metaimage, write_nifti, write_series, write_zip
 from heads import paint_slice, write_folder
 from models import write_tiny_model
 from object_stores import open_store
+from sites import write_site
 from study_tables import make_study_model
 from tumorlens.cli.main import run
 from tumorlens.errors import InputError, UsageError
@@ -311,3 +312,26 @@ def test_keys_do_not_lead_out_of_the_folder(bucket, scans, model, staged_in):
     assert not list(staged_in.parent.rglob("evil.png"))
     with pytest.raises(InputError, match="its key cannot be the name of a file"):
         tumorlens.predict(f"{bucket.address}/../x", model=model)
+
+
+def test_labelled_data_and_scores_are_measured_where_they_lie(bucket, model, tmp_path, capsys):
+    near, far = write_site(tmp_path / "hospital", patients=6).parent, f"{bucket.address}/hospital"
+    bucket.put_folder(near, "hospital")
+    words = ["--report", f"{bucket.address}/e/r.html", "--save-scores", f"{bucket.address}/e/s.csv"]
+    words += ["--replicates", "100", "--quiet"]
+    first = f"{bucket.address}/e/1.json"
+    assert run(["evaluate", str(model), far, "-o", first, *words]) == 0
+    again = ["--replicates", "100", "--quiet", "-o", f"{bucket.address}/e/2.json"]
+    assert run(["evaluate", "--scores", f"{bucket.address}/e/s.csv", *again]) == 0
+    measured, again = (json.loads(bucket.get(f"e/{n}.json"))["parts"] for n in (1, 2))
+    wanted = json.loads(tumorlens.evaluate(model, near, replicates=100).to_json())["parts"]
+    assert measured == wanted
+    assert again[0]["estimates"][0] == wanted[0]["estimates"][0]
+    assert "../hospital/" in bucket.get("e/s.csv").decode()
+    for key in ("e/1.json", "e/r.html", "e/s.csv"):
+        assert b"temporary" not in bucket.get(key)
+    same = tumorlens.evaluate([f"{bucket.address}/e/s.csv"], replicates=100)
+    assert json.loads(same.to_json())["parts"] == again
+    capsys.readouterr()
+    assert run(["evaluate", str(model), far, "--save-scores", str(tmp_path / "s.csv")]) == 2
+    assert "--save-scores names each picture as seen from its file" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from tumorlens.cli.measuring import (
     tell_failures,
 )
 from tumorlens.cli.pace import Pulse
+from tumorlens.cli.staged import fetch, stage
 from tumorlens.errors import UsageError
 from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.version import list_versions
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from tumorlens.evaluation.evaluating import Measurement
     from tumorlens.evaluation.results import Evaluation
     from tumorlens.evaluation.scores import Scores
+    from tumorlens.remote.staging import Staging
     from tumorlens.report.pages import Page
 
 __all__ = ["command"]
@@ -92,8 +95,10 @@ __all__ = ["command"]
 @words.report_option
 @words.work_options
 @click.pass_context
+@stage(files=("output", "report", "run_log", "save_scores"))
 def command(
     ctx: click.Context,
+    staging: Staging,
     /,
     *,
     inputs: tuple[str, ...],
@@ -125,14 +130,17 @@ def command(
     """
     from tumorlens.evaluation.evaluating import Counting, measure_model
 
-    watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
+    watch, voice = words.Stopwatch(), words.Voice(quiet, verbose, staging.show)
     results = (output, save_scores, report, run_log)
-    check_inputs_survive((*inputs, *map(str, scores_files)), *results)
+    places = [staging.place(one) for one in (*inputs, *map(str, scores_files))]
+    check_inputs_survive(places, *results)
+    _check_places(staging, places[1 if inputs else 0 :], save_scores, shard)
     words.check_json(output)
     check_results(results, overwrite=overwrite)
     _check(inputs, scores_files, compare)
     if shard is not None:
         _check_shard(ctx, shard)
+    inputs, scores_files, compare = fetch(staging, inputs, scores_files, compare)
 
     def find(name: str) -> Path | Detector:
         if Path(name).suffix.lower() == ".csv":
@@ -157,7 +165,7 @@ def command(
     if save_scores is not None:
         _save(save_scores, scored.scores, overwrite)
     if output is not None:
-        write_text(output, evaluation.to_json(), overwrite=overwrite)
+        write_text(output, staging.show(evaluation.to_json()), overwrite=overwrite)
     if report is not None:
         _write_page(report, _build_page(ctx, measurement, keep_all), overwrite)
     if not quiet:
@@ -179,6 +187,24 @@ def _check(inputs: tuple[str, ...], scores_files: tuple[Path, ...], compare: str
     if scores_files and compare is not None and Path(compare).suffix.lower() != ".csv":
         raise UsageError(
             "--compare with a model needs MODEL DATA...; beside --scores it takes a scores file"
+        )
+
+
+def _check_places(
+    staging: Staging, data: Sequence[str], save_scores: Path | None, shard: str | None
+) -> None:
+    """Scores name pictures as seen from their own file, and shards depend on these names.
+
+    Raises:
+        UsageError: no such name leads from a disk to a store, or back.
+    """
+    staged = staging.holds(data)
+    if staged and shard is not None:
+        raise UsageError(f"--shard {shard} needs DATA that all machines see as files")
+    if save_scores is not None and staged != staging.holds([str(save_scores)]):
+        raise UsageError(
+            "--save-scores names each picture as seen from its file, so both must lie on this "
+            "machine, or both in a store"
         )
 
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import wraps
 from io import TextIOWrapper
 from pathlib import Path
 from shlex import quote
-from typing import IO, TYPE_CHECKING, Any, Literal, cast
-
-import click
+from typing import IO, TYPE_CHECKING, Literal, cast
 
 from tumorlens.cli import words
 from tumorlens.errors import UsageError
@@ -24,7 +21,6 @@ from tumorlens.predicting.record_files import (
 )
 from tumorlens.predicting.records import ERROR_HANDLER, RecordWriter
 from tumorlens.predicting.sharding.shard_notes import keep_note
-from tumorlens.remote.staging import open_staging
 from tumorlens.report.tables import RecordTable, open_console
 from tumorlens.writing import check_writable, open_when_done
 
@@ -38,36 +34,10 @@ __all__ = [
     "choose_form",
     "name_next_steps",
     "open_writer",
-    "stage_results",
 ]
 
 Form = Literal["table", "jsonl", "csv"]
 _FEW = 3  # paths that a command to copy may repeat
-
-
-def stage_results(command: Callable[..., int]) -> Callable[..., int]:
-    """Open the staging of a run around its command.
-
-    The command gets it, and files of this machine in the place of results that are addresses.
-    """
-
-    @wraps(command)
-    def staged(ctx: click.Context, /, **options: Any) -> int:
-        voice = words.Voice(options["quiet"], options["verbose"])
-        with open_staging(voice.say) as staging:
-            resume = options["resume"]
-            output = staging.expect(options["output"], records=True, resume=resume)
-            results = {name: staging.expect(options[name]) for name in ("report", "run_log")}
-            for name in ("heatmaps", "activation_volume", "dicom_out"):
-                results[name] = staging.expect_folder(options[name])
-            if options["dicom_out"] and staging.holds(map(staging.place, options["paths"])):
-                raise UsageError(
-                    "--dicom-out reads the scans again; copy them to this machine, and name them "
-                    "there"
-                )
-            return command(ctx, staging, **options | results | {"output": output})
-
-    return staged
 
 
 def choose_form(output: Path | None) -> Form:

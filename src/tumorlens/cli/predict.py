@@ -8,9 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
-from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 
@@ -23,11 +22,11 @@ from tumorlens.cli.outputs import (
     choose_form,
     name_next_steps,
     open_writer,
-    stage_results,
 )
+from tumorlens.cli.staged import fetch_named, stage
 from tumorlens.errors import UsageError
 from tumorlens.imaging.files.survival import check_inputs_survive
-from tumorlens.predicting.fetching import fetch_paths, name_addresses
+from tumorlens.predicting.fetching import name_addresses
 from tumorlens.predicting.options import Listener, RunOptions
 from tumorlens.predicting.record_files import own_files
 from tumorlens.remote.addresses import spell_address
@@ -130,7 +129,11 @@ __all__ = ["command"]
 @words.run_log_option
 @words.voice_options
 @click.pass_context
-@stage_results
+@stage(
+    records="output",
+    files=("report", "run_log"),
+    folders=("heatmaps", "activation_volume", "dicom_out"),
+)
 def command(
     ctx: click.Context,
     staging: Staging,
@@ -211,7 +214,7 @@ def command(
             "shows a table"
         )
     voice.detail(f"model {detector.name} ({detector.session.path}), {detector.threads} threads")
-    inputs = _fetch(staging, paths)
+    inputs = fetch_named(staging, paths, again=taker is not None)
     with _open_bar(voice, inputs, output) as bar:
         listener = _listen(voice, bar, staging)
         run = _begin(ctx.params, detector, inputs, options=options, listener=listener, by=staging)
@@ -245,12 +248,6 @@ def _is_complete(output: Path | None, shard: Shard | None) -> bool:
     from tumorlens.predicting.sharding.shard_notes import is_complete
 
     return output is not None and shard is not None and is_complete(output, shard)
-
-
-def _fetch(staging: Staging, paths: tuple[str, ...]) -> Iterable[str]:
-    """Files and folders of this machine in the place of addresses."""
-    staging.results.claim()
-    return fetch_paths(staging, _each_path(paths) if "-" in paths else paths)
 
 
 def _begin(
@@ -376,21 +373,3 @@ def _open_bar(
     return words.open_bar(
         voice, "predict", lambda: _count_files(paths), unit="files", on_output=on_output
     )
-
-
-def _each_path(paths: Iterable[str]) -> Iterator[str]:
-    """The named paths; ``-`` stands for a list on standard input."""
-    for path in paths:
-        if path == "-":
-            yield from (name for line in _open_stdin() if (name := line.rstrip("\r\n")))
-        else:
-            yield path
-
-
-def _open_stdin() -> IO[str]:
-    """Standard input, in which a name may hold any bytes."""
-    if sys.stdin is None:
-        raise UsageError("-: standard input is closed; give it a list of paths, one a line")
-    if isinstance(sys.stdin, TextIOWrapper):
-        sys.stdin.reconfigure(errors="surrogateescape")
-    return sys.stdin

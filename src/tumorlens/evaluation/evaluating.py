@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tumorlens.arguments import DEVICE, check_arguments, optional
 from tumorlens.data.choosing import Choice, Chosen, DataSource, choose_rows
@@ -24,6 +25,7 @@ from tumorlens.evaluation.scoring import (
 )
 from tumorlens.evaluation.series_and_studies.study_fitting import judge_heads
 from tumorlens.progress import Notice, Progress, stay_silent
+from tumorlens.remote.staging import Staging, open_staging
 from tumorlens.shards import Shard
 from tumorlens.studies.study_model import find_study_model
 
@@ -99,7 +101,8 @@ def evaluate(
     Args:
         model_or_scores: a model (name of the registry, ``.onnx`` file, `Detector`), which needs
             ``data``; or scores (`Scores`, a ``.csv`` file, a list of such files), which need none.
-        data: folders of class folders, manifests as CSV, or `Manifest` objects.
+        data: folders of class folders, manifests as CSV, or `Manifest` objects. A folder, a model
+            or scores may be an address (``s3://…``, ``gs://…``), which needs the extra ``remote``.
         split: only rows of this split. Rows whose group also stands in another split count as seen
             in training.
         classes: name of a class folder -> ``tumor``, ``no_tumor``, a tumor class, or ``skip``.
@@ -129,21 +132,37 @@ def evaluate(
         UsageError: arguments that contradict each other.
         MissingExtra: scikit-learn or the nearest-neighbour index is not installed.
     """
-    told = notice or stay_silent
-    measurement = measure_model(
-        model_or_scores,
-        data,
-        choice=Choice(split, classes, shared_groups, twins),
-        compare=compare,
-        counting=Counting(by, prevalence, keep_all, replicates, seed),
-        operating_point=operating_point,
-        threads=threads,
-        device=device,
-        progress=progress or stay_silent,
-        notice=told,
-    )
-    measurement.scored.tell_failures(told)
-    return measurement.evaluation
+    with open_staging(notice) as staging:
+
+        def tell(sentence: str) -> None:
+            (notice or stay_silent)(staging.show(sentence))
+
+        measurement = measure_model(
+            _fetch(staging, model_or_scores),
+            [_fetch(staging, one) for one in data],
+            choice=Choice(split, classes, shared_groups, twins),
+            compare=_fetch(staging, compare),
+            counting=Counting(by, prevalence, keep_all, replicates, seed),
+            operating_point=operating_point,
+            threads=threads,
+            device=device,
+            progress=progress or stay_silent,
+            notice=tell,
+        )
+        measurement.scored.tell_failures(tell)
+        return measurement.evaluation
+
+
+def _fetch(staging: Staging, named: Any) -> Any:
+    """What was fetched in the place of an address, or of a list of them; all else as it is."""
+    if isinstance(named, (str, os.PathLike)):
+        return staging.fetch([named])[0]
+    paths = isinstance(named, (list, tuple)) and all(map(_is_path, named))
+    return staging.fetch(named) if paths else named
+
+
+def _is_path(named: Any) -> bool:
+    return isinstance(named, (str, os.PathLike))
 
 
 @check_arguments(device=optional(DEVICE))

@@ -1,0 +1,102 @@
+"""What a command line names as inputs and results, with files in the place of addresses."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import wraps
+from io import TextIOWrapper
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from tumorlens.cli import words
+from tumorlens.errors import UsageError
+from tumorlens.predicting.fetching import fetch_paths
+from tumorlens.remote.staging import Staging, open_staging
+
+__all__ = ["fetch", "fetch_named", "stage"]
+
+Run = Callable[..., int]
+
+
+def stage(
+    *,
+    files: tuple[str, ...] = (),
+    folders: tuple[str, ...] = (),
+    records: str = "",
+) -> Callable[[Run], Run]:
+    """Open the staging of a run around its command, which gets it as its second argument.
+
+    Options are handed on as files and folders of this machine; ``ctx.params`` keeps what was named.
+
+    Args:
+        files, folders: options that name results.
+        records: the option that names the file of records, which ``resume`` goes on with.
+    """
+
+    def decorate(command: Run) -> Run:
+        @wraps(command)
+        def staged(ctx: click.Context, /, **options: Any) -> int:
+            with open_staging(words.Voice(options["quiet"], options["verbose"]).say) as staging:
+                resume = options.get("resume", False)
+                for name in filter(None, (records, *files)):
+                    options[name] = staging.expect(
+                        options[name], records=name == records, resume=resume
+                    )
+                for name in folders:
+                    options[name] = staging.expect_folder(options[name])
+                return command(ctx, staging, **options)
+
+        return staged
+
+    return decorate
+
+
+def fetch(staging: Staging, *values: Any) -> tuple[Any, ...]:
+    """The same values, or tuples of values, with what was fetched in the place of addresses."""
+    return tuple(_fetch(staging, value) for value in values)
+
+
+def _fetch(staging: Staging, value: Any) -> Any:
+    """The same value, or tuple of values, with what was fetched in the place of addresses."""
+    if not isinstance(value, tuple):
+        return None if value is None else staging.fetch([value])[0]
+    fetched = staging.fetch(value)
+    return tuple(
+        Path(file) if isinstance(one, Path) else file
+        for one, file in zip(value, fetched, strict=True)
+    )
+
+
+def fetch_named(staging: Staging, paths: tuple[str, ...], *, again: bool) -> Iterable[str]:
+    """Files and folders of this machine in the place of addresses.
+
+    Raises:
+        UsageError: they are read ``again`` behind the run, by their names.
+    """
+    if again and staging.holds(map(staging.place, paths)):
+        raise UsageError(
+            "--dicom-out reads the scans again; copy them to this machine, and name them there"
+        )
+    staging.results.claim()
+    return fetch_paths(staging, _each_path(paths) if "-" in paths else paths)
+
+
+def _each_path(paths: Iterable[str]) -> Iterator[str]:
+    """The named paths; ``-`` stands for a list on standard input."""
+    for path in paths:
+        if path == "-":
+            yield from (name for line in _open_stdin() if (name := line.rstrip("\r\n")))
+        else:
+            yield path
+
+
+def _open_stdin() -> IO[str]:
+    """Standard input, in which a name may hold any bytes."""
+    if sys.stdin is None:
+        raise UsageError("-: standard input is closed; give it a list of paths, one a line")
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")
+    return sys.stdin
