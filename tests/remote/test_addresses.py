@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tumorlens.errors import InputError, MissingExtra, UsageError
+from tumorlens.data.manifest import read_data
+from tumorlens.errors import DataError, InputError, MissingExtra, UsageError
 from tumorlens.imaging.readers import read_slices
 from tumorlens.optional import say_install
 from tumorlens.remote.addresses import hide_secrets, is_address, scheme_of, spell_address
@@ -94,3 +95,5 @@ def test_where_no_address_is_taken_it_is_no_missing_file():
         next(read_slices("s3://bucket/a"))
     with pytest.raises(UsageError, match="s3://bucket/a: this result goes to a file of this"):
         check_writable(Path("s3://bucket/a"))
+    with pytest.raises(DataError, match=r"s3://bucket/a: is an address, and this reads folders"):
+        read_data("s3://bucket/a")

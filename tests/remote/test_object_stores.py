@@ -20,6 +20,8 @@ from tumorlens.errors import InputError, UsageError
 from tumorlens.model.graph import write_model
 from tumorlens.remote import uploads
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
 
 @pytest.fixture(scope="module")
 def make_bucket():
@@ -275,6 +277,28 @@ def test_what_cannot_be_read_is_told_with_its_address(bucket, model, scans, monk
 
 class Disk:
     free = 10
+
+
+def test_a_list_that_comes_one_by_one_is_fetched_so(bucket, scans, model, tmp_path):
+    bucket.put("p/n0.png", scans / "pictures/n0.png")
+    named = [f"{bucket.address}/p/n0.png", f"{bucket.address}/none.png", scans / "pictures/n1.png"]
+    done = tumorlens.write_records(iter(named), tmp_path / "r.jsonl", model=model)
+    records = read_records((tmp_path / "r.jsonl").read_bytes())
+    assert [one["path"] for one in records] == list(map(str, named))
+    assert "there is no such bucket, folder or object" in records[1]["error"]
+    assert done.failed == 1
+
+
+def test_dicom_objects_are_made_of_files_and_stored(bucket, model, tmp_path, capsys):
+    pytest.importorskip("highdicom", reason="the extra dicom is not installed")
+    scan = EXAMPLES / "t1c_axial_synthetic_lesion.dcm"
+    bucket.put("a.dcm", scan)
+    words = ["--objects", "sr", "--dicom-out"]
+    command(model, scan, *words, f"{bucket.address}/objects")
+    (key,) = (key for key in bucket.list_keys() if key.startswith("objects/"))
+    assert key.endswith(".sr.dcm")
+    command(model, f"{bucket.address}/a.dcm", *words, tmp_path / "objects", code=2)
+    assert "--dicom-out reads the scans again" in capsys.readouterr().err
 
 
 def test_denied_access_is_told(bucket, make_bucket, model, scans):

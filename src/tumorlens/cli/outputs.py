@@ -21,6 +21,7 @@ from tumorlens.predicting.record_files import (
 )
 from tumorlens.predicting.records import ERROR_HANDLER, RecordWriter
 from tumorlens.predicting.sharding.shard_notes import keep_note
+from tumorlens.remote.addresses import is_address
 from tumorlens.report.tables import RecordTable, open_console
 from tumorlens.writing import check_writable, open_when_done
 
@@ -144,7 +145,7 @@ def name_next_steps(
     is_short = len(paths) <= _FEW and "-" not in paths
     named = " ".join(map(quote, paths)) if is_short else "PATH..."
     named += "" if model == DEFAULT else f" --model {quote(model)}"
-    steps = [f"view {named}"]
+    steps = [] if any(map(is_address, paths)) else [f"view {named}"]
     if report is None:
         steps.insert(0, f"predict {named} --report report.html")
     for heading, step in zip(("to go on:", "         "), steps, strict=False):

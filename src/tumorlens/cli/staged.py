@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from io import TextIOWrapper
 from pathlib import Path
@@ -14,6 +16,7 @@ import click
 from tumorlens.cli import words
 from tumorlens.errors import UsageError
 from tumorlens.predicting.fetching import fetch_paths
+from tumorlens.remote.addresses import is_address
 from tumorlens.remote.staging import Staging, open_staging
 
 __all__ = ["fetch", "fetch_named", "stage"]
@@ -39,7 +42,8 @@ def stage(
     def decorate(command: Run) -> Run:
         @wraps(command)
         def staged(ctx: click.Context, /, **options: Any) -> int:
-            with open_staging(words.Voice(options["quiet"], options["verbose"]).say) as staging:
+            say = words.Voice(options["quiet"], options["verbose"]).say
+            with open_staging(say) as staging, _end_in_order(ctx.params.values()):
                 resume = options.get("resume", False)
                 for name in filter(None, (records, *files)):
                     options[name] = staging.expect(
@@ -52,6 +56,25 @@ def stage(
         return staged
 
     return decorate
+
+
+@contextmanager
+def _end_in_order(named: Iterable[Any]) -> Iterator[None]:
+    """Let a scheduler's SIGTERM end the block as Ctrl-C does, where any address is named.
+
+    So finished records are stored, and no copies of scans stay behind.
+    """
+    flat = (one for value in named for one in (value if isinstance(value, tuple) else (value,)))
+    try:
+        staged = any(isinstance(one, (str, Path)) and is_address(str(one)) for one in flat)
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler) if staged else None
+    except ValueError:  # not in the main thread, which alone gets signals
+        staged = False
+    try:
+        yield
+    finally:
+        if staged:
+            signal.signal(signal.SIGTERM, before)
 
 
 def fetch(staging: Staging, *values: Any) -> tuple[Any, ...]:

@@ -26,6 +26,7 @@ from tumorlens.data.rows import (
 )
 from tumorlens.errors import DataError
 from tumorlens.opening import open_regular, open_table
+from tumorlens.remote.addresses import hide_secrets, is_address, spell_address
 
 __all__ = ["Manifest", "Row", "keep_split", "merge_manifests", "read_data", "read_manifest"]
 
@@ -95,6 +96,11 @@ def read_data(
         DataError: says what could not be read, where, and what to do.
     """
     place = absolute_path(data)
+    if is_address(os.fspath(data)) and not place.exists():
+        raise DataError(
+            f"{hide_secrets(spell_address(os.fspath(data)))}: is an address, and this reads "
+            "folders and manifests of this machine; copy what lies there first"
+        )
     if not place.exists():
         raise DataError(f"{place}: no such file or folder; expected a manifest or a folder")
     if place.is_file():
