@@ -158,6 +158,8 @@ def test_no_result_replaces_an_input_or_an_image(bucket, scans, model):
                 f"{bucket.address}/p/n0.png", f"{bucket.address}/{key}", model=model, overwrite=True
             )
     assert bucket.get("p/n0.png") == (scans / "pictures/n0.png").read_bytes()
+    with pytest.raises(UsageError, match=f"{bucket.address}/p: is a folder; name a file"):
+        tumorlens.write_records(scans, f"{bucket.address}/p", model=model)
     bucket.put("heat/p/n0.heatmap.png", scans / "pictures/n0.png")  # no overlay, of that name
     tumorlens.write_records(
         f"{bucket.address}/p", f"{bucket.address}/r.jsonl", heatmaps=f"{bucket.address}/heat",

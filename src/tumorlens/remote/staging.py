@@ -77,6 +77,8 @@ class Staging:
         if result is None or scheme_of(str(result)) not in SCHEMES:
             return None if result is None else Path(self.place(result))
         store, place = self._open(str(result))
+        if store.is_folder(place):
+            raise UsageError(f"{store.name(place)}: is a folder; name a file")
         file = self._copies.find_place(store, place)
         endings = ENDINGS if records else ("",)
         for name in (place + ending for ending in endings):

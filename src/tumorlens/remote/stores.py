@@ -61,6 +61,7 @@ class Store:
         options: dict[str, Any] = {"skip_instance_cache": True, "use_listings_cache": False}
         if scheme == "s3":
             options["config_kwargs"] = {"connect_timeout": _SECONDS, "read_timeout": 4 * _SECONDS}
+            options["max_concurrency"] = 1  # of a file, which else is held in memory, 500 MB of it
             made = load("s3fs", purpose).S3FileSystem
         else:
             made = load("gcsfs", purpose).GCSFileSystem
@@ -121,6 +122,18 @@ class Store:
             except FileNotFoundError:
                 return None
         return int(info["size"] or 0) if info["type"] == "file" else None
+
+    def is_folder(self, place: str) -> bool:
+        """Whether other objects lie below a place, and none at it.
+
+        Raises:
+            InputError: the store does not say.
+        """
+        with self._named(place):
+            try:
+                return bool(self._files.info(place)["type"] == "directory")
+            except FileNotFoundError:
+                return False
 
     def read_head(self, place: str) -> bytes:
         """The first `HEAD` bytes of an object that is not empty."""

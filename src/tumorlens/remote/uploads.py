@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
 from tumorlens.errors import UsageError
 from tumorlens.progress import Notice, stay_silent
 from tumorlens.remote.stores import Store
+from tumorlens.writing import partial_path
 
 __all__ = ["ENDINGS", "Results"]
 
 _SECONDS = 30.0
 """Between two times that unfinished records are stored: so much of a killed run may be lost."""
 
+_AT_ONCE = 16  # files of a folder that are stored
 _SHARE = 20
 """The pause is at least so many times as long as storing took: at most 5 % of a run."""
 
@@ -67,10 +71,10 @@ class Results:
             UsageError: it is not.
         """
         for result in self._results:
-            partial = _partial(result.file)
-            if result.records and partial not in self._stored:
+            unfinished = partial_path(result.file)
+            if result.records and unfinished not in self._stored:
                 result.store.clear(f"{result.place}.partial")
-                self._claimed.add(partial)
+                self._claimed.add(unfinished)
 
     def owns(self, file: Path) -> bool:
         """Whether a file is a result of this run, and not one of its inputs."""
@@ -112,18 +116,25 @@ class Results:
             UsageError: one cannot be written.
         """
         for result in self._results:
-            for file, place in _list_files(result):
-                if file.is_file() and not self.knows(file):
-                    stamp = _stamp(file)
-                    result.store.store(file, place)
-                    self._stored[file] = stamp
+            changed = [
+                one for one in _list_files(result) if one[0].is_file() and not self.knows(one[0])
+            ]
+            with ThreadPoolExecutor(_AT_ONCE if result.folder else 1) as pool:
+                for _ in pool.map(partial(self._store, result.store), changed):
+                    pass  # raises the first fault
             if last and result.records:
                 self._drop_partial(result)
 
+    def _store(self, store: Store, changed: tuple[Path, str]) -> None:
+        file, place = changed
+        stamp = _stamp(file)
+        store.store(file, place)
+        self._stored[file] = stamp
+
     def _drop_partial(self, result: _Result) -> None:
         """``FILE.partial`` became ``FILE``, or never held anything."""
-        partial = _partial(result.file)
-        if partial.exists() or not (partial in self._stored or partial in self._claimed):
+        unfinished = partial_path(result.file)
+        if unfinished.exists() or unfinished not in {*self._stored, *self._claimed}:
             return
         place = f"{result.place}.partial"
         try:
@@ -148,10 +159,6 @@ def _list_files(result: _Result) -> Iterator[tuple[Path, str]]:
 
 def _names(result: _Result) -> tuple[str, ...]:
     return tuple(result.file.name + ending for ending in ENDINGS)
-
-
-def _partial(file: Path) -> Path:
-    return file.with_name(f"{file.name}.partial")
 
 
 def _stamp(file: Path) -> Stamp:
