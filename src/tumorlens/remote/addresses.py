@@ -13,7 +13,7 @@ _KNOWN = re.compile(rf"({'|'.join(SCHEMES)}|file):/+")
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # one letter is a drive of Windows
 _SECRETS = re.compile(r"(?<=://)[^/\s@]*@|(?<=://)[^/\s:@]+:[^\s@]*@")
 _SIGNATURE = re.compile(
-    r"(://[^\s?]*)\?[^\s]*(?:[Ss]ignature|[Tt]oken|[Cc]redential|[Kk]ey)=[^\s]*"
+    r"(://[^\s?]*)\?[^\s]*(?:[Ss]ignature|[Tt]oken|[Cc]redential|AccessKeyId)=[^\s]*"
 )
 
 
