@@ -29,6 +29,7 @@ def test_json_holds_version_models_and_extras(capsys):
             "slurm",
             "mcp",
             "mlflow",
+            "remote",
             "tensorboard",
             "train",
             "tune",
