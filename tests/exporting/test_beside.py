@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -10,13 +12,15 @@ from convolved import write_convolved_model
 from study_tables import make_study_model
 from tumorlens.detector import Detector
 from tumorlens.exporting.beside import open_beside, write_card
+from tumorlens.model.contract import OUTPUTS
 from tumorlens.model.graph import write_model
 from tumorlens.model.session import Session
 from tumorlens.studies.study_model import find_study_model
 
 
 def open_runtime(path):
-    return onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    return SimpleNamespace(run=session.run, outputs=OUTPUTS)
 
 
 @pytest.fixture

@@ -13,9 +13,11 @@ from tumorlens.errors import MissingExtra, ModelFileError, UsageError
 from tumorlens.exporting.benchmarking.backends import find_backends
 from tumorlens.exporting.beside import write_card
 from tumorlens.exporting.conversion import export_model
-from tumorlens.exporting.formats.openvino_format import open_session
+from tumorlens.exporting.formats.openvino_format import convert, open_session
 from tumorlens.exporting.samples import draw_samples
 from tumorlens.exporting.targets import TARGETS
+from tumorlens.model.registry import find_model
+from tumorlens.model.session import Session
 
 needs_openvino = pytest.mark.skipif(
     "openvino" not in find_backends(), reason='needs pip install "tumorlens[openvino]"'
@@ -48,6 +50,19 @@ def test_the_same_answers_with_the_card_beside(original, samples, tmp_path):
     np.testing.assert_allclose(ours.probabilities, theirs.probabilities, atol=1e-4)
     np.testing.assert_allclose(ours.activation, theirs.activation, atol=1e-4)
     np.testing.assert_allclose(ours.unfamiliarity, theirs.unfamiliarity, atol=1e-4)
+
+
+@needs_openvino
+def test_what_a_slice_shows_and_where_the_brain_is_are_told_as_well(tmp_path):
+    source = find_model("small")
+    convert(source, tmp_path / "small.xml")
+    write_card(source, tmp_path / "small.xml")
+    session, original = open_session(tmp_path / "small.xml", threads=1), Session(source, threads=1)
+    assert session.outputs == original.outputs
+    images = np.random.default_rng(0).random((2, 1, 160, 160), np.float32)
+    ours, theirs = session.run(images), original.run(images)
+    for name in original.outputs:
+        np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), atol=1e-3)
 
 
 @needs_openvino

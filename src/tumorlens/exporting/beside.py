@@ -13,7 +13,7 @@ import numpy.typing as npt
 from tumorlens.errors import ModelFileError
 from tumorlens.exporting.graphs import load_graph
 from tumorlens.model.card import Card, parse_card
-from tumorlens.model.contract import CARD_KEY, INPUT, OUTPUTS, STUDIES_KEY
+from tumorlens.model.contract import CARD_KEY, INPUT, STUDIES_KEY
 from tumorlens.model.session import Session
 
 __all__ = [
@@ -30,7 +30,13 @@ Array = npt.NDArray[np.float32]
 
 
 class BackendSession(Protocol):
-    """What ONNX Runtime's session offers, by another library."""
+    """What ONNX Runtime's session offers, by another library.
+
+    Attributes:
+        outputs: names of the outputs that the conversion kept.
+    """
+
+    outputs: tuple[str, ...]
 
     def get_providers(self) -> list[str]:
         """What computes."""
@@ -56,7 +62,7 @@ class BesideSession(Session):
         self._seen = None
         beside = studies_path(path)
         self._studies = beside.read_text(encoding="utf-8") if beside.is_file() else None
-        self._outputs = OUTPUTS  # converters keep these three
+        self._outputs = backend.outputs
         self._runtime = backend
 
     def __reduce__(self) -> NoReturn:

@@ -7,7 +7,7 @@ here, so that neither torch nor a training is needed to rewrite it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from tumorlens.errors import ModelFileError
@@ -24,6 +24,7 @@ __all__ = [
     "STUDIES_KEY",
     "Calibration",
     "check_shapes",
+    "order_outputs",
 ]
 
 CARD_KEY = "tumorlens.card"
@@ -138,7 +139,12 @@ def check_shapes(
     optional = {BRAIN: (None, None, None), **looks, OUTSIDE: (None,)}
     for name in optional.keys() & outputs.keys():
         _check_shape(path, f"output {name!r}", optional[name], outputs[name])
-    return (*OUTPUTS, *(name for name in optional if name in outputs))
+    return order_outputs(outputs)
+
+
+def order_outputs(names: Container[str]) -> tuple[str, ...]:
+    """The outputs of a model in the order of the contract: the three of every model come first."""
+    return (*OUTPUTS, *(name for name in (BRAIN, *LOOKS, OUTSIDE) if name in names))
 
 
 def _check_shape(

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from tumorlens.errors import ModelFileError
 from tumorlens.exporting.beside import BesideSession, open_beside, run_singly, write_card
+from tumorlens.model.contract import OUTPUTS
 from tumorlens.model.session import Session
 from tumorlens.optional import load
 
@@ -47,6 +48,8 @@ def convert(source: Path, output: Path, images: Iterable[Array] = ()) -> None:
 
 class _Method:
     """One loaded method, used by one thread at a time."""
+
+    outputs: tuple[str, ...] = OUTPUTS
 
     def __init__(self, path: Path) -> None:
         runtime = load("executorch.runtime", "the backend executorch").Runtime.get()

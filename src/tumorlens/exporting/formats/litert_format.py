@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from tumorlens.errors import ModelFileError
 from tumorlens.exporting.beside import BesideSession, open_beside, run_singly, write_card
+from tumorlens.model.contract import OUTPUTS
 from tumorlens.model.session import Session
 from tumorlens.optional import load
 
@@ -51,6 +52,8 @@ def write_tflite(source: Path, output: Path, size: int) -> None:
 
 class _Interpreter:
     """One interpreter, used by one thread at a time."""
+
+    outputs: tuple[str, ...] = OUTPUTS
 
     def __init__(self, path: Path, threads: int | None) -> None:
         interpreter: Any = load("ai_edge_litert.interpreter", "the backend litert").Interpreter

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from tumorlens.errors import ModelFileError
 from tumorlens.exporting.beside import BesideSession, open_beside, write_card
 from tumorlens.exporting.graphs import load_graph
+from tumorlens.model.contract import order_outputs
 from tumorlens.model.session import Session
 from tumorlens.optional import load
 
@@ -52,6 +53,7 @@ class _Compiled:
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise ModelFileError(f"{path}: OpenVINO cannot read it ({reason})") from None
+        self.outputs = order_outputs({one.any_name for one in self._network.outputs})
 
     def get_providers(self) -> list[str]:
         return ["OpenVINO CPU"]
