@@ -5,9 +5,10 @@
 
 Trains the recipe once a variant (a name, then changes as for ``tumorlens train --set``, then other
 options of it, as --name=value) without the sources named, and judges it on half of their groups
-only, so that the choice does not touch the other half. It takes every second slice of a series. An
-interrupted comparison continues. FOLDER/comparison.md gets the table: the first variant with
-intervals over groups, and for each other variant the paired difference from the first.
+only, so that the choice does not touch the other half (--other-half: on that one). It takes every
+second slice of a series. An interrupted comparison continues. FOLDER/comparison.md gets the table:
+the first variant with intervals over groups, and for each other variant the paired difference from
+the first.
 """
 
 from __future__ import annotations
@@ -45,12 +46,14 @@ def main() -> None:
     """Parse, train what is missing, print the table."""
     parser = make_parser(__doc__)
     parser.add_argument("--variant", action="append", required=True)
+    parser.add_argument("--other-half", action="store_true",
+                        help="judge on the groups that did not serve to choose")  # fmt: skip
     asked = parser.parse_args()
     file = asked.output / "data" / "manifest.csv"
     if not file.exists():
         file.parent.mkdir(parents=True)
         merged = read_sets(asked.data, shared_groups=True)
-        choose(merged, asked.leave_out).write(file)
+        choose(merged, asked.leave_out, other_half=asked.other_half).write(file)
     measured: dict[str, Evaluation] = {}
     first: Scores | None = None
     for variant in asked.variant:
@@ -74,10 +77,11 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def choose(merged: Manifest, names: list[str]) -> Manifest:
+def choose(merged: Manifest, names: list[str], *, other_half: bool = False) -> Manifest:
     """Everything that may be trained on, and of what is left out the half that serves to choose."""
     kept, held_out, _ = leave_out(merged, names)
-    return merged.with_rows([*kept.rows, *_thin(held_out.where(serves_to_choose))])
+    half = held_out.where(lambda row: serves_to_choose(row) != other_half)
+    return merged.with_rows([*kept.rows, *_thin(half)])
 
 
 def serves_to_choose(row: Row) -> bool:
