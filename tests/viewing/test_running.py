@@ -244,6 +244,8 @@ def test_a_taken_port_is_told(model, capsys):
 def test_a_scan_that_is_not_there_is_told(model, capsys):
     assert run(["view", "not/there", "--no-browser", "--model", str(model)]) == 2
     assert "not/there: does not exist" in capsys.readouterr().err
+    assert run(["view", "s3://bucket/scans"]) == 2
+    assert "s3://bucket/scans: is an address, and this shows files of" in capsys.readouterr().err
 
 
 def test_a_missing_extra_is_told(monkeypatch):

@@ -16,6 +16,7 @@ from tumorlens.detector import Detector, open_detector
 from tumorlens.errors import UsageError
 from tumorlens.optional import load
 from tumorlens.progress import Notice, stay_silent
+from tumorlens.remote.addresses import hide_secrets, is_address, spell_address
 from tumorlens.serving.jobs import Jobs
 from tumorlens.serving.listening import listen
 from tumorlens.viewing.guarding import Guard
@@ -109,6 +110,11 @@ def _list_scans(paths: Path_ | Iterable[Path_]) -> tuple[str, ...]:
     named = [paths] if isinstance(paths, (str, os.PathLike)) else paths
     scans = tuple(os.fspath(path) for path in named)
     for path in scans:
+        if is_address(path) and not os.path.lexists(path):
+            raise UsageError(
+                f"{hide_secrets(spell_address(path))}: is an address, and this shows files of this "
+                "machine; copy what lies there first"
+            )
         if not os.path.lexists(path) and not has_magic(path):
             raise UsageError(f"{path}: does not exist; check the spelling")
     return scans
