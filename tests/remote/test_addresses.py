@@ -23,6 +23,7 @@ from tumorlens.writing import check_writable
         ("file:///data/a.png", "file"),
         ("ftp://host/a.png", "ftp"),
         (str(Path("s3://bucket/key")), "s3"),
+        (str(Path("S3://bucket/key")), "s3"),
         (str(Path("file:///data/a.png")), "file"),
         ("scans/a.png", ""),
         ("C://scans/a.png", ""),
@@ -37,6 +38,7 @@ def test_an_address_is_told_from_a_file(name, scheme):
 
 def test_an_address_that_went_through_pathlib_is_spelled_again():
     assert spell_address(str(Path("s3://bucket/a b/c"))) == "s3://bucket/a b/c"
+    assert spell_address(str(Path("GS://bucket/Key"))) == "gs://bucket/Key"
     assert spell_address("scans/a.png") == "scans/a.png"
 
 
@@ -79,6 +81,8 @@ def test_a_file_address_is_the_file_itself_and_needs_no_extra(monkeypatch, tmp_p
     with open_staging() as staging:
         assert staging.fetch([file.as_uri(), "b.png"]) == (str(file), "b.png")
         assert staging.expect(Path(file.as_uri())) == file
+        assert staging.place("file:///data/a#1 b?c%20d.png") == "/data/a#1 b?c d.png"
+        assert staging.place("file://localhost/data/a.png") == "/data/a.png"
         assert not staging.is_used
 
 

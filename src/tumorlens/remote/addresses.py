@@ -9,7 +9,7 @@ __all__ = ["SCHEMES", "hide_secrets", "is_address", "scheme_of", "spell_address"
 SCHEMES = ("s3", "gs")
 """Stores that are read and written."""
 
-_KNOWN = re.compile(rf"({'|'.join(SCHEMES)}|file):/+")
+_KNOWN = re.compile(rf"({'|'.join(SCHEMES)}|file):/+", re.IGNORECASE)
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # one letter is a drive of Windows
 _SECRETS = re.compile(r"(?<=://)[^/\s@]*@|(?<=://)[^/\s:@]+:[^\s@]*@")
 _SIGNATURE = re.compile(
@@ -34,9 +34,9 @@ def is_address(name: str) -> bool:
 def spell_address(text: str) -> str:
     """An address from which `pathlib` took a slash, with both; any other text as it is."""
     found = _KNOWN.match(text)
-    if not found or found[1] == "file":
+    if not found or found[1].lower() == "file":
         return text
-    return f"{found[1]}://{text[found.end() :]}"
+    return f"{found[1].lower()}://{text[found.end() :]}"
 
 
 def hide_secrets(text: str) -> str:

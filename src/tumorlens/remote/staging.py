@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from tumorlens.errors import InputError, MissingExtra, TumorlensError, UsageError
@@ -268,13 +267,16 @@ def open_staging(notice: Notice | None = None) -> Iterator[Staging]:
 def _find_file(name: str) -> str:
     """The file of a ``file://`` address (RFC 8089).
 
+    ``#`` and ``?`` stand for themselves: without what follows they would name another file.
+
     Raises:
         UsageError: it is of another machine, or not absolute.
     """
-    parts = urlsplit(name)
-    if parts.netloc not in ("", "localhost"):
+    path = name.partition(":")[2]
+    host = path[2:].partition("/")[0] if path.startswith("//") else ""
+    if host not in ("", "localhost"):
         raise UsageError(
             f"{hide_secrets(name)}: file:// names a file of this machine from the root on, e.g. "
             "file:///data/scans; give that, or the path alone"
         )
-    return url2pathname(parts.path)
+    return url2pathname(path.removeprefix(f"//{host}"))
