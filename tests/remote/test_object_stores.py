@@ -358,6 +358,11 @@ def test_labelled_data_and_scores_are_measured_where_they_lie(bucket, model, tmp
         assert b"temporary" not in bucket.get(key)
     same = tumorlens.evaluate([f"{bucket.address}/e/s.csv"], replicates=100)
     assert json.loads(same.to_json())["parts"] == again
+    bucket.put_raw("hospital/tumor//p9.png", b"no possible name of a file")
+    with pytest.raises(InputError, match=r"tumor//p9.png: its key cannot be the name of a file"):
+        tumorlens.evaluate(model, far, replicates=100)
     capsys.readouterr()
+    assert run(["evaluate", str(model), far, "-o", f"{bucket.address}/e/3.json"]) == 2
+    assert "tumor//p9.png: its key cannot" in capsys.readouterr().err
     assert run(["evaluate", str(model), far, "--save-scores", str(tmp_path / "s.csv")]) == 2
     assert "--save-scores names each picture as seen from its file" in capsys.readouterr().err

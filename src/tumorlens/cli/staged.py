@@ -78,15 +78,19 @@ def _end_in_order(named: Iterable[Any]) -> Iterator[None]:
 
 
 def fetch(staging: Staging, *values: Any) -> tuple[Any, ...]:
-    """The same values, or tuples of values, with what was fetched in the place of addresses."""
+    """The same values, or tuples of values, with what was fetched in the place of addresses.
+
+    Raises:
+        InputError, UsageError: as `Staging.fetch_whole` raises them.
+    """
     return tuple(_fetch(staging, value) for value in values)
 
 
 def _fetch(staging: Staging, value: Any) -> Any:
     """The same value, or tuple of values, with what was fetched in the place of addresses."""
     if not isinstance(value, tuple):
-        return None if value is None else staging.fetch([value])[0]
-    fetched = staging.fetch(value)
+        return None if value is None else staging.fetch_whole([value])[0]
+    fetched = staging.fetch_whole(value)
     return tuple(
         Path(file) if isinstance(one, Path) else file
         for one, file in zip(value, fetched, strict=True)

@@ -121,6 +121,17 @@ class Staging:
             self.faults += self._copies.copy_all(objects.values(), whole=True)
         return files
 
+    def fetch_whole(self, names: Iterable[str | os.PathLike[str]]) -> tuple[str, ...]:
+        """As `fetch`, for data that must have no gap.
+
+        Raises:
+            InputError, UsageError: also where one object of a folder cannot be fetched.
+        """
+        files = self.fetch(names)
+        for fault in self.take_faults():
+            raise fault
+        return files
+
     def fetch_each(self, names: Iterable[str | os.PathLike[str]]) -> Iterator[str]:
         """As `fetch`, one by one as they are named; one that cannot be read is a fault."""
         for name in names:
