@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
+from threading import Thread
 from urllib.request import Request, urlopen
 
 import pytest
@@ -97,3 +99,37 @@ def open_store() -> Iterator[Server]:
             yield Server(files, surroundings["AWS_ENDPOINT_URL"])
         finally:
             running.stop()
+
+
+@contextmanager
+def serve_expired_credentials(bucket: str, keys: Sequence[str]) -> Iterator[str]:
+    """An S3 that lists objects of 9 bytes, and says of each that the credentials have expired."""
+    listed = "".join(f"<Contents><Key>{key}</Key><Size>9</Size></Contents>" for key in keys)
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(200 if self.path.partition(f"{bucket}/")[2] in keys else 404)
+            self.send_header("Content-Length", "9")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            if "list-type=2" in self.path:
+                self._send(
+                    200, f"<ListBucketResult><KeyCount>2</KeyCount>{listed}</ListBucketResult>"
+                )
+            else:
+                self._send(400, "<Error><Code>ExpiredToken</Code></Error>")
+
+        def _send(self, status: int, text: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()

@@ -12,13 +12,14 @@ import tumorlens
 from builders import write_metaimage, write_nifti, write_series, write_zip
 from heads import paint_slice, write_folder
 from models import write_tiny_model
-from object_stores import open_store
+from object_stores import open_store, serve_expired_credentials
 from sites import write_site
 from study_tables import make_study_model
 from tumorlens.cli.main import run
 from tumorlens.errors import InputError, UsageError
 from tumorlens.model.graph import write_model
 from tumorlens.remote import uploads
+from tumorlens.remote.copying import Copies, StoredObject
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -338,6 +339,94 @@ def test_keys_do_not_lead_out_of_the_folder(bucket, scans, model, staged_in):
     assert not list(staged_in.parent.rglob("evil.png"))
     with pytest.raises(InputError, match="its key cannot be the name of a file"):
         tumorlens.predict(f"{bucket.address}/../x", model=model)
+
+
+def test_an_object_and_a_folder_of_one_name_are_told_apart(bucket, scans, model):
+    for key in ("p/scan", "p/scan/x.png", "p/scanner.png"):
+        bucket.put(key, scans / "pictures/n0.png")
+    inside = f"{bucket.address}/p/scan/x.png"
+    (one,) = tumorlens.read(f"{bucket.address}/p/scan/")
+    assert one.info.path == inside
+    (one,) = tumorlens.read(f"{bucket.address}/p/scan")
+    assert one.info.path == f"{bucket.address}/p/scan"
+    one, other = tumorlens.predict(iter([one.info.path, inside]), model=model, on_error="record")
+    assert one.error is None
+    assert "lies below an object" in other.error
+    both = [f"{bucket.address}/p/scanner.png", f"{bucket.address}/p/scanner.png/x.png"]
+    bucket.put("p/scanner.png/x.png", scans / "pictures/n0.png")
+    found = tumorlens.predict(both, model=model, on_error="record")
+    assert [one.info.path for one in found if one.error] == [both[0]]
+    bucket.put_raw("mark/scan/", b"a note in the place of a folder")
+    bucket.put("mark/scan/x.png", scans / "pictures/n0.png")
+    found = tumorlens.predict(f"{bucket.address}/mark", model=model, on_error="record")
+    assert {one.info.path for one in found if one.error} == {f"{bucket.address}/mark/scan/"}
+    assert len(found) == 2
+    bucket.put("alone", scans / "pictures/n0.png")
+    with pytest.raises(UsageError, match="alone: an object has this name"):
+        tumorlens.write_records(
+            scans, f"{bucket.address}/r.jsonl", heatmaps=f"{bucket.address}/alone", model=model
+        )
+
+
+def test_a_key_with_letters_of_patterns_is_that_key(bucket, scans, model, tmp_path):
+    for part in (1, 2):
+        tumorlens.write_records(
+            scans / "pictures", f"{bucket.address}/[x]/{part}.jsonl", model=model,
+            shard=f"{part}/2",
+        )  # fmt: skip
+    parts = [f"{bucket.address}/[x]/{part}.jsonl" for part in (1, 2)]
+    assert tumorlens.merge(parts, tmp_path / "m.jsonl").failed == 0
+    bucket.put_raw("q?versionId=1.png", b"")  # s3fs takes what follows for a version
+    with pytest.raises(InputError, match="there is no such bucket, folder or object"):
+        next(tumorlens.read(f"{bucket.address}/q?versionId=1.png"))
+
+
+def test_credentials_that_expire_end_the_run(bucket, scans, model, tmp_path, monkeypatch):
+    """A record of an error would say that the scan is bad, and would never be tried again."""
+    with serve_expired_credentials("scans", ["p/a.png", "p/b.png"]) as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        output = tmp_path / "r.jsonl"
+        for paths in ("s3://scans/p", iter([scans / "pictures/n0.png", "s3://scans/p/a.png"])):
+            wanted = r"s3://scans/p/..png: the credentials are not accepted \(ExpiredToken\)"
+            with pytest.raises(InputError, match=wanted):
+                tumorlens.write_records(paths, output, model=model, overwrite=True)
+            assert not output.exists()
+    with pytest.raises(InputError, match="no bucket or object can have this name"):
+        tumorlens.predict("s3://No_Bucket!/x", model=model)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "NAME:SECRET@localhost")
+    with pytest.raises(
+        InputError, match="the endpoint is no address; check the network, and AWS_END"
+    ) as caught:
+        tumorlens.predict("s3://scans/p", model=model)
+    assert "SECRET" not in str(caught.value)
+
+
+def test_half_an_object_is_never_stored_over_the_whole_one():
+    """Results may go to the folder of the inputs, and a run may be stopped while it fetches."""
+    stored = []
+
+    class Halting:
+        scheme = "s3"
+
+        def name(self, place):
+            return f"s3://{place}"
+
+        def fetch(self, place, file):
+            file.write_bytes(b"half")
+            results.store_all()
+            file.write_bytes(b"half and half")
+
+        def store(self, file, place):
+            stored.append(place)
+
+    results, store = uploads.Results(), Halting()
+    copies = Copies(results)
+    results.add(store, "b/p", copies.find_place(store, "b/p"), folder=True)
+    assert copies.copy_all([StoredObject(store, "b/p/scan.dcm", 13)], whole=True) == []
+    results.store_all()
+    assert copies.find_place(store, "b/p/scan.dcm").read_bytes() == b"half and half"
+    assert stored == []
+    shutil.rmtree(copies.root)
 
 
 def test_labelled_data_and_scores_are_measured_where_they_lie(bucket, model, tmp_path, capsys):

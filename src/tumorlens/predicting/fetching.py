@@ -86,10 +86,20 @@ def expect_results(
 
 
 def name_addresses(staging: Staging, found: Iterable[Any]) -> Iterator[Any]:
-    """What was found among staged files, by their addresses; and what could not be fetched."""
+    """What was found among staged files, by their addresses; and what could not be fetched, once.
+
+    Args:
+        staging: of the run.
+        found: sources, what is skipped, and errors.
+    """
+    told: set[str] = set()
     for one in found:
-        yield from staging.take_faults()
-        yield _name(staging, one)
+        for fault in staging.take_faults():
+            told.add(fault.path)
+            yield fault
+        named = _name(staging, one)
+        if not _is_told(named, told):
+            yield named
     yield from staging.take_faults()
 
 
@@ -102,6 +112,12 @@ def _name(staging: Staging, found: Any) -> Any:
     if isinstance(found, Skipped):
         return Skipped(show(found.path), show(found.reason))
     return staging.show_error(found) if isinstance(found, InputError) else found
+
+
+def _is_told(found: Any, told: set[str]) -> bool:
+    if isinstance(found, Source):  # the path of a series is a folder, which an object may equal
+        return bool(found.parts) and all(part.path in told for part in found.parts)
+    return isinstance(found, InputError) and found.path in told
 
 
 def _is_path(x: Any) -> bool:

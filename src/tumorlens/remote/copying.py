@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from uuid import uuid4
 
 from tumorlens.errors import InputError, UsageError
 from tumorlens.progress import Notice, stay_silent
@@ -27,7 +28,9 @@ _ROOM = "make room, name fewer inputs, or let TMPDIR name a folder on a larger d
 _NO_NAME = (
     "its key cannot be the name of a file (an empty part, '.', '..', or one that is too long)"
 )
-_NO_FOLDER = "has the name of a folder of other objects, and no disk can hold both"
+_NO_FOLDER = (
+    "has the name of a folder of other objects, or lies below an object, and no disk can hold both"
+)
 _OTHER_KEY = "give the object another key"
 
 
@@ -81,12 +84,15 @@ class Copies:
             self.root = Path(os.path.realpath(tempfile.mkdtemp(prefix="tumorlens-")))
         return self.root.joinpath(store.scheme, *words)
 
-    def check_room(self, names: Iterable[str], objects: Collection[StoredObject]) -> None:
+    def check_room(
+        self, names: Iterable[str], objects: Collection[StoredObject], notice: Notice
+    ) -> None:
         """Say what will be fetched.
 
         Args:
             names: the addresses that stand for the objects.
             objects: to fetch.
+            notice: whom to tell.
 
         Raises:
             UsageError: the disk has no room for it.
@@ -100,7 +106,7 @@ class Copies:
                 f"{named}: {count} of {_say_bytes(needed)} do not fit on the disk of "
                 f"{self.root.parent}, which has {_say_bytes(free)} free; {_ROOM}"
             )
-        self._notice(f"fetching {count} of {_say_bytes(needed)} from {named}")
+        notice(f"fetching {count} of {_say_bytes(needed)} from {named}")
 
     def copy_all(self, objects: Iterable[StoredObject], *, whole: bool) -> list[InputError]:
         """Copy objects that are not there; gives the faults of single ones, in their order.
@@ -140,25 +146,21 @@ class Copies:
             UsageError: the disk is full.
         """
         file = self.find_place(one.store, one.place)
+        assert self.root is not None
+        begun = self.root / uuid4().hex  # half an object has no name, so no result can be half one
         try:
+            _fill(begun, one, whole=whole)
+            self._results.know(file, begun)
             file.parent.mkdir(parents=True, exist_ok=True)
-            if not whole:
-                file.write_bytes(one.store.read_head(one.place) if one.size else b"")
-            else:
-                one.store.fetch(one.place, file)
-                if file.stat().st_size != one.size:
-                    raise InputError(one.address, "changed while it was fetched", "run it again")
+            begun.replace(file)
         except BaseException as error:
-            with suppress(OSError):
-                file.unlink(missing_ok=True)
-            if not isinstance(error, OSError):
-                raise
-            raise UsageError(
-                f"{one.address}: cannot be kept on the disk of {file.anchor} "
-                f"({error.strerror}); {_ROOM}"
-            ) from error
+            for left in (begun, file):
+                with suppress(OSError):
+                    left.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise _explain(error, one, file) from error
+            raise
         self._copied[file] = whole
-        self._results.know(file)
 
     def drop_unchanged(self) -> None:
         """Remove what is in its store, and leave the results that are not."""
@@ -176,6 +178,24 @@ class Copies:
         return False  # its copying reports the fault
 
 
+def _fill(file: Path, one: StoredObject, *, whole: bool) -> None:
+    if not whole:
+        file.write_bytes(one.store.read_head(one.place) if one.size else b"")
+        return
+    one.store.fetch(one.place, file)
+    if file.stat().st_size != one.size:
+        raise InputError(one.address, "changed while it was fetched", "run it again")
+
+
+def _explain(error: OSError, one: StoredObject, file: Path) -> InputError | UsageError:
+    """Why an object cannot become a file."""
+    if isinstance(error, (FileExistsError, IsADirectoryError, NotADirectoryError)):
+        return InputError(one.address, _NO_FOLDER, _OTHER_KEY)
+    return UsageError(
+        f"{one.address}: cannot be kept on the disk of {file.anchor} ({error.strerror}); {_ROOM}"
+    )
+
+
 def _find_clashes(objects: Sequence[StoredObject]) -> Iterator[tuple[int, InputError]]:
     """Objects with the name of a folder of others."""
     folders = {
@@ -184,7 +204,7 @@ def _find_clashes(objects: Sequence[StoredObject]) -> Iterator[tuple[int, InputE
         for count in range(1, len(words))
     }
     for number, one in enumerate(objects):
-        if one.place in folders:
+        if one.place.rstrip("/") in folders:
             yield number, InputError(one.address, _NO_FOLDER, _OTHER_KEY)
 
 

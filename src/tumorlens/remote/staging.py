@@ -18,7 +18,7 @@ from tumorlens.errors import InputError, MissingExtra, TumorlensError, UsageErro
 from tumorlens.progress import Notice, stay_silent
 from tumorlens.remote.addresses import SCHEMES, hide_secrets, is_address, scheme_of, spell_address
 from tumorlens.remote.copying import Copies, StoredObject
-from tumorlens.remote.stores import Store
+from tumorlens.remote.stores import Store, StoreError
 from tumorlens.remote.uploads import ENDINGS, Results
 
 __all__ = ["Staging", "open_staging"]
@@ -107,17 +107,20 @@ class Staging:
             InputError: an address leads to nothing, or cannot be read. Nothing is fetched then.
             UsageError: the disk has no room for it.
         """
+        return self._fetch(names, self.notice)
+
+    def _fetch(self, names: Iterable[str | os.PathLike[str]], notice: Notice) -> tuple[str, ...]:
         listed = tuple(os.fspath(name) for name in names)
         files = tuple(self.place(name) for name in listed)
         objects: dict[str, StoredObject] = {}
         for name in listed:
             if scheme_of(name) in SCHEMES:
                 store, place = self._open(name)
-                found = store.find(place.rstrip("/")).items()
+                found = store.find(place).items()
                 objects |= {store.name(one): StoredObject(store, one, size) for one, size in found}
         if objects:
             named = [name for name in listed if scheme_of(name) in SCHEMES]
-            self._copies.check_room(named, objects.values())
+            self._copies.check_room(named, objects.values(), notice)
             self.faults += self._copies.copy_all(objects.values(), whole=True)
         return files
 
@@ -133,10 +136,17 @@ class Staging:
         return files
 
     def fetch_each(self, names: Iterable[str | os.PathLike[str]]) -> Iterator[str]:
-        """As `fetch`, one by one as they are named; one that cannot be read is a fault."""
+        """As `fetch`, one by one as they are named; one that cannot be read is a fault.
+
+        Raises:
+            StoreError: the store gives no answer, so that the names to come are no faults.
+            UsageError: as `fetch` raises it.
+        """
         for name in names:
             try:
-                yield from self.fetch([name])
+                yield from self._fetch([name], stay_silent)
+            except StoreError:
+                raise
             except InputError as error:
                 self.faults.append(error)
 

@@ -27,9 +27,18 @@ _TOGETHER = (".mhd", ".nhdr", ".hdr", ".img", ".hdr.gz", ".img.gz")
 
 _SPELLING = "check the spelling of the bucket and of what follows it"
 _RIGHTS = {
-    "s3": "check the credentials (`aws configure`, AWS_PROFILE, AWS_ACCESS_KEY_ID) and the rights",
+    "s3": (
+        "check the credentials (`aws configure`, AWS_PROFILE, AWS_ACCESS_KEY_ID), whether they "
+        "have expired, and the rights"
+    ),
     "gs": "check the credentials (`gcloud auth application-default login`) and the rights",
 }
+_CREDENTIALS = (
+    *("ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "RequestTimeTooSkewed"),
+    *("SignatureDoesNotMatch", "TokenRefreshRequired"),
+)
+"""Answers of S3 that are about the credentials, and so true of every object."""
+
 _NETWORK = {
     "s3": "check the network, and AWS_ENDPOINT_URL for a store of your own",
     "gs": "check the network, and STORAGE_EMULATOR_HOST for a store of your own",
@@ -73,6 +82,7 @@ class Store:
 
         Args:
             place: ``BUCKET/KEY`` of an object, a folder or a pattern; or of a member of an archive.
+                With a slash at its end it is a folder, also where an object has the same name.
 
         Raises:
             InputError: there is nothing, or it cannot be listed.
@@ -101,7 +111,7 @@ class Store:
         Raises:
             InputError: none is there, or they cannot be listed.
         """
-        if not _PATTERN.search(place):
+        if not _PATTERN.search(place) or self.measure(place) is not None:
             return [place]
         with self._named(place):
             found = [str(one) for one in self._files.glob(place)]
@@ -173,20 +183,27 @@ class Store:
         return f"{self.scheme}://{place}"
 
     def _find(self, place: str) -> dict[str, int]:
+        bare = place.rstrip("/")
         try:
-            info = self._files.info(place)
+            info = self._files.info(bare)
         except FileNotFoundError:
-            return self._match(place)
-        if info["type"] == "directory":
+            return self._match(bare)
+        return self._expand(bare, info, as_folder=place.endswith("/"))
+
+    def _expand(
+        self, place: str, info: Mapping[str, Any], *, as_folder: bool = False
+    ) -> dict[str, int]:
+        """All objects of a folder; or one object, and what it is read with."""
+        if as_folder or info["type"] == "directory":
             return _sizes(self._files.find(place, detail=True))
-        return {place: int(info["size"] or 0)} | self._list_beside(place)
+        return _sizes({place: info}) | self._list_beside(place)
 
     def _match(self, place: str) -> dict[str, int]:
         """Objects of a pattern, or the archive that a member lies in."""
         if _PATTERN.search(place):
             found: dict[str, int] = {}
-            for match in self._files.glob(place):
-                found |= self._find(match)
+            for match, info in self._files.glob(place, detail=True).items():
+                found |= self._expand(match, info)
             return found
         holders = [place.rsplit("/", steps)[0] for steps in range(1, place.count("/"))]
         for holder in holders:
@@ -212,16 +229,15 @@ class Store:
         """Say of what a library complains, and what to do.
 
         Raises:
-            InputError: an object or folder is not there, or denied.
-            StoreError: anything else.
+            InputError: an object or folder is not there, or denied, or no possible one.
+            StoreError: anything else, such as credentials that have expired.
         """
         try:
             yield
         except (InputError, KeyboardInterrupt):
             raise
         except Exception as error:  # stores and their libraries raise what they like
-            lasting = isinstance(error, (FileNotFoundError, PermissionError))
-            kind = InputError if lasting else StoreError
+            kind = InputError if _is_of_one_place(error) else StoreError
             raise kind(self.name(place), *self._explain(error)) from error
 
     @contextmanager
@@ -236,22 +252,49 @@ class Store:
 
     def _explain(self, error: Exception) -> tuple[str, str]:
         """Cause and next step."""
-        kinds = {kind.__name__ for kind in type(error).__mro__}
-        status = getattr(error, "code", None)  # of gcsfs
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            return "the disk is full", "make room, or let TMPDIR name a folder on a larger disk"
-        if isinstance(error, FileNotFoundError):
-            return "there is no such bucket, folder or object", _SPELLING
-        if "NoCredentialsError" in kinds or "DefaultCredentialsError" in kinds:
-            return "no credentials were found", _RIGHTS[self.scheme]
-        if isinstance(error, PermissionError) or status in (401, 403):
-            return "access is denied", _RIGHTS[self.scheme]
-        if isinstance(error, (ConnectionError, TimeoutError)) or any(
-            kind.startswith(_UNREACHED) or kind.endswith("ConnectionError") for kind in kinds
-        ):
-            return "the store cannot be reached", _NETWORK[self.scheme]
+        rights, network = _RIGHTS[self.scheme], _NETWORK[self.scheme]
+        kinds, answer = _list_kinds(error), _find_answer(error)
+        denied = isinstance(error, PermissionError) or getattr(error, "code", 0) in (401, 403)
+        full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+        unknown = bool(kinds & {"NoCredentialsError", "DefaultCredentialsError"})
+        known = (
+            (full, "the disk is full", "make room, or let TMPDIR name a folder on a larger disk"),
+            ("FileNotFoundError" in kinds, "there is no such bucket, folder or object", _SPELLING),
+            ("ParamValidationError" in kinds, "no bucket or object can have this name", _SPELLING),
+            (str(error).startswith("Invalid endpoint"), "the endpoint is no address", network),
+            (unknown, "no credentials were found", rights),
+            (answer in _CREDENTIALS, f"the credentials are not accepted ({answer})", rights),
+            (denied, "access is denied", rights),
+            (_is_unreached(kinds), "the store cannot be reached", network),
+        )
         said = hide_secrets(str(error).partition("\n")[0])[:200]
-        return f"the store answers {type(error).__name__}: {said}", _RIGHTS[self.scheme]
+        other = (True, f"the store answers {type(error).__name__}: {said}", rights)
+        return next((reason, advice) for fits, reason, advice in (*known, other) if fits)
+
+
+def _list_kinds(error: Exception) -> set[str]:
+    return {kind.__name__ for kind in type(error).__mro__}
+
+
+def _is_unreached(kinds: set[str]) -> bool:
+    plain = bool(kinds & {"ConnectionError", "TimeoutError"})
+    return plain or any(
+        kind.startswith(_UNREACHED) or kind.endswith("ConnectionError") for kind in kinds
+    )
+
+
+def _find_answer(error: Exception) -> str:
+    """The code with which S3 answers, as s3fs hands it on; empty if there is none."""
+    response = getattr(error.__cause__, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", ""))
+
+
+def _is_of_one_place(error: Exception) -> bool:
+    """Whether other objects may still be read."""
+    if _find_answer(error) in _CREDENTIALS:
+        return False
+    told = isinstance(error, (FileNotFoundError, PermissionError))
+    return told or "ParamValidationError" in _list_kinds(error)
 
 
 def _sizes(found: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:

@@ -60,8 +60,18 @@ class Results:
     def add(
         self, store: Store, place: str, file: Path, *, folder: bool = False, records: bool = False
     ) -> None:
-        """A result that will be written to ``file``."""
-        (file if folder else file.parent).mkdir(parents=True, exist_ok=True)
+        """A result that will be written to ``file``.
+
+        Raises:
+            UsageError: an object has the name of its folder.
+        """
+        try:
+            (file if folder else file.parent).mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise UsageError(
+                f"{store.name(place)}: an object has this name, or that of the folder; choose "
+                "another place for the result"
+            ) from error
         self._results.append(_Result(store, place, file, folder, records))
 
     def claim(self) -> None:
@@ -83,9 +93,9 @@ class Results:
             for one in self._results
         )
 
-    def know(self, file: Path) -> None:
-        """A file is as it is in its store."""
-        self._stored[file] = _stamp(file)
+    def know(self, file: Path, copy: Path) -> None:
+        """A file is going to be this copy, which is as it is in the store."""
+        self._stored[file] = _stamp(copy)
 
     def knows(self, file: Path) -> bool:
         """Whether a file is still as it is in its store."""
