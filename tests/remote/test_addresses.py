@@ -60,6 +60,8 @@ def test_secrets_are_hidden(text, shown):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
+        (Path("https://host/a?token=SECRET"), "holds a password or a signature"),
+        (Path("ftp://NAME:SECRET@host/key"), r"ftp://\*\*\*@host/key: holds a password"),
         ("ftp://host/a.png", "ftp:// is not read or written; s3://, gs:// and file:// are"),
         ("https://host/a?token=SECRET", "holds a password or a signature"),
         ("s3://NAME:SECRET@bucket/key", r"s3://\*\*\*@bucket/key: holds a password"),
@@ -71,6 +73,13 @@ def test_secrets_are_hidden(text, shown):
 def test_an_address_that_nobody_reads_is_refused_without_its_secrets(name, words):
     with pytest.raises(UsageError, match=words) as caught, open_staging() as staging:
         staging.place(name)
+    assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["https://host/a?token=SECRET", "ftp://NAME:SECRET@host/key"])
+def test_no_secret_of_a_result_is_told(name):
+    with pytest.raises(UsageError, match=r"://.*\*\*\*") as caught:
+        check_writable(Path(name))
     assert "SECRET" not in str(caught.value)
 
 

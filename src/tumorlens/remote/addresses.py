@@ -9,7 +9,9 @@ __all__ = ["SCHEMES", "hide_secrets", "is_address", "scheme_of", "spell_address"
 SCHEMES = ("s3", "gs")
 """Stores that are read and written."""
 
-_KNOWN = re.compile(rf"({'|'.join(SCHEMES)}|file):/+", re.IGNORECASE)
+_OTHERS = "file|https?|s?ftp|abfss?|az|hdfs|wasbs?"
+# Known even where pathlib took a slash, so that no message repeats a secret that one holds.
+_KNOWN = re.compile(rf"({'|'.join(SCHEMES)}|{_OTHERS}):/+", re.IGNORECASE)
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # one letter is a drive of Windows
 _SECRETS = re.compile(r"(?<=://)[^/\s@]*@|(?<=://)[^/\s:@]+:[^\s@]*@")
 _SIGNATURE = re.compile(
