@@ -19,10 +19,10 @@ Affine = npt.NDArray[np.float64]
 def find_peak(
     activation: Array, to_pixels: Affine, *, size: int, shape: tuple[int, ...]
 ) -> tuple[float, float]:
-    """Where the evidence is strongest, in pixels of the slice.
+    """Where the activation is strongest, in pixels of the slice.
 
-    It lies in the strongest cell: at the top of the parabola through the log odds of this cell and
-    its two neighbours, along each axis.
+    It lies in the strongest cell: at the top of the parabola through the log-odds of this cell and
+    its two neighbours, along each axis. At the border of the grid it is the middle of the cell.
 
     Args:
         activation: (h, w), evidence of each cell, 0 to 1.
