@@ -43,7 +43,7 @@ def stage(
         @wraps(command)
         def staged(ctx: click.Context, /, **options: Any) -> int:
             say = words.Voice(options["quiet"], options["verbose"]).say
-            with open_staging(say) as staging, _end_in_order(ctx.params.values()):
+            with _end_in_order(ctx.params.values()), open_staging(say) as staging:
                 resume = options.get("resume", False)
                 for name in filter(None, (records, *files)):
                     options[name] = staging.expect(
