@@ -292,6 +292,15 @@ def test_a_list_that_comes_one_by_one_is_fetched_so(bucket, scans, model, tmp_pa
     assert done.failed == 1
 
 
+def test_a_long_list_is_told_in_one_line(bucket, scans, model, tmp_path):
+    named = [f"{bucket.address}/{number}.png" for number in range(5)]
+    for number in range(5):
+        bucket.put(f"{number}.png", scans / "pictures/n0.png")
+    said = []
+    tumorlens.write_records(named, tmp_path / "r.jsonl", model=model, notice=said.append)
+    assert said[0].endswith(f"from {', '.join(named[:3])} and 2 more")
+
+
 def test_dicom_objects_are_made_of_files_and_stored(bucket, model, tmp_path, capsys):
     pytest.importorskip("highdicom", reason="the extra dicom is not installed")
     scan = EXAMPLES / "t1c_axial_synthetic_lesion.dcm"

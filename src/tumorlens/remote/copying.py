@@ -23,6 +23,7 @@ __all__ = ["Copies", "StoredObject"]
 
 _AT_ONCE = 16  # objects that are fetched
 _PACE = 10.0  # seconds between two lines
+_FEW = 3  # addresses that a message names
 _LONGEST = 255  # bytes of a part of a path, on nearly all disks
 _ROOM = "make room, name fewer inputs, or let TMPDIR name a folder on a larger disk"
 _NO_NAME = (
@@ -99,7 +100,7 @@ class Copies:
         """
         assert self.root is not None
         needed, free = sum(one.size for one in objects), shutil.disk_usage(self.root).free
-        named = ", ".join(map(spell_address, names))
+        named = _name_few([spell_address(name) for name in names])
         count = "1 object" if len(objects) == 1 else f"{len(objects):,} objects"
         if needed > free:
             raise UsageError(
@@ -212,6 +213,11 @@ def _is_name(word: str) -> bool:
     strange = {"/", "\0"} | ({"\\", ":"} if os.name == "nt" else set())
     too_long = len(word.encode(errors="surrogatepass")) > _LONGEST
     return word not in ("", ".", "..") and not strange & set(word) and not too_long
+
+
+def _name_few(names: Sequence[str]) -> str:
+    rest = f" and {len(names) - _FEW:,} more" if len(names) > _FEW else ""
+    return ", ".join(names[:_FEW]) + rest
 
 
 def _say_bytes(count: int) -> str:
