@@ -6,6 +6,7 @@ import multiprocessing
 import pickle
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from tumorlens.errors import InputError, ModelFileError
 from tumorlens.exporting.beside import BesideSession
 from tumorlens.imaging.files.limits import Limits
 from tumorlens.model.card import OperatingPoint
+from tumorlens.model.contract import OUTPUTS
 from tumorlens.model.registry import find_model
 from tumorlens.model.session import Session
 
@@ -111,7 +113,7 @@ def test_a_file_that_was_changed_on_the_way_is_refused(model):
 
 
 def test_a_session_of_another_runtime_says_that_it_cannot_be_sent(model):
-    session = BesideSession(model, make_card(), object())
+    session = BesideSession(model, make_card(), SimpleNamespace(outputs=OUTPUTS))
     with pytest.raises(TypeError, match=r"tiny\.onnx: .*cannot be sent to another process"):
         pickle.dumps(Detector(session))
 
