@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
+from models import write_tiny_model
 from tumorlens.finding import Box, Finding, SliceInfo
 from tumorlens.model.card import OperatingPoint
+from tumorlens.model.graph import write_model
 from tumorlens.studies.study_model import SeriesTerms, StudyModel, StudyTerms
 
 POINT = OperatingPoint(low=0.3, middle=0.5, high=0.7)
@@ -70,3 +73,10 @@ def draw_chances(slices: int = 30, tumor: slice = slice(0, 0)) -> list[float]:
 
 def _judge(chance: float) -> str:
     return str(POINT.judge(chance, 0.0))
+
+
+def write_study_model(folder: Path) -> Path:
+    """The tiny model as a file with numbers for series and studies."""
+    tiny, model = write_tiny_model(folder / "tiny.onnx"), folder / "model.onnx"
+    write_model(tiny, model, studies=make_study_model().to_json())
+    return model

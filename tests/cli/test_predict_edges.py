@@ -12,20 +12,15 @@ from PIL import Image
 
 from builders import AXIAL, write_dicom, write_nifti
 from heads import paint_slice, write_folder
-from models import write_tiny_model
-from study_tables import make_study_model
+from study_tables import write_study_model
 from tumorlens.cli import words
 from tumorlens.cli.main import VERBS, run
-from tumorlens.model.graph import write_model
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """The tiny model with numbers for series and studies."""
-    folder = tmp_path_factory.mktemp("model")
-    tiny, model = write_tiny_model(folder / "tiny.onnx"), folder / "model.onnx"
-    write_model(tiny, model, studies=make_study_model().to_json())
-    return model
+    return write_study_model(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture

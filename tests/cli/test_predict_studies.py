@@ -8,10 +8,8 @@ from PIL import Image
 
 from builders import write_nifti
 from heads import paint_slice
-from models import write_tiny_model
-from study_tables import make_study_model
+from study_tables import write_study_model
 from tumorlens.cli.main import run
-from tumorlens.model.graph import write_model
 
 
 def read_jsonl(text):
@@ -21,10 +19,7 @@ def read_jsonl(text):
 @pytest.fixture(scope="module")
 def study_model(tmp_path_factory):
     """The tiny model with numbers for series and studies."""
-    folder = tmp_path_factory.mktemp("studies")
-    tiny, model = write_tiny_model(folder / "tiny.onnx"), folder / "model.onnx"
-    write_model(tiny, model, studies=make_study_model().to_json())
-    return model
+    return write_study_model(tmp_path_factory.mktemp("studies"))
 
 
 def write_volume(path, spots):

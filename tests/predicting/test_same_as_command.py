@@ -12,20 +12,16 @@ from brains import paint_brain
 from builders import write_nifti, write_series
 from heads import paint_slice, write_folder
 from models import write_tiny_model
-from study_tables import make_study_model
+from study_tables import write_study_model
 from tumorlens.cli.main import run
 from tumorlens.imaging.pixels.fingerprint import fingerprint_slice
 from tumorlens.imaging.readers import read_slice
-from tumorlens.model.graph import write_model
 from tumorlens.model.seen_entry import encode_fingerprints
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    tiny, model = write_tiny_model(folder / "tiny.onnx"), folder / "model.onnx"
-    write_model(tiny, model, studies=make_study_model().to_json())
-    return model
+    return write_study_model(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture

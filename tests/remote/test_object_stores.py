@@ -11,13 +11,11 @@ import pytest
 import tumorlens
 from builders import write_metaimage, write_nifti, write_series, write_zip
 from heads import paint_slice, write_folder
-from models import write_tiny_model
 from object_stores import open_store, serve_expired_credentials
 from sites import write_site
-from study_tables import make_study_model
+from study_tables import write_study_model
 from tumorlens.cli.main import run
 from tumorlens.errors import InputError, UsageError
-from tumorlens.model.graph import write_model
 from tumorlens.remote import uploads
 from tumorlens.remote.copying import Copies, StoredObject
 
@@ -47,10 +45,7 @@ def staged_in(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    tiny, model = write_tiny_model(folder / "tiny.onnx"), folder / "model.onnx"
-    write_model(tiny, model, studies=make_study_model().to_json())
-    return model
+    return write_study_model(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")
