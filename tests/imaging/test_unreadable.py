@@ -23,6 +23,7 @@ from tumorlens.imaging.readers import iterate_slices, read_slice, read_slices
 
 GREY = (np.arange(32 * 40).reshape(32, 40) % 251).astype(np.uint8)
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="files of /proc")
+DUPLEX = Path("/sys/class/net/lo/duplex")  # which a loop has not
 unix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="special files as Unix has them")
 
 
@@ -56,6 +57,17 @@ def test_a_disc_that_fails_costs_one_file(tmp_path, name) -> None:
         list(read_slices(tmp_path / name))
     with pytest.raises(InputError, match="Input/output error"):
         read_slice(tmp_path / name)
+
+
+@pytest.mark.skipif(not DUPLEX.exists(), reason="no file that answers EINVAL")
+@pytest.mark.parametrize("name", ["IM_2", "b.nii.gz", "b.png"])
+def test_a_file_that_the_system_refuses_to_read_costs_one_file(tmp_path, name) -> None:
+    """The system's EINVAL, which a decoder also raises for damaged bytes."""
+    surround(tmp_path)
+    (tmp_path / name).symlink_to(DUPLEX)
+    count, (error,) = outcomes(tmp_path)
+    assert count == 3
+    assert error.path == str(tmp_path / name) and "Invalid argument" in error.reason
 
 
 @linux

@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 
 from tumorlens.errors import InputError
 from tumorlens.imaging.files.limits import Limits
-from tumorlens.imaging.files.refusal import comes_from_disk, refuse, unread
+from tumorlens.imaging.files.refusal import refuse, unread
 from tumorlens.imaging.files.stored_files import StoredFile
 from tumorlens.opening import IrregularFile, open_regular
 
@@ -57,7 +57,7 @@ def open_file(path: Path, name: str) -> Iterator[BinaryIO]:
         try:
             yield stream
         except OSError as error:
-            if not comes_from_disk(error):
+            if error.errno is None:  # a decoder raised it, not the system
                 raise
             raise unread(name, error) from error
 

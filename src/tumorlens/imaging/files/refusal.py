@@ -12,7 +12,7 @@ from typing import Any, TypeGuard, TypeVar
 
 from tumorlens.errors import InputError
 
-__all__ = ["comes_from_disk", "listen", "read_silently", "refuse", "silence", "tell", "unread"]
+__all__ = ["listen", "read_silently", "refuse", "silence", "tell", "unread"]
 
 Item = TypeVar("Item")
 
@@ -132,7 +132,7 @@ def refuse(path: str, what: str, advice: str = "") -> Iterator[None]:
         raise
     except BaseException as error:  # decoders meet hostile bytes: any type can come out of them,
         # and a panic of one in Rust is no Exception.
-        if comes_from_disk(error):
+        if _comes_from_disk(error):
             raise unread(path, error) from error
         # Names of a damaged file may stand in both parts: one line, and not too long.
         raise InputError(path, f"{_shorten(what)} ({_reason(error)})", advice) from error
@@ -140,7 +140,7 @@ def refuse(path: str, what: str, advice: str = "") -> Iterator[None]:
         _leave_silence()
 
 
-def comes_from_disk(error: BaseException) -> TypeGuard[OSError]:
+def _comes_from_disk(error: BaseException) -> TypeGuard[OSError]:
     """Whether the system failed to read the file, whatever its bytes are."""
     return isinstance(error, OSError) and error.errno not in _BAD_PLACE
 
