@@ -3,12 +3,16 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import builders
+from tumorlens.cli.main import run
 from tumorlens.data.manifest import read_data
 from tumorlens.errors import DataError, InputError, MissingExtra, UsageError
 from tumorlens.imaging.readers import read_slices
 from tumorlens.optional import say_install
+from tumorlens.predicting.recording import write_records
 from tumorlens.remote.addresses import hide_secrets, is_address, scheme_of, spell_address
 from tumorlens.remote.staging import open_staging
 from tumorlens.writing import check_writable
@@ -110,3 +114,22 @@ def test_where_no_address_is_taken_it_is_no_missing_file():
         check_writable(Path("s3://bucket/a"))
     with pytest.raises(DataError, match=r"s3://bucket/a: is an address, and this reads folders"):
         read_data("s3://bucket/a")
+
+
+@pytest.mark.parametrize("option", ["--output", "--report", "--heatmaps"])
+def test_the_host_of_a_result_is_no_folder(tmp_path, monkeypatch, capsys, option):
+    monkeypatch.chdir(tmp_path)
+    builders.write_picture(tmp_path / "a.png", np.eye(64, dtype=np.uint8))
+    place = tmp_path / "result"
+    assert run(["predict", "a.png", option, f"file://elsewhere{place}"]) == 2
+    assert "file:// names a file of this machine" in " ".join(capsys.readouterr().err.split())
+    assert run(["predict", "a.png", option, f"file://localhost{place}", "--quiet"]) == 0
+    assert place.exists()
+
+
+def test_python_takes_no_host_of_a_result_for_a_folder(tmp_path):
+    builders.write_picture(tmp_path / "a.png", np.eye(64, dtype=np.uint8))
+    with pytest.raises(UsageError, match="file:// names a file of this machine"):
+        write_records(tmp_path / "a.png", f"file://elsewhere{tmp_path}/a.jsonl")
+    write_records(tmp_path / "a.png", f"file://localhost{tmp_path}/a.jsonl")
+    assert (tmp_path / "a.jsonl").exists()

@@ -21,6 +21,7 @@ from tumorlens.cli.pace import Pace
 from tumorlens.errors import UsageError
 from tumorlens.model.onnx_runtime import PROVIDERS
 from tumorlens.remote.addresses import spell_address
+from tumorlens.remote.file_addresses import drop_host
 from tumorlens.version import list_versions
 
 if TYPE_CHECKING:
@@ -53,7 +54,17 @@ __all__ = [
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class _Named(click.Path):
+class _Data(click.Path):
+    """A path, or an address; the host of ``file://HOST/PATH`` is not taken for a folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(drop_host(value), param, ctx)
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
+
+
+class _Named(_Data):
     """A path that has a name: ``-``, which means a stream elsewhere, would become a file."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -69,7 +80,7 @@ class _Named(click.Path):
 
 FILE = _Named(path_type=Path, dir_okay=False)
 FOLDER = _Named(path_type=Path, file_okay=False)
-DATA = click.Path(path_type=Path)
+DATA = _Data(path_type=Path)
 
 
 def data_arguments(command: Command) -> Command:

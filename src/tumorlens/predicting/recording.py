@@ -24,6 +24,7 @@ from tumorlens.predicting.records import LineForm
 from tumorlens.predicting.sharding.shard_notes import keep_note
 from tumorlens.progress import Notice, Progress, stay_silent
 from tumorlens.remote.addresses import spell_address
+from tumorlens.remote.file_addresses import drop_host
 from tumorlens.remote.staging import open_staging
 from tumorlens.shards import Shard
 from tumorlens.studies.assembling import FolderRule
@@ -113,9 +114,9 @@ def write_records(
         shard=None if shard is None else Shard.parse(shard),
     )  # fmt: skip
     inputs, named = list_inputs(paths)
-    results = (Path(output), options.report)
+    results = (Path(drop_host(output)), options.report)
     with open_staging(notice) as staging:
-        file, options = expect_results(staging, Path(output), options, resume=resume)
+        file, options = expect_results(staging, results[0], options, resume=resume)
         page, form = options.report, form or guess_form(file)
         own = own_files(*results, file, page)
         check_inputs_survive([staging.place(path) for path in named], file, page)
@@ -214,4 +215,4 @@ def count_up(progress: Progress | None, paths: Iterable[str]) -> Callable[[int],
 
 
 def _as_path(path: Path_ | None) -> Path | None:
-    return None if path is None else Path(path)
+    return None if path is None else Path(drop_host(path))

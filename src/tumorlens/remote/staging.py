@@ -16,8 +16,15 @@ from urllib.request import url2pathname
 
 from tumorlens.errors import InputError, MissingExtra, TumorlensError, UsageError
 from tumorlens.progress import Notice, stay_silent
-from tumorlens.remote.addresses import SCHEMES, hide_secrets, is_address, scheme_of, spell_address
+from tumorlens.remote.addresses import (
+    SCHEMES,
+    hide_secrets,
+    is_address,
+    scheme_of,
+    spell_address,
+)
 from tumorlens.remote.copying import Copies, StoredObject
+from tumorlens.remote.file_addresses import drop_host
 from tumorlens.remote.stores import Store, StoreError
 from tumorlens.remote.uploads import ENDINGS, Results
 
@@ -291,13 +298,7 @@ def _find_file(name: str) -> str:
     ``#`` and ``?`` stand for themselves: without what follows they would name another file.
 
     Raises:
-        UsageError: it is of another machine, or not absolute.
+        UsageError: it is of another machine.
     """
-    path = name.partition(":")[2]
-    host = path[2:].partition("/")[0] if path.startswith("//") else ""
-    if host not in ("", "localhost"):
-        raise UsageError(
-            f"{hide_secrets(name)}: file:// names a file of this machine from the root on, e.g. "
-            "file:///data/scans; give that, or the path alone"
-        )
-    return url2pathname(path.removeprefix(f"//{host}"))
+    path = drop_host(name).partition(":")[2]
+    return url2pathname(path.removeprefix("//"))

@@ -31,6 +31,7 @@ from tumorlens.predicting.record_files import guess_form
 from tumorlens.predicting.records import LineForm
 from tumorlens.predicting.sharding.merging import merge
 from tumorlens.progress import Notice, Progress, stay_silent
+from tumorlens.remote.file_addresses import drop_host
 from tumorlens.studies.assembling import FolderRule
 from tumorlens.workers import available_cores
 from tumorlens.writing import check_writable
@@ -117,7 +118,7 @@ def distribute(
         ModelFileError: the model is unknown, or its file breaks the contract.
         MissingExtra: submitit is not installed.
     """
-    output = Path(output)
+    output = Path(drop_host(output))
     listed = [paths] if isinstance(paths, (str, os.PathLike)) else paths
     named = tuple(os.fspath(path) for path in listed)
     _check_places(named, output, overwrite=overwrite, resume=resume)

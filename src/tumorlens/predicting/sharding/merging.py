@@ -24,6 +24,7 @@ from tumorlens.predicting.sharding.shard_notes import (
     tell_difference,
 )
 from tumorlens.progress import Notice, stay_silent
+from tumorlens.remote.file_addresses import drop_host
 from tumorlens.remote.staging import open_staging
 from tumorlens.shards import Shard
 from tumorlens.writing import check_writable, partial_path, replace_when_done
@@ -92,7 +93,7 @@ def merge(
     if not named:
         raise UsageError("no shard is named; name the file of each shard")
     with open_staging(tell) as staging:
-        file = staging.expect(Path(output))
+        file = staging.expect(Path(drop_host(output)))
         assert file is not None
 
         def say(line: str) -> None:
