@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import csv
 import os
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from tumorlens.data.class_names import TUMOR_CLASSES, find_meaning
-from tumorlens.data.rows import (
-    COLUMNS,
-    LABELS,
-    PLANES,
-    SEQUENCES,
-    SKULLS,
-    Edges,
-    Manifest,
-    Row,
-    absolute_path,
-)
+from tumorlens.data.columns import COLUMNS, LABELS, PARSERS, absolute_path, file_or_folder
+from tumorlens.data.rows import Manifest, Row
 from tumorlens.errors import DataError
 from tumorlens.opening import open_regular, open_table
 from tumorlens.remote.addresses import hide_secrets, is_address, spell_address
@@ -46,8 +36,6 @@ _WORKBOOKS = {
 """First bytes -> another kind of file that people keep tables in."""
 _INDEX = ("", "Unnamed: 0")
 """Headers of a column of row numbers, as pandas writes them."""
-_DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
-"""An absolute Windows path: drive letter or UNC share."""
 
 
 def read_manifest(path: str | os.PathLike[str]) -> Manifest:
@@ -283,7 +271,7 @@ def _parse_row(cells: dict[str, str], folder: Path, name: str, where: str) -> Ro
         try:
             # With a frame, the path may name the folder of a series.
             of_series = column == "path" and cells.get("frame", "").strip()
-            parser = _file_or_folder if of_series else parse
+            parser = file_or_folder if of_series else parse
             values["boxes" if column == "box" else column] = parser(text, folder)
         except ValueError as error:
             raise DataError(f"{where}, column {column}: {error}") from None
@@ -314,10 +302,6 @@ def _settle_class(values: dict[str, Any]) -> None:
         values.setdefault("label", "tumor")
 
 
-def _text(text: str, _folder: Path) -> str:
-    return text
-
-
 def _label(text: str, _folder: Path) -> str:
     meaning = find_meaning(text)
     if meaning is None:
@@ -328,78 +312,5 @@ def _label(text: str, _folder: Path) -> str:
     return meaning
 
 
-def _file(text: str, folder: Path) -> Path:
-    path = absolute_path(folder / text)
-    if "\\" in text and os.sep == "/" and not path.exists():
-        if _DRIVE.match(text):
-            raise ValueError(
-                f"expected a path of this computer, got one of Windows: {text!r}; write paths "
-                "relative to the manifest, with /"
-            )
-        path = absolute_path(folder / text.replace("\\", "/"))
-    if path.is_dir():  # its first picture would be a slice that nobody named
-        raise ValueError(f"expected a file, got a folder: {text!r}; give each of its files a row")
-    return path
-
-
-def _file_or_folder(text: str, folder: Path) -> Path:
-    """With a frame, the path may name a folder: the volume of the DICOM files in it."""
-    return absolute_path(folder / text)
-
-
-def _frame(text: str, _folder: Path) -> int:
-    if not text.isdecimal():
-        raise ValueError(f"expected a whole number from 0, got {text!r}")
-    return int(text)
-
-
-def _number(text: str, _folder: Path) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not 0 <= value <= 1:
-        raise ValueError(f"expected a number from 0 to 1, got {text!r}")
-    return value
-
-
-def _word(known: Sequence[str]) -> Callable[[str, Path], str]:
-    spelled = {word.casefold(): word for word in known}
-
-    def parse(text: str, _folder: Path) -> str:
-        if text.casefold() not in spelled:
-            raise ValueError(f"expected {', '.join(known)} or nothing, got {text!r}")
-        return spelled[text.casefold()]
-
-    return parse
-
-
-def _boxes(text: str, _folder: Path) -> tuple[Edges, ...]:
-    return tuple(_box(part) for part in text.split(";"))
-
-
-def _box(text: str) -> Edges:
-    try:
-        x0, y0, x1, y1 = (float(edge) for edge in text.split())
-    except ValueError:
-        raise ValueError(
-            f"expected boxes 'x0 y0 x1 y1' joined by ';', in pixels, got {text!r}"
-        ) from None
-    if not (0 <= x0 < x1 < float("inf") and 0 <= y0 < y1 < float("inf")):
-        raise ValueError(f"expected 0 <= x0 < x1 and 0 <= y0 < y1, got {text!r}")
-    return x0, y0, x1, y1
-
-
-_PARSERS: dict[str, Callable[[str, Path], Any]] = {
-    **dict.fromkeys(("source", "group", "tumor_class", "split", "note"), _text),
-    "path": _file,
-    "mask": _file,
-    "brain": _file,
-    "frame": _frame,
-    "position": _number,
-    "label": _label,
-    "sequence": _word(SEQUENCES),
-    "plane": _word(PLANES),
-    "skull": _word(SKULLS),
-    "box": _boxes,
-}
+_PARSERS = PARSERS | {"label": _label}
+"""Column -> what its cell is read with: the text, the folder of the manifest."""

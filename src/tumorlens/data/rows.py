@@ -9,6 +9,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from tumorlens.data.columns import (
+    COLUMNS,
+    LABELS,
+    PLANES,
+    SEQUENCES,
+    SKULLS,
+    Edges,
+    absolute_path,
+)
 from tumorlens.errors import DataError
 from tumorlens.writing import open_when_done
 
@@ -26,38 +35,11 @@ __all__ = [
     "cells_of",
 ]
 
-COLUMNS = (
-    "path",
-    "frame",
-    "source",
-    "group",
-    "sequence",
-    "label",
-    "tumor_class",
-    "split",
-    "box",
-    "mask",
-    "position",
-    "note",
-    "plane",
-    "skull",
-    "brain",
-)
-"""The columns of a manifest, in the order in which they are written."""
-
-LABELS = ("tumor", "no_tumor")
-SEQUENCES = ("FLAIR", "T1", "T1c", "T2", "other")
-PLANES = ("axial", "coronal", "sagittal", "unsure")
-SKULLS = ("on", "off")
-
 UNREADABLE = "unreadable: "
 """How the note of a slice begins that could not be read when its folder was; the reason follows."""
 
 _PICTURES = (".png", ".bmp", ".gif", ".jpg", ".jpeg", ".webp")
 """Endings of files that hold one slice."""
-
-Edges = tuple[float, float, float, float]
-"""(x0, y0, x1, y1) in pixels of the slice, half-open, x = column, 0-based."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,11 +209,6 @@ class Manifest:
             table = csv.writer(stream, lineterminator="\n")
             table.writerow([*COLUMNS, *extras])
             table.writerows(cells_of(row, folder, extras) for row in self.rows)
-
-
-def absolute_path(path: str | os.PathLike[str]) -> Path:
-    """``path`` made absolute and free of ``..``, its symbolic links kept as they are."""
-    return Path(os.path.normpath(Path(path).absolute()))
 
 
 def cells_of(row: Row, folder: Path, extras: Sequence[str] = ()) -> list[str]:
