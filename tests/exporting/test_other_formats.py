@@ -4,19 +4,23 @@ Each toolchain wants an environment of its own (docs/how-to/edge.md); elsewhere 
 """
 
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
+from brains import as_slice, paint_brain
 from convolved import write_convolved_model
 from sites import write_site
 from tumorlens.data.manifest import read_manifest
 from tumorlens.detector import Detector
 from tumorlens.errors import MissingExtra, ModelFileError
+from tumorlens.exporting.beside import write_card
 from tumorlens.exporting.conversion import export_model
 from tumorlens.exporting.samples import draw_samples
 from tumorlens.exporting.targets import TARGETS
+from tumorlens.model.registry import find_model
 
 MODULES = {"litert": "litert_torch", "executorch": "executorch"}
 EVERY = [
@@ -60,6 +64,31 @@ def test_the_same_answers_with_the_card_beside(name, original, samples, tmp_path
     np.testing.assert_allclose(ours.unfamiliarity, theirs.unfamiliarity, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.filterwarnings("ignore")
+def test_all_that_the_model_tells_is_told_as_well(name, tmp_path):
+    source, target = find_model("small"), TARGETS[name]
+    path = tmp_path / f"small{target.suffix}"
+    target.find_convert()(source, path, ())
+    export, original = Detector(target.open(path), threads=1), Detector(source, threads=1)
+    assert export.session.outputs == original.session.outputs
+    size = original.card.preprocess.size
+    images = np.random.default_rng(0).random((2, 1, size, size), np.float32)
+    ours, theirs = export.session.run(images), original.session.run(images)
+    for output in original.session.outputs:
+        np.testing.assert_allclose(getattr(ours, output), getattr(theirs, output), atol=1e-3)
+    noise = np.random.default_rng(1).integers(0, 255, (96, 96), np.uint8)
+    slices = [as_slice(pixels) for pixels in (noise, *map(paint_brain, range(3)))]
+    ours, theirs = ([one for _, one in model.judge(slices)] for model in (export, original))
+    assert [one.verdict for one in ours] == [one.verdict for one in theirs]
+    assert theirs[0].verdict == "not_judged"
+    assert [one.brain_share for one in ours] == pytest.approx([one.brain_share for one in theirs])
+    for one, other in zip(ours, theirs, strict=True):
+        words, likely = one.appearance.most_likely(), other.appearance.most_likely()
+        assert [word for word, _ in words.values()] == [word for word, _ in likely.values()]
+        assert one.outside == pytest.approx(other.outside, abs=1e-3)
+
+
 @pytest.mark.parametrize("name", EVERY[:1])
 @pytest.mark.filterwarnings("ignore")
 def test_eight_bits_of_litert(name, original, tmp_path):
@@ -74,14 +103,34 @@ def test_eight_bits_of_litert(name, original, tmp_path):
 
 @pytest.mark.parametrize("name", EVERY)
 def test_a_damaged_file_is_told(name, tmp_path, original):
-    from tumorlens.exporting.beside import write_card
-
     path = tmp_path / f"model{TARGETS[name].suffix}"
     path.write_bytes(b"nothing of the kind" * 20)
     with pytest.raises(ModelFileError, match=r"model\.card\.json is missing"):
         TARGETS[name].open(path)
     write_card(original.session.path, path)
     with pytest.raises(ModelFileError, match="cannot read it"):
+        TARGETS[name].open(path)
+
+
+def write_foreign(name, path):
+    """A file of another program, which converts without naming outputs."""
+    import torch
+
+    module, example = torch.nn.Linear(2, 2).eval(), (torch.zeros(1, 2),)
+    if name == "litert":
+        import_module("litert_torch").convert(module, example).export(str(path))
+        return
+    lower = import_module("executorch.exir").to_edge_transform_and_lower
+    path.write_bytes(lower(torch.export.export(module, example)).to_executorch().buffer)
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.filterwarnings("ignore")
+def test_a_file_that_does_not_name_its_outputs_is_refused(name, tmp_path, original):
+    path = tmp_path / f"model{TARGETS[name].suffix}"
+    write_foreign(name, path)
+    write_card(original.session.path, path)
+    with pytest.raises(ModelFileError, match="does not name its outputs"):
         TARGETS[name].open(path)
 
 

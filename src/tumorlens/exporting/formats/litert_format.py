@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from tumorlens.errors import ModelFileError
 from tumorlens.exporting.beside import BesideSession, open_beside, run_singly, write_card
-from tumorlens.model.contract import OUTPUTS
+from tumorlens.model.contract import INPUT, OUTPUTS, order_outputs
 from tumorlens.model.session import Session
 from tumorlens.optional import load
 
@@ -45,15 +45,13 @@ def write_tflite(source: Path, output: Path, size: int) -> None:
     litert, torch = load("litert_torch", PURPOSE), load("torch")
     from tumorlens.exporting.formats.torch_module import GraphModule
 
-    example = (torch.zeros(1, 1, size, size),)
+    example = {INPUT: torch.zeros(1, 1, size, size)}
     with redirect_stdout(sys.stderr):  # its progress is no result
-        litert.convert(GraphModule(source).eval(), example).export(str(output))
+        litert.convert(GraphModule(source).eval(), (), example).export(str(output))
 
 
 class _Interpreter:
     """One interpreter, used by one thread at a time."""
-
-    outputs: tuple[str, ...] = OUTPUTS
 
     def __init__(self, path: Path, threads: int | None) -> None:
         interpreter: Any = load("ai_edge_litert.interpreter", "the backend litert").Interpreter
@@ -63,19 +61,25 @@ class _Interpreter:
         except (RuntimeError, ValueError) as error:
             raise ModelFileError(f"{path}: LiteRT cannot read it ({error})") from None
         (self._input,) = self._runner.get_input_details()
-        self._outputs = sorted(self._runner.get_output_details())  # output_0, output_1, ...
+        found = self._runner.get_output_details().keys()
+        if not found >= set(OUTPUTS):
+            raise ModelFileError(
+                f"{path}: does not name its outputs (found {', '.join(found)}); export the model "
+                "again"
+            )
+        self.outputs = order_outputs(found)
         self._lock = Lock()
 
     def get_providers(self) -> list[str]:
         return ["LiteRT CPU"]
 
     def run(self, names: Sequence[str], given: Mapping[str, Array]) -> list[Array]:
-        return run_singly(self._run, given)
+        return run_singly(lambda image: self._run(names, image), given)
 
-    def _run(self, image: Array) -> list[Array]:
+    def _run(self, names: Sequence[str], image: Array) -> list[Array]:
         with self._lock:
             results = self._runner(**{self._input: image})
-            return [np.array(results[name]) for name in self._outputs]
+            return [np.array(results[name]) for name in names]
 
 
 def open_session(path: Path, threads: int | None = None) -> BesideSession:

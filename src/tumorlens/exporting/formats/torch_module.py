@@ -6,7 +6,7 @@ network's own code is needed; tracing the module gives back the same graph.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from tumorlens.errors import UsageError
 from tumorlens.exporting.graphs import load_graph
-from tumorlens.model.contract import INPUT, OUTPUTS
+from tumorlens.model.contract import INPUT, order_outputs
 from tumorlens.optional import load
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["GraphModule"]
 
 Options = dict[str, Any]
+Operation = Callable[..., Tensor | tuple[Tensor, ...]]
 
 
 class GraphModule(nn.Module):
@@ -32,6 +33,9 @@ class GraphModule(nn.Module):
 
     Args:
         path: of the model file.
+
+    Attributes:
+        outputs: names of all outputs that the model has, in the contract's order.
 
     Raises:
         ModelFileError: the file is no ONNX model.
@@ -52,8 +56,9 @@ class GraphModule(nn.Module):
                 self.register_buffer(f"constant_{number}", value)
             else:
                 self.numbers[one.name] = value.tolist()
-        self.steps: list[tuple[Callable[..., Tensor], list[str], str, Options]] = []
-        for node in _find_needed(graph):
+        self.outputs = order_outputs({value.name for value in graph.output})
+        self.steps: list[tuple[Operation, list[str], list[str], Options]] = []
+        for node in _find_needed(graph, self.outputs):
             if node.op_type not in _OPERATIONS:
                 raise UsageError(
                     f"{path}: a node {node.op_type} cannot be converted; give a model that "
@@ -61,22 +66,24 @@ class GraphModule(nn.Module):
                 )
             options = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
             self.steps.append(
-                (_OPERATIONS[node.op_type], list(node.input), node.output[0], options)
+                (_OPERATIONS[node.op_type], list(node.input), list(node.output), options)
             )
 
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """(1, 1, S, S) -> the three outputs that every model has, in the contract's order."""
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """(1, 1, S, S) -> the outputs under their names, in the order of `outputs`."""
         known: dict[str, Any] = dict(self.numbers)
         known |= {name: getattr(self, place) for name, place in self.places.items()}
         known |= {INPUT: image, "": None}
-        for run, inputs, output, options in self.steps:
-            known[output] = run(*(known[name] for name in inputs), **options)
-        return tuple(known[name] for name in OUTPUTS)
+        for run, inputs, outputs, options in self.steps:
+            result = run(*(known[name] for name in inputs), **options)
+            parts = result if isinstance(result, tuple) else (result,)
+            known |= zip(outputs, parts, strict=True)
+        return {name: known[name] for name in self.outputs}
 
 
-def _find_needed(graph: GraphProto) -> list[NodeProto]:
-    """The nodes that the contract's outputs come from; what else a model tells is left out."""
-    wanted, needed = set(OUTPUTS), []
+def _find_needed(graph: GraphProto, outputs: Iterable[str]) -> list[NodeProto]:
+    """The nodes that these outputs come from."""
+    wanted, needed = set(outputs), []
     for node in reversed(graph.node):
         if wanted & set(node.output):
             wanted |= set(node.input)
@@ -139,12 +146,13 @@ def _listed(axes: Any) -> list[int]:
     return axes if isinstance(axes, list) else [axes]
 
 
-_OPERATIONS: dict[str, Callable[..., Tensor]] = {
+_OPERATIONS: dict[str, Operation] = {
     "Add": lambda x, y: x + y,
     "Clip": lambda x, low, high: x.clamp(low, high),
     "Concat": lambda *parts, axis: torch.cat(parts, axis),
     "Conv": _convolve,
     "Div": lambda x, y: x / y,
+    "Exp": torch.exp,
     "Gemm": _multiply,
     "Log": torch.log,
     "MatMul": lambda x, y: x @ y,
@@ -154,10 +162,13 @@ _OPERATIONS: dict[str, Callable[..., Tensor]] = {
     "ReduceLogSumExp": _reduce(torch.logsumexp),
     "ReduceMax": _reduce(torch.amax),
     "ReduceMean": _reduce(torch.mean),
+    "ReduceSum": _reduce(torch.sum),
+    "Relu": torch.relu,
     "Reshape": _reshape,
     "Resize": _resize,
     "Sigmoid": torch.sigmoid,
     "Softmax": lambda x, axis=-1: torch.softmax(x, axis),
+    "Split": lambda x, sizes, *, axis: x.split(sizes, axis),
     "Sqrt": torch.sqrt,
     "Squeeze": _squeeze,
     "Sub": lambda x, y: x - y,
