@@ -162,6 +162,7 @@ def fill_card(card: Card, texts: dict[str, Any], figures: list[Figure]) -> Card:
         version=__version__,
         license=texts["license"],
         intended_use=texts["intended_use"].strip(),
+        training=msgspec.structs.replace(card.training, learned_from=texts["learned_from"]),
         known_failures=texts["known_failures"],
         data_terms=[DataTerms(**one) for one in texts["data_terms"]],
         figures=figures,

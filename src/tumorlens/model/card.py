@@ -78,7 +78,7 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         seconds: how long its epochs ran.
         versions: library -> version.
         learned_from: models of tumorlens that it started from or was taught by, each with its
-            SHA-256: it has seen what they have seen.
+            SHA-256, or in words where it is published nowhere: it has seen what they have seen.
     """
 
     recipe: dict[str, Any] = {}
