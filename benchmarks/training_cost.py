@@ -24,7 +24,7 @@ start_torch()
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
-from tumorlens.data.manifest import read_data  # noqa: E402
+from tumorlens.data.manifest import Manifest, read_data  # noqa: E402
 from tumorlens.exporting.benchmarking.timing import read_peak_memory  # noqa: E402
 from tumorlens.training.hardware import Hardware  # noqa: E402
 from tumorlens.training.learning.batch import Batch  # noqa: E402
@@ -37,8 +37,10 @@ from tumorlens.training.learning.module import (  # noqa: E402
 )
 from tumorlens.training.learning.phases import run_phases  # noqa: E402
 from tumorlens.training.recipe import Recipe, read_recipe  # noqa: E402
+from tumorlens.training.request import Request  # noqa: E402
 from tumorlens.training.rows.prepared_rows import PreparedRows  # noqa: E402
 from tumorlens.training.rows.preparing import prepare_rows  # noqa: E402
+from tumorlens.training.rows.sides import Sides  # noqa: E402
 
 
 def main() -> None:
@@ -91,12 +93,9 @@ def train(recipe: Recipe, prepared: PreparedRows, folder: Path) -> None:
     everything = np.arange(len(prepared))
     run_phases(
         build_network(recipe),
-        recipe,
+        Request(recipe, Manifest(tuple(prepared.rows), "all", folder), folder),
         prepared=prepared,
-        training=everything,
-        validation=everything[:2],
-        folder=folder,
-        hardware=Hardware(),
+        sides=Sides(everything, everything[:2], {}),
     )
 
 

@@ -16,6 +16,7 @@ import torch
 from limits_of_disk import small_files
 from painter import write_manifest
 from tiny_training import make_recipe
+from tiny_training import train_phases as train
 from tumorlens.data.manifest import merge_manifests, read_data
 from tumorlens.errors import DataError, UsageError
 from tumorlens.training.hardware import Hardware
@@ -23,13 +24,10 @@ from tumorlens.training.journal import CURVES
 from tumorlens.training.learning.dataset import Draws
 from tumorlens.training.learning.losses import Losses
 from tumorlens.training.learning.module import build_network
-from tumorlens.training.learning.phases import run_phases
 from tumorlens.training.learning.telling import measure_auc
 from tumorlens.training.rows.preparing import prepare_rows
 from tumorlens.training.tracking.curve_files import CurveWriter
 from tumorlens.training.tracking.experiment_logs import Tracking
-
-HARDWARE = Hardware(threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -40,25 +38,6 @@ def prepared(tmp_path_factory):
     rows, unreadable = prepare_rows(manifest, make_recipe().input, folder, types=["tumor"])
     assert not unreadable
     return rows
-
-
-def train(prepared, folder, recipe=None, hardware=HARDWARE, **told):
-    """Weights after all phases."""
-    recipe = recipe or make_recipe()
-    folder.mkdir(exist_ok=True)
-    torch.manual_seed(recipe.seed)
-    network = build_network(recipe)
-    run_phases(
-        network,
-        recipe,
-        prepared=prepared,
-        training=np.arange(16),
-        validation=np.arange(16, 24),
-        folder=folder,
-        hardware=hardware,
-        **told,
-    )
-    return network.state_dict()
 
 
 def read_curves(folder):
@@ -108,7 +87,9 @@ def test_two_processes_train_one_network_and_leave_it_here(prepared, tmp_path, p
     before = build_network(recipe).state_dict()
     pictures = np.array(prepared.images)
     tracking = Tracking(("csv",), tmp_path / "logs")
-    state = train(prepared, tmp_path, recipe, Hardware(devices=2, threads=1), tracking=tracking)
+    state = train(
+        prepared, tmp_path, recipe, hardware=Hardware(devices=2, threads=1), tracking=tracking
+    )
     changed = differing(before, state)
     assert any(name.startswith("backbone.") for name in changed)
     assert any(name.startswith("head.") for name in changed)

@@ -15,13 +15,11 @@ import yaml
 
 import tumorlens
 from painter import write_manifest
-from tiny_training import make_recipe
+from tiny_training import make_recipe, train_phases
 from tumorlens.data.manifest import read_data
-from tumorlens.training.hardware import Hardware
+from tumorlens.progress import stay_silent
 from tumorlens.training.journal import CURVES
 from tumorlens.training.learning.dataset import Draws
-from tumorlens.training.learning.module import build_network
-from tumorlens.training.learning.phases import run_phases
 from tumorlens.training.rows.preparing import prepare_rows
 from tumorlens.training.tracking import experiment_logs
 from tumorlens.training.tracking.curve_files import read_curves
@@ -78,7 +76,7 @@ FILES = ("csv", "tensorboard") if find_spec("tensorboard") else ("csv",)
 READERS = {"csv": read_csv, "tensorboard": read_tensorboard, "mlflow": read_mlflow}
 
 
-def open_run(folder, *loggers, rows=None, notice=None):
+def open_run(folder, *loggers, rows=None, notice=stay_silent):
     """A tracker on a run of which so many epochs have ended."""
     folder.mkdir(exist_ok=True)
     lines = CURVE.splitlines(keepends=True)
@@ -147,14 +145,9 @@ def test_a_training_is_one_log_over_all_phases_and_a_break(loggers, tmp_path, mo
         types=["tumor"],
     )  # fmt: skip
     folder = tmp_path / "run"
-    folder.mkdir()
 
     def train():
-        run_phases(
-            build_network(make_recipe()), make_recipe(), prepared=rows, training=np.arange(16),
-            validation=np.arange(16, 24), folder=folder, hardware=Hardware(threads=1),
-            tracking=Tracking(loggers, folder / "logs"),
-        )  # fmt: skip
+        train_phases(rows, folder, tracking=Tracking(loggers, folder / "logs"))
 
     with monkeypatch.context() as patch:
         patch.setattr(Draws, "_make_batch", break_once)

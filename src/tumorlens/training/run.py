@@ -227,17 +227,10 @@ def _open_place(request: Request, plan: Plan) -> Iterator[Path]:
 def _run_phases(request: Request, ready: _Ready) -> None:
     run_phases(
         ready.network,
-        request.recipe,
+        request,
         prepared=ready.prepared,
-        training=ready.sides.training,
-        validation=ready.sides.validation,
-        folder=request.folder,
-        hardware=request.hardware,
+        sides=ready.sides,
         teachers=ready.teachers,
-        notice=request.notice,
-        progress=request.progress,
-        watch=request.watch,
-        tracking=request.tracking,
     )
 
 

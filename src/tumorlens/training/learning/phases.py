@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from math import ceil
 from pathlib import Path
@@ -18,7 +18,6 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
 from tumorlens.errors import DataError
 from tumorlens.network.assembly import TumorNetwork
-from tumorlens.progress import Notice, Progress
 from tumorlens.training.cluster import Agreement
 from tumorlens.training.hardware import Hardware
 from tumorlens.training.journal import CURVES
@@ -33,10 +32,10 @@ from tumorlens.training.learning.module import (
 from tumorlens.training.learning.teaching import Teachers
 from tumorlens.training.learning.telling import EpochTeller, EpochWatcher
 from tumorlens.training.quieting import quiet
-from tumorlens.training.recipe import Recipe
+from tumorlens.training.request import Request
 from tumorlens.training.rows.prepared_rows import PreparedRows
+from tumorlens.training.rows.sides import Sides
 from tumorlens.training.tracking.curve_files import CurveWriter
-from tumorlens.training.tracking.experiment_logs import Tracking
 from tumorlens.training.tracking.tracker import Tracker
 from tumorlens.writing import replace_when_done
 
@@ -48,18 +47,11 @@ WATCHED = 512
 
 def run_phases(
     network: TumorNetwork,
-    recipe: Recipe,
+    request: Request,
     *,
     prepared: PreparedRows,
-    training: npt.NDArray[np.intp],
-    validation: npt.NDArray[np.intp],
-    folder: Path,
-    hardware: Hardware,
+    sides: Sides,
     teachers: Teachers | None = None,
-    notice: Notice | None = None,
-    progress: Progress | None = None,
-    watch: Callable[[int, int, dict[str, float]], None] | None = None,
-    tracking: Tracking | None = None,
 ) -> None:
     """Train ``network`` in place, phase by phase. An interrupted run resumes.
 
@@ -67,66 +59,79 @@ def run_phases(
     torchrun or Slurm has started several processes, each calls this, and the first one writes.
 
     Args:
-        training, validation: indices into ``prepared``.
-        folder: folder of the run.
+        network: with its initial weights.
+        request: the options of the training, its recipe and the folder of the run among them.
+        prepared: the rows.
+        sides: which of them are trained on, and which are watched after each epoch.
         teachers: models whose outputs the network also learns, if there are any.
-        notice: called with one line at the start of each phase and after each epoch.
-        progress: called with (what, done, all) after each batch.
-        watch: called with (phase, epoch, figures) after each epoch; what it raises ends the run.
-        tracking: who else gets the learning curves.
 
     Raises:
         DataError: the disk is full, or a checkpoint in the folder is damaged.
     """
-    if hardware.threads:
-        torch.set_num_threads(hardware.threads)
+    recipe, checkpoints = request.recipe, request.folder / "checkpoints"
+    if request.hardware.threads:
+        torch.set_num_threads(request.hardware.threads)
     # Channels last is nearly twice as fast on a CPU.
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    checkpoints = folder / "checkpoints"
-    _make_folder(checkpoints, hardware)
+    _make_folder(checkpoints, request.hardware)
     chooser = np.random.default_rng(recipe.seed)
-    watched = np.sort(chooser.permutation(validation)[:WATCHED])
+    watched = np.sort(chooser.permutation(sides.validation)[:WATCHED])
     validating = _ValidationBatches(prepared, watched, recipe.batch)
-    tracker = None if tracking is None else Tracker(tracking, recipe, folder, notice)
+    tracker = _open_tracker(request)
     for number, phase in enumerate(recipe.phases):
         done = checkpoints / f"{number}.pt"
         if done.exists():
             _fill(network, load_checkpoint(done), done)
-            if notice is not None:
-                notice(f"phase {number + 1} of {len(recipe.phases)}, {phase.name}: done before")
-            continue
-        if not phase.epochs:
-            continue
-        draws = Draws(prepared, training, recipe, number)
-        freeze_backbone(network, recipe, phase)
-        adversary = make_adversary(recipe, number, draws.sources)
-        module = TumorModule(network, recipe, phase, draws, teachers=teachers, adversary=adversary)
-        resume = checkpoints / f"{number}.ckpt"
-        if resume.exists():
-            load_checkpoint(resume)  # a readable error: Lightning loads it again and gives none
-        with quiet(), _explain_full_disk(checkpoints), _pass_interrupts_on():
-            trainer = _make_trainer(recipe, number, folder, hardware, (notice, progress))
-            if hardware.cluster is not None:
-                work = _describe_work(draws, resume)
-                trainer.callbacks.append(Agreement(work, str(folder)))
-            if watch is not None:
-                trainer.callbacks.append(EpochWatcher(watch, number))
-            if tracker is not None:
-                trainer.callbacks.append(tracker)
-            trainer.fit(
-                module,
-                train_dataloaders=module.train_dataloader(),
-                val_dataloaders=validating,
-                ckpt_path=str(resume) if resume.exists() else None,
-                weights_only=True,  # a pickle in a folder from elsewhere could run code
+            request.notice(f"phase {number + 1} of {len(recipe.phases)}, {phase.name}: done before")
+        elif phase.epochs:
+            draws = Draws(prepared, sides.training, recipe, number)
+            freeze_backbone(network, recipe, phase)
+            adversary = make_adversary(recipe, number, draws.sources)
+            _run_phase(
+                TumorModule(network, recipe, phase, draws, teachers=teachers, adversary=adversary),
+                request,
+                validating,
+                tracker,
             )
-            if phase.patience:
-                _load_best(network, checkpoints / f"best-{number}.ckpt")
-            if not hardware.rank:
-                _save(network, done)
     if tracker is not None:
-        with _explain_full_disk(folder):
+        with _explain_full_disk(request.folder):
             tracker.finish()
+
+
+def _open_tracker(request: Request) -> Tracker | None:
+    if request.tracking is None:
+        return None
+    return Tracker(request.tracking, request.recipe, request.folder, request.notice)
+
+
+def _run_phase(
+    module: TumorModule, request: Request, validating: _ValidationBatches, tracker: Tracker | None
+) -> None:
+    """Train to the end of a phase, from its checkpoint if there is one, and keep the weights."""
+    number, checkpoints = module.number, request.folder / "checkpoints"
+    resume = checkpoints / f"{number}.ckpt"
+    if resume.exists():
+        load_checkpoint(resume)  # a readable error: Lightning loads it again and gives none
+    with quiet(), _explain_full_disk(checkpoints), _pass_interrupts_on():
+        trainer = _make_trainer(request, number)
+        if request.hardware.cluster is not None:
+            work = _describe_work(module.draws, resume)
+            trainer.callbacks.append(Agreement(work, str(request.folder)))
+        if request.watch is not None:
+            trainer.callbacks.append(EpochWatcher(request.watch, number))
+        if tracker is not None:
+            trainer.callbacks.append(tracker)
+        trainer.fit(
+            module,
+            train_dataloaders=module.train_dataloader(),
+            val_dataloaders=validating,
+            ckpt_path=str(resume) if resume.exists() else None,
+            weights_only=True,  # a pickle in a folder from elsewhere could run code
+        )
+        if module.phase.patience:
+            _load_best(module.network, checkpoints / f"best-{number}.ckpt")
+        if not request.hardware.rank:
+            _save(module.network, checkpoints / f"{number}.pt")
 
 
 def load_checkpoint(path: Path) -> Any:
@@ -171,18 +176,12 @@ def _fill(network: TumorNetwork, state: Any, path: Path) -> None:
         ) from None
 
 
-def _make_trainer(
-    recipe: Recipe,
-    number: int,
-    folder: Path,
-    hardware: Hardware,
-    told: tuple[Notice | None, Progress | None],
-) -> lightning.Trainer:
-    phase = recipe.phases[number]
-    checkpoints = folder / "checkpoints"
+def _make_trainer(request: Request, number: int) -> lightning.Trainer:
+    recipe, hardware = request.recipe, request.hardware
+    phase, checkpoints = recipe.phases[number], request.folder / "checkpoints"
     callbacks: list[Callback] = [  # in this order: the writer needs what the teller measures
-        EpochTeller(*told, (number + 1, len(recipe.phases))),
-        CurveWriter(folder / CURVES),
+        EpochTeller(request.notice, request.progress, (number + 1, len(recipe.phases))),
+        CurveWriter(request.folder / CURVES),
         ModelCheckpoint(
             dirpath=checkpoints, filename=f"{number}", save_on_train_epoch_end=True,
             enable_version_counter=False,

@@ -21,14 +21,12 @@ class EpochTeller(Callback):  # type: ignore[misc]
     """Reports one phase, and measures the AUC on the validation groups after each epoch.
 
     Args:
-        notice: called with one line when the phase begins and after each epoch, if given.
-        progress: called with (what, done, all) after each batch, if given.
+        notice: called with one line when the phase begins and after each epoch.
+        progress: called with (what, done, all) after each batch.
         place: number of the phase, from 1, and the number of phases.
     """
 
-    def __init__(
-        self, notice: Notice | None, progress: Progress | None, place: tuple[int, int]
-    ) -> None:
+    def __init__(self, notice: Notice, progress: Progress, place: tuple[int, int]) -> None:
         self.notice = notice
         self.progress = progress
         self.place = place
@@ -47,7 +45,7 @@ class EpochTeller(Callback):  # type: ignore[misc]
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self.progress is not None and trainer.is_global_zero:
+        if trainer.is_global_zero:
             self.progress(_name_epoch(trainer, module), batch_idx + 1, len(module.draws))
 
     def on_validation_epoch_start(self, trainer: lightning.Trainer, module: Any) -> None:
@@ -77,7 +75,7 @@ class EpochTeller(Callback):  # type: ignore[misc]
         self._tell(trainer, f"{_name_epoch(trainer, module)}: {', '.join(filter(None, told))}")
 
     def _tell(self, trainer: lightning.Trainer, words: str) -> None:
-        if self.notice is not None and trainer.is_global_zero:
+        if trainer.is_global_zero:
             self.notice(words)
 
 

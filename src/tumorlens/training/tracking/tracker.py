@@ -36,9 +36,7 @@ class Tracker(Callback):  # type: ignore[misc]
         notice: told if a tracking server cannot be reached, which does not stop the training.
     """
 
-    def __init__(
-        self, tracking: Tracking, recipe: Recipe, folder: Path, notice: Notice | None
-    ) -> None:
+    def __init__(self, tracking: Tracking, recipe: Recipe, folder: Path, notice: Notice) -> None:
         self.tracking = tracking
         self.recipe = recipe
         self.folder = folder
@@ -98,7 +96,7 @@ class Tracker(Callback):  # type: ignore[misc]
 
     def _tell(self, name: LoggerName, reason: str) -> None:
         """Once, until it is reached again."""
-        if self.notice is not None and name not in self.told:
+        if name not in self.told:
             self.notice(
                 f"{name}: cannot be reached ({reason}); the training goes on. What is missing is "
                 "logged as soon as it is reached, or when the same training is started again"
