@@ -50,6 +50,26 @@ def test_a_number_that_is_none_is_noted(tmp_path) -> None:
     assert [one.info.notes for one in read_slices(path)] == [notes]
 
 
+def test_a_decimal_comma_is_read_as_a_point(tmp_path) -> None:
+    path = builders.write_dicom(
+        tmp_path / "9.dcm", HEAD[:, :, 9], PixelSpacing=[0.5, 0.5], RescaleSlope="1.5"
+    )
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"0.5\\0.5", b"0,5\\0,5").replace(b"1.5 ", b"1,5 "))
+    (slice_,) = read_slices(path)
+    assert slice_.info.spacing_mm == (0.5, 0.5)
+    assert slice_.pixels.max() == 1.5 * HEAD[:, :, 9].max()
+    assert slice_.info.notes == ("numbers in the header have a decimal comma: read as a point",)
+
+
+def test_a_pixel_size_of_one_number_is_told(tmp_path) -> None:
+    path = builders.write_dicom(tmp_path / "9.dcm", HEAD[:, :, 9], PixelSpacing=[0.5, 0.5])
+    path.write_bytes(path.read_bytes().replace(b"0.5\\0.5", b"0.5    "))
+    (slice_,) = read_slices(path)
+    assert slice_.info.spacing_mm is None
+    assert slice_.info.notes == ("a number in the header cannot be read: it is ignored",)
+
+
 def test_each_frame_of_a_file_notes_what_was_read_once(tmp_path) -> None:
     volume, lps = builders.store_volume(HEAD, (1, 1, 4), (2, 1, 0), (1, 1, 1))
     dataset = builders.make_enhanced(volume, lps, [1] * len(volume))

@@ -83,3 +83,30 @@ def test_few_gaps_may_be_filled():
     assert may_be_filled([slot for slot in whole if slot not in (5, 6, 7)])
     assert not may_be_filled([slot for slot in whole if slot not in (5, 6, 7, 8)])
     assert not may_be_filled([slot for slot in whole if slot % 8])
+
+
+def place_of(index: int, stack: str, **others) -> Place:
+    """A slice of a thin sagittal volume."""
+    place = Place((32, 32), DIRECTIONS[1], (1.0, 1.0), (float(index), -16.0, 16.0), None, index)
+    return place._replace(contents=Contents(stack=stack), **others)
+
+
+def test_stacks_that_lie_one_behind_the_other_are_one_volume():
+    """An enhanced object may give each slab of one scan a Stack ID of its own, in any order."""
+    order = np.random.default_rng(0).permutation(48).tolist()
+    (stack,) = plan_stacks([place_of(index, str(index // 16)) for index in order], 16)
+    assert stack.volume is not None
+    assert [order[member] for member in stack.members] in (list(range(48)), list(range(48))[::-1])
+    assert stack.notes == ()
+
+
+def test_stacks_at_one_place_are_volumes_of_their_own():
+    places = [place_of(index, stack) for index in range(24) for stack in "ab"]
+    assert [len(stack.members) for stack in plan_stacks(places, 16)] == [24, 24]
+
+
+def test_slices_of_another_size_are_no_localizer():
+    places = [place_of(index, "1") for index in range(24)]
+    places[5] = places[5]._replace(shape=(28, 28))
+    odd = next(stack for stack in plan_stacks(places, 16) if len(stack.members) == 1)
+    assert odd.notes == ("differs in size or spacing from 23 slices of its series: read by itself",)

@@ -1,38 +1,47 @@
-"""The size that a compressed picture states about itself, read without decoding it."""
+"""What a compressed picture states about itself, read without decoding it."""
 
 from __future__ import annotations
 
 import struct
+from typing import NamedTuple
 
-__all__ = ["read_size"]
+__all__ = ["CodestreamHeader", "read_codestream_header"]
 
 _NOT_FRAMES = (0xC4, 0xC8, 0xCC)  # tables and reserved markers between the frame headers
 _ALONE = (0x01, *range(0xD0, 0xD9))  # markers without a length
 
 
-def read_size(stream: bytes) -> tuple[int, int] | None:
-    """(rows, columns) of a JPEG, JPEG-LS or JPEG 2000 codestream, or None.
+class CodestreamHeader(NamedTuple):
+    """Size of a picture, and the bits of its samples."""
+
+    rows: int
+    columns: int
+    bits: int
+
+
+def read_codestream_header(stream: bytes) -> CodestreamHeader | None:
+    """Of a JPEG, JPEG-LS or JPEG 2000 codestream, or None.
 
     ITU-T T.81 (frame header, B.2.2), T.87 (C.2.2) and T.800 (image and tile size, A.5.1).
     """
     if stream.startswith(b"\0\0\0\x0cjP  "):
         start = stream.find(b"\xff\x4f\xff\x51")
-        return read_size(stream[start:]) if start > 0 else None
-    if stream.startswith(b"\xff\x4f\xff\x51") and len(stream) >= 24:
+        return read_codestream_header(stream[start:]) if start > 0 else None
+    if stream.startswith(b"\xff\x4f\xff\x51") and len(stream) >= 43:
         right, bottom, left, top = struct.unpack(">4I", stream[8:24])
-        return bottom - top, right - left
+        return CodestreamHeader(bottom - top, right - left, (stream[42] & 0x7F) + 1)
     if stream.startswith(b"\xff\xd8"):
         return _read_frame_header(stream)
     return None
 
 
-def _read_frame_header(stream: bytes) -> tuple[int, int] | None:
+def _read_frame_header(stream: bytes) -> CodestreamHeader | None:
     at = 2
     while at + 9 <= len(stream) and stream[at] == 0xFF:
         marker = stream[at + 1]
         if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in _NOT_FRAMES):
-            rows, columns = struct.unpack(">2H", stream[at + 5 : at + 9])
-            return rows, columns
+            bits, rows, columns = struct.unpack(">B2H", stream[at + 4 : at + 9])
+            return CodestreamHeader(rows, columns, bits)
         if marker == 0xFF:  # fill byte
             at += 1
         elif marker in _ALONE:

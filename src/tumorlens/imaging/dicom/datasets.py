@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.errors import InputError
+from tumorlens.imaging.dicom.completion import complete_pixels
 from tumorlens.imaging.dicom.decoding import Frames, decode_frame
 from tumorlens.imaging.dicom.elements import count_items, read_floats, read_text
 from tumorlens.imaging.dicom.filemeta import check_inflated
@@ -204,7 +205,7 @@ def read_dataset(
         InputError: it is no picture, or asks for too much.
     """
     with listen() as more, refuse(path, _DAMAGED, _ADVICE):
-        dataset = _name_syntax(dataset)
+        dataset = complete_pixels(_name_syntax(dataset))
         places = list(read_places(dataset, _check_pixels(dataset, path, limits)))
         stacks = plan_stacks(places, limits.smallest_side)
         if read_text(dataset, "MRAcquisitionType") == "3D":
@@ -269,6 +270,7 @@ class _Files:
                 with self._opener.open(part) as stream:
                     dataset = _parse(stream, part.path, self._limits)
                 with refuse(part.path, _DAMAGED, _ADVICE):
+                    dataset = complete_pixels(dataset)
                     _check_pixels(dataset, part.path, self._limits)
             self._held = (number, _Pixels(dataset, part.path, self._limits, heard))
         return self._held[1]

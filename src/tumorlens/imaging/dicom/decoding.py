@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from tumorlens.errors import InputError
 from tumorlens.imaging.codecs.apart import decode_frames
-from tumorlens.imaging.codecs.codestreams import read_size
+from tumorlens.imaging.codecs.codestreams import read_codestream_header
 from tumorlens.imaging.codecs.sandbox import Lost
+from tumorlens.imaging.dicom.completion import count_bits_below
 from tumorlens.imaging.dicom.headers import FrameHeader
 from tumorlens.imaging.dicom.objects import count_frames
 from tumorlens.imaging.files.limits import BYTES_PER_PIXEL, Limits
@@ -69,13 +70,24 @@ class Frames:
         """
         if not self._dataset.file_meta.TransferSyntaxUID.is_encapsulated:
             with self._limits.reserve(self._path, self._needed):
-                values: Pixels = pixel_array(self._dataset, index=index)
-            return values
+                return self._take_plain(index)
         if index not in self._decoded:
             self._decoded = self._decode(index)
         self._last = index
         self._kept -= len(self._waiting.pop(index, b""))
         return self._decoded.pop(index)
+
+    def _take_plain(self, index: int) -> Pixels:
+        """An uncompressed frame; bits below its values are left out."""
+        dataset, below = self._dataset, count_bits_below(self._dataset)
+        if below:
+            stored = int(dataset.BitsStored)
+            raised: Pixels = pixel_array(dataset, index=index, bits_stored=stored + below)
+            if not _lies_low(raised, stored, below):
+                return raised >> below
+            tell("High Bit contradicts the pixels: it is ignored")
+        values: Pixels = pixel_array(dataset, index=index)
+        return values
 
     @property
     def _needed(self) -> int:
@@ -165,6 +177,12 @@ def decode_frame(header: FrameHeader, frames: Frames, path: str) -> Pixels:
     return np.where(outside, min(np.float32(0), inside), grey) if np.isfinite(inside) else grey
 
 
+def _lies_low(values: Pixels, stored: int, below: int) -> bool:
+    """Whether values do not use the bits that High Bit names, and use those below."""
+    fits = -(2 ** (stored - 1)) <= values.min() and values.max() < 2**stored
+    return bool(fits and (values & (2**below - 1)).any())
+
+
 def _generate(dataset: Any) -> Iterator[bytes]:
     tables = [dataset[key].value for key in _OFFSETS if key in dataset]
     frames: Iterator[bytes] = generate_frames(
@@ -176,11 +194,18 @@ def _generate(dataset: Any) -> Iterator[bytes]:
 
 
 def _contradict(dataset: Any, codestream: bytes) -> str:
-    """What is wrong with the size that a frame states, in a phrase: decoders trust the data set."""
-    shape, size = _shape(dataset)[:2], read_size(codestream)
-    if size is None or size == shape:
+    """How a frame contradicts its data set, in a phrase: decoders trust the data set."""
+    shape, stated = _shape(dataset)[:2], read_codestream_header(codestream)
+    if stated is None:
         return ""
-    return f"holds {size[1]} x {size[0]} pixels where {shape[1]} x {shape[0]} are stated"
+    if stated[:2] != shape:
+        return (
+            f"holds {stated.columns} x {stated.rows} pixels where {shape[1]} x {shape[0]} are "
+            "stated"
+        )
+    if stated.bits > dataset.BitsAllocated:
+        return f"holds pixels of {stated.bits} bits where {dataset.BitsAllocated} are stated"
+    return ""
 
 
 def _shape(dataset: Any) -> tuple[int, int, int]:

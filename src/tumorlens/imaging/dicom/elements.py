@@ -26,6 +26,7 @@ DataSet = Any
 Key = str | tuple[int, int]
 
 _BROKEN = "a number in the header cannot be read: it is ignored"
+_COMMAS = "numbers in the header have a decimal comma: read as a point"
 LONGEST_TEXT = 64  # characters of a UID, and of most other texts: PS3.5, 6.2
 
 
@@ -33,13 +34,26 @@ def read_floats(dataset: DataSet, keyword: Key, count: int) -> tuple[float, ...]
     """``count`` finite numbers, or all of them for 0."""
     try:
         value = _value(dataset, keyword)
-        if value is None or (isinstance(value, str) and not value.strip()):
+        if value is None or not np.size(value) or (isinstance(value, str) and not value.strip()):
             return None
         values = tuple(float(v) for v in np.ravel(value)[: count or None])
     except Exception:  # a broken value may fail in any converter
+        values = _read_commas(dataset, keyword)[: count or None]
+    if len(values) < max(1, count) or not np.isfinite(values).all():
         tell(_BROKEN)
         return None
-    return values if len(values) == (count or len(values)) and np.isfinite(values).all() else None
+    return values
+
+
+def _read_commas(dataset: DataSet, keyword: Key) -> tuple[float, ...]:
+    """Numbers with a decimal comma, which no number of the standard has (PS3.5, 6.2); or none."""
+    try:
+        words = [str(word) for word in np.ravel(_value(dataset, keyword))]
+        values = tuple(float(word.replace(",", ".")) for word in words)
+    except Exception:  # broken in another way
+        return ()
+    tell(_COMMAS)
+    return values
 
 
 def read_text(dataset: DataSet, keyword: Key) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tumorlens.imaging.dicom.elements import (
     LONGEST_TEXT,
     DataSet,
+    count_items,
     read_floats,
     read_text,
     read_words,
@@ -80,9 +81,11 @@ def _name_class(dataset: DataSet) -> str:
 
 
 def count_frames(dataset: DataSet) -> int:
-    """Number of Frames, 1 if absent."""
+    """Number of Frames; where it says nothing, that of the groups of frames, or 1."""
     number = read_floats(dataset, "NumberOfFrames", 1)
-    return max(1, int(number[0])) if number else 1
+    if number and number[0] >= 1:
+        return int(number[0])
+    return max(1, count_items(dataset, "PerFrameFunctionalGroupsSequence"))
 
 
 def _count_tiles(dataset: DataSet) -> int:

@@ -26,6 +26,10 @@ _COMPLAINTS = (
         "the encoding is not the one that the file states: read by what its data look like",
     ),
     (r"[Ee]nd of file", "the data end inside a value: the rest is missing"),
+    (
+        r"larger than the given",
+        "more frames in the pixel data than the header states: the rest was left out",
+    ),
     (r"Number of Frames", "an invalid number of frames was read as 1"),
     (
         r"character set|Character Set|encoding|byte string",

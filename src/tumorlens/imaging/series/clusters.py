@@ -16,21 +16,21 @@ import numpy.typing as npt
 from tumorlens.imaging.geometry import Arranged, Grid, arrange
 from tumorlens.imaging.series.places import Contents, Place
 
-__all__ = ["Layout", "find_layouts", "part_volumes"]
+__all__ = ["DIRECTION", "Layout", "find_layouts", "part_volumes"]
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
-_DIRECTION = 0.02
+DIRECTION = 0.02
 """Cosines that differ by less belong to one orientation: about one degree."""
 
 _SPACING = 0.01  # of the spacing: what differs by less is one
 _JITTER = 0.05  # of a pixel: nearer slices lie at one place, whatever the distance of slices
 _PLACE = 0.2  # of a pixel, and
 _GAP = 0.25  # of the usual distance: nearer slices lie at one place
-_ALWAYS = ("frame_of_reference", "series", "stack", "kind", "echo_time", "b_value")
+_ALWAYS = ("frame_of_reference", "series", "kind", "echo_time", "b_value")
 """Contents that have one value in a volume."""
-_IF_NEEDED = ("time_point", "echo", "acquisition", "trigger_time")
+_IF_NEEDED = ("stack", "time_point", "echo", "acquisition", "trigger_time")
 """Contents that may differ inside a volume: asked where slices share a place."""
 
 
@@ -115,7 +115,7 @@ def _describe(places: Sequence[Place]) -> tuple[Floats, Floats]:
         )
         for place in places
     ]
-    tolerance = [0.0] * 5 + [_DIRECTION] * 6 + [_SPACING] * 2
+    tolerance = [0.0] * 5 + [DIRECTION] * 6 + [_SPACING] * 2
     return np.array(features, np.float64), np.array(tolerance)
 
 
@@ -132,7 +132,7 @@ def _describe_shown(
         else:
             cosines, spacing = one.grid.cosines[:, 1:], one.grid.spacing[1:]
             features.append((*one.slices.shape[1:], *known, *cosines.T.ravel(), *np.log(spacing)))
-    tolerance = [0.0] * 5 + [_DIRECTION] * 6 + [_SPACING] * 2
+    tolerance = [0.0] * 5 + [DIRECTION] * 6 + [_SPACING] * 2
     return np.array(features, np.float64), np.array(tolerance)
 
 

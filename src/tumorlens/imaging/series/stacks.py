@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.imaging.geometry import Grid, choose_axis
-from tumorlens.imaging.series.clusters import Layout, find_layouts, part_volumes
+from tumorlens.imaging.series.clusters import DIRECTION, Layout, find_layouts, part_volumes
 from tumorlens.imaging.series.places import Contents, Place
 
 __all__ = ["Stack", "Volume", "may_be_filled", "plan_stacks", "tell_gaps"]
@@ -36,7 +36,7 @@ _AT_ONE_PLACE = "{} slices at the same place, in the order of their numbers"
 _SCOUT = "one of {} planes in its series, as of a localizer"
 _PARTED = "one of {} parts of its series, which differ in size, spacing or direction"
 _UNTURNED = "no valid orientation in the files: plane and sides are unknown"
-_UNPLACED = "the files state no positions: read in the order of their numbers"
+_UNPLACED = "the files state no positions: read in the order of their numbers, else of their names"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,9 +141,16 @@ def _tell_odd(layout: Layout, layouts: Sequence[Layout], most: int) -> tuple[str
         return (_PARTED.format(len(parts)),) if len(parts) > 1 else ()
     if layout.shown is None or layout.positions is None:
         return (f"states less about its place than {most} slices of its series: read by itself",)
+    usual = next(one for one in layouts if len(one.members) == most)
+    if usual.shown is not None and _is_parallel(layout.shown.grid, usual.shown.grid):
+        return (f"differs in size or spacing from {most} slices of its series: read by itself",)
     return (
         f"seems to be a localizer: its orientation differs from the {most} slices of its series",
     )
+
+
+def _is_parallel(one: Grid, other: Grid) -> bool:
+    return bool(np.allclose(one.cosines[:, 1:], other.cosines[:, 1:], atol=DIRECTION))
 
 
 def _tell_volumes(count: int, volumes: Sequence[Indices]) -> tuple[str, ...]:

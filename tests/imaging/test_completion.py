@@ -1,0 +1,96 @@
+"""Headers without what every decoder asks for, and values at unusual places of a stored pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pydicom.uid import JPEG2000Lossless, JPEGLSLossless
+
+import builders
+from tumorlens.errors import InputError
+from tumorlens.imaging.readers import read_object, read_slices
+
+GREY = np.arange(32 * 40, dtype=np.uint16).reshape(32, 40)
+COLORS = np.stack([(GREY % 251).astype(np.uint8)] * 3, axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "missing", "noted"),
+    [
+        (GREY, ["SamplesPerPixel"], "Samples Per Pixel: taken as 1"),
+        (GREY, ["PhotometricInterpretation"], "Interpretation: taken as MONOCHROME2"),
+        (GREY, ["BitsAllocated"], "Bits Allocated: taken as 16"),
+        (GREY, ["BitsStored", "HighBit"], "Bits Stored: taken as 16"),
+        (GREY, ["PixelRepresentation"], "Pixel Representation: taken as 0"),
+        (COLORS, ["PlanarConfiguration"], "Planar Configuration: taken as 0"),
+        (COLORS, ["SamplesPerPixel"], "Samples Per Pixel: taken as 3"),
+        (COLORS, ["PhotometricInterpretation"], "Interpretation: taken as RGB"),
+    ],
+)
+def test_what_only_one_value_makes_sense_of_is_filled_in(pixels, missing, noted) -> None:
+    (slice_,) = read_object(builders.make_dataset(pixels, **dict.fromkeys(missing)))
+    np.testing.assert_array_equal(slice_.pixels, pixels if pixels.ndim == 2 else pixels[..., 0])
+    assert [note.endswith(noted) for note in slice_.info.notes] == [True]
+
+
+@pytest.mark.parametrize("spelled", ["MONOCHROME 2", "monochrome2", "Monochrome_2"])
+def test_a_misspelt_interpretation_is_understood(tmp_path, spelled) -> None:
+    path = builders.write_dicom(tmp_path / "a", GREY)
+    path.write_bytes(
+        path.read_bytes().replace(b"\x0c\0MONOCHROME2 ", b"\x0c\0%-12b" % spelled.encode())
+    )
+    (slice_,) = read_slices(tmp_path)
+    np.testing.assert_array_equal(slice_.pixels, GREY)
+
+
+def test_the_frames_are_counted_by_their_groups(tmp_path) -> None:
+    volume, lps = builders.store_volume(
+        builders.paint_head((30, 26, 24)), (1, 1, 4), (2, 1, 0), (1, 1, 1)
+    )
+    dataset = builders.make_enhanced(volume, lps, [1] * len(volume))
+    del dataset.NumberOfFrames
+    builders.save_dataset(tmp_path / "a", dataset)
+    slices = list(read_slices(tmp_path))
+    assert [slice_.info.frame for slice_ in slices] == list(range(1, 23))  # the others are blank
+    assert slices[0].info.notes == ("the header states no valid Number Of Frames: taken as 24",)
+
+
+def test_a_data_set_of_the_caller_stays_as_it_is() -> None:
+    dataset = builders.make_dataset(GREY, PixelRepresentation=None)
+    (slice_,) = read_object(dataset)
+    np.testing.assert_array_equal(slice_.pixels, GREY)
+    assert "PixelRepresentation" not in dataset
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_values_in_the_upper_bits_are_moved_down(tmp_path, signed) -> None:
+    """Older files say so by High Bit; the bits below may hold anything."""
+    values = GREY.astype(np.int16) - 600 * signed
+    pixels = ((values << 4) | 0b1010).view(np.int16 if signed else np.uint16)
+    path = builders.write_dicom(tmp_path / "a", pixels, BitsStored=12, HighBit=15)
+    (slice_,) = read_slices(path)
+    np.testing.assert_array_equal(slice_.pixels, values)
+
+
+def test_a_high_bit_that_the_pixels_contradict_is_ignored(tmp_path) -> None:
+    path = builders.write_dicom(tmp_path / "a", GREY, BitsStored=12, HighBit=15)
+    (slice_,) = read_slices(path)
+    np.testing.assert_array_equal(slice_.pixels, GREY)
+    assert slice_.info.notes == ("High Bit contradicts the pixels: it is ignored",)
+
+
+@pytest.mark.parametrize("syntax", [JPEG2000Lossless, JPEGLSLossless])
+def test_a_frame_of_more_bits_than_stated_is_refused(tmp_path, syntax) -> None:
+    """Its upper bits would be lost, and white become black."""
+    dataset = builders.make_dataset(GREY, BitsStored=12, HighBit=11)
+    dataset.compress(syntax)
+    dataset.BitsAllocated = dataset.BitsStored = 8
+    path = builders.save_dataset(tmp_path / "a", dataset)
+    with pytest.raises(InputError, match="holds pixels of 12 bits where 8 are stated"):
+        list(read_slices(path))
+
+
+def test_more_frames_than_stated_are_told(tmp_path) -> None:
+    path = builders.write_dicom(tmp_path / "a", np.stack([GREY, GREY]), NumberOfFrames=1)
+    (slice_,) = read_slices(path)
+    assert any("more frames in the pixel data" in note for note in slice_.info.notes)
