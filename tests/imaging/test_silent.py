@@ -90,7 +90,7 @@ def test_what_an_archive_holds_besides_dicom_is_told(tmp_path):
         f"{path}/inner.zip": nested,
         f"{path}/a.png": nested,
         f"{path}/a.txt": "no DICOM file",
-        str(path): "holds no DICOM image",
+        str(path): "holds no DICOM image, but 2 other images or archives",
     }
 
 

@@ -77,6 +77,22 @@ def test_what_is_no_image_is_skipped_by_content_and_by_name(tmp_path) -> None:
         list(read_slices(tmp_path / "broken.png"))
 
 
+@pytest.mark.parametrize("name", [".git", ".ipynb_checkpoints", ".snapshot", "@eaDir", "__MACOSX"])
+def test_hidden_folders_are_left_out_and_told(tmp_path, name) -> None:
+    """They hold copies: of DataLad's files, of a notebook's, of a whole share."""
+    paint(tmp_path / name / "objects" / "copy.png")
+    paint(tmp_path / "a.png")
+    assert found(tmp_path) == ["a.png", f"skip {name}"]
+    assert found(tmp_path / name) == ["copy.png"]
+
+
+def test_a_packed_volume_in_a_folder_is_no_other_file(tmp_path) -> None:
+    (tmp_path / "v.nii.bz2").write_bytes(b"BZh9" + b"\0" * 99)
+    (tmp_path / "notes.bz2").write_bytes(b"BZh9" + b"\0" * 99)
+    source, skipped = sorted(find_sources([tmp_path]), key=lambda one: type(one).__name__)[::-1]
+    assert source.path.endswith("v.nii.bz2") and skipped.path.endswith("notes.bz2")
+
+
 def test_links_that_lead_back_end_the_walk(tmp_path) -> None:
     paint(tmp_path / "a" / "x.png")
     (tmp_path / "a" / "again").symlink_to(tmp_path)

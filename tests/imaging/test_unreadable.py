@@ -207,6 +207,15 @@ def test_links_to_nothing_and_in_a_circle(tmp_path) -> None:
     }
 
 
+def test_a_link_to_nothing_is_told_from_a_name_that_is_wrong(tmp_path) -> None:
+    """As in a clone of a data set of DataLad, whose files were not fetched."""
+    (tmp_path / "a.nii.gz").symlink_to(".git/annex/objects/a.nii.gz")
+    with pytest.raises(InputError, match=r"is a link to nothing; .* git annex get"):
+        list(read_slices(tmp_path / "a.nii.gz"))
+    with pytest.raises(InputError, match="no such file"):
+        list(read_slices(tmp_path / "b.nii.gz"))
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="access rights as Unix has them")
 def test_a_file_of_any_name_that_may_not_be_read_is_told_of() -> None:
     """It may be a slice: nobody can tell."""

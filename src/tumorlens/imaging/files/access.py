@@ -23,6 +23,7 @@ __all__ = ["Opener", "is_file", "is_inside", "open_file"]
 
 _BROKEN = "cannot be unpacked"
 _ADVICE = "pack the archive anew"
+_LINKED = "check where it leads; DataLad and git-annex fetch a file with git annex get"
 _STEP = 2**20
 _LONGEST_END = 22 + 2**16  # bytes of the record that ends an archive, with its comment
 _ENTRY_GROWTH = 20
@@ -52,7 +53,7 @@ def open_file(path: Path, name: str) -> Iterator[BinaryIO]:
     try:
         stream = open_regular(path)
     except (OSError, ValueError) as error:
-        raise _unopened(name, error) from error
+        raise _unopened(path, name, error) from error
     with stream:
         try:
             yield stream
@@ -62,11 +63,13 @@ def open_file(path: Path, name: str) -> Iterator[BinaryIO]:
             raise unread(name, error) from error
 
 
-def _unopened(name: str, error: OSError | ValueError) -> InputError:
+def _unopened(path: Path, name: str, error: OSError | ValueError) -> InputError:
     if isinstance(error, ValueError):  # a null byte in the name
         return InputError(name, f"is not a possible file name ({error})")
     if isinstance(error, IrregularFile):
         return InputError(name, "is no regular file", "give a file or a folder of files")
+    if error.errno == errno.ENOENT and path.is_symlink():
+        return InputError(name, "is a link to nothing", _LINKED)
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return InputError(name, "no such file", "check the spelling and the folder")
     if error.errno in (errno.EACCES, errno.EPERM):

@@ -62,10 +62,20 @@ _FOREIGN = (
     (b"\x1f\x8b", "a gzip file without a NIfTI image"),
     (b"Rar!", "a RAR archive"),
     (b"7z\xbc\xaf", "a 7-Zip archive"),
+    (b"BZh", "a file packed with bzip2 (unpack it first)"),
+    (b"\xfd7zXZ\0", "a file packed with xz (unpack it first)"),
+    (b"\x28\xb5\x2f\xfd", "a file packed with Zstandard (unpack it first)"),
+    (b"PK\5\6", "an empty zip archive"),
+    (b"PK\7\x08", "a part of a split zip archive (join its parts first)"),
+    (b"\x93NUMPY", "a NumPy array (load it, and give the array to tumorlens.predict)"),
+    (b"version https://git-lfs", "a pointer of Git LFS (fetch the file with git lfs pull)"),
+    (b"/annex/objects/", "a pointer of git-annex (fetch the file with git annex get)"),
     (b"<?xml", "an XML file"),
     (b"<!DOCTYPE html", "a web page"),
     (b"<html", "a web page"),
 )
+_HEIF = (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis")
+"""Brands of ISO base media files (ISO/IEC 23008-12, 10.2) that are pictures."""
 
 
 def sniff(head: bytes) -> Kind | None:
@@ -93,16 +103,24 @@ def describe(head: bytes) -> str:
     """What a file that cannot be read seems to be, for an error message."""
     if not head:
         return "an empty file"
-    if _inflate(head)[128:132] == b"DICM":
-        return "a gzipped DICOM file (unpack it first)"
-    if is_drawn(head):
-        return DRAWN
-    known = next((name for magic, name in _FOREIGN if head.startswith(magic)), None)
+    known = DRAWN if is_drawn(head) else _name_foreign(head)
     if known:
         return known
     if not head.strip(b"\0"):
         return "a file of zeros"
     return "a text file" if _is_text(head) else "a file of an unknown type"
+
+
+def _name_foreign(head: bytes) -> str | None:
+    """What a file is that other programs read, with what to do; None if that is not known."""
+    content = _inflate(head)
+    if content[128:132] == b"DICM":
+        return "a gzipped DICOM file (unpack it first)"
+    if content[257:262] == b"ustar":  # POSIX.1, ustar interchange format
+        return "a tar archive (unpack it first)"
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIF:
+        return "a HEIF picture (HEIC or AVIF)"
+    return next((name for magic, name in _FOREIGN if head.startswith(magic)), None)
 
 
 def is_drawn(head: bytes) -> bool:

@@ -21,6 +21,7 @@ Gathered = Skipped | InputError
 
 _STEP = 1024**2
 _OUTSIDE = "points outside of its folder"
+_UNPACK = "unpack it, and name its folder"
 _NESTED = "no DICOM file: files of its type are read only outside of an archive, so unpack it"
 
 
@@ -140,13 +141,23 @@ def open_archive(part: StoredFile, gathering: Gathering, *, named: bool) -> Iter
     Raises:
         InputError: it is damaged, or was named and holds no DICOM image.
     """
-    reason = "holds no DICOM image"
+    reason, others = "holds no DICOM image", 0
     try:
-        yield from _not_empty(_find_members(part, gathering), gathering, part.path, reason)
+        for one in _not_empty(_find_members(part, gathering), gathering, part.path, reason):
+            others += isinstance(one, Skipped) and one.reason == _NESTED
+            yield one
     except InputError as error:
-        if named or error.reason != reason:
+        if error.reason != reason:
+            raise
+        if named and others:
+            raise InputError(part.path, f"{reason}, but {_count(others)}", _UNPACK) from error
+        if named:
             raise
         yield Skipped(part.path, reason)
+
+
+def _count(others: int) -> str:
+    return "another image or archive" if others == 1 else f"{others} other images or archives"
 
 
 def _find_members(archive: StoredFile, gathering: Gathering) -> Iterator[Gathered]:

@@ -3,7 +3,7 @@
 - A file named by the caller is read by itself, whatever its content and its name; DICOM files of
   one series that are named one after another, as a shell does, are read as that series.
 - A folder is walked, names in natural order, files before folders. A file that is no image by
-  content *and* by name is skipped, and said to be.
+  content *and* by name is skipped, and said to be; so is a hidden folder.
 - A DICOMDIR, named, stands for the files that it lists; a zip archive for the DICOM files in it. An
   entry that points outside their folder is an error.
 - DICOM files of folders, DICOMDIRs and archives are grouped into series by Series Instance UID,
@@ -51,9 +51,14 @@ _VOLUME_ENDINGS = (
     *(".nii", ".nii.gz", ".img", ".hdr", ".img.gz", ".hdr.gz"),
     *(".nrrd", ".nhdr", ".mha", ".mhd", ".mgh", ".mgz"),
 )
+_PACKED_ENDINGS = (".nii.bz2", ".nii.xz", ".nii.zst")  # nobody reads them, but they are images
 _BESIDE_ENDINGS = (".raw", ".zraw", ".raw.gz", ".raw.bz2")
 _DRAWN_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".nii", ".nii.gz")
 _DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
+_IMAGE_ENDINGS = (*_VOLUME_ENDINGS, *_PACKED_ENDINGS, *_DICOM_ENDINGS)
+_SYSTEM_FOLDERS = frozenset(
+    {"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information"}
+)
 _ELSEWHERE = "is an address, and this reads files of this machine"
 _FETCHED = "give it to predict, or copy what lies there"
 _LISTING = "check its rights, and that its path is not too long"
@@ -205,7 +210,15 @@ def _walk(top: Path, gathering: Gathering) -> Iterator[Found]:
         names = sorted(found, key=natural_key)
         yield from _skip_special(folder, [name for name in names if found[name] == "special"])
         yield from _sort_files(folder, [name for name in names if found[name] == "file"], gathering)
-        waiting += [folder / name for name in reversed(names) if found[name] == "folder"]
+        folders = [name for name in names if found[name] == "folder"]
+        for name in filter(_is_hidden, folders):
+            yield Skipped(str(folder / name), "a hidden folder: name it to have it read")
+        waiting += [folder / name for name in reversed(folders) if not _is_hidden(name)]
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether a folder keeps what a system or a program puts aside: copies and small pictures."""
+    return name.startswith(".") or name in _SYSTEM_FOLDERS
 
 
 def _kind_of_entry(entry: os.DirEntry[str]) -> Literal["folder", "file", "special"]:
@@ -310,7 +323,7 @@ def _is_picture(name: str) -> bool:
 
 def _is_image(name: str) -> bool:
     """By its name alone."""
-    return _is_picture(name) or name.lower().endswith((*_VOLUME_ENDINGS, *_DICOM_ENDINGS))
+    return _is_picture(name) or name.lower().endswith(_IMAGE_ENDINGS)
 
 
 def _guess_kind(name: str) -> Literal["raster", "volume", "dicom"]:
