@@ -75,8 +75,8 @@ def _judge(chance: float) -> str:
     return str(POINT.judge(chance, 0.0))
 
 
-def write_study_model(folder: Path) -> Path:
-    """The tiny model as a file with numbers for series and studies."""
-    tiny, model = write_tiny_model(folder / "tiny.onnx"), folder / "model.onnx"
+def write_study_model(folder: Path, *, brain: float | None = None) -> Path:
+    """The tiny model as a file with numbers for series and studies; ``brain`` as it takes it."""
+    tiny, model = write_tiny_model(folder / "tiny.onnx", brain=brain), folder / "model.onnx"
     write_model(tiny, model, studies=make_study_model().to_json())
     return model

@@ -1,23 +1,13 @@
-"""Studies of a few slices, and a small model with numbers for studies, for tests of a watch."""
+"""Studies of a few slices, for tests of a watch."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from builders import write_series
-from models import write_tiny_model
 from sources_of_dicom import TELLING, make_axial, paint_volume
-from study_tables import make_study_model
-from tumorlens.model.graph import write_model
 
 NAME = "Secretive^Sam"
-
-
-def write_study_model(folder: Path) -> Path:
-    """A tiny model file that judges series and studies."""
-    model = folder / "model.onnx"
-    write_model(write_tiny_model(folder / "tiny.onnx"), model, studies=make_study_model().to_json())
-    return model
 
 
 def lay_study(folder: Path, number: int = 1, *, slices: int = 5, **elements: object) -> list[Path]:

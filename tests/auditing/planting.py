@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +108,21 @@ class Site:
         """A mask of half the size of its picture."""
         mask = Image.open(self.folder / row["mask"])
         mask.resize((80, 80)).save(self.folder / row["mask"])
+
+    def spoil(self, sources: Sequence[str]) -> None:
+        """Copies with another label, a mask of another size, text on tumors, a broken file.
+
+        The rows come from the two sources by turns.
+        """
+        for row in self.of(label="tumor"):
+            self.burn(row)
+        for row in self.of(label="tumor", split="train")[:2]:
+            self.add_copy(row, label="no_tumor")
+        self.halve(self.of(label="tumor", split="test")[0])
+        broken = self.of(label="no_tumor")[0]
+        (self.folder / broken["path"]).write_bytes(b"no picture")
+        for number, row in enumerate(self.rows):
+            row["source"] = sources[number % 2]
 
     def write(self) -> Path:
         file = self.folder / "manifest.csv"

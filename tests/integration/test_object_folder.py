@@ -18,9 +18,8 @@ from sources_of_dicom import (
     write_enhanced,
     write_sagittal,
 )
-from study_tables import make_study_model
+from study_tables import write_study_model
 from tumorlens.cli.main import run
-from tumorlens.model.graph import write_model
 from validators import list_complaints, needs_dciodvfy
 
 pytest.importorskip("highdicom")
@@ -29,10 +28,7 @@ pytest.importorskip("highdicom")
 @pytest.fixture(scope="module")
 def detector(tmp_path_factory):
     """The tiny model with numbers for series and studies."""
-    folder = tmp_path_factory.mktemp("studies")
-    tiny, model = write_tiny_model(folder / "tiny.onnx"), folder / "model.onnx"
-    write_model(tiny, model, studies=make_study_model().to_json())
-    return tumorlens.Detector(model)
+    return tumorlens.Detector(write_study_model(tmp_path_factory.mktemp("studies")))
 
 
 @pytest.fixture

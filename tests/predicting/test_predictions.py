@@ -11,8 +11,7 @@ from PIL import Image
 import tumorlens
 from builders import write_nifti, write_series
 from heads import paint_slice
-from models import write_tiny_model
-from study_tables import make_study_model
+from study_tables import write_study_model
 from tumorlens.errors import ModelFileError, UsageError
 from tumorlens.finding import Findings
 from tumorlens.model.graph import write_model
@@ -20,10 +19,7 @@ from tumorlens.model.graph import write_model
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    write_tiny_model(folder / "plain.onnx")
-    write_model(folder / "plain.onnx", folder / "m.onnx", studies=make_study_model().to_json())
-    return folder / "m.onnx"
+    return write_study_model(tmp_path_factory.mktemp("model"))
 
 
 def paint_volume(slices=20, lesion=slice(8, 14)):
@@ -79,7 +75,7 @@ def test_pictures_are_a_series_only_if_said(model, tmp_path):
 
 def test_a_model_without_numbers_gives_no_verdict(model, tmp_path):
     path = write_nifti(tmp_path / "v.nii", paint_volume(), SPACING)
-    (study,) = tumorlens.predict_studies(path, model=model.with_name("plain.onnx"))
+    (study,) = tumorlens.predict_studies(path, model=model.with_name("tiny.onnx"))
     assert study.verdict is None
     assert "slices only" in study.notes[-1]
     assert study.series[0].tumor_slices == 6

@@ -17,17 +17,8 @@ from tumorlens.report.pages import Gallery, Notices, render_html, render_markdow
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """Copies with another label, a mask of another size, text on one class, a file that breaks."""
     site = Site(tmp_path_factory.mktemp("set") / "site")
-    for row in site.of(label="tumor"):
-        site.burn(row)
-    for row in site.of(label="tumor", split="train")[:2]:
-        site.add_copy(row, label="no_tumor")
-    site.halve(site.of(label="tumor", split="test")[0])
-    broken = site.of(label="no_tumor")[0]
-    (site.folder / broken["path"]).write_bytes(b"no picture")
-    for number, row in enumerate(site.rows):
-        row["source"] = "<b>clinic</b>" if number % 2 else "elsewhere"
+    site.spoil(("elsewhere", "<b>clinic</b>"))
     return site
 
 

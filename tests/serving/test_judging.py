@@ -12,11 +12,9 @@ from PIL import Image
 import tumorlens
 from builders import write_nifti, write_series
 from heads import paint_slice
-from models import write_tiny_model
-from study_tables import make_study_model
+from study_tables import write_study_model
 from tumorlens.detector import Detector
 from tumorlens.errors import InputError, UsageError
-from tumorlens.model.graph import write_model
 from tumorlens.serving import outcomes
 from tumorlens.serving.judging import judge_files
 
@@ -25,10 +23,7 @@ GAPS = np.diag([1.0, 1.0, 4.0, 1.0])
 
 @pytest.fixture(scope="module")
 def detector(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    tiny, model = write_tiny_model(folder / "tiny.onnx"), folder / "model.onnx"
-    write_model(tiny, model, studies=make_study_model().to_json())
-    return Detector(model, threads=2)
+    return Detector(write_study_model(tmp_path_factory.mktemp("model")), threads=2)
 
 
 def paint_volume(spots=range(8, 12), slices=20):

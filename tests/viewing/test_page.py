@@ -20,10 +20,8 @@ import tumorlens
 from axe import AXE, list_serious
 from builders import write_nifti, write_series
 from heads import paint_slice
-from models import write_tiny_model
-from study_tables import make_study_model
+from study_tables import write_study_model
 from tumorlens.digits import show_probability
-from tumorlens.model.graph import write_model
 from viewing.browsing import BROWSER, visit
 from viewing.viewers import open_viewer
 
@@ -122,10 +120,7 @@ def test_examples_say_what_predict_says(tmp_path):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    tiny, model = write_tiny_model(folder / "tiny.onnx", brain=3.0), folder / "model.onnx"
-    write_model(tiny, model, studies=make_study_model().to_json())
-    return model
+    return write_study_model(tmp_path_factory.mktemp("model"), brain=3.0)
 
 
 def paint_volume(spots=range(6, 14)):

@@ -15,6 +15,7 @@ import tumorlens
 from builders import write_picture
 from heads import paint_slice
 from limits_of_disk import small_files
+from study_tables import write_study_model
 from tumorlens.cli.main import run
 from tumorlens.errors import MissingExtra, UsageError
 from tumorlens.integration.dicom.object_options import OBJECTS
@@ -22,7 +23,7 @@ from tumorlens.integration.pacs import answering, folder_boxes
 from tumorlens.integration.pacs.image_headers import SeriesFilter
 from tumorlens.integration.pacs.keeping_watch import keep_watch
 from tumorlens.integration.pacs.watch_plan import WatchPlan, open_watch
-from watches import NAME, lay_study, write_study_model
+from watches import NAME, lay_study
 
 pytest.importorskip("highdicom")
 

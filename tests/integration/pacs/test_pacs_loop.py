@@ -12,10 +12,11 @@ from pydicom import dcmread
 
 import tumorlens
 from orthancs import DICOM_PORT, explain_absence, own_network, start_orthanc
+from study_tables import write_study_model
 from tumorlens.errors import UsageError
 from tumorlens.integration.dicom.object_options import OBJECTS
 from tumorlens.integration.pacs.watch_plan import WatchPlan, open_watch
-from watches import NAME, lay_study, write_study_model
+from watches import NAME, lay_study
 
 pytest.importorskip("highdicom")
 pytest.importorskip("dicomweb_client")

@@ -11,13 +11,14 @@ from pydicom import dcmread
 
 import tumorlens
 from limits_of_disk import small_files
+from study_tables import write_study_model
 from tumorlens.integration.pacs.image_headers import SeriesFilter
 from tumorlens.integration.pacs.keeping_watch import keep_watch
 from tumorlens.integration.pacs.spool import Spool
 from tumorlens.integration.pacs.store_nodes import StoreListener
 from tumorlens.integration.pacs.study_queue import StudyQueue
 from tumorlens.integration.pacs.watch_plan import WatchPlan
-from watches import lay_study, write_study_model
+from watches import lay_study
 
 pytest.importorskip("highdicom")
 pynetdicom = pytest.importorskip("pynetdicom")

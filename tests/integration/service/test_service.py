@@ -17,10 +17,8 @@ from PIL import Image
 import tumorlens
 from builders import write_nifti, write_series
 from heads import paint_slice
-from models import write_tiny_model
-from study_tables import make_study_model
+from study_tables import write_study_model
 from tumorlens.detector import Detector
-from tumorlens.model.graph import write_model
 
 pytest.importorskip("fastapi")
 pytest.importorskip("prometheus_client")
@@ -37,10 +35,7 @@ SMALL = ServiceLimits(max_mib=4, max_files=60, memory_mib=64)
 
 @pytest.fixture(scope="module")
 def detector(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    tiny, model = write_tiny_model(folder / "tiny.onnx"), folder / "model.onnx"
-    write_model(tiny, model, studies=make_study_model().to_json())
-    return Detector(model, threads=2)
+    return Detector(write_study_model(tmp_path_factory.mktemp("model")), threads=2)
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,9 @@ import tumorlens
 from builders import write_nifti, write_series
 from heads import paint_slice, write_folder
 from models import write_tiny_model
-from study_tables import make_study_model
+from study_tables import write_study_model
 from tumorlens.cli.main import run
 from tumorlens.errors import UsageError
-from tumorlens.model.graph import write_model
 
 OF = 3
 LPS = np.array([[0, 0, 2.0, 0], [0, 2.0, 0, 0], [9.0, 0, 0, 0], [0, 0, 0, 1]])
@@ -26,12 +25,7 @@ LPS = np.array([[0, 0, 2.0, 0], [0, 2.0, 0, 0], [9.0, 0, 0, 0], [0, 0, 0, 1]])
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    write_model(
-        write_tiny_model(folder / "tiny.onnx"), folder / "m.onnx",
-        studies=make_study_model().to_json(),
-    )  # fmt: skip
-    return folder / "m.onnx"
+    return write_study_model(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")
