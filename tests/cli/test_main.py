@@ -169,6 +169,15 @@ def test_an_output_that_is_full_is_one_line(words):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a folder in use cannot be removed")
+def test_a_current_folder_that_is_gone_is_told(tmp_path, monkeypatch, capsys):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert run(["predict", "."]) == 2
+    assert "the current folder is gone; change to" in capsys.readouterr().err
+
+
 def test_closed_streams_are_no_crash():
     line = f"{sys.executable} -m tumorlens info >&- 2>&-"
     assert subprocess.run(["sh", "-c", line], check=False).returncode == 0

@@ -139,8 +139,10 @@ def test_one_folder_for_all_is_no_group(tree):
 
 
 def test_pictures_without_class_are_refused(tree):
-    with pytest.raises(DataError, match="no class is known"):
-        read_data(tree("a.png", "b.png"))
+    with pytest.raises(DataError, match="no class is known for the folders x;"):
+        read_data(tree("x/a.png"))
+    with pytest.raises(DataError, match=r"b\.png lies in no class folder; expected folders such"):
+        read_data(tree("b.png"))
 
 
 def test_an_empty_folder_is_refused(tmp_path):

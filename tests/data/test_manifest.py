@@ -115,6 +115,32 @@ def test_classes_may_be_written_as_folders_are_named(tmp_path, text, label, tumo
     assert (row.label, row.tumor_class) == (label, tumor_class)
 
 
+@pytest.mark.parametrize("word", ["nan", "NaN", "NA", "N/A", "<NA>", "#N/A", "NaT", "null", "None"])
+def test_what_programs_write_for_a_missing_value_is_an_empty_cell(tmp_path, word):
+    """Else all patients without a name would be one."""
+    head = "path,frame,source,group,sequence,split,box,mask,position,plane,note,study\n"
+    cells = ",".join([word] * 11)
+    (row,) = read_manifest(write(tmp_path, f"{head}x.png,{cells}\n")).rows
+    assert (row.group, row.split, row.sequence, row.plane) == ("", "", "", "")
+    assert (row.frame, row.mask, row.position, row.boxes) == (None, None, None, ())
+    assert (row.source, row.note, row.extra) == ("cases", word, (("study", ""),))
+
+
+def test_whole_numbers_of_pandas_are_read(tmp_path):
+    text = "path,frame,split\nx.nii,3.0,1.0\ny.nii,,2.50\n"
+    first, second = read_manifest(write(tmp_path, text)).rows
+    assert (first.frame, first.split, second.frame, second.split) == (3, "1", None, "2.50")
+
+
+def test_empty_columns_of_a_spreadsheet_are_passed_over(tmp_path):
+    text = "path,label,,\nx.png,tumor,,\ny.png,tumor\n,,,\n"
+    rows = read_manifest(write(tmp_path, text)).rows
+    assert [(row.path.name, row.label, row.extra) for row in rows] == [
+        ("x.png", "tumor", ()),
+        ("y.png", "tumor", ()),
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -159,7 +185,7 @@ def test_what_is_no_csv_says_how_to_make_one(tmp_path, content, words):
         ("path,sequence\nx.png,T7\n", ["line 2", "column sequence", "FLAIR", "'T7'"]),
         ("path,frame\nx.png,-1\n", ["line 2", "column frame", "'-1'"]),
         ("path,position\nx.png,1.5\n", ["line 2", "column position", "0 to 1", "'1.5'"]),
-        ("path,position\nx.png,nan\n", ["line 2", "column position"]),
+        ("path,label,,\nx.png,tumor,,1\n", ["line 2", "expected 2 cells (path, label), got 4"]),
         ("path,box\nx.png,1 2 3\n", ["line 2", "column box", "'1 2 3'"]),
         ("path,box\nx.png,5 2 3 4\n", ["line 2", "column box", "x0 < x1"]),
         ("path,box\nx.png,0 0 inf 4\n", ["line 2", "column box"]),

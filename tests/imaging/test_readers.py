@@ -131,6 +131,31 @@ def test_channel_axes_of_keras_opencv_and_torch(array, count) -> None:
         assert one.info.notes == ()
 
 
+class Tensor:
+    """What NumPy takes for an array, as it does tensors of torch and arrays of xarray."""
+
+    def __init__(self, reason: str = "") -> None:
+        self._reason = reason
+
+    def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
+        if self._reason:
+            raise TypeError(self._reason)
+        return GREY
+
+
+def test_a_tensor_is_read_as_its_array() -> None:
+    (slice_,) = read_object(Tensor())
+    np.testing.assert_array_equal(slice_.pixels, GREY)
+    with pytest.raises(InputError, match=r"<Tensor>: gives no array \(it is on cuda:0\)"):
+        list(read_object(Tensor("it is on cuda:0")))
+
+
+def test_an_image_of_complex_numbers_is_refused() -> None:
+    image = nib.Nifti1Image(np.ones((20, 20, 4), np.complex64), np.eye(4))
+    with pytest.raises(InputError, match="has complex64 voxels; store magnitudes"):
+        list(read_object(image))
+
+
 @pytest.mark.parametrize(
     ("shape", "step"),
     [

@@ -121,8 +121,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return FAILED_IN_PART
     except OSError as error:  # files are named where they are opened: this is the output itself
         _leave_output()
-        place = error.filename or "standard output"
-        _complain(f"{place}: {error.strerror or error}; make room or choose another place")
+        _complain(_explain(error))
         return NOTHING_DONE
     return int(code or DONE)
 
@@ -139,6 +138,15 @@ def _leave_output() -> None:
     """Nobody can take what is still to be said: Python must not try to flush it at its end."""
     with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _explain(error: OSError) -> str:
+    try:
+        Path.cwd()
+    except OSError:
+        return "the current folder is gone; change to a folder that exists"
+    place = error.filename or "standard output"
+    return f"{place}: {error.strerror or error}; make room or choose another place"
 
 
 def _complain(message: str) -> None:

@@ -18,6 +18,7 @@ __all__ = [
     "Edges",
     "absolute_path",
     "file_or_folder",
+    "is_missing",
 ]
 
 COLUMNS = (
@@ -40,12 +41,19 @@ COLUMNS = (
 """The columns of a manifest, in the order in which they are written."""
 
 LABELS = ("tumor", "no_tumor")
+_CLASSES = ("label", "tumor_class")
 SEQUENCES = ("FLAIR", "T1", "T1c", "T2", "other")
 PLANES = ("axial", "coronal", "sagittal", "unsure")
 SKULLS = ("on", "off")
 
 Edges = tuple[float, float, float, float]
 """(x0, y0, x1, y1) in pixels of the slice, half-open, x = column, 0-based."""
+
+_MISSING = frozenset({"nan", "na", "n/a", "<na>", "#n/a", "nat", "null"})
+"""What pandas, R, databases and spreadsheets write for a value that is missing."""
+
+_WHOLE = re.compile(r"(\d+)\.0+")
+"""A whole number as pandas writes it where other cells of its column are empty."""
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 """An absolute Windows path: drive letter or UNC share."""
@@ -56,8 +64,25 @@ def absolute_path(path: str | os.PathLike[str]) -> Path:
     return Path(os.path.normpath(Path(path).absolute()))
 
 
+def is_missing(column: str, text: str) -> bool:
+    """Whether a cell holds nothing, or a word that stands for nothing: a group `NA` is no patient.
+
+    Args:
+        column: whose name it has; a note is free text, and "None" may be a label.
+        text: the cell.
+    """
+    word = text.strip().casefold()
+    if column == "note":
+        return not word
+    return not word or word in _MISSING or (word == "none" and column not in _CLASSES)
+
+
 def _text(text: str, _folder: Path) -> str:
     return text
+
+
+def _split(text: str, _folder: Path) -> str:
+    return _WHOLE.sub(r"\1", text) if _WHOLE.fullmatch(text) else text
 
 
 def _file(text: str, folder: Path) -> Path:
@@ -80,9 +105,11 @@ def file_or_folder(text: str, folder: Path) -> Path:
 
 
 def _frame(text: str, _folder: Path) -> int:
-    if not text.isdecimal():
+    whole = _WHOLE.fullmatch(text)
+    number = whole[1] if whole else text
+    if not number.isdecimal():
         raise ValueError(f"expected a whole number from 0, got {text!r}")
-    return int(text)
+    return int(number)
 
 
 def _number(text: str, _folder: Path) -> float:
@@ -123,7 +150,8 @@ def _box(text: str) -> Edges:
 
 
 PARSERS: dict[str, Callable[[str, Path], Any]] = {
-    **dict.fromkeys(("source", "group", "tumor_class", "split", "note"), _text),
+    **dict.fromkeys(("source", "group", "tumor_class", "note"), _text),
+    "split": _split,
     "path": _file,
     "mask": _file,
     "brain": _file,

@@ -124,7 +124,13 @@ def _label(
 
 
 def _refuse_nameless(place: Path, sources: Iterable[Found]) -> None:
-    folders = {"/".join(_folders(place, source)) or "." for source in sources}
+    paths = {"/".join(_folders(place, source)): _file(source).name for source in sources}
+    if "" in paths:
+        raise DataError(
+            f"{place}: {paths['']} lies in no class folder; expected folders such as yes/ and no/ "
+            "in it, or a manifest.csv that gives each image a label"
+        )
+    folders = set(paths)
     if folders:
         shown = ", ".join(sorted(folders)[:_SHOWN]) + (", …" if len(folders) > _SHOWN else "")
         first = sorted(folders)[0].split("/")[-1]

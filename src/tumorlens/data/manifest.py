@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from tumorlens.data.class_names import TUMOR_CLASSES, find_meaning
-from tumorlens.data.columns import COLUMNS, LABELS, PARSERS, absolute_path, file_or_folder
+from tumorlens.data.columns import (
+    COLUMNS,
+    LABELS,
+    PARSERS,
+    absolute_path,
+    file_or_folder,
+    is_missing,
+)
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.errors import DataError
 from tumorlens.opening import open_regular, open_table
@@ -34,6 +41,8 @@ _WORKBOOKS = {
     b"\xfe\xff": "text in UTF-16",
 }
 """First bytes -> another kind of file that people keep tables in."""
+_NAMES = ("series", "study", "position_mm")
+"""Columns beside `COLUMNS` in which a missing value must not join what lacks it."""
 _INDEX = ("", "Unnamed: 0")
 """Headers of a column of row numbers, as pandas writes them."""
 
@@ -42,7 +51,8 @@ def read_manifest(path: str | os.PathLike[str]) -> Manifest:
     """Read a manifest CSV (UTF-8, comma, header line; only ``path`` is required).
 
     A row without ``source`` gets the manifest's name. Columns that tumorlens does not know
-    are kept in `Row.extra`, except for the column of row numbers that pandas writes first.
+    are kept in `Row.extra`, except for the column of row numbers that pandas writes first, and
+    empty columns behind the last one. ``NaN``, ``NA``, ``null`` and their kin are empty cells.
     Backslashes in relative paths count as slashes. Labels and tumor classes may be written like
     the names of class folders.
 
@@ -219,11 +229,11 @@ def _read_rows(table: Any, file: Path, name: str) -> Iterator[Row]:
                 f"{where}, column 1: it has no name in the header, so a row's number was expected "
                 "there, as pandas writes it; name the column, or remove it"
             )
-        if len(cells) != len(header):
+        if any(cells[len(header) :]) or len(cells) < len(header):
             raise DataError(
                 f"{where}: expected {len(header)} cells ({', '.join(header)}), got {len(cells)}"
             )
-        row = _parse_row(dict(zip(header, cells, strict=True)), file.parent, name, where)
+        row = _parse_row(dict(zip(header, cells, strict=False)), file.parent, name, where)
         line, earlier = first.setdefault((row.path, row.frame), (table.line_num, row))
         if earlier.claims != row.claims:
             raise DataError(
@@ -242,6 +252,8 @@ def _lines(table: Any, file: Path) -> Iterator[list[str]]:
 
 def _check_header(cells: list[str], file: Path) -> list[str]:
     header = [cell.strip() for cell in cells]
+    while header[1:] and not header[-1]:  # empty columns that a spreadsheet writes
+        header.pop()
     if "path" not in header:
         alone = len(cells) == 1 and any(mark in cells[0] for mark in ";\t|")
         hint = f"; it is separated by something else than commas: {_SAVE_AS}" if alone else ""
@@ -266,11 +278,11 @@ def _parse_row(cells: dict[str, str], folder: Path, name: str, where: str) -> Ro
     values: dict[str, Any] = {}
     for column, parse in _PARSERS.items():
         text = cells.get(column, "").strip()
-        if not text:
+        if is_missing(column, text):
             continue
         try:
             # With a frame, the path may name the folder of a series.
-            of_series = column == "path" and cells.get("frame", "").strip()
+            of_series = column == "path" and not is_missing("frame", cells.get("frame", ""))
             parser = file_or_folder if of_series else parse
             values["boxes" if column == "box" else column] = parser(text, folder)
         except ValueError as error:
@@ -279,7 +291,11 @@ def _parse_row(cells: dict[str, str], folder: Path, name: str, where: str) -> Ro
         raise DataError(f"{where}, column path: expected the path of a file, got nothing")
     _settle_class(values)
     values.setdefault("source", name)
-    extra = tuple((key, value) for key, value in cells.items() if key not in COLUMNS)
+    extra = tuple(
+        (key, "" if key in _NAMES and is_missing(key, value) else value)
+        for key, value in cells.items()
+        if key not in COLUMNS
+    )
     try:
         return Row(**values, extra=extra, origin=where)
     except ValueError as error:

@@ -196,8 +196,8 @@ def read_object(
     """Slices of an object in memory.
 
     Args:
-        x: bytes of a file; an ndarray as `arrays.read_array` takes it; a PIL image; a pydicom
-            ``Dataset``; a nibabel image; or a path.
+        x: bytes of a file; an ndarray as `arrays.read_array` takes it, or what NumPy makes one
+            of (a tensor); a PIL image; a pydicom ``Dataset``; a nibabel image; or a path.
         limits: what one file may cost.
         axes: what the axes of an array are; see `arrays.read_array`.
 
@@ -329,11 +329,23 @@ def _read_any(x: Any, limits: Limits, axes: str | None) -> Iterator[Item]:
         from tumorlens.imaging.volumes.nifti import read_image
 
         yield from read_image(x, x.get_filename() or "<image>", limits)
+    elif hasattr(x, "__array__"):
+        yield from read_array(_as_array(x), limits, axes)
     else:
         raise UsageError(
             f"cannot read a {type(x).__name__}; give a path, bytes, an ndarray, a PIL image, "
             "a pydicom Dataset or a nibabel image"
         )
+
+
+def _as_array(x: Any) -> np.ndarray[Any, Any]:
+    """The array that an object of another library stands for, such as a tensor."""
+    try:
+        return np.asarray(x)
+    except Exception as error:  # on a GPU, or part of a gradient: each library has its own
+        reason = f"gives no array ({' '.join(str(error).split())})"
+        advice = "give a NumPy array; of torch, tensor.detach().cpu().numpy()"
+        raise InputError(f"<{type(x).__name__}>", reason, advice) from error
 
 
 def _peek(stream: BinaryIO) -> bytes:

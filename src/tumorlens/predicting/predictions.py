@@ -37,10 +37,10 @@ def predict(
     """Findings of all slices of an input; keep a `Detector` for many calls.
 
     Args:
-        x: a path (a file, a folder, a pattern), an ndarray, a PIL image, a pydicom ``Dataset``, a
-            nibabel image, the bytes of a file, a `Slice`, or a list of these. Files that are no
-            images are left out of a folder. A path may be an address (``s3://…``, ``gs://…``): what
-            lies there is fetched first, which needs the extra ``remote``.
+        x: a path (a file, a folder, a pattern), an ndarray or a tensor, a PIL image, a pydicom
+            ``Dataset``, a nibabel image, the bytes of a file, a `Slice`, or a list of these. Files
+            that are no images are left out of a folder. A path may be an address (``s3://…``,
+            ``gs://…``): what lies there is fetched first, which needs the extra ``remote``.
         model: name of the registry, an ``.onnx`` file, or a `Detector`, which also says threads,
             providers, batch size and limits.
         operating_point: name of one of the model's operating points, by default ``balanced``.

@@ -116,6 +116,7 @@ def read_image(image: Any, path: str, limits: Limits) -> Iterator[Slice | InputE
     for index in range(volumes):
         with refuse(path, DAMAGED, _ADVICE):
             volume = _pick_volume(image.dataobj, index, len(image.shape)).reshape(shape, order="F")
+            _check_kind(volume.dtype, path)
         yield from cut_volume(volume, layout, index, path, limits)
 
 
@@ -157,14 +158,18 @@ def _lay_out(header: Any, raw: Any, path: str, *, single: bool) -> Layout:
     shape, volumes = _split_shape(header.get_data_shape(), path)
     space = _to_millimetres(_find_space(raw, shape), int(raw.get("xyzt_units", 0)) & 7)
     dtype, offset = header.get_data_dtype(), header.get_data_offset()
-    if dtype.kind not in "iufV":
-        raise InputError(path, f"has {dtype.name} voxels", "store magnitudes as float32")
+    _check_kind(dtype, path)
     if not (header.single_vox_offset if single else 0) <= offset <= LARGEST_OFFSET:
         raise InputError(path, f"{_BROKEN} (voxels at byte {offset})", _ADVICE)
     scale, notes = _read_scale(header)
     sequence = guess_sequence(base_name(path))
     content = _find_content(int(header.get("intent_code", 0)))
     return Layout(shape, volumes, dtype, offset, scale, space, notes, sequence, content)
+
+
+def _check_kind(dtype: np.dtype[Any], path: str) -> None:
+    if dtype.kind not in "biufV":
+        raise InputError(path, f"has {dtype.name} voxels", "store magnitudes as float32")
 
 
 def _find_content(intent: int) -> str:
