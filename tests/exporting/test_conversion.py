@@ -1,11 +1,14 @@
 """Exports: the same answers, the contract kept, calibration untouched, misses refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 
 from convolved import write_convolved_model
+from score_tables import draw_scores
 from sites import write_site
 from tumorlens.data.manifest import read_manifest
 from tumorlens.detector import Detector
@@ -96,6 +99,17 @@ def break_bars(monkeypatch):
     """What no export can keep to."""
     for kind in parity.BARS:
         monkeypatch.setitem(parity.BARS, kind, parity.Bars(largest_difference=0.0))
+
+
+@pytest.mark.parametrize("kind", parity.BARS)
+def test_an_export_that_judges_what_the_original_does_not_misses_its_bar(kind):
+    judged = draw_scores(groups=20, slices=5)
+    words = judged.verdict.copy()
+    words[:5] = "not_judged"
+    report = parity.compare_scores(judged, replace(judged, verdict=words), kind)
+    assert report.parity.largest_difference == 0
+    (miss,) = report.misses
+    assert "95.00% of the verdicts are equal" in miss
 
 
 @pytest.mark.parametrize("name", WRITABLE)

@@ -83,8 +83,8 @@ def command(
     """Write MODEL for another place to --output FILE.
 
     The export is compared with MODEL on slices of --data. It is refused if too many answers
-    differ: float32 targets may differ by 1e-4 in a probability; onnx-fp16 and onnx-int8 must keep
-    99 % of the verdicts and the AUC within 0.003. The comparison stands in the export's card. The
+    differ: all targets must keep 99 % of the verdicts. Those in float32 may differ by 1e-4 in a
+    probability, the others by 0.003 in the AUC. The comparison stands in the export's card. The
     list of training pictures (tumorlens seen) stays behind.
     """
     from tumorlens.exporting.conversion import draw_for_target, export_model

@@ -57,7 +57,7 @@ class Bars:
 
 
 BARS: dict[Kind, Bars] = {
-    "float32": Bars(largest_difference=1e-4),
+    "float32": Bars(largest_difference=1e-4, verdicts_equal=0.99),
     "float16": Bars(verdicts_equal=0.99, auc_difference=0.003),
     "int8": Bars(verdicts_equal=0.99, auc_difference=0.003),
 }
