@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pydicom.uid import JPEG2000Lossless, JPEGLSLossless
+from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
 import builders
 from tumorlens.errors import InputError
@@ -94,3 +94,37 @@ def test_more_frames_than_stated_are_told(tmp_path) -> None:
     path = builders.write_dicom(tmp_path / "a", np.stack([GREY, GREY]), NumberOfFrames=1)
     (slice_,) = read_slices(path)
     assert any("more frames in the pixel data" in note for note in slice_.info.notes)
+
+
+@pytest.mark.parametrize("stated", [JPEGLSLossless, RLELossless, JPEGLosslessSV1])
+def test_a_frame_is_decoded_as_what_it_is(tmp_path, stated) -> None:
+    dataset = builders.make_dataset(GREY)
+    dataset.compress(JPEG2000Lossless)
+    dataset.file_meta.TransferSyntaxUID = stated
+    (slice_,) = read_slices(builders.save_dataset(tmp_path / "a", dataset))
+    np.testing.assert_array_equal(slice_.pixels, GREY)
+    assert slice_.info.notes == ("the pixels are JPEG 2000, not what the transfer syntax says",)
+
+
+def test_pixels_that_were_unpacked_and_not_named_so_are_read(tmp_path) -> None:
+    path = builders.write_dicom(tmp_path / "a", GREY)
+    data = path.read_bytes().replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.5\0")
+    path.write_bytes(data)
+    (slice_,) = read_slices(path)
+    np.testing.assert_array_equal(slice_.pixels, GREY)
+    assert "the pixels are not compressed" in slice_.info.notes[0]
+
+
+@pytest.mark.parametrize("syntax", ["", None])
+def test_an_empty_transfer_syntax_says_nothing(syntax) -> None:
+    dataset = builders.make_dataset(GREY)
+    dataset.set_original_encoding(False, True)
+    dataset.file_meta.TransferSyntaxUID = syntax
+    (slice_,) = read_object(dataset)
+    np.testing.assert_array_equal(slice_.pixels, GREY)
+
+
+def test_empty_pixel_data_are_none(tmp_path) -> None:
+    path = builders.write_dicom(tmp_path / "a", GREY, PixelData=b"")
+    with pytest.raises(InputError, match="has no pixels; export it anew"):
+        list(read_slices(path))

@@ -11,12 +11,18 @@ _NOT_FRAMES = (0xC4, 0xC8, 0xCC)  # tables and reserved markers between the fram
 _ALONE = (0x01, *range(0xD0, 0xD9))  # markers without a length
 
 
+_JPEG_2000 = "JPEG 2000"
+_PROCESSES = {0xC0: "JPEG", 0xC1: "JPEG", 0xC3: "lossless JPEG", 0xF7: "JPEG-LS"}
+"""Frame headers (T.81, table B.1; T.87, table C.1) -> what the codestream is."""
+
+
 class CodestreamHeader(NamedTuple):
-    """Size of a picture, and the bits of its samples."""
+    """Size of a picture, the bits of its samples, and how it is compressed; empty if unusual."""
 
     rows: int
     columns: int
     bits: int
+    kind: str
 
 
 def read_codestream_header(stream: bytes) -> CodestreamHeader | None:
@@ -29,7 +35,7 @@ def read_codestream_header(stream: bytes) -> CodestreamHeader | None:
         return read_codestream_header(stream[start:]) if start > 0 else None
     if stream.startswith(b"\xff\x4f\xff\x51") and len(stream) >= 43:
         right, bottom, left, top = struct.unpack(">4I", stream[8:24])
-        return CodestreamHeader(bottom - top, right - left, (stream[42] & 0x7F) + 1)
+        return CodestreamHeader(bottom - top, right - left, (stream[42] & 0x7F) + 1, _JPEG_2000)
     if stream.startswith(b"\xff\xd8"):
         return _read_frame_header(stream)
     return None
@@ -41,7 +47,7 @@ def _read_frame_header(stream: bytes) -> CodestreamHeader | None:
         marker = stream[at + 1]
         if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in _NOT_FRAMES):
             bits, rows, columns = struct.unpack(">B2H", stream[at + 4 : at + 9])
-            return CodestreamHeader(rows, columns, bits)
+            return CodestreamHeader(rows, columns, bits, _PROCESSES.get(marker, ""))
         if marker == 0xFF:  # fill byte
             at += 1
         elif marker in _ALONE:

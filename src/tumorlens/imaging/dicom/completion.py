@@ -14,13 +14,14 @@ from tumorlens.imaging.dicom.elements import DataSet, read_floats, read_text
 from tumorlens.imaging.dicom.objects import count_frames
 from tumorlens.imaging.files.refusal import tell
 
-__all__ = ["complete_pixels", "count_bits_below"]
+__all__ = ["complete_pixels", "count_bits_below", "is_plain"]
 
 _GREY = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
 _COLORS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT", "YBR_PARTIAL_420")
 _SPELLINGS = {re.sub(r"\W|_", "", name): name for name in (*_GREY, *_COLORS)}
 """Photometric interpretations (PS3.3, C.7.6.3.1.2), by their letters and digits."""
 
+_ITEM = b"\xfe\xff\0\xe0"  # (FFFE,E000), always little endian
 _SIZES = (8, 16, 32)  # bits of a stored pixel
 
 
@@ -39,6 +40,16 @@ def complete_pixels(dataset: DataSet) -> DataSet:
         name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", keyword)
         tell(f"the header states no valid {name}: taken as {value}")
     return completed
+
+
+def is_plain(dataset: DataSet) -> bool:
+    """Whether the pixels are not compressed, though the transfer syntax says so.
+
+    Programs that unpack an image do not always say it. Compressed pixels are items (PS3.5, A.4).
+    """
+    stated = getattr(dataset, "file_meta", {}).get("TransferSyntaxUID")
+    pixels = dataset.get("PixelData")
+    return bool(pixels and stated and stated.is_encapsulated and pixels[:4] != _ITEM)
 
 
 def count_bits_below(dataset: DataSet) -> int:

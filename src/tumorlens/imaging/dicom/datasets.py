@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.errors import InputError
-from tumorlens.imaging.dicom.completion import complete_pixels
+from tumorlens.imaging.dicom.completion import complete_pixels, is_plain
 from tumorlens.imaging.dicom.decoding import Frames, decode_frame
 from tumorlens.imaging.dicom.elements import count_items, read_floats, read_text
 from tumorlens.imaging.dicom.filemeta import check_inflated
@@ -28,7 +28,7 @@ from tumorlens.imaging.dicom.objects import (
 )
 from tumorlens.imaging.files.access import Opener
 from tumorlens.imaging.files.limits import Limits
-from tumorlens.imaging.files.refusal import listen, refuse
+from tumorlens.imaging.files.refusal import listen, refuse, tell
 from tumorlens.imaging.files.shadows import hide_shadows
 from tumorlens.imaging.files.stored_files import Source, StoredFile
 from tumorlens.imaging.geometry import Grid, arrange
@@ -334,7 +334,9 @@ def _parse(stream: BinaryIO, path: str, limits: Limits, **options: Any) -> Datas
 
 def _name_syntax(dataset: Dataset) -> Dataset:
     """The data set itself, or a shallow copy with the plain syntax it was written in."""
-    if "TransferSyntaxUID" in getattr(dataset, "file_meta", {}):
+    if is_plain(dataset):
+        tell("the pixels are not compressed, though the transfer syntax says so")
+    elif getattr(dataset, "file_meta", {}).get("TransferSyntaxUID"):
         return dataset
     implicit, little = dataset.original_encoding
     plain = ExplicitVRBigEndian if little is False else ExplicitVRLittleEndian
@@ -349,7 +351,7 @@ def _check_pixels(dataset: Dataset, path: str, limits: Limits) -> int:
     reason = explain_no_picture(dataset)
     if reason:
         raise InputError(path, reason, _NO_PICTURE_ADVICE)
-    if not any(key in dataset for key in _PIXELS):
+    if not any(dataset.get(key) for key in _PIXELS):
         encrypted = "EncryptedAttributesSequence" in dataset
         raise InputError(path, "has encrypted pixels" if encrypted else "has no pixels", _ADVICE)
     rows, columns, count = int(dataset.Rows), int(dataset.Columns), count_frames(dataset)

@@ -34,6 +34,14 @@ __all__ = ["Frames", "decode_frame"]
 
 Pixels = npt.NDArray[Any]
 _OFFSETS = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
+_JPEG = "1.2.840.10008.1.2.4."
+_SYNTAXES = {
+    "JPEG": ("50", "51"),
+    "lossless JPEG": ("70", "57"),
+    "JPEG-LS": ("80", "81"),
+    "JPEG 2000": ("90", "91", "92", "93", "201", "202", "203"),
+}
+"""How a codestream is compressed -> ends of the transfer syntaxes that say so; PS3.5, A.4."""
 _MOST, _AT_ONCE = 64, 32 * 2**20
 """Frames, and bytes that decoding them takes, in one question to a helper process."""
 
@@ -99,7 +107,7 @@ class Frames:
         codestreams = self._gather(index)
         options = as_pixel_options(self._dataset, number_of_frames=1, pixel_keyword="PixelData")
         options.pop("extended_offsets", None)
-        syntax = str(self._dataset.file_meta.TransferSyntaxUID)
+        syntax = _find_syntax(self._dataset, codestreams[index])
         try:
             values = decode_frames(
                 list(codestreams.values()),
@@ -191,6 +199,16 @@ def _generate(dataset: Any) -> Iterator[bytes]:
         extended_offsets=(tables[0], tables[1]) if len(tables) == 2 else None,
     )
     return frames
+
+
+def _find_syntax(dataset: Any, codestream: bytes) -> str:
+    """The transfer syntax, as the frame itself says where the data set says otherwise."""
+    stated, header = dataset.file_meta.TransferSyntaxUID, read_codestream_header(codestream)
+    ends = _SYNTAXES.get(header.kind, ()) if header else ()
+    if not ends or stated.removeprefix(_JPEG) in ends:
+        return str(stated)
+    tell(f"the pixels are {header.kind if header else ''}, not what the transfer syntax says")
+    return _JPEG + ends[0]
 
 
 def _contradict(dataset: Any, codestream: bytes) -> str:
