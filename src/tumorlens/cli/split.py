@@ -78,7 +78,8 @@ def command(
     Sources, sequences and classes are spread over the parts as evenly as whole groups allow; where
     that gave way is said.
     """
-    from tumorlens.data.dividing import split_data
+    from tumorlens.data.choosing import choose_rows
+    from tumorlens.data.splits import split_manifest
 
     given = ctx.get_parameter_source("fractions")
     if folds is not None and given is ParameterSource.COMMANDLINE:
@@ -87,16 +88,11 @@ def command(
     check_inputs_survive(map(str, data), output, run_log)
     check_results((output, run_log), overwrite=overwrite)
     with Pulse(voice, dated=False) as pulse:
-        parted, notes = split_data(
-            data,
-            choice=choice,
-            folds=folds,
-            fractions=fractions,
-            seed=seed,
-            by=folds_by,
-            threads=threads,
-            progress=pulse.advance,
-            notice=pulse.say,
+        whole = choose_rows(
+            data, choice, threads=threads, progress=pulse.advance, notice=pulse.say
+        ).manifest
+        parted, notes = split_manifest(
+            whole, folds=folds, fractions=fractions, seed=seed, by=folds_by
         )
     parted.write(output, overwrite=overwrite)
     for line in _summary(parted):

@@ -14,7 +14,7 @@ from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.progress import Notice, Progress, stay_silent
 from tumorlens.writing import check_results
 
-__all__ = ["split", "split_data"]
+__all__ = ["split"]
 
 
 @check_arguments(output=optional(PATH))
@@ -68,36 +68,12 @@ def split(
     target = None if output is None else Path(output)
     check_inputs_survive([str(one) for one in data if not isinstance(one, Manifest)], target)
     check_results((target,), overwrite=overwrite)
-    parted, notes = split_data(
-        data,
-        choice=Choice(None, classes, shared_groups, twins),
-        folds=folds,
-        fractions=fractions,
-        seed=seed,
-        by=folds_by,
-        threads=threads,
-        progress=progress or stay_silent,
-        notice=told,
-    )
+    choice = Choice(None, classes, shared_groups, twins)
+    counted = progress or stay_silent
+    whole = choose_rows(data, choice, threads=threads, progress=counted, notice=told).manifest
+    parted, notes = split_manifest(whole, folds=folds, fractions=fractions, seed=seed, by=folds_by)
     for note in notes:
         told(note)
     if target is not None:
         parted.write(target, overwrite=overwrite)
     return parted
-
-
-def split_data(
-    data: Sequence[DataSource],
-    *,
-    choice: Choice,
-    folds: int | None = None,
-    fractions: Sequence[float] = FRACTIONS,
-    seed: int = 0,
-    by: By = "group",
-    threads: int | None = None,
-    progress: Progress = stay_silent,
-    notice: Notice = stay_silent,
-) -> tuple[Manifest, list[str]]:
-    """Read sets, group copies and split the rows; also gives the notes of `split_manifest`."""
-    chosen = choose_rows(data, choice, threads=threads, progress=progress, notice=notice)
-    return split_manifest(chosen.manifest, folds=folds, fractions=fractions, seed=seed, by=by)
