@@ -391,7 +391,10 @@ def test_no_space_for_pictures_is_refused(tmp_path, weights):
 def test_no_groups_to_hold_out_is_refused(tmp_path, weights):
     manifest = read_data(write_manifest(tmp_path / "data", 12))
     one = manifest.with_rows(replace(row, group="everybody") for row in manifest.rows)
-    with pytest.raises(DataError, match="1 groups are too few to hold out 25%"):
+    with pytest.raises(
+        DataError,
+        match="1 group is too few to hold out 25% of them; at least 4 are needed: add patients",
+    ):
         train_model(make_request(one, tmp_path / "deep/run", weights))
     assert not (tmp_path / "deep").exists()
 

@@ -240,9 +240,10 @@ def hold_out_groups(
     least = max(2, round(1 / share))
     groups = {key: number for number, key in enumerate(sorted({row.group_key for row in rows}))}
     if len(groups) < least:
+        count = "1 group is" if len(groups) == 1 else f"{len(groups)} groups are"
         raise DataError(
-            f"{len(groups)} groups are too few to hold out {share:.0%} of them; "
-            f"at least {least} are needed"
+            f"{count} too few to hold out {share:.0%} of them; at least {least} are needed: add "
+            "patients, or leave the group empty where it is no patient"
         )
     _, counts = _count(rows, groups)
     dealt = deal_groups(counts, np.array([1 - share, share]), seed)

@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+import builders
 from tumorlens.imaging.readers import read_object, read_slices
 from tumorlens.imaging.volumes.spaces import find_space
 
@@ -107,6 +108,22 @@ def test_negative_sizes_leave_the_sides_open_unless_the_sform_serves(tmp_path) -
     assert one.info.spacing_mm == pytest.approx((0.9, 0.9)) and not one.info.sides_known
     assert "voxel sizes are negative" in one.info.notes[0]
     assert next(read_slices(write(tmp_path / "b.nii", pixdim=pixdim))).info.sides_known
+
+
+@pytest.mark.parametrize("name", ["a.mha", "a.nrrd"])
+def test_negative_sizes_of_other_formats_keep_their_length(tmp_path, name) -> None:
+    """They were taken for 1 mm, which cuts a thick volume anew."""
+    volume = np.random.default_rng(0).integers(0, 900, (20, 24, 18)).astype(np.int16)
+    if name.endswith(".mha"):
+        fields = {"ElementSpacing": "0.9 0.9 -5"}
+        path = builders.write_metaimage(tmp_path / name, volume, fields=fields)
+    else:
+        without, lines = ("space", "space directions", "space origin"), ("spacings: 0.9 0.9 -5",)
+        path = builders.write_nrrd(tmp_path / name, volume, lines=lines, without=without)
+    slices = list(read_slices(path))
+    assert len(slices) == 18 and not slices[0].info.sides_known
+    assert slices[0].info.spacing_mm == pytest.approx((0.9, 0.9))
+    assert any("voxel sizes are negative" in note for note in slices[0].info.notes)
 
 
 def test_a_hand_that_is_not_stated_is_the_right_one(tmp_path) -> None:

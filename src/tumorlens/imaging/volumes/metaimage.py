@@ -21,7 +21,7 @@ from tumorlens.imaging.dicom.modality import doubt_modality
 from tumorlens.imaging.files.refusal import refuse
 from tumorlens.imaging.sequences import guess_sequence
 from tumorlens.imaging.volumes.layout import LARGEST_OFFSET, Layout, base_name, color_type
-from tumorlens.imaging.volumes.spaces import Space, find_space, tell_missing
+from tumorlens.imaging.volumes.spaces import Space, doubt_signs, find_space, tell_missing
 from tumorlens.imaging.volumes.streams import Bytes, Inflated, open_beside, quote
 
 __all__ = ["open_metaimage"]
@@ -151,10 +151,14 @@ def _read_type(header: Header, path: str) -> tuple[np.dtype[np.generic], int, st
 
 
 def _find_space(header: Header, dimension: int, shape: tuple[int, ...]) -> Space:
-    """Row ``a`` of the matrix is the direction of axis ``a``, in LPS as ITK has it."""
     sizes = np.full(3, np.nan)
     stated = header.floats("ElementSpacing", "ElementSize")[:3]
     sizes[: stated.size] = stated
+    return doubt_signs(_orient(header, dimension, np.abs(sizes), shape), sizes)
+
+
+def _orient(header: Header, dimension: int, sizes: Floats, shape: tuple[int, ...]) -> Space:
+    """Row ``a`` of the matrix is the direction of axis ``a``, in LPS as ITK has it."""
     matrix = header.floats("TransformMatrix", "Orientation", "Rotation")
     if matrix.size != dimension**2:
         return find_space({}, sizes, shape, _ORDER)

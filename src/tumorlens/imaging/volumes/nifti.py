@@ -32,7 +32,13 @@ from tumorlens.imaging.volumes.layout import (
     base_name,
     cut_volume,
 )
-from tumorlens.imaging.volumes.spaces import RAS_TO_LPS, Space, find_space, tell_missing
+from tumorlens.imaging.volumes.spaces import (
+    RAS_TO_LPS,
+    Space,
+    doubt_signs,
+    find_space,
+    tell_missing,
+)
 from tumorlens.imaging.volumes.streams import Bytes, unzip
 
 with hide_shadows():
@@ -46,7 +52,6 @@ Floats = npt.NDArray[np.float64]
 _BROKEN = "has a broken NIfTI header"
 _ORDER = np.diag([1.0, -1.0, 1.0])
 """Directions that Analyze takes: x to the patient's left, y to the front, z to the head."""
-_NEGATIVE = "voxel sizes are negative: their sign is ignored, and left and right are not sure"
 _UNITS = {1: (1000.0, "metres"), 3: (0.001, "micrometres")}
 """Codes of ``xyzt_units``: by how much a length becomes one in mm. Programs often get it wrong."""
 
@@ -201,10 +206,8 @@ def _find_space(raw: Any, shape: tuple[int, ...]) -> Space:
         stated["qform"] = RAS_TO_LPS * _read_qform(raw)
     space = find_space(stated, np.abs(sizes), shape, _ORDER)
     notes = tell_missing(np.abs(sizes), shape) if space.used == "qform" else ()
-    if space.used == "sform" or not (sizes < 0).any():
-        return replace(space, notes=space.notes + notes)
-    # Older programs said so that a picture is mirrored; NIfTI knows no negative sizes.
-    return replace(space, sure=False, notes=(*space.notes, *notes, _NEGATIVE))
+    noted = replace(space, notes=space.notes + notes)
+    return noted if space.used == "sform" else doubt_signs(noted, sizes)
 
 
 def _to_millimetres(space: Space, unit: int) -> Space:

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
 from tumorlens.errors import InputError
 from tumorlens.imaging.files.refusal import refuse
 from tumorlens.imaging.sequences import guess_sequence
 from tumorlens.imaging.volumes.content import LABELS
 from tumorlens.imaging.volumes.layout import LARGEST_OFFSET, Layout, base_name, color_type
-from tumorlens.imaging.volumes.spaces import Space, find_space
+from tumorlens.imaging.volumes.spaces import Space, doubt_signs, find_space
 from tumorlens.imaging.volumes.streams import Bytes, Inflated, open_beside, quote
 
 __all__ = ["open_nrrd"]
@@ -201,6 +202,12 @@ def _find_content(header: Header, kinds: Set[str]) -> str:
 def _find_space(header: Header, axes: Sequence[int], shape: tuple[int, ...]) -> Space:
     spacings = [*map(float, header.words("spacings")), *[np.nan] * (axes[-1] + 1)]
     sizes = np.array([*(spacings[axis] for axis in axes), np.nan][:3])
+    return doubt_signs(_orient(header, axes, np.abs(sizes), shape), sizes)
+
+
+def _orient(
+    header: Header, axes: Sequence[int], sizes: npt.NDArray[np.float64], shape: tuple[int, ...]
+) -> Space:
     vectors = dict(enumerate(header.vectors("spacedirections")))
     steps = [vector for axis in axes if (vector := vectors.get(axis)) and len(vector) == 3]
     if len(steps) != len(axes):

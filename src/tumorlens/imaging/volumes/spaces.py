@@ -7,19 +7,20 @@ that makes sense is used; without one the order of the voxels is kept and no sid
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from tumorlens.imaging.geometry import Grid
 
-__all__ = ["RAS_TO_LPS", "Space", "find_space", "tell_missing"]
+__all__ = ["RAS_TO_LPS", "Space", "doubt_signs", "find_space", "tell_missing"]
 
 RAS_TO_LPS = np.array([[-1.0], [-1.0], [1.0]])
 """Signs that turn NIfTI's patient system, x to the right and y to the front, into DICOM's."""
 
 _UNSTATED = "the header states no orientation: left and right unknown"
+_NEGATIVE = "voxel sizes are negative: their sign is ignored, and left and right are not sure"
 _OTHER_SIZES = "the {0} gives voxels of {1}, the sizes give {2}: the sizes are used"
 _SAME_DIRECTION = 0.5  # cosine between an axis of two orientations: 60 degrees
 _SAME_SIZE = 1.3  # ratio of two sizes of a voxel; affines to a standard head stretch by less
@@ -82,6 +83,18 @@ def tell_missing(sizes: Affine, shape: tuple[int, ...]) -> tuple[str, ...]:
     known = _are_sizes(sizes)
     missed = [str(axis + 1) for axis in range(3) if not known[axis] and shape[axis] > 1]
     return (f"no voxel size along axis {', '.join(missed)}: 1 mm is assumed",) if missed else ()
+
+
+def doubt_signs(space: Space, sizes: Affine) -> Space:
+    """The space, with a note where sizes are negative: some programs say so that it is mirrored.
+
+    Args:
+        space: made of their absolute values; no format knows negative ones.
+        sizes: as the header states them.
+    """
+    if not (sizes < 0).any():
+        return space
+    return replace(space, sure=False, notes=(*space.notes, _NEGATIVE))
 
 
 def _spans_space(steps: Affine) -> bool:
