@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from limits_of_disk import small_files
 from models import make_card, write_tiny_model
 from tumorlens.cli.main import run
 from tumorlens.errors import UsageError
@@ -111,6 +112,13 @@ def test_a_page_is_replaced_only_when_asked(laid, tmp_path, runtime_folder):
     (tmp_path / "page" / "index.html").write_text("old")
     site.write_web_page(tmp_path / "page", runtime=runtime_folder, overwrite=True)
     assert "tumorlens" in (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_full_disk_is_told_in_one_line(tmp_path, runtime_folder):
+    wanted = pytest.raises(UsageError, match=r"page: cannot be written \(File too large\); free")
+    with small_files(10_000), wanted:
+        site.write_web_page(tmp_path / "page", runtime=runtime_folder)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_of_another_release_is_refused(tmp_path):

@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -77,10 +79,12 @@ def write_web_page(
     _check_folder(folder, overwrite=overwrite)
     session = open_detector(model, threads=1).session
     eight_bit, note = _find_eight_bit(session)
-    with TemporaryDirectory(dir=folder.absolute().parent, prefix=f"{folder.name}.partial") as place:
+    with (
+        _say_where(folder),
+        TemporaryDirectory(dir=folder.absolute().parent, prefix=f"{folder.name}.partial") as place,
+    ):
         built = Path(place) / "page"
-        shutil.copytree(_PAGE, built)
-        (built / "tokens.css").write_text(read_css(), encoding="utf-8")
+        _lay_page(built)
         (built / "runtime").mkdir()
         copy_runtime(built / "runtime", None if runtime is None else Path(runtime))
         models = _lay_models(built / "models", session, eight_bit)
@@ -123,6 +127,29 @@ def _find_eight_bit(session: Session) -> tuple[Session | None, str]:
     if session.sha256 not in (eight_bit.card.made_from or ""):
         return None, "the 8-bit model was made of another model: the page loads the model as it is"
     return eight_bit, ""
+
+
+@contextmanager
+def _say_where(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise UsageError(
+            f"{folder}: cannot be written ({reason}); free space or choose another place"
+        ) from error
+
+
+def _lay_page(built: Path) -> None:
+    """Copy the page itself; `shutil.copytree` would go on after an error."""
+    built.mkdir()
+    for path in sorted(_PAGE.rglob("*")):
+        place = built / path.relative_to(_PAGE)
+        if path.is_dir():
+            place.mkdir()
+        else:
+            shutil.copyfile(path, place)
+    (built / "tokens.css").write_text(read_css(), encoding="utf-8")
 
 
 def _lay_models(
