@@ -105,6 +105,21 @@ def test_stacks_at_one_place_are_volumes_of_their_own():
     assert [len(stack.members) for stack in plan_stacks(places, 16)] == [24, 24]
 
 
+def test_echo_times_of_slices_may_sway_and_those_of_echoes_differ():
+    """Some scanners state the time that each slice had."""
+    base = [place_of(index, "1") for index in range(24)]
+    sway = [
+        one._replace(contents=Contents(echo_time=2.98 + index % 2 / 100))
+        for index, one in enumerate(base)
+    ]
+    (stack,) = plan_stacks(sway, 16)
+    assert stack.volume is not None and stack.notes == ()
+    echoes = [
+        one._replace(contents=Contents(echo_time=time)) for one in base for time in (77.5, 80.0)
+    ]
+    assert [len(stack.members) for stack in plan_stacks(echoes, 16)] == [24, 24]
+
+
 def test_slices_of_another_size_are_no_localizer():
     places = [place_of(index, "1") for index in range(24)]
     places[5] = places[5]._replace(shape=(28, 28))

@@ -32,6 +32,10 @@ _ALWAYS = ("frame_of_reference", "series", "kind", "echo_time", "b_value")
 """Contents that have one value in a volume."""
 _IF_NEEDED = ("stack", "time_point", "echo", "acquisition", "trigger_time")
 """Contents that may differ inside a volume: asked where slices share a place."""
+_ALIKE = {"echo_time": 1e-2}
+"""Share of the largest value by which those of one volume may differ. Some scanners state the echo
+time that each slice really had; two echoes are further apart."""
+_EQUAL = 1e-3  # of other contents
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,7 +227,8 @@ def _part_alike(key: str, contents: Sequence[Contents], group: Indices) -> list[
         parts = _part(np.array([[float(names[value])] for value in values]), np.zeros(1))
     else:
         numbers = np.array(values, np.float64)[:, np.newaxis]
-        parts = _part(numbers, np.array([1e-3 * (1 + np.abs(numbers).max())]))
+        share = _ALIKE.get(key, _EQUAL)
+        parts = _part(numbers, np.array([share * np.abs(numbers).max() + _EQUAL]))
     return [group[part] for part in parts]
 
 
