@@ -303,6 +303,16 @@ def test_a_stack_of_color_pictures_is_read_one_by_one(kind) -> None:
     assert second.info.frame == 1
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_arrays_of_subclasses_are_read_as_plain_ones(dtype) -> None:
+    for array in (np.ma.masked_array(GREY.astype(dtype)), GREY.astype(dtype).view(np.recarray)):
+        (one,) = read_object(array)
+        np.testing.assert_array_equal(one.pixels, GREY)
+        assert type(one.pixels) is np.ndarray
+    volume = np.ma.masked_invalid(np.stack([GREY.astype(np.float64)] * 3))
+    assert len(list(read_object(volume, axes="DHW"))) == 3
+
+
 def test_what_is_masked_is_not_looked_at() -> None:
     mask = np.zeros(GREY.shape, bool)
     mask[:5] = True

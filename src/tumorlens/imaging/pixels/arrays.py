@@ -61,6 +61,7 @@ def read_array(
     axes = _tell_axes(array.shape) if axes is None else _check_axes(axes, array.shape)
     if np.ma.is_masked(array):  # no value: background, like all that is not finite
         array = np.ma.filled(array.astype(np.float64), np.nan)
+    array = np.asarray(array)  # a masked array without a mask answers in its own way
     ordered = array.transpose([axes.index(letter) for letter in _ORDER if letter in axes])
     planes = _drop_channels(ordered, limits) if "C" in axes else ordered
     limits.check_slice(_NAME, *planes.shape[-2:])
