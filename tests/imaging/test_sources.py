@@ -112,6 +112,14 @@ def test_named_files_and_patterns(tmp_path, monkeypatch) -> None:
     assert found("[odd].png") == ["[odd].png"]
 
 
+def test_a_folder_with_a_bracket_in_its_name_stands_for_itself(tmp_path) -> None:
+    for name in ("scan[1]/a.png", "scan[1]/b/c.png", "scan1/d.png"):
+        paint(tmp_path / name)
+    assert found(tmp_path / "scan[1]" / "*.png") == ["a.png"]
+    assert found(tmp_path / "scan[1]" / "**" / "*.png") == ["a.png", "c.png"]
+    assert found(tmp_path / "scan[0-9]" / "*.png") == ["d.png"]
+
+
 def test_series_in_one_folder_are_kept_apart(tmp_path) -> None:
     write_study(tmp_path / "study")
     assert found(tmp_path) == ["skip report", "study", "study"]

@@ -134,7 +134,7 @@ def _find(name: str, gathering: Gathering) -> Iterator[Found]:
 
 def _expand(pattern: str, gathering: Gathering) -> Iterator[Found]:
     try:
-        matches = sorted(glob.glob(pattern, recursive=True), key=natural_key)  # noqa: PTH207
+        matches = sorted(glob.glob(_keep_folders(pattern), recursive=True), key=natural_key)  # noqa: PTH207
     except RecursionError:
         yield InputError(pattern, "leads through too many folders", "name a folder, not a pattern")
         return
@@ -143,6 +143,15 @@ def _expand(pattern: str, gathering: Gathering) -> Iterator[Found]:
     for match in matches:
         drawn = _is_drawn(StoredFile(match, Path(match)))
         yield from (Skipped(match, DRAWN),) if drawn else _find(match, gathering)
+
+
+def _keep_folders(pattern: str) -> str:
+    """The pattern, in which folders that are there stand for themselves: ``scan[1]/*.dcm``."""
+    path = Path(pattern)
+    there = next((parent for parent in path.parents if os.path.lexists(parent)), Path())
+    if not glob.has_magic(str(there)):
+        return pattern
+    return os.path.join(glob.escape(str(there)), path.relative_to(there))  # noqa: PTH118
 
 
 def name_file(path: Path, name: str, limits: Limits) -> Iterator[Found]:
