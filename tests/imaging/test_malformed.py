@@ -112,3 +112,18 @@ def test_random_bytes_in_disguise_on_disk(data) -> None:
 def test_the_good_files_are_good() -> None:
     for kind in WRITERS:
         assert list(read_object(good_file(kind))), kind
+
+
+@pytest.mark.parametrize("kind", [b"??", b"--", b"\0\0", b"ox"])
+@pytest.mark.parametrize("tag", [b"\x09\0\x01\x10", b"\x51\0\x01\x10"], ids=["before", "behind"])
+def test_an_element_of_a_type_that_does_not_exist_hides_nothing(tmp_path, kind, tag) -> None:
+    """Its length was taken for that of all that follows: no pixels were found."""
+    pixels = np.arange(32 * 40, dtype=np.uint16).reshape(32, 40)
+    path = builders.write_dicom(tmp_path / "IM_1", pixels)
+    data, follows = path.read_bytes(), b"\x10\0\x10\0PN" if tag[0] == 9 else b"\xe0\x7f\x10\0"
+    place = data.index(follows)
+    path.write_bytes(data[:place] + tag + kind + b"\x04\0abcd" + data[place:])
+    for found in (tmp_path, path):
+        (slice_,) = read_slices(found)
+        np.testing.assert_array_equal(slice_.pixels, pixels)
+    assert "a type that does not exist" in slice_.info.notes[0]

@@ -5,7 +5,6 @@ Pixels are the scanner's values, see `decoding`. A window is kept in ``info.wind
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,10 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tumorlens.errors import InputError
-from tumorlens.imaging.dicom.completion import complete_pixels, is_plain
+from tumorlens.imaging.dicom.completion import complete_pixels
 from tumorlens.imaging.dicom.decoding import Frames, decode_frame
 from tumorlens.imaging.dicom.elements import count_items, read_floats, read_text
-from tumorlens.imaging.dicom.filemeta import check_inflated
 from tumorlens.imaging.dicom.headers import FrameHeader, hash_patient, read_places
 from tumorlens.imaging.dicom.objects import (
     count_frames,
@@ -26,9 +24,10 @@ from tumorlens.imaging.dicom.objects import (
     is_cut_short,
     is_mosaic,
 )
+from tumorlens.imaging.dicom.parsing import ADVICE, DAMAGED, PIXELS, name_syntax, parse
 from tumorlens.imaging.files.access import Opener
 from tumorlens.imaging.files.limits import Limits
-from tumorlens.imaging.files.refusal import listen, refuse, tell
+from tumorlens.imaging.files.refusal import listen, refuse
 from tumorlens.imaging.files.shadows import hide_shadows
 from tumorlens.imaging.files.stored_files import Source, StoredFile
 from tumorlens.imaging.geometry import Grid, arrange
@@ -39,15 +38,9 @@ from tumorlens.imaging.series.stacks import Stack, plan_stacks
 from tumorlens.imaging.slices import Slice
 
 with hide_shadows():
-    import pydicom
-    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.dataset import Dataset
     from pydicom.multival import MultiValue
-    from pydicom.uid import (
-        ExplicitVRBigEndian,
-        ExplicitVRLittleEndian,
-        ImplicitVRLittleEndian,
-        JPEGExtended12Bit,
-    )
+    from pydicom.uid import JPEGExtended12Bit
 
 __all__ = [
     "SeriesHeader",
@@ -59,11 +52,8 @@ __all__ = [
     "read_series",
 ]
 
-_DAMAGED = "is a damaged DICOM file"
-_ADVICE = "export it anew"
 _NO_PICTURE_ADVICE = "give the images of the series"
 _ALONE = "one {} slice of a 3-D volume: name its folder to have axial slices cut"
-_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _SMALLEST_FRAME = 8  # bytes: the header of a fragment, or 64 pixels of one bit
 _HEADER_TAGS = [
     "SOPClassUID",
@@ -126,14 +116,14 @@ def read_header(stream: BinaryIO, path: str, limits: Limits) -> SeriesHeader | s
     Raises:
         InputError: it cannot be parsed, or holds pictures that cannot be read.
     """
-    dataset = _parse(stream, path, limits, stop_before_pixels=True, specific_tags=_HEADER_TAGS)
+    dataset = parse(stream, path, limits, stop_before_pixels=True, specific_tags=_HEADER_TAGS)
     if not len(dataset):  # nothing of what was asked for, or nothing at all
         stream.seek(0)
-        dataset = _parse(stream, path, limits, stop_before_pixels=True)
-    with refuse(path, _DAMAGED, _ADVICE):
+        dataset = parse(stream, path, limits, stop_before_pixels=True)
+    with refuse(path, DAMAGED, ADVICE):
         reason = explain_no_picture(dataset)
         if reason and is_cut_short(dataset):
-            raise InputError(path, reason, _ADVICE)
+            raise InputError(path, reason, ADVICE)
         if reason and is_mosaic(dataset):
             raise InputError(path, reason, _NO_PICTURE_ADVICE)
         if reason:
@@ -158,7 +148,7 @@ def read_attributes(stream: BinaryIO, path: str, limits: Limits) -> Dataset:
     Raises:
         InputError: it cannot be parsed.
     """
-    return _parse(stream, path, limits, stop_before_pixels=True)
+    return parse(stream, path, limits, stop_before_pixels=True)
 
 
 def read_directory(stream: BinaryIO, path: str, limits: Limits) -> list[tuple[str, ...]]:
@@ -167,7 +157,7 @@ def read_directory(stream: BinaryIO, path: str, limits: Limits) -> list[tuple[st
     Raises:
         InputError: it cannot be parsed, or is no directory.
     """
-    dataset = _parse(stream, path, limits)
+    dataset = parse(stream, path, limits)
     with refuse(path, "is a damaged DICOMDIR", "name the folder instead of the DICOMDIR"):
         records = dataset.DirectoryRecordSequence
         names = [record.get("ReferencedFileID") for record in records]
@@ -186,7 +176,7 @@ def read_dicom(stream: BinaryIO, path: str, limits: Limits) -> Iterator[Slice | 
         InputError: it cannot be parsed, or is no picture.
     """
     with listen() as heard:
-        dataset = _parse(stream, path, limits)
+        dataset = parse(stream, path, limits)
     return read_dataset(dataset, path, limits, heard)
 
 
@@ -204,8 +194,8 @@ def read_dataset(
     Raises:
         InputError: it is no picture, or asks for too much.
     """
-    with listen() as more, refuse(path, _DAMAGED, _ADVICE):
-        dataset = complete_pixels(_name_syntax(dataset))
+    with listen() as more, refuse(path, DAMAGED, ADVICE):
+        dataset = complete_pixels(name_syntax(dataset))
         places = list(read_places(dataset, _check_pixels(dataset, path, limits)))
         stacks = plan_stacks(places, limits.smallest_side)
         if read_text(dataset, "MRAcquisitionType") == "3D":
@@ -268,8 +258,8 @@ class _Files:
             part = self._parts[number]
             with listen() as heard:
                 with self._opener.open(part) as stream:
-                    dataset = _parse(stream, part.path, self._limits)
-                with refuse(part.path, _DAMAGED, _ADVICE):
+                    dataset = parse(stream, part.path, self._limits)
+                with refuse(part.path, DAMAGED, ADVICE):
                     dataset = complete_pixels(dataset)
                     _check_pixels(dataset, part.path, self._limits)
             self._held = (number, _Pixels(dataset, part.path, self._limits, heard))
@@ -316,7 +306,7 @@ class _Pixels:
     def _load(self, index: int, grid: Grid | None) -> Slice | InputError:
         header = FrameHeader(self._dataset, index)
         syntax = header.dataset.file_meta.TransferSyntaxUID.name
-        with refuse(self._path, f"has pixels that cannot be decoded as {syntax}", _ADVICE):
+        with refuse(self._path, f"has pixels that cannot be decoded as {syntax}", ADVICE):
             values = decode_frame(header, self._frames, self._path)
         try:
             return _place(values, header, grid, self._path)
@@ -324,49 +314,27 @@ class _Pixels:
             return error
 
 
-def _parse(stream: BinaryIO, path: str, limits: Limits, **options: Any) -> Dataset:
-    with refuse(path, _DAMAGED, _ADVICE):
-        check_inflated(stream, path, limits)
-        dataset = pydicom.dcmread(stream, force=True, **options)
-        dataset.buffer = None  # pydicom keeps the stream, and with it all that was unpacked
-        return _name_syntax(dataset)
-
-
-def _name_syntax(dataset: Dataset) -> Dataset:
-    """The data set itself, or a shallow copy with the plain syntax it was written in."""
-    if is_plain(dataset):
-        tell("the pixels are not compressed, though the transfer syntax says so")
-    elif getattr(dataset, "file_meta", {}).get("TransferSyntaxUID"):
-        return dataset
-    implicit, little = dataset.original_encoding
-    plain = ExplicitVRBigEndian if little is False else ExplicitVRLittleEndian
-    named = copy.copy(dataset)
-    named.file_meta = FileMetaDataset()
-    named.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else plain
-    return named
-
-
 def _check_pixels(dataset: Dataset, path: str, limits: Limits) -> int:
     """Refuse what holds no pixels, or too many; else the number of frames."""
     reason = explain_no_picture(dataset)
     if reason:
         raise InputError(path, reason, _NO_PICTURE_ADVICE)
-    if not any(dataset.get(key) for key in _PIXELS):
+    if not any(dataset.get(key) for key in PIXELS):
         encrypted = "EncryptedAttributesSequence" in dataset
-        raise InputError(path, "has encrypted pixels" if encrypted else "has no pixels", _ADVICE)
+        raise InputError(path, "has encrypted pixels" if encrypted else "has no pixels", ADVICE)
     rows, columns, count = int(dataset.Rows), int(dataset.Columns), count_frames(dataset)
     limits.check_slice(path, rows, columns)
     if dataset.file_meta.TransferSyntaxUID == JPEGExtended12Bit and dataset.BitsStored > 8:
         reason = "is a 12-bit JPEG, which no freely licensed decoder reads"
         raise InputError(path, reason, "convert it to an uncompressed DICOM file")
     if count > _most_frames(dataset):
-        raise InputError(path, f"is cut short: it states {count} frames", _ADVICE)
+        raise InputError(path, f"is cut short: it states {count} frames", ADVICE)
     return count
 
 
 def _most_frames(dataset: Dataset) -> float:
     """How many frames, the last of them perhaps cut short, the pixels of a data set can hold."""
-    held = sum(len(dataset.get(key) or b"") for key in _PIXELS)
+    held = sum(len(dataset.get(key) or b"") for key in PIXELS)
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         return held / _SMALLEST_FRAME
     bits = [read_floats(dataset, key, 1) for key in ("BitsAllocated", "SamplesPerPixel")]
