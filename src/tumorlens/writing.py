@@ -53,6 +53,16 @@ def check_writable(path: Path, *, overwrite: bool = False) -> None:
         raise UsageError(f"{path}: exists already; choose another name or give `overwrite=True`")
     if not path.absolute().parent.is_dir():
         raise UsageError(f"{path}: its folder does not exist; create {path.parent} first")
+    if not _may_write(path.absolute().parent):
+        raise UsageError(
+            f"{path}: its folder may not be written to; change its rights or choose another"
+        )
+
+
+def _may_write(folder: Path) -> bool:
+    """Whether the rights allow it, which says nothing of room on the disk."""
+    effective = os.access in os.supports_effective_ids
+    return os.access(folder, os.W_OK, effective_ids=effective)
 
 
 def check_results(paths: Iterable[Path | None], *, overwrite: bool = False) -> None:

@@ -1,0 +1,23 @@
+"""What a result may be, checked before hours of work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from rights import as_nobody
+from tumorlens.errors import UsageError
+from tumorlens.writing import check_writable
+
+
+def test_a_folder_without_rights_is_told_before_any_work():
+    with TemporaryDirectory() as place:  # one that anybody may enter, as tmp_path is not
+        folder = Path(place)
+        folder.chmod(0o555)
+        with as_nobody(), pytest.raises(UsageError, match="its folder may not be written to; chan"):
+            check_writable(folder / "page.html")
+        folder.chmod(0o777)
+        with as_nobody():
+            check_writable(folder / "page.html")
