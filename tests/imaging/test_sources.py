@@ -148,6 +148,17 @@ def test_a_directory_stands_for_its_files(tmp_path) -> None:
     assert sorted(found(tmp_path / "disc"))[-1] == "skip DICOMDIR"
 
 
+@pytest.mark.parametrize("copied", ["{}.dcm", "{};1", "{}.", "mixed"])
+def test_a_directory_finds_files_as_copies_of_a_disc_have_them(tmp_path, copied) -> None:
+    dataset = builders.make_dataset(DEEP)
+    path = builders.write_directory(tmp_path / "disc", [dataset])
+    (file,) = (one for one in path.parent.rglob("*") if one.is_file() and one != path)
+    name = file.name.lower() if copied == "mixed" else copied.format(file.name)
+    file.rename(file.with_name(name))
+    (source,) = find_sources([path])
+    assert [one.name for one in source.files] == [name]
+
+
 @pytest.mark.parametrize(
     "target", [("..", "secret.dcm"), ("", "etc", "x"), ("a/../../secret.dcm",)]
 )

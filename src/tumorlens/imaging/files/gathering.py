@@ -118,9 +118,9 @@ def open_directory(path: Path, name: str, gathering: Gathering) -> Iterator[Gath
     with open_file(path, name) as stream:
         listed = read_directory(stream, name, gathering.limits)
     root = path.absolute().parent
-    parts = []
+    parts, known = [], dict[Path, dict[str, str]]()
     for words in dict.fromkeys(listed):
-        file = _find_listed(root, words)
+        file = _find_listed(root, words, known)
         if not is_inside("/".join(words)) or not file.resolve().is_relative_to(root.resolve()):
             yield InputError("/".join(words), f"listed in {name}, {_OUTSIDE}", "do not trust it")
         elif not is_file(file):
@@ -192,11 +192,35 @@ def _not_empty(
         raise InputError(path, reason, "give a folder or a file of images")
 
 
-def _find_listed(root: Path, words: Sequence[str]) -> Path:
-    """The file as listed; discs copied by some systems have their names in lower case."""
+def _find_listed(root: Path, words: Sequence[str], known: dict[Path, dict[str, str]]) -> Path:
+    """The file as listed, or as a copy of a disc has it: in lower case, ``IM1;1``, ``IM1.dcm``.
+
+    Args:
+        root: folder of the DICOMDIR.
+        words: folders and name.
+        known: names in folders that were looked at, by their plain form.
+    """
     file = root.joinpath(*words)
-    lower = root.joinpath(*(word.lower() for word in words))
-    return lower if not is_file(file) and is_file(lower) else file
+    if is_file(file) or not is_inside("/".join(words)):
+        return file
+    place = root
+    for word in words:
+        if place not in known:
+            known[place] = {_plain(name): name for name in _list_names(place)}
+        place /= known[place].get(_plain(word), word)
+    return place if is_file(place) else file
+
+
+def _list_names(folder: Path) -> list[str]:
+    try:
+        return [path.name for path in folder.iterdir()]
+    except OSError:
+        return []
+
+
+def _plain(name: str) -> str:
+    """Without case, version (ISO 9660, 7.5.1) and suffix."""
+    return name.casefold().partition(";")[0].removesuffix(".dcm").rstrip(".")
 
 
 def join_named(
