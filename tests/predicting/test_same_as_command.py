@@ -228,3 +228,17 @@ def test_an_iterator_of_paths_is_read_file_by_file(model, tmp_path):
     )
     assert summary.counts == {"no_tumor": 3}
     assert any("3 files of 1 series were read one by one" in line for line in told)
+
+
+def test_progress_counts_no_file_of_hidden_folders(model, tmp_path):
+    for name in ("a.png", "b/c.png", ".git/objects/1.png", ".git/objects/2.png", "b/.x/3.png"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(paint_brain(1)).save(tmp_path / "in" / name)
+    steps = []
+    tumorlens.write_records(
+        tmp_path / "in",
+        tmp_path / "o.jsonl",
+        model=model,
+        progress=lambda *step: steps.append(step),
+    )
+    assert steps[-1][1:] == (4, 4)  # two pictures, two folders that are passed over

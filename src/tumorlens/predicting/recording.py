@@ -10,6 +10,7 @@ from typing import Any
 
 from tumorlens.arguments import PATH, check_arguments
 from tumorlens.detector import Detector, open_detector
+from tumorlens.imaging.files.sources import is_hidden
 from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.predicting.fetching import expect_results, fetch_paths, name_addresses
 from tumorlens.predicting.options import Listener, RunOptions, RunSummary
@@ -192,12 +193,22 @@ def count_files(paths: Iterable[str]) -> int | None:
     total = 0
     for path in map(Path, paths):
         if path.is_dir():
-            total += sum(len(files) for _, _, files in os.walk(path))
+            total += _count_below(path)
         elif path.exists():
             total += 1
         else:
             return None
     return total
+
+
+def _count_below(folder: Path) -> int:
+    """Files in a folder and below, and the hidden folders that are passed over."""
+    count = 0
+    for _, folders, files in os.walk(folder):
+        kept = [name for name in folders if not is_hidden(name)]
+        count += len(files) + len(folders) - len(kept)
+        folders[:] = kept
+    return count
 
 
 def count_up(progress: Progress | None, paths: Iterable[str]) -> Callable[[int], None]:

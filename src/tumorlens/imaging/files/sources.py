@@ -45,7 +45,7 @@ from tumorlens.imaging.raster import RASTER_SUFFIXES, holds_labels
 from tumorlens.imaging.volumes.content import LABELS, names_labels, refuse_content
 from tumorlens.remote.addresses import hide_secrets, is_address, spell_address
 
-__all__ = ["Found", "Skipped", "Source", "find_sources", "name_file"]
+__all__ = ["Found", "Skipped", "Source", "find_sources", "is_hidden", "name_file"]
 
 _VOLUME_ENDINGS = (
     *(".nii", ".nii.gz", ".img", ".hdr", ".img.gz", ".hdr.gz"),
@@ -220,12 +220,12 @@ def _walk(top: Path, gathering: Gathering) -> Iterator[Found]:
         yield from _skip_special(folder, [name for name in names if found[name] == "special"])
         yield from _sort_files(folder, [name for name in names if found[name] == "file"], gathering)
         folders = [name for name in names if found[name] == "folder"]
-        for name in filter(_is_hidden, folders):
+        for name in filter(is_hidden, folders):
             yield Skipped(str(folder / name), "a hidden folder: name it to have it read")
-        waiting += [folder / name for name in reversed(folders) if not _is_hidden(name)]
+        waiting += [folder / name for name in reversed(folders) if not is_hidden(name)]
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
     """Whether a folder keeps what a system or a program puts aside: copies and small pictures."""
     return name.startswith(".") or name in _SYSTEM_FOLDERS
 
