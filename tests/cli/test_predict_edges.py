@@ -1,5 +1,6 @@
 """``tumorlens predict`` where options meet inputs that they do not fit: nothing is silent."""
 
+import io
 import json
 import shutil
 import sys
@@ -168,3 +169,20 @@ def test_a_table_names_a_slice_of_each_series_and_the_thresholds(predict, tmp_pa
     assert "thresholds (balanced): slice: tumor from " in said
     assert "; series: tumor from " in said
     assert "; study: tumor from " in said
+
+
+@pytest.mark.parametrize("name", ["a.xlsx", "a.parquet", "a.csv.gz", "a.PDF"])
+def test_records_are_not_written_under_the_name_of_another_format(predict, folder, name):
+    told = predict(folder, "--output", name, code=2).err
+    assert "name it .jsonl or .csv" in told
+
+
+@pytest.mark.parametrize("name", ["a.pdf", "a.docx"])
+def test_a_page_is_not_written_under_the_name_of_another_format(predict, folder, name):
+    assert "a page is HTML; name it .html" in predict(folder, "--report", name, code=2).err
+
+
+def test_a_list_of_paths_may_begin_with_a_byte_order_mark(predict, folder, monkeypatch):
+    names = sorted(map(str, folder.glob("*.png")))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\ufeff" + "\r\n".join(names)))
+    assert len(predict("-", "--format", "jsonl").out.splitlines()) == len(names)

@@ -115,7 +115,8 @@ def _each_path(paths: Iterable[str]) -> Iterator[str]:
     """The named paths; ``-`` stands for a list on standard input."""
     for path in paths:
         if path == "-":
-            yield from (name for line in _open_stdin() if (name := line.rstrip("\r\n")))
+            lines = (line.rstrip("\r\n").removeprefix("\ufeff") for line in _open_stdin())
+            yield from filter(None, lines)  # some editors put a byte order mark before a list
         else:
             yield path
 

@@ -17,11 +17,11 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from tumorlens.cli.flags import spell_flags
+from tumorlens.cli.named_paths import DATA, FILE, FOLDER, PAGE
 from tumorlens.cli.pace import Pace
 from tumorlens.errors import UsageError
 from tumorlens.model.onnx_runtime import PROVIDERS
 from tumorlens.remote.addresses import spell_address
-from tumorlens.remote.file_addresses import drop_host
 from tumorlens.version import list_versions
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from tumorlens.model.session import Session
 
 __all__ = [
+    "DATA",
+    "FILE",
+    "FOLDER",
     "Bar",
     "Stopwatch",
     "Voice",
@@ -52,35 +55,6 @@ __all__ = [
 ]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-class _Data(click.Path):
-    """A path, or an address; the host of ``file://HOST/PATH`` is not taken for a folder."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        try:
-            return super().convert(drop_host(value), param, ctx)
-        except UsageError as error:
-            self.fail(str(error), param, ctx)
-
-
-class _Named(_Data):
-    """A path that has a name: ``-``, which means a stream elsewhere, would become a file."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if str(value) == "-":
-            self.fail(
-                "expected a name, and '-' is none. Without --output, a result goes to standard "
-                "output; a file of this name is './-'",
-                param,
-                ctx,
-            )
-        return super().convert(value, param, ctx)
-
-
-FILE = _Named(path_type=Path, dir_okay=False)
-FOLDER = _Named(path_type=Path, file_okay=False)
-DATA = _Data(path_type=Path)
 
 
 def data_arguments(command: Command) -> Command:
@@ -123,7 +97,7 @@ def overwrite_option(command: Command) -> Command:
 
 def report_option(command: Command) -> Command:
     return click.option(
-        "--report", type=FILE, metavar="FILE.html", help="Also write a page for people."
+        "--report", type=PAGE, metavar="FILE.html", help="Also write a page for people."
     )(command)
 
 

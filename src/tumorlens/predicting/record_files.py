@@ -33,9 +33,22 @@ __all__ = [
 ]
 
 
+_OTHER_FORMS = (".xlsx", ".xls", ".ods", ".parquet", ".feather", ".gz", ".zip", ".html", ".pdf")
+
+
 def guess_form(output: Path) -> LineForm:
-    """The form that a file's name asks for: CSV for ``.csv``, else JSON lines."""
-    return "csv" if output.suffix.lower() == ".csv" else "jsonl"
+    """The form that a file's name asks for: CSV for ``.csv``, else JSON lines.
+
+    Raises:
+        UsageError: it is the name of another kind of file, which no program could open.
+    """
+    suffix = output.suffix.lower()
+    if suffix in _OTHER_FORMS:
+        raise UsageError(
+            f"{output}: records are written as JSON lines or CSV, and {suffix} is another kind of "
+            "file; name it .jsonl or .csv"
+        )
+    return "csv" if suffix == ".csv" else "jsonl"
 
 
 def check_output(output: Path, *, overwrite: bool, resume: bool) -> None:
