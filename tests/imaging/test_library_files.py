@@ -27,7 +27,7 @@ REFUSED = re.compile(
     "PAR/REC|text file|XML file|TrackVis|HDF5|netCDF|ECAT|file of an unknown type|gzip|mosaic|"
     "without a picture|has no pixels|radiotherapy dose|segmentation|only .* pixels|constant image|"
     "file is missing|label map|mask of one bit|lists no image|12-bit JPEG|are stated|"
-    "cannot be decoded|cut short"
+    "cannot be decoded|cut short|packed with"
 )
 
 
