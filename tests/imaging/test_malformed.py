@@ -6,7 +6,9 @@ default (2,000 in all), 2,000 each (80,000) with ``HYPOTHESIS_PROFILE=thorough``
 
 from __future__ import annotations
 
+import io
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +23,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, RLELos
 import builders
 import strategies
 from tumorlens.errors import InputError
+from tumorlens.imaging.dicom.parsing import parse
 from tumorlens.imaging.files.limits import Limits
 from tumorlens.imaging.readers import read_object, read_slices
 from tumorlens.imaging.slices import Slice
@@ -127,3 +130,32 @@ def test_an_element_of_a_type_that_does_not_exist_hides_nothing(tmp_path, kind, 
         (slice_,) = read_slices(found)
         np.testing.assert_array_equal(slice_.pixels, pixels)
     assert "a type that does not exist" in slice_.info.notes[0]
+
+
+UNTYPED = b"\x09\0\x01\x10\x06\0\0\0abcdef"
+"""An element without a type, among others that have one."""
+
+
+class _ReadBeside(io.BytesIO):
+    """A file during whose reading another thread reads another file, again and again."""
+
+    def __init__(self, data: bytes, beside: bytes, pool: ThreadPoolExecutor) -> None:
+        super().__init__(data)
+        self.beside, self.pool = beside, pool
+        self.found: list[Slice] = []
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.found += self.pool.submit(lambda: list(read_object(self.beside))).result(timeout=9)
+        return super().read(size)
+
+
+def test_what_one_thread_reads_anew_changes_nothing_for_another(tmp_path) -> None:
+    data = builders.write_dicom(tmp_path / "a", GREY).read_bytes()
+    place = data.index(b"\x10\0\x10\0PN")
+    odd = data[:place] + b"\x09\0\x01\x10??\x04\0abcd" + data[place:]
+    with ThreadPoolExecutor(1) as pool:
+        stream = _ReadBeside(odd, data[:place] + UNTYPED + data[place:], pool)
+        assert "Rows" in parse(stream, "a", LIMITS)
+    assert len(stream.found) > 50
+    assert {one.pixels.tobytes() for one in stream.found} == {GREY.astype(np.float32).tobytes()}
+    assert {one.info.notes for one in stream.found} == {()}

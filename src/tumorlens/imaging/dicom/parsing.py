@@ -31,6 +31,16 @@ _ODD_TYPE = "an element has a type that does not exist: read as text"
 _one_at_a_time = threading.Lock()
 
 
+class _OffInThisThread:
+    """A setting of pydicom that is off in the thread that makes it; others see what it was."""
+
+    def __init__(self, before: bool) -> None:
+        self._thread, self._before = threading.get_ident(), before
+
+    def __bool__(self) -> bool:
+        return bool(self._before) and threading.get_ident() != self._thread
+
+
 def parse(stream: BinaryIO, path: str, limits: Limits, **options: Any) -> Dataset:
     """The data set of a file, with a transfer syntax.
 
@@ -69,7 +79,7 @@ def _parse_anew(stream: BinaryIO, dataset: Dataset, options: dict[str, Any]) -> 
     stream.seek(0)
     with _one_at_a_time:
         before = pydicom.config.assume_implicit_vr_switch
-        pydicom.config.assume_implicit_vr_switch = False
+        pydicom.config.assume_implicit_vr_switch = _OffInThisThread(before)
         try:
             anew = pydicom.dcmread(stream, force=True, **options)
         except Exception:  # it was lost in another way
