@@ -172,14 +172,15 @@ def test_a_table_names_a_slice_of_each_series_and_the_thresholds(predict, tmp_pa
 
 
 @pytest.mark.parametrize("name", ["a.xlsx", "a.parquet", "a.csv.gz", "a.PDF"])
-def test_records_are_not_written_under_the_name_of_another_format(predict, folder, name):
-    told = predict(folder, "--output", name, code=2).err
+def test_records_are_not_written_under_the_name_of_another_format(predict, folder, tmp_path, name):
+    told = predict(folder, "--output", tmp_path / name, code=2).err
     assert "name it .jsonl or .csv" in told
 
 
 @pytest.mark.parametrize("name", ["a.pdf", "a.docx"])
-def test_a_page_is_not_written_under_the_name_of_another_format(predict, folder, name):
-    assert "a page is HTML; name it .html" in predict(folder, "--report", name, code=2).err
+def test_a_page_is_not_written_under_the_name_of_another_format(predict, folder, tmp_path, name):
+    told = predict(folder, "--report", tmp_path / name, code=2).err
+    assert "a page is HTML; name it .html" in told
 
 
 def test_a_list_of_paths_may_begin_with_a_byte_order_mark(predict, folder, monkeypatch):
