@@ -126,6 +126,14 @@ def test_what_programs_write_for_a_missing_value_is_an_empty_cell(tmp_path, word
     assert (row.source, row.note, row.extra) == ("cases", word, (("study", ""),))
 
 
+@pytest.mark.parametrize(
+    ("label", "read"), [("", ""), ("no_tumor", "no_tumor"), ("tumor", "tumor")]
+)
+def test_a_tumor_class_of_none_is_no_class(tmp_path, label, read):
+    (row,) = read_manifest(write(tmp_path, f"path,label,tumor_class\nx.png,{label},None\n")).rows
+    assert (row.label, row.tumor_class) == (read, "")
+
+
 def test_whole_numbers_of_pandas_are_read(tmp_path):
     text = "path,frame,split\nx.nii,3.0,1.0\ny.nii,,2.50\n"
     first, second = read_manifest(write(tmp_path, text)).rows
@@ -185,6 +193,7 @@ def test_what_is_no_csv_says_how_to_make_one(tmp_path, content, words):
         ("path,sequence\nx.png,T7\n", ["line 2", "column sequence", "FLAIR", "'T7'"]),
         ("path,frame\nx.png,-1\n", ["line 2", "column frame", "'-1'"]),
         ("path,position\nx.png,1.5\n", ["line 2", "column position", "0 to 1", "'1.5'"]),
+        ("path,label\nx.png,none\n", ["line 2", "column label", "got 'none'"]),
         ("path,label,,\nx.png,tumor,,1\n", ["line 2", "expected 2 cells (path, label), got 4"]),
         ("path,box\nx.png,1 2 3\n", ["line 2", "column box", "'1 2 3'"]),
         ("path,box\nx.png,5 2 3 4\n", ["line 2", "column box", "x0 < x1"]),

@@ -41,7 +41,6 @@ COLUMNS = (
 """The columns of a manifest, in the order in which they are written."""
 
 LABELS = ("tumor", "no_tumor")
-_CLASSES = ("label", "tumor_class")
 SEQUENCES = ("FLAIR", "T1", "T1c", "T2", "other")
 PLANES = ("axial", "coronal", "sagittal", "unsure")
 SKULLS = ("on", "off")
@@ -68,13 +67,13 @@ def is_missing(column: str, text: str) -> bool:
     """Whether a cell holds nothing, or a word that stands for nothing: a group `NA` is no patient.
 
     Args:
-        column: whose name it has; a note is free text, and "None" may be a label.
+        column: whose name it has; a note is free text, and a label "none" may mean no tumor.
         text: the cell.
     """
     word = text.strip().casefold()
     if column == "note":
         return not word
-    return not word or word in _MISSING or (word == "none" and column not in _CLASSES)
+    return not word or word in _MISSING or (word == "none" and column != "label")
 
 
 def _text(text: str, _folder: Path) -> str:
