@@ -33,6 +33,17 @@ def test_what_only_one_value_makes_sense_of_is_filled_in(pixels, missing, noted)
     assert [note.endswith(noted) for note in slice_.info.notes] == [True]
 
 
+def test_pixels_with_a_palette_are_shown_in_its_colors() -> None:
+    dataset = builders.make_dataset(COLORS[..., 0], PhotometricInterpretation=None)
+    for color in ("Red", "Green", "Blue"):
+        setattr(dataset, f"{color}PaletteColorLookupTableDescriptor", [256, 0, 16])
+        table = (np.arange(256, dtype=np.uint16)[::-1] << 8).tobytes()
+        setattr(dataset, f"{color}PaletteColorLookupTableData", table)
+    (slice_,) = read_object(dataset)
+    assert slice_.pixels[0, 0] == 255 * 256
+    assert slice_.info.notes[0].endswith("Photometric Interpretation: taken as PALETTE COLOR")
+
+
 @pytest.mark.parametrize("spelled", ["MONOCHROME 2", "monochrome2", "Monochrome_2"])
 def test_a_misspelt_interpretation_is_understood(tmp_path, spelled) -> None:
     path = builders.write_dicom(tmp_path / "a", GREY)

@@ -66,13 +66,13 @@ def count_bits_below(dataset: DataSet) -> int:
 
 def _find_missing(dataset: DataSet) -> Iterator[tuple[str, str | int]]:
     stated = read_text(dataset, "PhotometricInterpretation")
-    colors = _SPELLINGS.get(re.sub(r"\W|_", "", stated.upper()), "" if stated else "MONOCHROME2")
+    colors = _SPELLINGS.get(re.sub(r"\W|_", "", stated.upper()))
     samples = _read_number(dataset, "SamplesPerPixel")
     if not samples:
         samples = 3 if colors in _COLORS else 1
         yield "SamplesPerPixel", samples
-    if not stated and samples > 1:
-        colors = "RGB"
+    if not stated:
+        colors = _guess_colors(dataset, samples)
     if colors and colors != stated:
         yield "PhotometricInterpretation", colors
     if samples > 1 and _read_number(dataset, "PlanarConfiguration") is None:
@@ -82,6 +82,13 @@ def _find_missing(dataset: DataSet) -> Iterator[tuple[str, str | int]]:
         yield "NumberOfFrames", count
     if "PixelData" in dataset:
         yield from _find_missing_bits(dataset, samples)
+
+
+def _guess_colors(dataset: DataSet, samples: int) -> str:
+    if samples > 1:
+        return "RGB"
+    palette = "RedPaletteColorLookupTableDescriptor" in dataset
+    return "PALETTE COLOR" if palette else "MONOCHROME2"
 
 
 def _find_missing_bits(dataset: DataSet, samples: int) -> Iterator[tuple[str, int]]:
