@@ -13,6 +13,7 @@ from tumorlens.errors import UsageError
 from tumorlens.remote.addresses import hide_secrets, is_address, spell_address
 
 __all__ = [
+    "check_page_name",
     "check_results",
     "check_writable",
     "hold_interrupts",
@@ -63,6 +64,16 @@ def _may_write(folder: Path) -> bool:
     """Whether the rights allow it, which says nothing of room on the disk."""
     effective = os.access in os.supports_effective_ids
     return os.access(folder, os.W_OK, effective_ids=effective)
+
+
+def check_page_name(path: Path) -> None:
+    """Refuse a page for people under the name of another format, in which no program could open it.
+
+    Raises:
+        UsageError: names the file and what to do.
+    """
+    if path.suffix.lower() in (".pdf", ".docx"):
+        raise UsageError(f"{path}: a page is HTML; name it .html (a browser prints it as PDF)")
 
 
 def check_results(paths: Iterable[Path | None], *, overwrite: bool = False) -> None:

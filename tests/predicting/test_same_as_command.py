@@ -14,6 +14,7 @@ from heads import paint_slice, write_folder
 from models import write_tiny_model
 from study_tables import write_study_model
 from tumorlens.cli.main import run
+from tumorlens.errors import UsageError
 from tumorlens.imaging.pixels.fingerprint import fingerprint_slice
 from tumorlens.imaging.readers import read_slice
 from tumorlens.model.seen_entry import encode_fingerprints
@@ -242,3 +243,11 @@ def test_progress_counts_no_file_of_hidden_folders(model, tmp_path):
         progress=lambda *step: steps.append(step),
     )
     assert steps[-1][1:] == (4, 4)  # two pictures, two folders that are passed over
+
+
+def test_a_page_is_not_written_under_the_name_of_another_format(model, tmp_path):
+    Image.fromarray(paint_brain(1)).save(tmp_path / "a.png")
+    output, page = tmp_path / "o.jsonl", tmp_path / "page.PDF"
+    with pytest.raises(UsageError, match=r"page\.PDF: a page is HTML; name it \.html"):
+        tumorlens.write_records(tmp_path / "a.png", output, model=model, report=page)
+    assert not output.exists()

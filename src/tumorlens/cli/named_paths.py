@@ -9,6 +9,7 @@ import click
 
 from tumorlens.errors import UsageError
 from tumorlens.remote.file_addresses import drop_host
+from tumorlens.writing import check_page_name
 
 __all__ = ["DATA", "FILE", "FOLDER", "PAGE"]
 
@@ -38,12 +39,13 @@ class _Named(_Data):
 
 
 class _Page(_Named):
-    """A page for people; under another name no program could open it."""
+    """A page for people, under a name that programs open as one."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if str(value).lower().endswith((".pdf", ".docx")):
-            reason = "a page is HTML; name it .html (a browser prints it as PDF)"
-            self.fail(f"{value!r}: {reason}", param, ctx)
+        try:
+            check_page_name(Path(value))
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
         return super().convert(value, param, ctx)
 
 

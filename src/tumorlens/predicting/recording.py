@@ -30,7 +30,7 @@ from tumorlens.remote.staging import open_staging
 from tumorlens.shards import Shard
 from tumorlens.studies.assembling import FolderRule
 from tumorlens.version import list_versions
-from tumorlens.writing import check_results
+from tumorlens.writing import check_page_name, check_results
 
 __all__ = [
     "count_files",
@@ -116,6 +116,8 @@ def write_records(
     )  # fmt: skip
     inputs, named = list_inputs(paths)
     results = (Path(drop_host(output)), options.report)
+    if options.report is not None:
+        check_page_name(options.report)
     with open_staging(notice) as staging:
         file, options = expect_results(staging, results[0], options, resume=resume)
         page, form = options.report, form or guess_form(file)
