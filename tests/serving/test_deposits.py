@@ -5,11 +5,17 @@ from __future__ import annotations
 import io
 import zipfile
 
+import numpy as np
 import pytest
 
+import builders
 from tumorlens.errors import InputError, UsageError
 from tumorlens.imaging.files.limits import OverLimit
+from tumorlens.imaging.files.sources import find_sources
+from tumorlens.imaging.files.stored_files import Source
 from tumorlens.serving.deposits import Deposit, UploadLimits
+
+GREY = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
 
 
 @pytest.fixture
@@ -111,4 +117,15 @@ def test_a_file_that_comes_alone_is_judged_by_its_name_and_several_by_their_fold
     deposit.take("heads/a.png", [b"one"])
     assert deposit.paths == (str(deposit.files / "heads" / "a.png"),)
     deposit.take("b.png", [b"two"])
+    assert deposit.paths == (str(deposit.files),)
+
+
+def test_a_hidden_folder_that_is_handed_in_is_read(tmp_path):
+    """Its sender named it; hidden folders in it, and beside others, are left out."""
+    deposit = Deposit(parent=tmp_path)
+    for name in (".scan/a.png", ".scan/b/c.png", ".scan/.git/a.png"):
+        deposit.take(name, [builders.write_picture(tmp_path / "a.png", GREY).read_bytes()])
+    found = [one for one in find_sources(deposit.paths) if isinstance(one, Source)]
+    assert [one.files[0].name for one in found] == ["a.png", "c.png"]
+    deposit.take("d.png", [b"four"])
     assert deposit.paths == (str(deposit.files),)

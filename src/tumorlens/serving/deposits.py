@@ -12,6 +12,7 @@ from tumorlens.errors import InputError, UsageError
 from tumorlens.imaging.files.access import Opener, is_inside
 from tumorlens.imaging.files.contents import HEAD_BYTES, sniff
 from tumorlens.imaging.files.limits import DEFAULT_LIMITS, Limits, OverLimit
+from tumorlens.imaging.files.sources import is_hidden
 from tumorlens.imaging.files.stored_files import StoredFile
 
 __all__ = ["DEFAULT_UPLOAD", "Deposit", "NotKept", "UploadLimits"]
@@ -82,9 +83,15 @@ class Deposit:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """What to judge: the folder, or the only file, so that its header is read once."""
-        alone = self.names[0] if len(self.names) == 1 else ""
-        return (str(self.files.joinpath(*_split(alone)) if alone else self.files),)
+        """What to judge: the folder, or the only file, so that its header is read once.
+
+        A hidden folder in which all files lie was named by their sender, so it is named here, too.
+        """
+        if len(self.names) == 1:
+            return (str(self.files.joinpath(*_split(self.names[0]))),)
+        tops = {_split(name)[0] for name in self.names}
+        top = tops.pop() if len(tops) == 1 else ""
+        return (str(self.files / top if is_hidden(top) else self.files),)
 
     def open(self, name: str) -> Intake:
         """Begin to take a file.
