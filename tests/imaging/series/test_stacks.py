@@ -100,6 +100,18 @@ def test_stacks_that_lie_one_behind_the_other_are_one_volume():
     assert stack.notes == ()
 
 
+def test_stacks_far_apart_are_volumes_of_their_own():
+    """As one volume they would have a hole, and no axial slice would be cut from it."""
+    places = [
+        place_of(index, stack)
+        for stack, first in (("a", 0), ("b", 30))
+        for index in range(first, first + 24)
+    ]
+    stacks = plan_stacks(places, 16)
+    assert [len(stack.members) for stack in stacks] == [24, 24]
+    assert all(stack.volume is not None for stack in stacks)
+
+
 def test_stacks_at_one_place_are_volumes_of_their_own():
     places = [place_of(index, stack) for index in range(24) for stack in "ab"]
     assert [len(stack.members) for stack in plan_stacks(places, 16)] == [24, 24]

@@ -30,12 +30,13 @@ _PLACE = 0.2  # of a pixel, and
 _GAP = 0.25  # of the usual distance: nearer slices lie at one place
 _ALWAYS = ("frame_of_reference", "series", "kind", "echo_time", "b_value")
 """Contents that have one value in a volume."""
-_IF_NEEDED = ("stack", "time_point", "echo", "acquisition", "trigger_time")
+_IF_NEEDED = ("time_point", "echo", "acquisition", "trigger_time")
 """Contents that may differ inside a volume: asked where slices share a place."""
 _ALIKE = {"echo_time": 1e-2}
 """Share of the largest value by which those of one volume may differ. Some scanners state the echo
 time that each slice really had; two echoes are further apart."""
 _EQUAL = 1e-3  # of other contents
+_APART = 4  # of the usual distance: stacks between which there is so much are no one volume
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +92,7 @@ def part_volumes(layout: Layout, contents: Sequence[Contents]) -> list[Indices]:
     told = [contents[index] for index in layout.members]
     for key in _ALWAYS:
         groups = [part for group in groups for part in _part_by(key, told, group)]
+    groups = [part for group in groups for part in _part_stacks(told, group, layout)]
     for key in _IF_NEEDED:
         groups = [part for group in groups for part in _part_if_needed(key, told, group, layout)]
     return [volume for group in groups for volume in _count_passes(group, layout)]
@@ -204,6 +206,15 @@ def _part_by(key: str, contents: Sequence[Contents], group: Indices) -> list[Ind
     """Parts of several slices each by what one volume has one of; else the group itself."""
     parts = _part_alike(key, contents, group)
     return parts if min(map(len, parts)) > 1 else [group]
+
+
+def _part_stacks(contents: Sequence[Contents], group: Indices, layout: Layout) -> list[Indices]:
+    """Stacks of an enhanced object; as one where they lie one behind the other."""
+    assert layout.positions is not None
+    gaps = np.diff(np.sort(layout.positions[group]))
+    if gaps.size and gaps.max() > _APART * np.median(gaps):
+        return _part_by("stack", contents, group)
+    return _part_if_needed("stack", contents, group, layout)
 
 
 def _part_if_needed(
