@@ -21,3 +21,9 @@ def test_a_folder_without_rights_is_told_before_any_work():
         folder.chmod(0o777)
         with as_nobody():
             check_writable(folder / "page.html")
+
+
+@pytest.mark.parametrize("name", ["split.xlsx", "scores.PARQUET"])
+def test_no_result_is_written_under_the_name_of_a_workbook(tmp_path, name):
+    with pytest.raises(UsageError, match="is another kind of file"):
+        check_writable(tmp_path / name)

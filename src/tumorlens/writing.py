@@ -23,6 +23,8 @@ __all__ = [
     "write_text",
 ]
 
+_OTHER_TABLES = (".xlsx", ".xls", ".ods", ".parquet", ".feather")
+
 
 def partial_path(path: Path) -> Path:
     """``FILE.partial``, beside ``path``."""
@@ -44,6 +46,11 @@ def check_writable(path: Path, *, overwrite: bool = False) -> None:
         )
     if path.is_dir():
         raise UsageError(f"{path}: is a folder; name a file")
+    if path.suffix.lower() in _OTHER_TABLES:
+        raise UsageError(
+            f"{path}: results are written as text, and {path.suffix} is another kind of file; name "
+            "a table .csv"
+        )
     for place in (path, partial_path(path)):
         # A device would be replaced by the result, and a pipe blocks whoever opens it.
         if place.exists() and not place.is_file():
