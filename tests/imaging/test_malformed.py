@@ -18,7 +18,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
-from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
+from pydicom.uid import (
+    BasicTextSRStorage,
+    DeflatedExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    MRImageStorage,
+    RLELossless,
+)
 
 import builders
 import strategies
@@ -159,3 +165,26 @@ def test_what_one_thread_reads_anew_changes_nothing_for_another(tmp_path) -> Non
     assert len(stream.found) > 50
     assert {one.pixels.tobytes() for one in stream.found} == {GREY.astype(np.float32).tobytes()}
     assert {one.info.notes for one in stream.found} == {()}
+
+
+class _Counted(io.BytesIO):
+    """A file that counts the bytes which are read of it."""
+
+    count = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        found = super().read(size)
+        self.count += len(found)
+        return found
+
+
+@pytest.mark.parametrize(
+    ("kind", "times"), [(BasicTextSRStorage, 1), (MRImageStorage, 2), ("1.2.3.4", 2)]
+)
+def test_an_object_that_shows_no_picture_is_parsed_once(tmp_path, kind, times) -> None:
+    """Where a class promises a picture, or is unknown, an odd element may hide it."""
+    others = {"Rows": None, "PixelData": None, "TextValue": "a" * 2**20}
+    dataset = builders.make_dataset(GREY, SOPClassUID=kind, **others)
+    stream = _Counted(builders.save_dataset(tmp_path / "a", dataset).read_bytes())
+    parse(stream, "a", LIMITS, stop_before_pixels=True)
+    assert round(stream.count / len(stream.getvalue())) == times

@@ -12,7 +12,7 @@ from tumorlens.imaging.dicom.elements import (
 )
 from tumorlens.imaging.files.contents import DRAWN, DRAWN_BY
 
-__all__ = ["count_frames", "explain_no_picture", "is_cut_short", "is_mosaic"]
+__all__ = ["count_frames", "explain_no_picture", "is_cut_short", "is_mosaic", "may_be_image"]
 
 _NO_PICTURES = {
     "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation",
@@ -69,6 +69,12 @@ def is_cut_short(dataset: DataSet) -> bool:
     """Whether the header ends before it says how large its picture is; some have none to say."""
     sized = "Rows" in dataset and "Columns" in dataset
     return not sized and (not len(dataset) or "Image Storage" in _name_class(dataset))
+
+
+def may_be_image(dataset: DataSet) -> bool:
+    """Whether the class is one of images, or is not known."""
+    name = _name_class(dataset)
+    return "Image Storage" in name or name == read_text(dataset, "SOPClassUID")
 
 
 def is_mosaic(dataset: DataSet) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 from tumorlens.imaging.dicom.completion import is_plain
 from tumorlens.imaging.dicom.filemeta import check_inflated
+from tumorlens.imaging.dicom.objects import may_be_image
 from tumorlens.imaging.files.limits import Limits
 from tumorlens.imaging.files.refusal import refuse, tell
 from tumorlens.imaging.files.shadows import hide_shadows
@@ -63,10 +64,12 @@ def parse(stream: BinaryIO, path: str, limits: Limits, **options: Any) -> Datase
 
 
 def _may_have_lost_its_way(dataset: Dataset, *, header: bool) -> bool:
-    """Whether a data set that states types has no picture, or no pixels."""
+    """Whether a data set that states types lacks the picture, or the pixels, of its class."""
     if dataset.original_encoding[0] is not False or "DirectoryRecordSequence" in dataset:
         return False
-    return "Rows" not in dataset or not (header or any(key in dataset for key in PIXELS))
+    if "Rows" not in dataset:
+        return may_be_image(dataset)
+    return not (header or any(key in dataset for key in PIXELS))
 
 
 def _parse_anew(stream: BinaryIO, dataset: Dataset, options: dict[str, Any]) -> Dataset:
