@@ -246,10 +246,10 @@ def main() -> None:
     kept = ROOT / "release" / "scores"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("scores", nargs="*", type=Path,
-                        default=sorted(kept.glob("hospital-fold-?-64k.csv")))  # fmt: skip
+                        default=sorted(kept.glob("student-fold-?.csv")))  # fmt: skip
     parser.add_argument("--beside", nargs="*", type=Path,
                         default=sorted(kept.glob("yardstick-fold-?.csv")))  # fmt: skip
-    parser.add_argument("--no-brain", type=Path, default=kept / "no-brain-kinds-64k.csv",
+    parser.add_argument("--no-brain", type=Path, default=kept / "no-brain-kinds-students.csv",
                         help="images of other things, scored by the same models")  # fmt: skip
     parser.add_argument("--small", type=Path, help="scores of a smaller model on one of the folds")
     parser.add_argument("--other-patients", action="store_true",

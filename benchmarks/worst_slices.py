@@ -146,7 +146,7 @@ def main() -> None:
     kept = ROOT / "release" / "scores"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("scores", nargs="*", type=Path,
-                        default=sorted(kept.glob("hospital-fold-?-64k.csv")))  # fmt: skip
+                        default=sorted(kept.glob("student-fold-?.csv")))  # fmt: skip
     parser.add_argument("--kind", nargs="+", choices=("misses", "alarms", "unjudged"),
                         default=["misses"])  # fmt: skip
     parser.add_argument("--sources", nargs="+")
