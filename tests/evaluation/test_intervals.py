@@ -77,6 +77,13 @@ def test_a_share_stays_a_share_and_is_symmetric_in_the_logit():
     assert odds[1] / odds[0] == pytest.approx(odds[2] / odds[1])
 
 
+def test_the_interval_of_a_correlation_stays_below_one():
+    drawn = np.clip(np.random.default_rng(0).normal(0.9, 0.05, 400), -1, 0.99)
+    low, high = bound_replicates(drawn, 30, value=0.9, correlation=True)
+    assert 0.6 < low < 0.7
+    assert 0.95 < high < 1
+
+
 def test_the_bias_that_replicates_show_is_taken_off():
     drawn = np.random.default_rng(0).normal(0.05, 0.01, 1000)
     low, high = bound_replicates(drawn, 1000, value=0.04, biased=True)

@@ -109,6 +109,7 @@ class Statistic:
         share: True if it lies in [0, 1] and its ends mean "no error" and "nothing but errors":
             there a bootstrap sees no spread, and an exact bound on groups takes its place. Its
             interval is symmetric in the logit.
+        correlation: True if it lies in [-1, 1]: its interval is symmetric in Fisher's z.
         positive: True for figures from 0 up without an upper end, such as the loss: the interval is
             symmetric in the logarithm, and never reaches below 0.
         biased: True for figures such as the ECE, which noise pushes up: the interval is centred
@@ -122,6 +123,7 @@ class Statistic:
     groups: int
     parts: FloatArray | None = None
     share: bool = False
+    correlation: bool = False
     positive: bool = False
     biased: bool = False
     note: str = ""
@@ -185,6 +187,7 @@ def bound_replicates(
     *,
     value: float,
     share: bool = False,
+    correlation: bool = False,
     positive: bool = False,
     biased: bool = False,
 ) -> tuple[float, float]:
@@ -200,7 +203,7 @@ def bound_replicates(
         values: (B,) replicates; those that are NaN could not tell.
         groups: number of groups behind the figure.
         value: of the figure itself.
-        share, positive, biased: as in `Statistic`.
+        share, correlation, positive, biased: as in `Statistic`.
 
     Returns:
         Low and high; NaN where more than half of the replicates are.
@@ -212,6 +215,9 @@ def bound_replicates(
     reach = float(student * np.sqrt(groups / (groups - 1)))
     if share:
         return _bound_share(known, value, reach)
+    if correlation:  # the logit of (1 + r) / 2 is twice Fisher's z
+        low, high = _bound_share((known + 1) / 2, (value + 1) / 2, reach)
+        return 2 * low - 1, 2 * high - 1
     if positive:
         return _bound_positive(known, value, reach)
     spread = reach * float(known.std())
@@ -266,6 +272,7 @@ def _finish(statistic: Statistic, values: FloatArray, group_names: Sequence[str]
         statistic.groups,
         value=statistic.value,
         share=statistic.share,
+        correlation=statistic.correlation,
         positive=statistic.positive,
         biased=statistic.biased,
     )

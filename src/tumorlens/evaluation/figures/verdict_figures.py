@@ -225,6 +225,7 @@ def _confusion_family(grouped: GroupedScores, prevalence: float | None) -> Famil
             groups=grouped.groups_of_both,
             parts=grouped.of_each,
             share=name != "mcc",
+            correlation=name == "mcc",
             note="" if both else ONE_LABEL,
         )
         for name, value in values.items()
@@ -338,6 +339,7 @@ def _describe_class(
             groups=groups,
             parts=parts,
             share=name.startswith("f1"),
+            correlation=name.startswith("mcc"),
             note=note,
         )
         for name, value in values.items()
