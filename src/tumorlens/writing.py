@@ -13,6 +13,7 @@ from tumorlens.errors import UsageError
 from tumorlens.remote.addresses import hide_secrets, is_address, spell_address
 
 __all__ = [
+    "WORKBOOKS",
     "check_page_name",
     "check_results",
     "check_writable",
@@ -23,7 +24,8 @@ __all__ = [
     "write_text",
 ]
 
-_OTHER_TABLES = (".xlsx", ".xls", ".ods", ".parquet", ".feather")
+WORKBOOKS = (".xlsx", ".xls", ".ods", ".parquet", ".feather")
+"""Endings of tables that are no text, and so no result of ours."""
 
 
 def partial_path(path: Path) -> Path:
@@ -46,7 +48,7 @@ def check_writable(path: Path, *, overwrite: bool = False) -> None:
         )
     if path.is_dir():
         raise UsageError(f"{path}: is a folder; name a file")
-    if path.suffix.lower() in _OTHER_TABLES:
+    if path.suffix.lower() in WORKBOOKS:
         raise UsageError(
             f"{path}: results are written as text, and {path.suffix} is another kind of file; name "
             "a table .csv"

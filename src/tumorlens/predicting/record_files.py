@@ -18,7 +18,7 @@ from tumorlens.predicting.records import (
     continue_file,
     read_written,
 )
-from tumorlens.writing import check_writable, partial_path
+from tumorlens.writing import WORKBOOKS, check_writable, partial_path
 
 if TYPE_CHECKING:
     from tumorlens.detector import Detector
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 
-_OTHER_FORMS = (".xlsx", ".xls", ".ods", ".parquet", ".feather", ".gz", ".zip", ".html", ".pdf")
+_OTHER_FORMS = (*WORKBOOKS, ".gz", ".zip", ".html", ".pdf")
 
 
 def guess_form(output: Path) -> LineForm:
