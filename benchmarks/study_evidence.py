@@ -1,7 +1,7 @@
 """Which evidence of a series works best, and how good are verdicts of studies? On held-out scores.
 
 Takes score files of sources left out (one a fold, as `evaluate --scores`) and prints, with 95 %
-intervals over patients:
+intervals over patients, without series and studies in which a model recognises a copy:
 
 1. rules that need no fit (largest slice, two neighbours, top three, mean, best 10 mm), and the
    fitted sum of features, whose numbers come from the other folds: AUC, and tumors found at 10
@@ -9,7 +9,7 @@ intervals over patients:
    AUC from that of the largest slice. A sequence with fewer than 20 tumor-free series is set
    against those of all sequences (marked with *);
 2. alarms of "any slice" at the same share of tumors found, beside those of the fitted sum;
-3. studies with two or more sequences against their best single sequence, paired;
+3. all studies, and those with two or more sequences against their best single sequence, paired;
 4. the peak of a series with a tumor: whether it lies at the lesion, as in the pointing game, if
    the scores hold that;
 5. the tumor-free series that are called a tumor, and where their evidence lies.
@@ -222,6 +222,13 @@ def leave_out_empty(scores: Scores, manifest: Path) -> Scores:
     return replace(scores, verdict=verdict)
 
 
+def tell_studies(studies: Scores) -> None:
+    """AUC and found at 10 alarms of all studies, one sequence or more."""
+    tumor = int(studies.tumor.sum())
+    print(f"\nstudies: {tumor} with, {len(studies) - tumor} without a tumor")
+    print(f"  {'fitted sum':22} {word(*rank(studies))}")
+
+
 def name_slice(path: Path) -> tuple[str, ...]:
     """The end of a path: set, sequence, patient and slice; DATA may have moved."""
     return path.parts[path.parts.index("data") + 1 :] if "data" in path.parts else path.parts
@@ -260,7 +267,10 @@ def main() -> None:
     judged = judge_crosswise(scores, by_fold=not options.other_patients)
     print(f"{scores.name}: {judged.how}")
     series = {one.row.path: one for one in list_fit_series(scores)}
-    fitted = judged.series.take([row.path in series for row in judged.series.rows])
+    judged_series, studies = (
+        one.take(one.seen != 1) for one in (judged.series, judged.studies)
+    )  # those with a copy that a model recognises are no test
+    fitted = judged_series.take([row.path in series for row in judged_series.rows])
     kept = [series[row.path] for row in fitted.rows]
     if options.whole_heads or options.half is not None:
         rows = [
@@ -273,9 +283,10 @@ def main() -> None:
     rules = [rules_of(one) for one in kept]
     tables = {name: tabulate(fitted, (one[name] for one in rules)) for name in rules[0]}
     compare_rules(fitted, {**tables, "fitted sum": fitted})
+    tell_studies(studies)
     compare_alarms(kept, fitted)
     list_alarms(kept, fitted)
-    compare_sequences(judged.series, judged.studies)
+    compare_sequences(judged_series, studies)
     measure_peaks(scores)
 
 
