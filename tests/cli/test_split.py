@@ -42,6 +42,16 @@ def test_copies_stay_together(site, tmp_path, capsys):
     assert json.loads(log.read_text())["counts"] == {"slices": 24, "groups": 12, "notes": 0}
 
 
+@pytest.mark.parametrize(
+    "words", [("split", "--no-twins", "-o", "split.csv"), ("audit", "--no-model")]
+)
+def test_a_hidden_class_folder_is_told(site, words, capsys, monkeypatch):
+    monkeypatch.chdir(site.parent)
+    (site / "no").rename(site / ".no")
+    assert run([words[0], str(site), *words[1:]]) == 0
+    assert f"1 hidden folder is left out: {site / '.no'}; rename it" in capsys.readouterr().err
+
+
 def test_without_copies_files_are_groups(site, tmp_path):
     output = tmp_path / "split.csv"
     assert run(["split", str(site), "--no-twins", "-o", str(output), "--quiet"]) == 0

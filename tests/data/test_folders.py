@@ -115,6 +115,18 @@ def test_what_lies_in_a_skipped_folder_is_skipped(tree):
     assert set(facts(read_data(folder, classes={"copy": "skip"}), "label")) == {"a.png"}
 
 
+def test_hidden_folders_are_left_out_and_told(tree):
+    """A class may lie in one: nobody would look for images that are missing without a word."""
+    folder, heard = tree("yes/a.png", "no/b.png", ".no/c.png"), []
+    assert set(facts(read_data(folder, notice=heard.append), "label")) == {"a.png", "b.png"}
+    assert heard == [
+        f"1 hidden folder is left out: {folder / '.no'}; rename it if it holds labelled images"
+    ]
+    with pytest.raises(DataError, match="no class is known"):
+        read_data(tree("yes/@eaDir/d.png", "x/e.png"), notice=heard.append)
+    assert heard[1].startswith(f"2 hidden folders are left out: {folder / '.no'}, {folder / 'yes'}")
+
+
 @pytest.mark.parametrize("item", ["healthy", "=tumor", "healthy=", "healthy=healthy"])
 def test_a_bad_map_is_refused(item):
     with pytest.raises(UsageError, match=r"--map|`classes=` gives 'healthy'"):

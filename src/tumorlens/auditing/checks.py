@@ -44,7 +44,7 @@ from tumorlens.data.rows import Manifest, Row
 from tumorlens.detector import Detector, open_detector
 from tumorlens.evaluation.figures.intervals import FEW_GROUPS, Estimate
 from tumorlens.model.session import Session
-from tumorlens.progress import Progress, count_up, stay_silent
+from tumorlens.progress import Notice, Progress, count_up, stay_silent
 from tumorlens.workers import available_cores
 
 __all__ = ["CHECKS", "PASSES", "audit", "audit_data", "audit_manifest"]
@@ -89,6 +89,7 @@ def audit(
     threads: int | None = None,
     device: str | None = None,
     progress: Progress | None = None,
+    notice: Notice | None = None,
 ) -> Audit:
     """Find faults in labelled slices: copies, label conflicts, leaks, misfits and shortcuts.
 
@@ -101,6 +102,7 @@ def audit(
         threads: threads to use; by default one for each core.
         device: ``cpu`` (the default), ``cuda`` or ``mps``; only if ``model`` is not open yet.
         progress: called with (name of the step, units done, units in all).
+        notice: called with a sentence on what is left out of a folder.
 
     Returns:
         The findings, the worst first; ``audit.mark(manifest)`` marks the bad rows.
@@ -119,6 +121,7 @@ def audit(
         shared_groups=shared_groups,
         threads=threads,
         progress=progress or stay_silent,
+        notice=notice or stay_silent,
     )[0]
 
 
@@ -131,12 +134,13 @@ def audit_data(
     shared_groups: bool | None = None,
     threads: int | None = None,
     progress: Progress = stay_silent,
+    notice: Notice = stay_silent,
 ) -> tuple[Audit, Manifest]:
     """As `audit`, with an open model; also gives the manifest that was audited."""
-    manifest = read_sets(data, classes=classes, shared_groups=shared_groups)
+    manifest = read_sets(data, classes=classes, shared_groups=shared_groups, notice=notice)
     other = None
     if against:
-        other = read_sets(against, classes=classes, shared_groups=shared_groups)
+        other = read_sets(against, classes=classes, shared_groups=shared_groups, notice=notice)
         manifest, other = _name_groups_alike(manifest, other, shared_groups)
     steps = PASSES * (len(manifest) + (0 if other is None else len(other)))
     found = audit_manifest(

@@ -100,6 +100,7 @@ def command(
             shared_groups=shared_groups,
             threads=threads,
             progress=pulse.advance,
+            notice=pulse.say,
         )
     if marked is not None:
         audit.mark(manifest).write(marked, overwrite=overwrite)

@@ -75,7 +75,7 @@ def add(
 
     voice = words.Voice(quiet, verbose)
     target = path / "manifest.csv" if output is None else output
-    manifest = read_download(name, path)
+    manifest = read_download(name, path, notice=voice.say)
     check_inputs_survive((), target)
     check_writable(target, overwrite=overwrite)
     with Pulse(voice, dated=False) as pulse:

@@ -67,6 +67,7 @@ def read_sets(
     *,
     classes: Mapping[str, str] | None = None,
     shared_groups: bool | None = None,
+    notice: Notice = stay_silent,
 ) -> Manifest:
     """Read all sets and join them into one manifest.
 
@@ -74,12 +75,14 @@ def read_sets(
         data: at least one set.
         classes: as in `Choice`; manifests that are read already keep their labels.
         shared_groups: as in `Choice`.
+        notice: called with a sentence on what is left out of a folder.
 
     Raises:
         DataError: says what could not be read, where, and what to do.
     """
     sets = [
-        one if isinstance(one, Manifest) else read_data(one, classes=classes or {}) for one in data
+        one if isinstance(one, Manifest) else read_data(one, classes=classes or {}, notice=notice)
+        for one in data
     ]
     return merge_manifests(sets, shared_groups=shared_groups)
 
@@ -139,12 +142,14 @@ def choose_rows(
         choice: which rows, and how they are grouped.
         threads: threads to use; by default one for each core.
         progress: called during the search for copies.
-        notice: called with a sentence on the copies.
+        notice: called with a sentence on the copies, and on what is left out of a folder.
 
     Raises:
         DataError: data that cannot be read, or no row of that split.
     """
-    whole = read_sets(data, classes=choice.classes, shared_groups=choice.shared_groups)
+    whole = read_sets(
+        data, classes=choice.classes, shared_groups=choice.shared_groups, notice=notice
+    )
     whole = group_copies(whole, choice.twins, threads=threads, progress=progress, notice=notice)
     if choice.split is None:
         return Chosen(whole, frozenset())

@@ -11,9 +11,10 @@ from tumorlens.data.class_names import SKIP, ClassNames, find_split
 from tumorlens.data.rows import Manifest, Row, absolute_path
 from tumorlens.data.volumes import describe_broken, describe_volume, is_mask
 from tumorlens.errors import DataError, InputError
-from tumorlens.imaging.files.sources import Skipped, Source, find_sources
+from tumorlens.imaging.files.sources import HIDDEN, Skipped, Source, find_sources
 from tumorlens.imaging.files.stored_files import StoredFile
 from tumorlens.imaging.sequences import guess_sequence
+from tumorlens.progress import Notice, stay_silent
 
 __all__ = ["read_folder"]
 
@@ -22,7 +23,9 @@ Found = Source | InputError
 _SHOWN = 6
 
 
-def read_folder(place: Path, *, classes: Mapping[str, str] | None = None) -> Manifest:
+def read_folder(
+    place: Path, *, classes: Mapping[str, str] | None = None, notice: Notice = stay_silent
+) -> Manifest:
     """Read a folder of class folders, or a tree of DICOM and NIfTI files.
 
     The nearest folder with a known name gives the class, one named train, validation or test the
@@ -33,13 +36,14 @@ def read_folder(place: Path, *, classes: Mapping[str, str] | None = None) -> Man
     Args:
         place: the folder, absolute.
         classes: folder name -> meaning, beside the known names; see `ClassNames`.
+        notice: called with a sentence on hidden folders, which are left out.
 
     Raises:
         DataError: nothing readable, or folders whose names say no class.
         InputError: a folder that cannot be listed, or an archive that points outside itself.
     """
     names = ClassNames(classes or {})
-    sources = list(_sources(place, names))
+    sources = list(_sources(place, names, notice))
     if not sources:
         raise DataError(
             f"{place}: holds no picture, DICOM or NIfTI file; expected class folders such as "
@@ -55,21 +59,36 @@ def read_folder(place: Path, *, classes: Mapping[str, str] | None = None) -> Man
     return Manifest(_drop_lone_groups(rows), place.name, place)
 
 
-def _sources(place: Path, names: ClassNames) -> Iterator[Found]:
+def _sources(place: Path, names: ClassNames, notice: Notice) -> Iterator[Found]:
     def label(part: StoredFile) -> tuple[str | None, str | None]:
         """Class and split of a file: slices of one series may lie in the folders of two classes."""
         folders = absolute_path(part.file).relative_to(place).parts[:-1]
         splits = [split for split in map(find_split, folders) if split is not None]
         return _find_meaning(folders, names), splits[-1] if splits else None
 
+    hidden: list[str] = []
     for found in find_sources([place], apart=label):
         if isinstance(found, InputError):
             path = Path(found.path)
             if path.is_dir() or ".." in path.parts:
                 raise found
             yield _with_text_names(found)
-        elif not isinstance(found, Skipped) and not is_mask(found):
+        elif isinstance(found, Skipped):
+            hidden += [found.path] if found.reason == HIDDEN else []
+        elif not is_mask(found):
             yield _with_text_names(found)
+    if hidden:
+        notice(_tell_hidden(hidden))
+
+
+def _tell_hidden(folders: Sequence[str]) -> str:
+    shown = ", ".join(folders[:_SHOWN]) + (", …" if len(folders) > _SHOWN else "")
+    if len(folders) == 1:
+        return f"1 hidden folder is left out: {shown}; rename it if it holds labelled images"
+    return (
+        f"{len(folders)} hidden folders are left out: {shown}; "
+        "rename those that hold labelled images"
+    )
 
 
 def _with_text_names(source: Found) -> Found:

@@ -23,6 +23,7 @@ from tumorlens.data.columns import (
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.errors import DataError
 from tumorlens.opening import open_regular, open_table
+from tumorlens.progress import Notice, stay_silent
 from tumorlens.remote.addresses import hide_secrets, is_address, spell_address
 
 __all__ = ["Manifest", "Row", "keep_split", "merge_manifests", "read_data", "read_manifest"]
@@ -81,6 +82,7 @@ def read_data(
     *,
     classes: Mapping[str, str] | None = None,
     split: str | None = None,
+    notice: Notice = stay_silent,
 ) -> Manifest:
     """Read ``DATA`` of the command line.
 
@@ -89,6 +91,7 @@ def read_data(
             folders, or a folder of DICOM and NIfTI files.
         classes: folder name -> label or tumor class, in addition to the known names.
         split: keep only the rows of this split.
+        notice: called with a sentence on what is left out of a folder.
 
     Raises:
         DataError: says what could not be read, where, and what to do.
@@ -108,7 +111,7 @@ def read_data(
     else:
         from tumorlens.data.folders import read_folder
 
-        manifest = read_folder(place, classes=classes or {})
+        manifest = read_folder(place, classes=classes or {}, notice=notice)
     return manifest if split is None else keep_split(manifest, split)
 
 

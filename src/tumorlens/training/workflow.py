@@ -123,7 +123,7 @@ def train(
         told, counted = stay_silent, stay_silent
     logging = tuple(dict.fromkeys((loggers,) if isinstance(loggers, str) else loggers))
     check_loggers(logging)
-    whole = read_sets(data, classes=classes, shared_groups=shared_groups)
+    whole = read_sets(data, classes=classes, shared_groups=shared_groups, notice=told)
     whole = group_copies(whole, twins, threads=threads, progress=counted, notice=told)
     names = (leave_out,) if isinstance(leave_out, str) else tuple(leave_out)
     kept, left_out, counts = _leave_out(whole, names)

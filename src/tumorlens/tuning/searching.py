@@ -114,7 +114,7 @@ def tune(
     from tumorlens.tuning.nested_search import FEW_SLICES, Work, search_space
 
     hardware = Hardware(device, 1, threads)
-    whole = read_sets(data, classes=classes, shared_groups=shared_groups)
+    whole = read_sets(data, classes=classes, shared_groups=shared_groups, notice=told)
     whole = group_copies(whole, twins, threads=threads, progress=counted, notice=told)
     rows, test = hold_out_test(whole, base)
     if test.rows:

@@ -13,6 +13,7 @@ from tumorlens.data.public_sets.catalogue import SETS, Archive, PublicSet
 from tumorlens.data.rows import Manifest, absolute_path
 from tumorlens.errors import DataError, UsageError
 from tumorlens.optional import load
+from tumorlens.progress import Notice, stay_silent
 
 __all__ = ["fetch_set", "find_set", "read_download"]
 
@@ -28,12 +29,15 @@ def find_set(name: str) -> PublicSet:
     return SETS[name]
 
 
-def read_download(name: str, place: str | os.PathLike[str]) -> Manifest:
+def read_download(
+    name: str, place: str | os.PathLike[str], *, notice: Notice = stay_silent
+) -> Manifest:
     """Read a download of a public set, in the layout that it is published in.
 
     Args:
         name: a key of `SETS`.
         place: the folder that the download was unpacked to.
+        notice: called with a sentence on hidden folders, which are left out.
 
     Raises:
         UsageError: no such set.
@@ -45,7 +49,9 @@ def read_download(name: str, place: str | os.PathLike[str]) -> Manifest:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected {name} as unpacked")
     words = dict(known.split_words)
-    manifest = read_folder(_enter(folder), classes=dict.fromkeys(known.skipped, SKIP))
+    manifest = read_folder(
+        _enter(folder), classes=dict.fromkeys(known.skipped, SKIP), notice=notice
+    )
     rows = tuple(
         replace(row, source=name, group="", split=words.get(row.split, row.split))
         for row in manifest.rows

@@ -45,7 +45,7 @@ from tumorlens.imaging.raster import RASTER_SUFFIXES, holds_labels
 from tumorlens.imaging.volumes.content import LABELS, names_labels, refuse_content
 from tumorlens.remote.addresses import hide_secrets, is_address, spell_address
 
-__all__ = ["Found", "Skipped", "Source", "find_sources", "is_hidden", "name_file"]
+__all__ = ["HIDDEN", "Found", "Skipped", "Source", "find_sources", "is_hidden", "name_file"]
 
 _VOLUME_ENDINGS = (
     *(".nii", ".nii.gz", ".img", ".hdr", ".img.gz", ".hdr.gz"),
@@ -59,6 +59,9 @@ _IMAGE_ENDINGS = (*_VOLUME_ENDINGS, *_PACKED_ENDINGS, *_DICOM_ENDINGS)
 _SYSTEM_FOLDERS = frozenset(
     {"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information"}
 )
+HIDDEN = "a hidden folder: name it to have it read"
+"""Why a folder is skipped that `is_hidden`."""
+
 _ELSEWHERE = "is an address, and this reads files of this machine"
 _FETCHED = "give it to predict, or copy what lies there"
 _LISTING = "check its rights, and that its path is not too long"
@@ -221,7 +224,7 @@ def _walk(top: Path, gathering: Gathering) -> Iterator[Found]:
         yield from _sort_files(folder, [name for name in names if found[name] == "file"], gathering)
         folders = [name for name in names if found[name] == "folder"]
         for name in filter(is_hidden, folders):
-            yield Skipped(str(folder / name), "a hidden folder: name it to have it read")
+            yield Skipped(str(folder / name), HIDDEN)
         waiting += [folder / name for name in reversed(folders) if not is_hidden(name)]
 
 
