@@ -249,6 +249,19 @@ def test_a_strange_syntax_is_told_on_one_line(tmp_path) -> None:
         path.write_bytes(path.read_bytes().replace(strange, syntax))
 
 
+@pytest.mark.parametrize("syntax", ["1.2.840.113619.5.2.1", "1.2.840.10008.1.2.99"])
+def test_an_unknown_transfer_syntax_is_named(tmp_path, syntax) -> None:
+    """That of a vendor, and one newer than the decoders: the file is no damaged one."""
+    path = DICOM(tmp_path / "a.dcm", DEEP)
+    path.write_bytes(path.read_bytes().replace(b"1.2.840.10008.1.2.1\0", syntax.encode()))
+    told = f"transfer syntax {syntax}, which is not known; convert it"
+    for named in (path, tmp_path):
+        with pytest.raises(InputError, match=told):
+            list(read_slices(named))
+    with pytest.raises(InputError, match=told):
+        list(read_object(pydicom.dcmread(path)))
+
+
 def test_what_a_header_breaks_is_told_to_nobody(tmp_path, recwarn) -> None:
     """pydicom warns of each value, by the value, whenever it is first asked for."""
     secret = {"StudyInstanceUID": "1.2.03SECRET", "PatientID": "SECRET" * 20}

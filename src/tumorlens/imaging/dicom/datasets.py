@@ -195,7 +195,7 @@ def read_dataset(
         InputError: it is no picture, or asks for too much.
     """
     with listen() as more, refuse(path, DAMAGED, ADVICE):
-        dataset = complete_pixels(name_syntax(dataset))
+        dataset = complete_pixels(name_syntax(dataset, path))
         places = list(read_places(dataset, _check_pixels(dataset, path, limits)))
         stacks = plan_stacks(places, limits.smallest_side)
         if read_text(dataset, "MRAcquisitionType") == "3D":

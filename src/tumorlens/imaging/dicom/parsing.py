@@ -6,6 +6,7 @@ import copy
 import threading
 from typing import Any, BinaryIO
 
+from tumorlens.errors import InputError
 from tumorlens.imaging.dicom.completion import is_plain
 from tumorlens.imaging.dicom.filemeta import check_inflated
 from tumorlens.imaging.dicom.objects import may_be_image
@@ -17,6 +18,7 @@ with hide_shadows():
     import pydicom
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import (
+        UID,
         ExplicitVRBigEndian,
         ExplicitVRLittleEndian,
         ImplicitVRLittleEndian,
@@ -52,7 +54,7 @@ def parse(stream: BinaryIO, path: str, limits: Limits, **options: Any) -> Datase
         options: of `pydicom.dcmread`.
 
     Raises:
-        InputError: it cannot be parsed.
+        InputError: it cannot be parsed, or nobody knows how its pixels are encoded.
     """
     with refuse(path, DAMAGED, ADVICE):
         check_inflated(stream, path, limits)
@@ -60,7 +62,7 @@ def parse(stream: BinaryIO, path: str, limits: Limits, **options: Any) -> Datase
         if _may_have_lost_its_way(dataset, header="stop_before_pixels" in options):
             dataset = _parse_anew(stream, dataset, options)
         dataset.buffer = None  # pydicom keeps the stream, and with it all that was unpacked
-        return name_syntax(dataset)
+        return name_syntax(dataset, path)
 
 
 def _may_have_lost_its_way(dataset: Dataset, *, header: bool) -> bool:
@@ -95,8 +97,13 @@ def _parse_anew(stream: BinaryIO, dataset: Dataset, options: dict[str, Any]) -> 
     return anew
 
 
-def name_syntax(dataset: Dataset) -> Dataset:
-    """The data set itself, or a shallow copy with the plain syntax it was written in."""
+def name_syntax(dataset: Dataset, path: str) -> Dataset:
+    """The data set itself, or a shallow copy with the plain syntax it was written in.
+
+    Raises:
+        InputError: its pixels are encoded in a transfer syntax that is not known.
+    """
+    _refuse_unknown(dataset, path)
     if is_plain(dataset):
         tell("the pixels are not compressed, though the transfer syntax says so")
     elif getattr(dataset, "file_meta", {}).get("TransferSyntaxUID"):
@@ -107,3 +114,16 @@ def name_syntax(dataset: Dataset) -> Dataset:
     named.file_meta = FileMetaDataset()
     named.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else plain
     return named
+
+
+def _refuse_unknown(dataset: Dataset, path: str) -> None:
+    """Refuse pixels in a transfer syntax that pydicom does not know, such as a vendor's own."""
+    stated = getattr(dataset, "file_meta", {}).get("TransferSyntaxUID")
+    if not isinstance(stated, UID) or not stated.is_valid or stated.is_transfer_syntax:
+        return
+    if any(key in dataset for key in PIXELS):
+        raise InputError(
+            path,
+            f"is written in the transfer syntax {stated}, which is not known",
+            "convert it to an uncompressed DICOM file with the program that wrote it",
+        )
