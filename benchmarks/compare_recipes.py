@@ -48,12 +48,16 @@ def main() -> None:
     parser.add_argument("--variant", action="append", required=True)
     parser.add_argument("--other-half", action="store_true",
                         help="judge on the groups that did not serve to choose")  # fmt: skip
+    parser.add_argument("--whole", action="store_true",
+                        help="judge on every slice of every group: nothing is chosen by it")  # fmt: skip
     asked = parser.parse_args()
     file = asked.output / "data" / "manifest.csv"
     if not file.exists():
         file.parent.mkdir(parents=True)
         merged = read_sets(asked.data, shared_groups=True)
-        choose(merged, asked.leave_out, other_half=asked.other_half).write(file)
+        if not asked.whole:
+            merged = choose(merged, asked.leave_out, other_half=asked.other_half)
+        merged.write(file)
     measured: dict[str, Evaluation] = {}
     first: Scores | None = None
     for variant in asked.variant:
