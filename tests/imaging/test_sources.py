@@ -112,6 +112,21 @@ def test_named_files_and_patterns(tmp_path, monkeypatch) -> None:
     assert found("[odd].png") == ["[odd].png"]
 
 
+def test_a_pattern_takes_each_file_once(tmp_path, monkeypatch) -> None:
+    """`**` matches folders, which are walked, and the files in them, too."""
+    for name in ("b/s10.png", "b/s9.png", "b/c2/x.png", "b/c10/d/y.png"):
+        paint(tmp_path / name)
+    builders.write_dicom(tmp_path / "b" / "c2" / "slice", DEEP)
+    monkeypatch.chdir(tmp_path)
+    images = ["s9.png", "s10.png", "x.png", "y.png", "slice"]
+    for pattern in ("b/**", "**", "./**", tmp_path / "b" / "**", "b/**/", "b*/**"):
+        assert found(pattern) == images, pattern
+    for pattern in ("b/*", "b/**/*"):
+        assert sorted(found(pattern)) == sorted(images), pattern
+    assert found("b/*/*") == ["slice", "x.png", "y.png"]
+    assert found("b/c*/**") == ["x.png", "y.png", "slice"]
+
+
 def test_a_folder_with_a_bracket_in_its_name_stands_for_itself(tmp_path) -> None:
     for name in ("scan[1]/a.png", "scan[1]/b/c.png", "scan1/d.png"):
         paint(tmp_path / name)

@@ -2,7 +2,8 @@
 
 - A file named by the caller is read by itself, whatever its content and its name; DICOM files of
   one series that are named one after another, as a shell does, are read as that series.
-- A folder is walked, names in natural order, files before folders. A file that is no image by
+- A folder is walked, names in natural order, files before folders; so is one that a pattern
+  matches, and what else it matches in there is not taken twice. A file that is no image by
   content *and* by name is skipped, and said to be; so is a hidden folder.
 - A DICOMDIR, named, stands for the files that it lists; a zip archive for the DICOM files in it. An
   entry that points outside their folder is an error.
@@ -143,7 +144,10 @@ def _expand(pattern: str, gathering: Gathering) -> Iterator[Found]:
         return
     if not matches:
         yield InputError(pattern, "no file matches this pattern", "check the spelling")
+    folders = {Path(match) for match in matches if os.path.isdir(match)}  # noqa: PTH112
     for match in matches:
+        if not folders.isdisjoint(Path(match).parents):
+            continue  # found again when that folder is walked
         drawn = _is_drawn(StoredFile(match, Path(match)))
         yield from (Skipped(match, DRAWN),) if drawn else _find(match, gathering)
 
