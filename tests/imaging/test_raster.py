@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,42 @@ def test_exif_orientation_is_applied(tmp_path, name, orientation, turn) -> None:
     options = {"lossless": True} if name.endswith("webp") else {}
     path = builders.write_picture(tmp_path / name, GREY, exif=exif, **options)
     np.testing.assert_array_equal(read_one(path), turn(GREY))
+
+
+def test_8_bits_with_a_sign_keep_it(tmp_path) -> None:
+    signed = (GREY.astype(np.int16) - 128).astype(np.int8)
+    path = builders.write_picture(tmp_path / "a.tif", signed.view(np.uint8), tiffinfo={339: 2})
+    np.testing.assert_array_equal(read_one(path), signed)
+
+
+def test_deep_colors_that_lie_plane_by_plane_are_refused(tmp_path) -> None:
+    tags = {256: 32, 257: 24, 258: (16, 16, 16), 262: 2, 273: (8, 1544, 3080), 277: 3, 278: 24}
+    path = write_tiff(tmp_path / "a.tif", tags | {279: (1536,) * 3, 284: 2}, bytes(4608))
+    with pytest.raises(InputError, match="colors of 16 bits plane by plane"):
+        list(read_slices(path))
+
+
+def test_pixels_that_are_not_read_are_told_in_plain_words(tmp_path) -> None:
+    tags = {256: 32, 257: 24, 258: 64, 262: 1, 273: 8, 277: 1, 278: 24, 279: 6144, 339: 3}
+    path = write_tiff(tmp_path / "a.tif", tags, bytes(6144))
+    with pytest.raises(InputError, match=r"64-bit floats; save it as PNG") as caught:
+        list(read_slices(path))
+    assert "object at 0x" not in str(caught.value)
+
+
+def write_tiff(path: Path, tags: dict[int, int | tuple[int, ...]], pixels: bytes) -> Path:
+    """A TIFF whose pixels begin at byte 8, of tags that hold whole numbers."""
+    start = 8 + len(pixels) + 6 + 12 * len(tags)
+    entries, beside = b"", b""
+    for tag, value in tags.items():
+        values = value if isinstance(value, tuple) else (value,)
+        packed = struct.pack(f"<{len(values)}I", *values)
+        place = struct.pack("<I", start + len(beside)) if len(values) > 1 else packed
+        entries += struct.pack("<HHI", tag, 4, len(values)) + place
+        beside += packed if len(values) > 1 else b""
+    head = b"II*\0" + struct.pack("<I", 8 + len(pixels))
+    path.write_bytes(head + pixels + struct.pack("<H", len(tags)) + entries + bytes(4) + beside)
+    return path
 
 
 def test_every_page_of_a_tiff_is_a_slice(tmp_path) -> None:

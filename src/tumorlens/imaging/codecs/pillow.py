@@ -9,7 +9,7 @@ import io
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from PIL import Image, ImageChops, ImageOps
+from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
 
 from tumorlens.errors import InputError
 from tumorlens.imaging.files.limits import BYTES_PER_PIXEL
@@ -28,7 +28,11 @@ _DEEP = {"I;16": "<u2", "I;16L": "<u2", "I;16B": ">u2", "I;16N": "=u2", "I": "=i
 """Pillow's deep grey modes, and NumPy's names for their values."""
 _ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
 _ORIENTATION, _PHOTOMETRIC, _TILE_WIDTH, _TILE_HEIGHT = 0x0112, 262, 322, 323
+_BITS, _PLANES, _SAMPLE_FORMAT = 258, 284, 339
+_SIGNED, _APART = 2, 2  # values of the last two: whole numbers with a sign, colors plane by plane
 _ADVICE = "save the picture again, or leave it out"
+_UNKNOWN = "is damaged, or stores its pixels in a way that is not read, such as 64-bit floats"
+_SAVE_AS = "save it as PNG, or as TIFF of 8 or 16 bits or of 32-bit floats"
 
 
 class Grey(NamedTuple):
@@ -69,6 +73,8 @@ class DecodedImage:
             if isinstance(error.__cause__, Image.DecompressionBombError):
                 reason = f"has too many pixels ({error.__cause__})"
                 raise InputError("", reason, "make the picture smaller") from error
+            if isinstance(error.__cause__, UnidentifiedImageError):
+                raise InputError("", _UNKNOWN, _SAVE_AS) from error
             raise
 
     def count_pages(self) -> int:
@@ -94,6 +100,7 @@ class DecodedImage:
     def decode(self) -> Grey:
         """The page's values, turned as its EXIF orientation says."""
         with refuse("", "is damaged or cut short", _ADVICE):
+            self._refuse_deep_planes()
             image, notes = self._image, []
             image.load()
             orientation = self._orientation()
@@ -108,7 +115,7 @@ class DecodedImage:
                 ]
             upside_down = image.mode.startswith("I;16") and self._tags().get(_PHOTOMETRIC) == 0
             grey = _to_grey(image)
-            dtype = _DEEP.get(grey.mode, "|u1")
+            dtype = _DEEP.get(grey.mode, "|i1" if self._is_signed() else "|u1")
             return Grey(grey.height, grey.width, dtype, upside_down, notes, grey.tobytes())
 
     def describe(self) -> dict[str, Any]:
@@ -126,6 +133,16 @@ class DecodedImage:
 
     def _tags(self) -> dict[int, Any]:
         return getattr(self._image, "tag_v2", {})
+
+    def _is_signed(self) -> bool:
+        """Whether 8-bit values have a sign, of which Pillow says nothing."""
+        return self._image.mode == "L" and self._tags().get(_SAMPLE_FORMAT, ())[:1] == (_SIGNED,)
+
+    def _refuse_deep_planes(self) -> None:
+        """Refuse colors of more than 8 bits that lie plane by plane: Pillow shows other ones."""
+        tags = self._tags()
+        if tags.get(_PLANES) == _APART and len(bits := tags.get(_BITS, ())) > 1 and max(bits) > 8:
+            raise InputError("", f"keeps colors of {max(bits)} bits plane by plane", _SAVE_AS)
 
     def _orientation(self) -> int | None:
         """EXIF orientation 2 to 8, or None. Pillow turns TIFF pages by itself."""
