@@ -126,6 +126,32 @@ def test_pixels_that_were_unpacked_and_not_named_so_are_read(tmp_path) -> None:
     assert "the pixels are not compressed" in slice_.info.notes[0]
 
 
+@pytest.mark.parametrize("packed", [JPEG2000Lossless, RLELossless])
+@pytest.mark.parametrize("stated", ["1.2.840.10008.1.2.1", ""])
+def test_pixels_that_are_compressed_and_not_named_so_are_read(packed, stated) -> None:
+    dataset = builders.make_dataset(GREY)
+    dataset.compress(packed)
+    dataset.file_meta.TransferSyntaxUID = stated
+    (slice_,) = read_object(dataset)
+    np.testing.assert_array_equal(slice_.pixels, GREY)
+    assert "the pixels are compressed" in slice_.info.notes[0]
+
+
+def test_pixels_that_begin_as_an_item_does_are_none() -> None:
+    pixels = GREY.copy()
+    pixels[0, :2] = 0xFFFE, 0xE000
+    (slice_,) = read_object(builders.make_dataset(pixels))
+    np.testing.assert_array_equal(slice_.pixels, pixels)
+
+
+def test_colors_that_are_said_to_be_shared_and_are_not() -> None:
+    colors = np.stack([COLORS[..., 0], *[np.full_like(COLORS[..., 0], 128)] * 2], axis=-1)
+    dataset = builders.make_dataset(colors, PhotometricInterpretation="YBR_FULL_422")
+    (slice_,) = read_object(dataset)
+    np.testing.assert_array_equal(slice_.pixels, COLORS[..., 0])
+    assert slice_.info.notes[0].endswith("taken as YBR_FULL")
+
+
 @pytest.mark.parametrize("syntax", ["", None])
 def test_an_empty_transfer_syntax_says_nothing(syntax) -> None:
     dataset = builders.make_dataset(GREY)

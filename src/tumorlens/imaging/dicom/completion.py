@@ -14,14 +14,14 @@ from tumorlens.imaging.dicom.elements import DataSet, read_floats, read_text
 from tumorlens.imaging.dicom.objects import count_frames
 from tumorlens.imaging.files.refusal import tell
 
-__all__ = ["complete_pixels", "count_bits_below", "is_plain"]
+__all__ = ["complete_pixels", "count_bits_below", "is_plain", "is_wrapped"]
 
 _GREY = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
 _COLORS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT", "YBR_PARTIAL_420")
 _SPELLINGS = {re.sub(r"\W|_", "", name): name for name in (*_GREY, *_COLORS)}
 """Photometric interpretations (PS3.3, C.7.6.3.1.2), by their letters and digits."""
 
-_ITEM = b"\xfe\xff\0\xe0"  # (FFFE,E000), always little endian
+_ITEM, _END = b"\xfe\xff\0\xe0", b"\xfe\xff\xdd\xe0"  # (FFFE,E000) and (FFFE,E0DD), little endian
 _SIZES = (8, 16, 32)  # bits of a stored pixel
 
 
@@ -47,9 +47,21 @@ def is_plain(dataset: DataSet) -> bool:
 
     Programs that unpack an image do not always say it. Compressed pixels are items (PS3.5, A.4).
     """
-    stated = getattr(dataset, "file_meta", {}).get("TransferSyntaxUID")
     pixels = dataset.get("PixelData")
-    return bool(pixels and stated and stated.is_encapsulated and pixels[:4] != _ITEM)
+    return bool(pixels and _is_packed(dataset) and pixels[:4] != _ITEM)
+
+
+def is_wrapped(dataset: DataSet) -> bool:
+    """Whether the pixels are items, as compressed ones, though no transfer syntax says so.
+
+    Anonymisers and archives lose or replace it. What follows the first item tells the tags from
+    pixels that have their values by chance.
+    """
+    pixels = dataset.get("PixelData")
+    if not pixels or pixels[:4] != _ITEM or _is_packed(dataset):
+        return False
+    behind = 8 + int.from_bytes(pixels[4:8], "little")
+    return pixels[behind : behind + 4] in (_ITEM, _END)
 
 
 def count_bits_below(dataset: DataSet) -> int:
@@ -73,6 +85,8 @@ def _find_missing(dataset: DataSet) -> Iterator[tuple[str, str | int]]:
         yield "SamplesPerPixel", samples
     if not stated:
         colors = _guess_colors(dataset, samples)
+    if colors == "YBR_FULL_422" and _has_all_colors(dataset):
+        colors = "YBR_FULL"
     if colors and colors != stated:
         yield "PhotometricInterpretation", colors
     if samples > 1 and _read_number(dataset, "PlanarConfiguration") is None:
@@ -89,6 +103,18 @@ def _guess_colors(dataset: DataSet, samples: int) -> str:
         return "RGB"
     palette = "RedPaletteColorLookupTableDescriptor" in dataset
     return "PALETTE COLOR" if palette else "MONOCHROME2"
+
+
+def _has_all_colors(dataset: DataSet) -> bool:
+    """Whether each pixel has colors of its own; of those that share them there are a third less."""
+    size = [_read_number(dataset, keyword) or 0 for keyword in ("Rows", "Columns")]
+    whole = 3 * size[0] * size[1] * count_frames(dataset)
+    return len(dataset.get("PixelData") or b"") in (whole, whole + 1) and not _is_packed(dataset)
+
+
+def _is_packed(dataset: DataSet) -> bool:
+    stated = getattr(dataset, "file_meta", {}).get("TransferSyntaxUID")
+    return bool(stated and stated.is_encapsulated)
 
 
 def _find_missing_bits(dataset: DataSet, samples: int) -> Iterator[tuple[str, int]]:

@@ -7,7 +7,7 @@ import threading
 from typing import Any, BinaryIO
 
 from tumorlens.errors import InputError
-from tumorlens.imaging.dicom.completion import is_plain
+from tumorlens.imaging.dicom.completion import is_plain, is_wrapped
 from tumorlens.imaging.dicom.filemeta import check_inflated
 from tumorlens.imaging.dicom.objects import may_be_image
 from tumorlens.imaging.files.limits import Limits
@@ -22,6 +22,7 @@ with hide_shadows():
         ExplicitVRBigEndian,
         ExplicitVRLittleEndian,
         ImplicitVRLittleEndian,
+        RLELossless,
     )
 
 __all__ = ["ADVICE", "DAMAGED", "PIXELS", "name_syntax", "parse"]
@@ -98,21 +99,28 @@ def _parse_anew(stream: BinaryIO, dataset: Dataset, options: dict[str, Any]) -> 
 
 
 def name_syntax(dataset: Dataset, path: str) -> Dataset:
-    """The data set itself, or a shallow copy with the plain syntax it was written in.
+    """The data set itself, or a shallow copy with the syntax that its pixels have.
 
     Raises:
         InputError: its pixels are encoded in a transfer syntax that is not known.
     """
     _refuse_unknown(dataset, path)
+    if is_wrapped(dataset):
+        tell("the pixels are compressed, though the transfer syntax does not say so")
+        return _name(dataset, RLELossless)  # what each frame says of itself comes first
     if is_plain(dataset):
         tell("the pixels are not compressed, though the transfer syntax says so")
     elif getattr(dataset, "file_meta", {}).get("TransferSyntaxUID"):
         return dataset
     implicit, little = dataset.original_encoding
     plain = ExplicitVRBigEndian if little is False else ExplicitVRLittleEndian
+    return _name(dataset, ImplicitVRLittleEndian if implicit else plain)
+
+
+def _name(dataset: Dataset, syntax: str) -> Dataset:
     named = copy.copy(dataset)
     named.file_meta = FileMetaDataset()
-    named.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else plain
+    named.file_meta.TransferSyntaxUID = syntax
     return named
 
 
