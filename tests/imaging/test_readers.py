@@ -231,6 +231,14 @@ def test_four_dimensional_image_in_memory() -> None:
     np.testing.assert_array_equal(slices[20].pixels, volume[:, :, 2, 1].T)
 
 
+def test_an_image_of_a_format_without_codes_is_read_by_its_affine() -> None:
+    volume = np.random.default_rng(0).integers(0, 99, (20, 22, 18)).astype(np.int16)
+    image = nib.spatialimages.SpatialImage(volume, np.diag([-1.0, -1, 2, 1]))
+    first, *_ = slices = list(read_object(image))
+    assert (len(slices), first.info.plane, first.info.sides_known) == (18, "axial", True)
+    np.testing.assert_array_equal(first.pixels, volume[:, :, 0].T)
+
+
 def test_a_dataset_without_syntax_is_read_and_left_alone() -> None:
     dataset = builders.make_dataset(GREY.astype(np.uint16))
     del dataset.file_meta
@@ -239,7 +247,9 @@ def test_a_dataset_without_syntax_is_read_and_left_alone() -> None:
     assert not hasattr(dataset, "file_meta")
 
 
-@pytest.mark.parametrize("x", [None, 7, [1, 2], object()])
+@pytest.mark.parametrize(
+    "x", [None, 7, [1, 2], object(), pydicom.Sequence([pydicom.Dataset()]), nib.GiftiImage()]
+)
 def test_other_objects_are_a_mistake_of_the_call(x) -> None:
     with pytest.raises(UsageError, match="cannot read"):
         list(read_object(x))

@@ -321,11 +321,11 @@ def _read_any(x: Any, limits: Limits, axes: str | None) -> Iterator[Item]:
         yield from read_array(x, limits, axes)
     elif isinstance(x, Image.Image):
         yield convert_picture(x, getattr(x, "filename", "") or "<picture>", limits)
-    elif _comes_from(x, "pydicom"):
+    elif _is_a(x, "pydicom", "Dataset"):
         from tumorlens.imaging.dicom.datasets import read_dataset
 
         yield from read_dataset(x, str(getattr(x, "filename", None) or "<dataset>"), limits)
-    elif _comes_from(x, "nibabel"):
+    elif _is_a(x, "nibabel", "SpatialImage"):
         from tumorlens.imaging.volumes.nifti import read_image
 
         yield from read_image(x, x.get_filename() or "<image>", limits)
@@ -354,6 +354,7 @@ def _peek(stream: BinaryIO) -> bytes:
     return head
 
 
-def _comes_from(x: Any, library: str) -> bool:
-    """Whether a class of ``x`` is the library's; asks without importing it."""
-    return any(kind.__module__.partition(".")[0] == library for kind in type(x).__mro__)
+def _is_a(x: Any, library: str, name: str) -> bool:
+    """Whether ``x`` is of that class of the library; asks without importing it."""
+    kinds = ((kind.__module__.partition(".")[0], kind.__name__) for kind in type(x).__mro__)
+    return (library, name) in kinds

@@ -228,12 +228,13 @@ def _are_sizes(sizes: Floats) -> bool:
 
 def _find_space_of_image(image: Any, shape: tuple[int, ...]) -> Space:
     """The affine, unless a NIfTI header says that there is none; else the qform."""
-    header, stated = image.header, {}
+    stated = {}
+    header = image.header if hasattr(image.header, "get") else {}  # MINC's and others hold no more
     if image.affine is not None and any(header.get(key, 1) for key in ("sform_code", "qform_code")):
         stated["affine"] = RAS_TO_LPS * np.asarray(image.affine, np.float64)[:3]
     if header.get("qform_code", 0):
         stated["qform"] = RAS_TO_LPS * _read_qform(header.copy())
-    sizes = np.resize(np.array([*header.get_zooms()[:3], np.nan], np.float64), 3)
+    sizes = np.resize(np.array([*image.header.get_zooms()[:3], np.nan], np.float64), 3)
     return find_space(stated, sizes, shape, _ORDER)
 
 
