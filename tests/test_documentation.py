@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 
 import tumorlens
+from brains import paint_brain
+from builders import write_picture
 from tumorlens.cli.main import VERBS
+from tumorlens.finding import VERDICTS
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -122,6 +125,19 @@ def test_each_example_is_python_and_uses_public_names(page, code):
         and node.value.id == "tumorlens"
     }
     assert used <= set(tumorlens.__all__), page
+
+
+def test_the_example_of_readme_answers_for_single_pictures(tmp_path, monkeypatch, capsys):
+    """They belong to no series, so no study tells of them."""
+    (tmp_path / "scans").mkdir()
+    for number in range(2):
+        write_picture(tmp_path / "scans" / f"{number}.png", paint_brain(number))
+    monkeypatch.chdir(tmp_path)
+    (code,) = (code for page, code in list_examples() if page == "README.md")
+    exec(code.partition("print(tumorlens.audit")[0])  # the rest needs labelled images
+    told = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [Path(path).name for path, _, _ in told] == ["0.png", "1.png"]
+    assert all(verdict in VERDICTS and 0 <= float(chance) <= 1 for _, verdict, chance in told)
 
 
 def list_commands() -> list[tuple[str, str]]:
