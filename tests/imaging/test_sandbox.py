@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from tumorlens.imaging.codecs import apart, interpreter
 from tumorlens.imaging.codecs.interpreter import find_python
 from tumorlens.imaging.codecs.sandbox import Lost, Sandbox, Unavailable
 from tumorlens.imaging.readers import read_object, read_slices
+from tumorlens.workers import available_cores
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits as Linux has them")
 
@@ -51,6 +53,16 @@ def test_a_process_is_used_again(sandbox) -> None:
         pass
     with sandbox.hold() as second, sandbox.hold() as third:
         assert first is second and second is not third
+
+
+def test_processes_stay_also_for_more_threads_than_cores(sandbox) -> None:
+    """A pool of many threads ended and started them again and again."""
+
+    def hold_many():
+        with ExitStack() as held:
+            return {held.enter_context(sandbox.hold()) for _ in range(available_cores() + 1)}
+
+    assert hold_many() == hold_many()
 
 
 @pytest.mark.parametrize(("word", "reason"), [("raise", "asked to"), ("panic", "of range at line")])

@@ -24,7 +24,6 @@ from typing import Any, BinaryIO, cast
 from tumorlens.imaging.codecs.interpreter import find_python, why_none
 from tumorlens.imaging.codecs.serving import FAILED, MEMORY, SECONDS, receive, send
 from tumorlens.imaging.files.shadows import find_libraries
-from tumorlens.workers import available_cores
 
 __all__ = ["Helper", "Lost", "Sandbox", "Unavailable"]
 
@@ -153,11 +152,11 @@ class Sandbox:
         return helper
 
     def _put_back(self, helper: Helper) -> None:
+        if not helper.is_alive():
+            helper.end()
+            return
         with self._lock:
-            if helper.is_alive() and len(self._idle) < available_cores():
-                self._idle.append(helper)
-                return
-        helper.end()
+            self._idle.append(helper)
 
     def _forget(self) -> None:
         """In a forked process: the pipes are the parent's."""
