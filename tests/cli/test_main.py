@@ -31,7 +31,7 @@ def run_process(*words, **options):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_verbs_exist_and_explain_themselves(verb):
-    module = f"tumorlens.cli.{verb.replace('-', '_')}"
+    module = f"tumorlens.cli.verbs.{verb.replace('-', '_')}"
     assert find_spec(module)
     command = app.get_command(click.Context(app), verb)
     assert isinstance(command, click.Command)

@@ -131,7 +131,7 @@ def test_records_that_are_piped_say_how_to_get_a_table(predict, folder):
 @pytest.mark.parametrize("verb", sorted(VERBS))
 def test_a_minus_is_no_name_of_a_file_or_a_folder(verb, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    command = import_module(f"tumorlens.cli.{verb}").command
+    command = import_module(f"tumorlens.cli.verbs.{verb}").command
     named = [one for one in command.params if isinstance(one, click.Option)]
     named = [one for one in named if isinstance(one.type, click.Path) and one.type != words.DATA]
     named = [one for one in named if one.name not in ("weights", "token_file")]  # are read

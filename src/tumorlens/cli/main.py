@@ -42,7 +42,7 @@ VERBS: dict[str, str] = {
     "seen": "Ask whether pictures, or copies of them, were in a model's training.",
     "info": "Version, bundled models with hash and terms, extras that are installed.",
 }
-"""Verb -> what it does, in a line. A verb lives in ``tumorlens.cli.<verb>`` as ``command``."""
+"""Verb -> what it does, in a line. It is the ``command`` of ``tumorlens.cli.verbs.<verb>``."""
 
 DONE, FAILED_IN_PART, NOTHING_DONE, INTERRUPTED = 0, 1, 2, 130
 
@@ -64,7 +64,7 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        module = import_module(f"tumorlens.cli.{cmd_name.replace('-', '_')}")
+        module = import_module(f"tumorlens.cli.verbs.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 

@@ -1,0 +1,1 @@
+"""The verbs: one module each, which parses, calls and prints."""
