@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--other-half", action="store_true",
                         help="judge on the groups that did not serve to choose")  # fmt: skip
     parser.add_argument("--whole", action="store_true",
-                        help="judge on every slice of every group: nothing is chosen by it")  # fmt: skip
+                        help="judge on every slice of each group: none is chosen")  # fmt: skip
     asked = parser.parse_args()
     file = asked.output / "data" / "manifest.csv"
     if not file.exists():
