@@ -73,7 +73,8 @@ def test_time_points_whose_positions_sway_stay_apart(tmp_path, keyed):
 
 
 @pytest.mark.parametrize(
-    "key", ["EchoTime", "DiffusionBValue", "AcquisitionNumber", "TemporalPositionIdentifier"]
+    "key",
+    ["EchoTime", "DiffusionBValue", "AcquisitionNumber", "TemporalPositionIdentifier", "FlipAngle"],
 )
 def test_a_slice_missing_in_one_volume_is_not_taken_from_the_other(tmp_path, key):
     for volume in range(2):

@@ -261,14 +261,33 @@ def _most_at_one_place(group: Indices, layout: Layout) -> int:
 
 
 def _count_passes(group: Indices, layout: Layout) -> Iterator[Indices]:
-    """The first slices of all places, the second ones, …, each in order of position."""
+    """Passes over the places of a group, each in order of position."""
     assert layout.positions is not None
     places = _number_places(layout.positions[group], layout.pixel)
-    seen = np.zeros(places.max() + 1, np.intp)
-    turns = np.empty(len(group), np.intp)
-    for index, place in enumerate(places):
-        turns[index] = seen[place]
-        seen[place] += 1
+    turns = _find_runs(places)
+    if np.bincount(turns).min() <= places.max() / 2:
+        turns = _count_turns(places)
     for turn in range(int(turns.max()) + 1):
         chosen = np.flatnonzero(turns == turn)
         yield group[chosen[np.argsort(places[chosen], kind="stable")]]
+
+
+def _find_runs(places: Indices) -> Indices:
+    """Which run each slice is of: one ends where a place comes again, as volume follows volume."""
+    runs, run, met = np.empty(len(places), np.intp), 0, set[int]()
+    for index, place in enumerate(places.tolist()):
+        if place in met:
+            run, met = run + 1, set()
+        met.add(place)
+        runs[index] = run
+    return runs
+
+
+def _count_turns(places: Indices) -> Indices:
+    """Which of the slices at its place each one is, as where volumes were taken in turns."""
+    seen = np.zeros(places.max() + 1, np.intp)
+    turns = np.empty(len(places), np.intp)
+    for index, place in enumerate(places):
+        turns[index] = seen[place]
+        seen[place] += 1
+    return turns
