@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,58 @@ def test_a_slice_that_comes_twice_is_no_pass():
     assert [one.slices for one in series] == [9]
 
 
+@pytest.mark.parametrize("missing", [0, 3, 7])
+def test_a_slice_missing_in_one_pass_is_not_taken_from_another(missing):
+    """As where one time point has a blank slice, which is left out, or a broken file."""
+    one = make_dicom("1.1", 8)
+    passes = [one, [*one[:missing], *one[missing + 1 :]], one]
+    series, _ = gather([finding for part in passes for finding in part])
+    assert [list(one.findings) for one in series] == passes
+
+
+def test_slices_close_together_are_no_passes():
+    """A volume whose voxels are a thousandth of those of a head, as if metres were meant."""
+    tiny = [
+        replace(one, info=replace(one.info, position_mm=0.005 * i, spacing_mm=(0.001, 0.001)))
+        for i, one in enumerate(make_findings([0.1] * 8))
+    ]
+    series, _ = gather(tiny)
+    assert [one.slices for one in series] == [8]
+
+
+@pytest.mark.parametrize(
+    ("column", "row"),
+    [((2, 0, 0), (0, 2, 0)), ((0.98, 0, 0.2), (0, 1, 0))],
+    ids=["larger pixels", "another direction"],
+)
+def test_parts_of_a_series_that_lie_otherwise_are_series_of_their_own(column, row):
+    flat = make_dicom("1.1", 6, lps_mm=((0, 0, 0), (1, 0, 0), (0, 1, 0)))
+    other = make_dicom("1.1", 5, lps_mm=((0, 0, 0), column, row))
+    series, _ = gather([*flat, *other])
+    assert [(one.volume, one.slices) for one in series] == [(0, 6), (1, 5)]
+
+
+@pytest.mark.parametrize("told", [{"study": "1.8"}, {"patient": "b"}])
+def test_one_uid_in_two_studies_or_patients_is_two_series_and_two_studies(told):
+    series, _ = gather(
+        [
+            *make_dicom("1.1", patient="a"),
+            *make_dicom("1.1", patient="a"),
+            *make_dicom("1.1", 7, **{"patient": "a", **told}),
+        ]
+    )
+    studies = gather_studies(series, MODEL)
+    assert [[(one.volume, one.slices) for one in study.series] for study in studies] == [
+        [(0, 6), (1, 6)],
+        [(2, 7)],
+    ]
+
+
+def test_a_series_without_patient_is_of_the_only_patient_of_its_study():
+    series, _ = gather([*make_dicom("1.1", patient="a"), *make_dicom("1.2")])
+    assert [len(study.series) for study in gather_studies(series, MODEL)] == [2]
+
+
 def test_falling_positions_are_one_pass():
     series, _ = gather(make_dicom("1.1")[::-1])
     assert [one.slices for one in series] == [6]
@@ -94,7 +147,11 @@ def test_planes_of_a_localizer_are_series_of_their_own():
     other = [
         Finding(
             SliceInfo(
-                f"d/c{i}.dcm", series_instance_uid="1.1", position_mm=7.0 * i, plane="coronal"
+                f"d/c{i}.dcm",
+                series_instance_uid="1.1",
+                study_instance_uid="1.9",
+                position_mm=7.0 * i,
+                plane="coronal",
             ),
             verdict="no_tumor",
             tumor_probability=0.1,

@@ -8,9 +8,9 @@ StudyInstanceUID, one BIDS subject and session, or one folder said to be one hol
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path, PurePath
 from typing import Literal
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from tumorlens.errors import UsageError
 from tumorlens.finding import Finding, SliceInfo
+from tumorlens.imaging.series.clusters import DIRECTION, JITTER, number_passes
 from tumorlens.remote.addresses import spell_address
 from tumorlens.studies.series_judging import judge_series
 from tumorlens.studies.study_judging import judge_study
@@ -37,7 +38,7 @@ FolderRule = Literal["folder"] | None
 """Whether the caller declares each folder to be one series, or one study."""
 
 SAME_MM = 0.02
-"""Positions that differ by less, in mm, are one position."""
+"""Positions that differ by less, in mm, or by less than `JITTER` of a pixel, are one position."""
 MOST = 0.5
 """Share of repeated positions from which they are another pass over the head, not an error."""
 BIDS = re.compile(r"(?:^|[/\\_])(sub-[A-Za-z0-9]+)(?:[/\\_](ses-[A-Za-z0-9]+))?")
@@ -71,6 +72,7 @@ class SeriesGatherer:
         self._rule = series_from
         self._findings: list[Finding] = []
         self._errors: list[Finding] = []
+        self._named = Counter[tuple[str, str | None]]()  # volumes of one path and UID
 
     def add(self, finding: Finding) -> Iterator[SeriesFinding]:
         """Take one finding; gives the series that ended before it, if one did."""
@@ -100,14 +102,19 @@ class SeriesGatherer:
             return
         path = _name_series(answered)
         volumes = list(_split_volumes(findings))
-        for number, volume in enumerate(volumes):
+        named = path, answered[0].info.series_instance_uid
+        before = self._named[named]
+        self._named[named] += len(volumes)
+        for number, volume in enumerate(volumes, start=before):
             found = judge_series(volume, self._model, path)
-            yield found if len(volumes) == 1 else replace(found, volume=number)
+            yield found if before == 0 and len(volumes) == 1 else replace(found, volume=number)
 
     def _key(self, info: SliceInfo) -> str:
         if self._rule == "folder" and is_loose(info):
             return f"folder {PurePath(info.path).parent}"
-        return f"{info.series_instance_uid} {'' if info.series_instance_uid else info.path}"
+        if info.series_instance_uid is None:
+            return f"path {info.path}"
+        return f"{info.series_instance_uid} {info.study_instance_uid} {info.patient}"
 
 
 def is_loose(info: SliceInfo) -> bool:
@@ -127,9 +134,16 @@ def gather_studies(
         study_from: ``folder`` if the series of a folder are said to be one study, where no file
             says otherwise.
     """
+    listed = list(series)
+    patients: dict[str | None, set[str]] = {}
+    for one in listed:
+        patients.setdefault(one.study_instance_uid, set()).update(filter(None, [one.patient]))
     studies: dict[str, list[SeriesFinding]] = {}
-    for number, one in enumerate(series):
-        studies.setdefault(_find_study(one, study_from) or f"series {number}", []).append(one)
+    for number, one in enumerate(listed):
+        study = _find_study(one, study_from) or f"series {number}"
+        if one.study_instance_uid and len(patients[one.study_instance_uid]) > 1:
+            study = f"{study} {one.patient}"  # one UID, as some anonymisers give to all
+        studies.setdefault(study, []).append(one)
     return [judge_study(members, model, _name_study(members)) for members in studies.values()]
 
 
@@ -183,29 +197,43 @@ def _name_folder(paths: Sequence[str]) -> str:
 
 
 def _split_volumes(findings: Sequence[Finding]) -> Iterator[list[Finding]]:
-    """Stacks of one plane, each pass over the head by itself; errors stay with the first."""
+    """Stacks of slices that lie alike, each pass over the head by itself; errors stay with the
+    first."""
     errors = [one for one in findings if one.error is not None]
-    answered = [one for one in findings if one.error is None]
-    for _, stack in groupby(answered, key=lambda one: one.info.plane):
-        for volume in _split_passes(list(stack)):
-            yield errors + volume
-            errors = []
+    stacks: list[list[Finding]] = []
+    for one in findings:
+        if one.error is None and stacks and _lie_alike(stacks[-1][0].info, one.info):
+            stacks[-1].append(one)
+        elif one.error is None:
+            stacks.append([one])
+    for volume in (volume for stack in stacks for volume in _split_passes(stack)):
+        yield errors + volume
+        errors = []
+
+
+def _lie_alike(first: SliceInfo, other: SliceInfo) -> bool:
+    """Whether slices have one plane, and pixels of one size and direction as far as it is known."""
+    if first.plane != other.plane or first.lps_mm is None or other.lps_mm is None:
+        return first.plane == other.plane
+    steps = np.array([first.lps_mm[1:], other.lps_mm[1:]])
+    return bool(np.abs(steps[0] - steps[1]).max() <= DIRECTION * np.abs(steps).max())
 
 
 def _split_passes(stack: list[Finding]) -> Iterator[list[Finding]]:
-    """Passes over the head: the n-th slice at a position belongs to the n-th pass."""
+    """Passes over the head: a pass ends where a position comes again."""
     positions = [one.info.position_mm for one in stack]
     if any(one is None for one in positions):
         yield stack
         return
-    place = np.array(positions, np.float64)
-    order = np.argsort(place, kind="stable")
-    again = np.diff(place[order]) < SAME_MM
+    position = np.array(positions, np.float64)
+    order = np.argsort(position, kind="stable")
+    pixel = min(stack[0].info.spacing_mm or (np.inf,))
+    again = np.diff(position[order]) < min(SAME_MM, JITTER * pixel)
     if again.sum() < MOST * (len(stack) - again.sum()):
         yield stack
         return
-    number = np.zeros(len(stack), np.intp)
-    for before, after, same in zip(order[:-1], order[1:], again, strict=True):
-        number[after] = number[before] + 1 if same else 0
-    for one in range(int(number.max()) + 1):
-        yield [finding for finding, mine in zip(stack, number, strict=True) if mine == one]
+    places = np.zeros(len(stack), np.intp)
+    places[order[1:]] = np.cumsum(~again)
+    numbers = number_passes(places)
+    for number in range(int(numbers.max()) + 1):
+        yield [one for one, mine in zip(stack, numbers, strict=True) if mine == number]

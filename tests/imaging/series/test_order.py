@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 
 import builders
 from tumorlens.imaging.readers import read_slices
+from tumorlens.imaging.series.clusters import number_passes
 
 RANDOM = np.random.default_rng(3)
 # Slices foot to head, on a ramp, so that none is blank.
@@ -89,6 +90,24 @@ def test_a_slice_missing_in_one_volume_is_not_taken_from_the_other(tmp_path, key
     assert names == first + [f"1{index}" for index in range(8)]
     assert any("1 slice is missing between 10.0 and 20.0 mm" in n for n in slices[0].info.notes)
     assert all(any("one of 2 volumes" in n for n in one.info.notes) for one in slices)
+
+
+@pytest.mark.parametrize(
+    ("places", "passes"),
+    [
+        ([0, 1, 2, 3, 0, 2, 3, 0, 1, 2, 3], [0] * 4 + [1] * 3 + [2] * 4),
+        ([0, 1, 2, 3, 1, 2, 3, 0, 1, 2, 3], [0] * 4 + [1] * 3 + [2] * 4),
+        ([3, 2, 1, 0, 2, 1, 0, 3, 2, 1, 0], [0] * 4 + [1] * 3 + [2] * 4),
+        ([0, 2, 4, 1, 3, 0, 2, 4, 3, 0, 2, 4, 1, 3], [0] * 5 + [1] * 4 + [2] * 5),
+        ([0, 0, 1, 1, 2, 2, 3], [0, 1, 0, 1, 0, 1, 0]),
+        ([0, 2, 4, 6, 1, 3, 5, 7], [0] * 8),
+        ([0, 1, 2, 3, 3, 4, 5, 6], [0] * 4 + [1] + [0] * 3),
+        ([5], [0]),
+    ],
+    ids=["risen", "first", "fallen", "leaping", "in turns", "one", "copy", "alone"],
+)
+def test_passes_are_told_by_their_order_where_it_tells(places, passes):
+    assert number_passes(np.array(places)).tolist() == passes
 
 
 def test_a_volume_taken_in_two_turns_is_one(tmp_path):

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from tumorlens.imaging.geometry import Arranged, Grid, arrange
 from tumorlens.imaging.series.places import Contents, Place
 
-__all__ = ["DIRECTION", "Layout", "find_layouts", "part_volumes"]
+__all__ = ["DIRECTION", "JITTER", "Layout", "find_layouts", "number_passes", "part_volumes"]
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -24,8 +24,10 @@ Indices = npt.NDArray[np.intp]
 DIRECTION = 0.02
 """Cosines that differ by less belong to one orientation: about one degree."""
 
+JITTER = 0.05
+"""Of a pixel: nearer slices lie at one place, whatever the distance of slices."""
+
 _SPACING = 0.01  # of the spacing: what differs by less is one
-_JITTER = 0.05  # of a pixel: nearer slices lie at one place, whatever the distance of slices
 _PLACE = 0.2  # of a pixel, and
 _GAP = 0.25  # of the usual distance: nearer slices lie at one place
 _ALWAYS = ("frame_of_reference", "series", "kind", "echo_time", "b_value")
@@ -36,6 +38,7 @@ _ALIKE = {"echo_time": 1e-2}
 """Share of the largest value by which those of one volume may differ. Some scanners state the echo
 time that each slice really had; two echoes are further apart."""
 _EQUAL = 1e-3  # of other contents
+_WHOLE = 0.75  # of all places: a volume in which more slices are missing is told by no order
 _APART = 4  # of the usual distance: stacks between which there is so much are no one volume
 
 
@@ -199,7 +202,7 @@ def _locate(places: Sequence[Place], members: Indices) -> Floats | None:
 
 def _is_one(measured: Floats, stated: Floats) -> bool:
     """Whether all slices have one position, which is none where Slice Location has several."""
-    return bool(len(measured) > 1 and np.ptp(measured) < _JITTER < np.ptp(stated))
+    return bool(len(measured) > 1 and np.ptp(measured) < JITTER < np.ptp(stated))
 
 
 def _part_by(key: str, contents: Sequence[Contents], group: Indices) -> list[Indices]:
@@ -247,9 +250,9 @@ def _number_places(positions: Floats, pixel: float) -> Indices:
     """(n,) Which place each position is at, counted from the lowest."""
     order = np.argsort(positions, kind="stable")
     gaps = np.diff(positions[order])
-    real = gaps[gaps > _JITTER * pixel]
+    real = gaps[gaps > JITTER * pixel]
     usual = float(np.median(real)) if real.size else 0.0
-    tolerance = max(_JITTER * pixel, min(_GAP * usual, _PLACE * pixel))
+    tolerance = max(JITTER * pixel, min(_GAP * usual, _PLACE * pixel))
     places = np.empty(len(positions), np.intp)
     places[order] = np.concatenate(([0], np.cumsum(gaps > tolerance)))
     return places
@@ -264,23 +267,40 @@ def _count_passes(group: Indices, layout: Layout) -> Iterator[Indices]:
     """Passes over the places of a group, each in order of position."""
     assert layout.positions is not None
     places = _number_places(layout.positions[group], layout.pixel)
-    turns = _find_runs(places)
-    if np.bincount(turns).min() <= places.max() / 2:
-        turns = _count_turns(places)
+    turns = number_passes(places)
     for turn in range(int(turns.max()) + 1):
         chosen = np.flatnonzero(turns == turn)
         yield group[chosen[np.argsort(places[chosen], kind="stable")]]
 
 
-def _find_runs(places: Indices) -> Indices:
-    """Which run each slice is of: one ends where a place comes again, as volume follows volume."""
-    runs, run, met = np.empty(len(places), np.intp), 0, set[int]()
-    for index, place in enumerate(places.tolist()):
-        if place in met:
-            run, met = run + 1, set()
+def number_passes(places: Indices) -> Indices:
+    """Which pass over the places each slice is of, both counted from 0.
+
+    Where volume follows volume, a pass ends where the places fall (or rise), or where one comes
+    again: so a slice that one volume lacks is taken from no other. Else the slices at each place
+    are counted.
+
+    Args:
+        places: of slices in the order in which they were taken or read.
+    """
+    most = np.bincount(places).max()
+    for ends in (places[1:] <= places[:-1], places[1:] >= places[:-1], _come_again(places)):
+        runs = np.concatenate(([0], np.cumsum(ends)))
+        sizes = np.bincount(runs)
+        if len(sizes) == most and sizes.min() >= _WHOLE * (places.max() + 1):
+            return runs
+    return _count_turns(places)
+
+
+def _come_again(places: Indices) -> npt.NDArray[np.bool_]:
+    """Whether each place but the first came already since the last one of which that is true."""
+    again, met = [], {int(places[0])}
+    for place in places[1:].tolist():
+        again.append(place in met)
+        if again[-1]:
+            met = set()
         met.add(place)
-        runs[index] = run
-    return runs
+    return np.array(again, np.bool_)
 
 
 def _count_turns(places: Indices) -> Indices:

@@ -1,5 +1,6 @@
 // From the findings of slices to the finding of their series: a port of studies/series_judging.py,
 // key_slices.py, looks.py and of how assembling.py parts a series into volumes.
+import { numberPasses } from "../reading/clusters.js";
 import { judgeBy } from "./model.js";
 import { Profile, measureTissue, placeSlices, toChance, toLogit } from "./profile.js";
 
@@ -26,9 +27,9 @@ function partPasses(stack) {
   const again = order.slice(1).map((i, k) => place[i] - place[order[k]] < SAME_MM);
   const count = again.filter(Boolean).length;
   if (count < MOST_AGAIN * (stack.length - count)) return [stack];
-  const number = new Array(stack.length).fill(0), passes = [];
-  order.slice(1).forEach((i, k) => (number[i] = again[k] ? number[order[k]] + 1 : 0));
-  stack.forEach((one, i) => (passes[number[i]] ??= []).push(one));
+  const places = new Array(stack.length).fill(0), passes = [];
+  order.slice(1).forEach((i, k) => (places[i] = places[order[k]] + (again[k] ? 0 : 1)));
+  numberPasses(places).forEach((pass, i) => (passes[pass] ??= []).push(stack[i]));
   return passes;
 }
 

@@ -7,6 +7,7 @@ const SPACING = 0.01; // of the spacing
 const JITTER = 0.05; // of a pixel
 const NEAR = 0.2; // of a pixel
 const GAP = 0.25; // of the usual distance
+const WHOLE = 0.75; // of all places: a volume in which more slices are missing is told by no order
 const ALWAYS = ["frameOfReference", "series", "stack", "kind", "echoTime", "bValue"];
 const IF_NEEDED = ["timePoint", "echo", "acquisition", "triggerTime"];
 
@@ -136,12 +137,32 @@ function mostAtOnePlace(group, layout) {
   return Math.max(...counts);
 }
 
-// The first slices of all places, the second ones, …, each in order of position.
+// Passes over the places of a group, each in order of position.
 function countPasses(group, layout) {
-  const seen = [], passes = [];
-  placesOf(group, layout).forEach((place, k) => {
-    const turn = (seen[place] = (seen[place] ?? -1) + 1);
-    (passes[turn] ??= []).push({ index: group[k], place });
-  });
+  const places = placesOf(group, layout), passes = [];
+  numberPasses(places).forEach((pass, k) => (passes[pass] ??= []).push({ index: group[k], place: places[k] }));
   return passes.map((pass) => pass.sort((a, b) => a.place - b.place).map(({ index }) => index));
+}
+
+/** Which pass over the places each slice is of: told by their order, else by counting the slices at each place. */
+export function numberPasses(places) {
+  const count = (values) => values.reduce((all, one) => ((all[one] = (all[one] ?? 0) + 1), all), []);
+  const most = Math.max(...count(places)), all = Math.max(...places) + 1;
+  for (const ends of [(one, before) => one <= before, (one, before) => one >= before, comesAgain()]) {
+    let run = 0;
+    const runs = places.map((place, k) => (k && ends(place, places[k - 1]) ? ++run : run));
+    if (run + 1 === most && Math.min(...count(runs)) >= WHOLE * all) return runs;
+  }
+  const seen = [];
+  return places.map((place) => (seen[place] = (seen[place] ?? -1) + 1));
+}
+
+// Whether a place came already since the last one of which that is true.
+function comesAgain() {
+  let met = new Set();
+  return (place, before) => {
+    const again = met.add(before).has(place);
+    if (again) met = new Set();
+    return again;
+  };
 }
