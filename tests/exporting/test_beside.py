@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-import msgspec
 import numpy as np
 import onnxruntime
 import pytest
@@ -36,17 +35,6 @@ def test_a_session_beside_runs_as_the_original(model, tmp_path):
     images = np.random.default_rng(0).random((3, 1, 64, 64), np.float32)
     ours, theirs = open_beside(path, open_runtime).run(images), Session(model).run(images)
     np.testing.assert_array_equal(ours.probabilities, theirs.probabilities)
-
-
-def test_two_formats_of_one_name_have_a_card_each(model, tmp_path):
-    card = msgspec.structs.replace(Session(model).card, name="another")
-    write_model(model, tmp_path / "another.onnx", card=card)
-    paths = [tmp_path / "model.tflite", tmp_path / "model.pte"]
-    for source, path in zip((model, tmp_path / "another.onnx"), paths, strict=True):
-        path.write_bytes(source.read_bytes())
-        write_card(source, path)
-    names = [open_beside(path, open_runtime).card.name for path in paths]
-    assert names == [Session(model).card.name, "another"]
 
 
 def test_numbers_for_studies_travel_along(model, tmp_path):

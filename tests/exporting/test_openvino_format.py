@@ -40,7 +40,7 @@ def test_the_same_answers_with_the_card_beside(original, samples, tmp_path):
     export = export_model(original, TARGETS["openvino"], tmp_path / "model.xml", samples=samples)
     assert export.report.parity.largest_difference <= 1e-4
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"model.xml", "model.bin", "model.xml.card.json"}
+    assert names == {"model.xml", "model.bin", "model.card.json"}
     assert b"few" not in (tmp_path / "model.xml").read_bytes()  # the list of training pictures
     session = open_session(tmp_path / "model.xml", threads=1)
     assert session.card == export.card
@@ -76,7 +76,7 @@ def test_files_beside_are_not_replaced_unasked(original, samples, tmp_path):
 @needs_openvino
 def test_a_missing_card_and_a_damaged_file(original, tmp_path):
     (tmp_path / "model.xml").write_text("<net/>")
-    with pytest.raises(ModelFileError, match=r"model\.xml\.card\.json is missing"):
+    with pytest.raises(ModelFileError, match=r"model\.card\.json is missing"):
         open_session(tmp_path / "model.xml")
     write_card(original.session.path, tmp_path / "model.xml")
     with pytest.raises(ModelFileError, match="OpenVINO cannot read it"):

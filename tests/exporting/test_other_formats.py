@@ -53,7 +53,7 @@ def test_the_same_answers_with_the_card_beside(name, original, samples, tmp_path
     path = tmp_path / f"model{target.suffix}"
     export = export_model(original, target, path, samples=samples)
     assert export.report.parity.largest_difference <= 1e-4
-    assert {file.name for file in tmp_path.iterdir()} == {path.name, f"{path.name}.card.json"}
+    assert {file.name for file in tmp_path.iterdir()} == {path.name, "model.card.json"}
     session = target.open(path)
     assert session.card == export.card
     assert original.session.sha256 in session.card.made_from

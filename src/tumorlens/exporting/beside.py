@@ -73,13 +73,13 @@ class BesideSession(Session):
 
 
 def card_path(path: Path) -> Path:
-    """``model.pte.card.json`` beside ``model.pte``: each of a model's exports has its own."""
-    return path.with_name(f"{path.name}.card.json")
+    """``NAME.card.json`` beside a file of a format that carries no metadata."""
+    return path.with_suffix(".card.json")
 
 
 def studies_path(path: Path) -> Path:
-    """``model.pte.studies.json``, where the model has numbers for series and studies."""
-    return path.with_name(f"{path.name}.studies.json")
+    """``NAME.studies.json`` beside it, where the model has numbers for series and studies."""
+    return path.with_suffix(".studies.json")
 
 
 def write_card(source: Path, output: Path) -> None:
