@@ -84,6 +84,8 @@ def test_backslashes_of_windows_are_slashes(tmp_path):
         tmp_path / "img/a.png", tmp_path.parent / "b.png", tmp_path / "odd\\name.png"
     ]  # fmt: skip
     assert rows[0].mask == tmp_path / "img/m/a.png"
+    (row,) = read_manifest(write(tmp_path, "path,frame\nimg\\a.nii,3\n")).rows
+    assert row.path == tmp_path / "img/a.nii"
 
 
 @pytest.mark.parametrize("head", ["", "Unnamed: 0"])
@@ -180,6 +182,8 @@ def test_what_is_no_csv_says_how_to_make_one(tmp_path, content, words):
         (",path\nadam,x.png\n", ["line 2", "column 1", "no name in the header", "pandas"]),
         ("path,,label\nx.png,,tumor\n", ["line 1", "a column without a name"]),
         ("path\nC:\\data\\x.png\n", ["line 2", "column path", "one of Windows", "relative"]),
+        ("path\nC:/data/x.png\n", ["line 2", "column path", "one of Windows", "relative"]),
+        ("path,frame\nC:/x.nii,0\n", ["line 2", "column path", "one of Windows", "relative"]),
         ("path,path\nx,y\n", ["line 1", "2 columns named 'path'"]),
         ("path,lable\nx.png,tumor\n", ["line 1", "column lable", "expected label"]),
         ("path,label\n", ["no rows"]),

@@ -85,14 +85,7 @@ def _split(text: str, _folder: Path) -> str:
 
 
 def _file(text: str, folder: Path) -> Path:
-    path = absolute_path(folder / text)
-    if "\\" in text and os.sep == "/" and not path.exists():
-        if _DRIVE.match(text):
-            raise ValueError(
-                f"expected a path of this computer, got one of Windows: {text!r}; write paths "
-                "relative to the manifest, with /"
-            )
-        path = absolute_path(folder / text.replace("\\", "/"))
+    path = file_or_folder(text, folder)
     if path.is_dir():  # its first picture would be a slice that nobody named
         raise ValueError(f"expected a file, got a folder: {text!r}; give each of its files a row")
     return path
@@ -100,7 +93,15 @@ def _file(text: str, folder: Path) -> Path:
 
 def file_or_folder(text: str, folder: Path) -> Path:
     """With a frame, the path may name a folder: the volume of the DICOM files in it."""
-    return absolute_path(folder / text)
+    path = absolute_path(folder / text)
+    if os.sep != "/" or path.exists():
+        return path
+    if _DRIVE.match(text):
+        raise ValueError(
+            f"expected a path of this computer, got one of Windows: {text!r}; write paths "
+            "relative to the manifest, with /"
+        )
+    return absolute_path(folder / text.replace("\\", "/")) if "\\" in text else path
 
 
 def _frame(text: str, _folder: Path) -> int:
