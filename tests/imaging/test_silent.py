@@ -11,7 +11,7 @@ from PIL import Image
 import builders
 from tumorlens.errors import InputError
 from tumorlens.imaging.files.sources import Skipped, find_sources
-from tumorlens.imaging.readers import read_slices
+from tumorlens.imaging.readers import read_object, read_slices
 
 HEAD = builders.paint_head((60, 72, 40)) + np.arange(72, dtype=np.uint16)[:, np.newaxis]
 AXIAL, PLACE = builders.store_volume(HEAD, (1, 1, 4), (2, 1, 0), (1, 1, 1))
@@ -121,14 +121,29 @@ def test_moving_pictures_say_that_one_of_them_is_read(tmp_path):
 
 @pytest.mark.parametrize(
     "unit, size, converted",
-    [("meter", 1e-3, 1), ("micron", 1e3, 1), ("meter", 1, None), ("micron", 1, None)],
+    [
+        ("meter", 1e-3, 1),
+        ("micron", 1e3, 1),
+        ("meter", 1, None),
+        ("micron", 1, None),
+        ("unknown", 1e-3, 1),
+        ("unknown", 1e3, 1),
+    ],
 )
 def test_voxels_in_metres_are_read_in_millimetres(tmp_path, unit, size, converted):
     image = nib.Nifti1Image(HEAD, np.diag([size, size, 4 * size, 1]))
     image.header.set_xyzt_units(unit)
     nib.save(image, tmp_path / "a.nii")
-    slices = list(read_slices(tmp_path / "a.nii"))
-    assert slices[0].info.spacing_mm == pytest.approx((1, 1))
-    gap = slices[1].info.position_mm - slices[0].info.position_mm
-    assert gap == pytest.approx(4)
-    assert any("converted to mm" in note for note in slices[0].info.notes) == bool(converted)
+    for slices in (list(read_slices(tmp_path / "a.nii")), list(read_object(image))):
+        assert slices[0].info.spacing_mm == pytest.approx((1, 1))
+        gap = slices[1].info.position_mm - slices[0].info.position_mm
+        assert gap == pytest.approx(4)
+        assert any("converted to mm" in note for note in slices[0].info.notes) == bool(converted)
+
+
+def test_a_head_as_small_as_that_of_a_mouse_is_doubted(tmp_path):
+    size = {"PixelSpacing": [0.1, 0.1], "ImageOrientationPatient": builders.AXIAL}
+    dicom = builders.write_dicom(tmp_path / "a.dcm", AXIAL[20], **size)
+    nifti = builders.write_nifti(tmp_path / "a.nii", HEAD, np.diag([0.1, 0.1, 0.5, 1]))
+    for notes in (*notes_of(dicom), notes_of(nifti)[0]):
+        assert any("smaller than a head: perhaps an animal" in note for note in notes)

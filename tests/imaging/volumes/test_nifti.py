@@ -136,6 +136,17 @@ def write_header(path, volume=FULL, **changes):
     return path
 
 
+def test_an_axis_of_no_size_has_one(tmp_path) -> None:
+    path = write_header(tmp_path / "a.nii", dim=[4, 20, 24, 18, 0, 1, 1, 1])
+    np.testing.assert_array_equal(read_stack(path), show(FULL))
+
+
+def test_sizes_of_axes_that_are_not_counted_are_told(tmp_path) -> None:
+    path = write_header(tmp_path / "a.nii", dim=[2, 20, 24, 18, 1, 1, 1, 1])
+    (one,) = read_slices(path)
+    assert "the header counts 2 axes and states the sizes of more" in one.info.notes
+
+
 @pytest.mark.parametrize("offset", [0])
 def test_a_header_is_not_read_as_voxels(tmp_path, offset) -> None:
     path = write_header(tmp_path / "a.nii", vox_offset=offset)

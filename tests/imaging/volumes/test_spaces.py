@@ -59,6 +59,13 @@ def test_the_qform_serves_where_the_sform_makes_no_sense(tmp_path, broken) -> No
         assert one.info.notes == ("the sform makes no sense: the qform is used",)
 
 
+@pytest.mark.parametrize(("shift", "told"), [(0.4, True), (0.05, False)])
+def test_axes_that_are_not_at_right_angles_are_told(tmp_path, shift, told) -> None:
+    skewed = rows([-0.9, shift, 0, 10], AFFINE[1], AFFINE[2])
+    one = next(read_slices(write(tmp_path / "a.nii", **skewed)))
+    assert any("not at right angles" in note for note in one.info.notes) == told
+
+
 @pytest.mark.parametrize(
     ("fields", "lost"),
     [

@@ -250,15 +250,14 @@ class FrameHeader:
     def _doubts(self) -> Iterator[str]:
         """Reasons against a plain MRI of the head, a sentence each."""
         dataset = self.dataset
-        rows, columns = _read_shape(dataset)
-        spacing = (0.0, 0.0) if self.spacing_note else self.spacing or (0.0, 0.0)
+        spacing = None if self.spacing_note else self.spacing
         yield from filter(
             None,
             (
                 doubt_modality(read_text(dataset, "Modality"), read_text(dataset, "SOPClassUID")),
                 doubt_contrast(self.kinds, read_text(dataset, "SeriesDescription")),
                 doubt_body_part(self._name_part()),
-                doubt_extent(rows * spacing[0], columns * spacing[1]),
+                doubt_extent(_read_shape(dataset), spacing) if spacing else "",
                 self.spacing_note,
             ),
         )

@@ -55,6 +55,7 @@ _HEAD = re.compile(
     re.IGNORECASE,
 )
 _WIDEST = 520.0  # mm: the largest field of view of a scanner
+_NARROWEST, _FINE = 60.0, 0.25  # mm: so small a view of so small pixels shows no human head
 _NO_PART = re.compile(r"\W*|unknown|none|other|others|undefined|default|mri?|n/?a", re.IGNORECASE)
 
 
@@ -96,12 +97,20 @@ def doubt_body_part(part: str) -> str:
     return f"body part {part}, not the head: its verdict means nothing"
 
 
-def doubt_extent(height: float, width: float) -> str:
-    """A sentence on a picture that is larger, in mm, than the view of any scanner; else empty.
+def doubt_extent(shape: tuple[int, int], spacing: tuple[float, float]) -> str:
+    """A sentence on a picture that is too large or too small for one of a head; else empty.
 
     A mosaic whose header does not say that it is one has the pixels of its slices and the size of
     all of them together.
+
+    Args:
+        shape: rows and columns.
+        spacing: of rows and columns in mm.
     """
-    if min(height, width) <= _WIDEST:
-        return ""
-    return f"{height:.0f} x {width:.0f} mm, wider than a head: perhaps many slices in one picture"
+    height, width = shape[0] * spacing[0], shape[1] * spacing[1]
+    size = f"{height:.4g} x {width:.4g} mm"
+    if min(height, width) > _WIDEST:
+        return f"{size}, wider than a head: perhaps many slices in one picture"
+    if max(height, width) < _NARROWEST and max(spacing) < _FINE:
+        return f"{size}, smaller than a head: perhaps an animal, or sizes in another unit"
+    return ""

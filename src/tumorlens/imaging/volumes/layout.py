@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from tumorlens.errors import InputError
 from tumorlens.finding import SliceInfo
+from tumorlens.imaging.dicom.modality import doubt_extent
 from tumorlens.imaging.files.limits import Limits
 from tumorlens.imaging.files.refusal import refuse
 from tumorlens.imaging.geometry import Arranged, arrange, choose_axis
@@ -173,6 +174,8 @@ def cut_volume(
     notes = space.notes + layout.notes
     if space.used and space.grid.spacing[through] < 0.999 * space.grid.spacing.max():
         notes = (*notes, f"cut anew as {arranged.plane} slices, not across its widest spacing")
+    if space.used and (doubt := doubt_extent((rows, columns), arranged.spacing_mm)):
+        notes = (*notes, doubt)
     contrast = _measure_contrast(arranged, layout)
     for number, values in enumerate(arranged.slices):
         info = SliceInfo(

@@ -52,6 +52,7 @@ Floats = npt.NDArray[np.float64]
 _BROKEN = "has a broken NIfTI header"
 _ORDER = np.diag([1.0, -1.0, 1.0])
 """Directions that Analyze takes: x to the patient's left, y to the front, z to the head."""
+_MILLIMETRES = 2
 _UNITS = {1: (1000.0, "metres"), 3: (0.001, "micrometres")}
 """Codes of ``xyzt_units``: by how much a length becomes one in mm. Programs often get it wrong."""
 
@@ -160,13 +161,16 @@ def _parse_header(stream: Bytes, path: str) -> tuple[Any, Any, bool]:
 
 
 def _lay_out(header: Any, raw: Any, path: str, *, single: bool) -> Layout:
-    shape, volumes = _split_shape(header.get_data_shape(), path)
+    stated = header.get_data_shape()
+    shape, volumes = _split_shape((*stated[:2], *(size or 1 for size in stated[2:])), path)
     space = _to_millimetres(_find_space(raw, shape), int(raw.get("xyzt_units", 0)) & 7)
     dtype, offset = header.get_data_dtype(), header.get_data_offset()
     _check_kind(dtype, path)
     if not (header.single_vox_offset if single else 0) <= offset <= LARGEST_OFFSET:
         raise InputError(path, f"{_BROKEN} (voxels at byte {offset})", _ADVICE)
     scale, notes = _read_scale(header)
+    if max(header["dim"][len(stated) + 1 :], default=1) > 1:
+        notes = (*notes, f"the header counts {len(stated)} axes and states the sizes of more")
     sequence = guess_sequence(base_name(path))
     content = _find_content(int(header.get("intent_code", 0)))
     return Layout(shape, volumes, dtype, offset, scale, space, notes, sequence, content)
@@ -211,14 +215,15 @@ def _find_space(raw: Any, shape: tuple[int, ...]) -> Space:
 
 
 def _to_millimetres(space: Space, unit: int) -> Space:
-    """Lengths that are stated in another unit; not where they make sense in mm alone."""
-    factor, name = _UNITS.get(unit, (1.0, ""))
-    sizes = space.grid.spacing
-    if factor == 1 or not _are_sizes(sizes * factor) or _are_sizes(sizes):
-        return space
-    grid = Grid(space.grid.origin * factor, space.grid.steps * factor)
-    note = f"voxel sizes are stated in {name}: converted to mm"
-    return replace(space, grid=grid, notes=(*space.notes, note))
+    """Lengths in another unit, stated or not; not where they make sense in mm."""
+    sizes, stated = space.grid.spacing, unit in _UNITS
+    units = [_UNITS[unit]] if stated else _UNITS.values() if unit == 0 else ()
+    for factor, name in units:
+        if _are_sizes(sizes * factor) and not _are_sizes(sizes):
+            grid = Grid(space.grid.origin * factor, space.grid.steps * factor)
+            note = f"voxel sizes {'are stated' if stated else 'make sense'} in {name}"
+            return replace(space, grid=grid, notes=(*space.notes, f"{note}: converted to mm"))
+    return space
 
 
 def _are_sizes(sizes: Floats) -> bool:
@@ -235,7 +240,8 @@ def _find_space_of_image(image: Any, shape: tuple[int, ...]) -> Space:
     if header.get("qform_code", 0):
         stated["qform"] = RAS_TO_LPS * _read_qform(header.copy())
     sizes = np.resize(np.array([*image.header.get_zooms()[:3], np.nan], np.float64), 3)
-    return find_space(stated, sizes, shape, _ORDER)
+    space = find_space(stated, sizes, shape, _ORDER)
+    return _to_millimetres(space, int(header.get("xyzt_units", _MILLIMETRES)) & 7)
 
 
 def _read_qform(header: Any) -> Floats:

@@ -22,6 +22,8 @@ RAS_TO_LPS = np.array([[-1.0], [-1.0], [1.0]])
 _UNSTATED = "the header states no orientation: left and right unknown"
 _NEGATIVE = "voxel sizes are negative: their sign is ignored, and left and right are not sure"
 _OTHER_SIZES = "the {0} gives voxels of {1}, the sizes give {2}: the sizes are used"
+_SKEWED = "its axes are not at right angles: shown as if they were"
+_SQUARE = 0.14  # cosine between two axes: 8 degrees from a right angle
 _SAME_DIRECTION = 0.5  # cosine between an axis of two orientations: 60 degrees
 _SAME_SIZE = 1.3  # ratio of two sizes of a voxel; affines to a standard head stretch by less
 _FARTHEST = 1e5  # mm from the scanner's centre: what lies beyond is no position
@@ -74,7 +76,7 @@ def find_space(
         steps = steps / lengths * known
     origin, misplaced = _find_origin(affine[:, 3])
     contradiction = _contradict(usable, used)
-    notes += [*misplaced, *contradiction]
+    notes += [*misplaced, *contradiction, *([_SKEWED] if _is_skewed(steps) else [])]
     return Space(Grid(origin, steps), used, not contradiction, tuple(notes))
 
 
@@ -139,6 +141,11 @@ def _tell_lost(
 
 def _name_size(sizes: Affine) -> str:
     return " x ".join(f"{size:.3g}" for size in sizes.tolist()) + " mm"
+
+
+def _is_skewed(steps: Affine) -> bool:
+    cosines = steps / np.linalg.norm(steps, axis=0)
+    return bool(np.abs(cosines.T @ cosines - np.eye(3)).max() > _SQUARE)
 
 
 def _find_origin(origin: Affine) -> tuple[Affine, tuple[str, ...]]:

@@ -41,7 +41,7 @@ const KINDS = {
   "a localizer": ["LOCALIZER", "SCOUT"],
   "a screenshot": ["SCREEN SAVE", "SCREENSHOT", "SCREEN SHOT"],
 };
-const WIDEST = 520; // mm
+const WIDEST = 520, NARROWEST = 60, FINE = 0.25; // mm
 
 /** One element of a data set as text on one line; empty where it is absent. */
 export function readText(set, keyword) {
@@ -202,6 +202,8 @@ export class FrameHeader {
       kind && `${kind}, no plain MR picture: its verdict means little`,
       !NO_PART.test(part) && !HEAD.test(part) && `body part ${part}, not the head: its verdict means nothing`,
       Math.min(rows * down, columns * across) > WIDEST && "wider than a head: perhaps many slices in one picture",
+      down > 0 && Math.max(rows * down, columns * across) < NARROWEST && Math.max(down, across) < FINE
+        && "smaller than a head: perhaps an animal, or sizes in another unit",
     ].filter(Boolean);
   }
 
