@@ -192,6 +192,14 @@ def test_a_bids_tree_is_read_without_labels(tmp_path):
     assert [row.frame for row in flair] == list(range(flair[0].frame, flair[-1].frame + 1))
 
 
+def test_a_data_set_that_is_named_like_a_subject_is_none(tmp_path):
+    for subject in ("sub-01", "sub-02"):
+        folder = tmp_path / "sub-set" / subject
+        folder.mkdir(parents=True)
+        write_nifti(folder / f"{subject}_T1w.nii", paint_head((24, 28, 20)))
+    assert {row.group for row in read_data(tmp_path).rows} == {"sub-01", "sub-02"}
+
+
 def test_two_volumes_of_one_case_share_a_group(tmp_path):
     for name in ("case_07_flair.nii.gz", "case_07_t1ce.nii.gz", "case_08_flair.nii.gz"):
         write_nifti(tmp_path / name, paint_head((16, 16, 8)), np.diag([4.0, 4, 4, 1]))

@@ -203,6 +203,10 @@ def test_studies_by_uid_wherever_their_series_stand():
         (["one/sub-01/x.nii", "two/sub-01/x.nii"], [1, 1]),
         (["b/ds_sub-01_T1w.nii", "b/ds_sub-01_T2.nii"], [2]),
         (["p/T1.nii", "p/T2.nii"], [1, 1]),
+        (["sub-set/sub-01/x.nii", "sub-set/sub-02/x.nii"], [1, 1]),
+        (["b/sub-01/anat/sub-01_ses-1_T1w.nii", "b/sub-01/anat/sub-01_ses-2_T1w.nii"], [1, 1]),
+        (["b/sub-01/ses-1/anat/sub-01_T1w.nii", "b/sub-01/ses-1/sub-01_ses-1_T2.nii"], [2]),
+        (["sub-01_T1w.nii", "sub-01_T2.nii"], [2]),
     ],
 )
 def test_studies_by_bids_names(paths, sizes):

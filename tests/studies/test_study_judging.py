@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from study_tables import draw_chances, make_findings, make_study_model
+from tumorlens.imaging.dicom.modality import doubt_contrast, doubt_modality
 from tumorlens.studies.series_judging import judge_series
 from tumorlens.studies.study_judging import judge_study
 from tumorlens.studies.study_model import StudyTerms
@@ -68,6 +71,24 @@ def test_unfamiliar_series_count_only_alone():
     assert both.verdict == "no_tumor"
     assert any("1 of 2 series do not count" in note for note in both.notes)
     assert judge_study([strange], MODEL, "scans").verdict == "unfamiliar"
+
+
+@pytest.mark.parametrize("doubt", [doubt_modality("CT", ""), doubt_contrast(["ADC"], "")])
+def test_series_that_are_no_plain_mri_count_only_alone(doubt):
+    ill, clear = draw_chances(30, slice(12, 17)), draw_chances()
+    other = judge_series(note_all(make_findings(ill, sequence="T2"), doubt), MODEL)
+    plain = judge_series(make_findings(clear, sequence="T1"), MODEL)
+    both = judge_study([other, plain], MODEL, "scans")
+    assert (both.verdict, both.leading) == ("no_tumor", 1)
+    assert any("1 of 2 series do not count" in note for note in both.notes)
+    assert judge_study([other], MODEL, "scans").verdict == "tumor"
+    part = note_all(make_findings(ill, sequence="T2")[:3], doubt)
+    some = judge_series([*part, *make_findings(ill, sequence="T2")[3:]], MODEL)
+    assert judge_study([some, plain], MODEL, "scans").leading == 0
+
+
+def note_all(findings, note):
+    return [replace(one, info=replace(one.info, notes=(note,))) for one in findings]
 
 
 def test_without_numbers_there_is_no_verdict():

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from tumorlens.data.class_names import SKIP, ClassNames, find_split
 from tumorlens.data.rows import Manifest, Row, absolute_path
-from tumorlens.data.volumes import describe_broken, describe_volume, is_mask
+from tumorlens.data.volumes import describe_broken, describe_volume, find_subject, is_mask
 from tumorlens.errors import DataError, InputError
 from tumorlens.imaging.files.sources import HIDDEN, Skipped, Source, find_sources
 from tumorlens.imaging.files.stored_files import StoredFile
@@ -186,8 +185,7 @@ def _slices(source: Found, words: str) -> Iterator[Row]:
     if isinstance(source, InputError):
         yield describe_broken(source)
     elif source.kind == "raster":
-        subject = re.search(r"(?<![a-z0-9])sub-[a-z0-9]+", words, re.IGNORECASE)
-        yield Row(absolute_path(source.path), group=subject.group() if subject else "")
+        yield Row(absolute_path(source.path), group=find_subject(words))
     else:
         yield from describe_volume(source, words)
 

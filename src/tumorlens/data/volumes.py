@@ -15,7 +15,7 @@ from tumorlens.imaging.files.stored_files import Source
 from tumorlens.imaging.readers import iterate_slices
 from tumorlens.imaging.slices import Slice
 
-__all__ = ["describe_broken", "describe_volume", "is_mask"]
+__all__ = ["describe_broken", "describe_volume", "find_subject", "is_mask"]
 
 _MASK = re.compile(
     r"[_-](seg|dseg|probseg|mask|roi|lesions?|labels?)\.(nii(\.gz)?|n(rrd|hdr)|mh[ad]|mg[hz])$",
@@ -54,7 +54,7 @@ def describe_volume(source: Source, words: str) -> Iterator[Row]:
             heads.append(_levels(one))
     yield from _describe(slices, heads, words, source)
     patient = next((info.patient for info in slices if info.patient), None)
-    group = _patient(words) or patient or _case(source)
+    group = find_subject(words) or patient or _case(source)
     yield from (replace(row, group=group) for row in broken)
 
 
@@ -81,15 +81,18 @@ def _describe(
         yield Row(
             path=absolute_path(info.path),
             frame=info.frame,
-            group=_patient(words) or info.patient or _case(source),
+            group=find_subject(words) or info.patient or _case(source),
             sequence=info.sequence if info.sequence in SEQUENCES else "",
             position=position if info.plane == "axial" else None,
         )
 
 
-def _patient(words: str) -> str:
-    found = _SUBJECT.search(words)
-    return found.group() if found else ""
+def find_subject(words: str) -> str:
+    """The BIDS subject that names of folders and file tell, or nothing.
+
+    The last one counts: a data set may lie in a folder that is named like a subject.
+    """
+    return next(reversed(_SUBJECT.findall(words)), "")
 
 
 def _case(source: Source) -> str:

@@ -41,7 +41,7 @@ SAME_MM = 0.02
 """Positions that differ by less, in mm, or by less than `JITTER` of a pixel, are one position."""
 MOST = 0.5
 """Share of repeated positions from which they are another pass over the head, not an error."""
-BIDS = re.compile(r"(?:^|[/\\_])(sub-[A-Za-z0-9]+)(?:[/\\_](ses-[A-Za-z0-9]+))?")
+BIDS = re.compile(r"(?<![^/\\_])(sub|ses)-[A-Za-z0-9]+")
 
 
 def check_rules(series_from: FolderRule, study_from: FolderRule) -> None:
@@ -157,11 +157,23 @@ def find_study_of_path(path: str, rule: FolderRule) -> str | None:
     """The study of a series whose files name none, by the path of the series; None if unknown."""
     if rule == "folder":
         return f"folder {Path(path).parent}"
-    bids = BIDS.search(path)
-    if bids is None:
+    bids = _find_bids(path)
+    return None if bids is None else f"bids {' '.join(bids)}"
+
+
+def _find_bids(path: str) -> tuple[str, str, str] | None:
+    """The folder that holds a BIDS subject, the subject, and the session or nothing.
+
+    The last subject counts, for a data set may lie in a folder that is named like one; and the last
+    session, for not every set has folders of sessions.
+    """
+    words = list(BIDS.finditer(path))
+    subject = next((one[0] for one in reversed(words) if one[1] == "sub"), None)
+    if subject is None:
         return None
-    root = path[: bids.start()]
-    return f"bids {root} {bids[1]} {bids[2] or ''}"
+    first = next(place for place, one in enumerate(words) if one[0] == subject)
+    sessions = [one[0] for one in words[first:] if one[1] == "ses"]
+    return path[: words[first].start()], subject, sessions[-1] if sessions else ""
 
 
 def _name_series(findings: Sequence[Finding]) -> str:
@@ -176,10 +188,10 @@ def _name_study(series: Sequence[SeriesFinding]) -> str:
     if len(paths) == 1:
         return paths[0]
     folder = _name_folder(paths)
-    bids = BIDS.search(paths[0])
+    bids = _find_bids(paths[0])
     if bids is None or series[0].study_instance_uid or bids[1] in folder:
         return folder
-    pattern = Path(folder) / f"*{'*'.join(filter(None, bids.groups()))}*"
+    pattern = Path(folder) / f"*{'*'.join(filter(None, bids[1:]))}*"
     return spell_address(str(pattern))
 
 

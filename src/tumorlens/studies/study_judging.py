@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tumorlens.finding import Verdict
+from tumorlens.imaging.dicom.modality import says_no_plain_mri
 from tumorlens.logits import to_logit, to_probability
 from tumorlens.studies.series_judging import NOT_JUDGED
 from tumorlens.studies.study_model import StudyModel
@@ -20,7 +21,8 @@ def judge_study(
 ) -> StudyFinding:
     """Combine the findings of the series of one study.
 
-    Unfamiliar series count only if all judged series are unfamiliar. Others do not count.
+    Series of another modality, and maps, count only if there are no others: see
+    `modality.says_no_plain_mri`. Unfamiliar ones count only if all that are left are unfamiliar.
 
     Args:
         series: findings of the series of one study, in order; at least one.
@@ -54,8 +56,9 @@ def _combine_evidence(
     series: Sequence[SeriesFinding], judged: Sequence[SeriesFinding], model: StudyModel
 ) -> dict[str, Any]:
     """The fields of a finding that come from the evidence in the judged series."""
-    familiar = [one for one in judged if one.verdict != "unfamiliar"]
-    counted = familiar or judged
+    plain = [one for one in judged if not any(map(says_no_plain_mri, one.notes))] or judged
+    familiar = [one for one in plain if one.verdict != "unfamiliar"]
+    counted = familiar or plain
     logits = [(one.sequence, float(to_logit(one.tumor_probability or 0.0))) for one in counted]
     probability = to_probability(model.study.add_up(logits))
     point = series[0].operating_point or "balanced"
@@ -111,7 +114,7 @@ def _tell_left_out(series: Sequence[SeriesFinding], counted: Sequence[SeriesFind
         return []
     return [
         f"{len(series) - len(counted)} of {len(series)} series do not count in the verdict of the "
-        "study: unfamiliar, not judged or unreadable"
+        "study: no plain MRI, unfamiliar, not judged or unreadable"
     ]
 
 

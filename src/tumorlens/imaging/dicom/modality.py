@@ -9,7 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["doubt_body_part", "doubt_contrast", "doubt_extent", "doubt_modality"]
+__all__ = [
+    "doubt_body_part",
+    "doubt_contrast",
+    "doubt_extent",
+    "doubt_modality",
+    "says_no_plain_mri",
+]
+
+_NO_MRI = ", not MR: its verdict means nothing"
+_NOT_PLAIN = ", no plain MR picture: its verdict means little"
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 _STORED = {
@@ -70,7 +79,7 @@ def doubt_modality(modality: str, storage: str) -> str:
     if modality in ("", "MR"):
         first = storage.removeprefix(_STORAGE).partition(".")[0]
         said = _STORED.get(first, "") if storage.startswith(_STORAGE) else ""
-    return f"modality {said}, not MR: its verdict means nothing" if said else ""
+    return f"modality {said}{_NO_MRI}" if said else ""
 
 
 def doubt_contrast(words: Iterable[str], description: str) -> str:
@@ -83,7 +92,12 @@ def doubt_contrast(words: Iterable[str], description: str) -> str:
     plain = (" ".join(re.split(r"[\W_]+", word.upper())).strip() for word in words)
     name = next((_NAMES_OF[word] for word in plain if word in _NAMES_OF), "")
     name = name or ("an ADC map" if _ADC.search(description) else "")
-    return f"{name}, no plain MR picture: its verdict means little" if name else ""
+    return f"{name}{_NOT_PLAIN}" if name else ""
+
+
+def says_no_plain_mri(note: str) -> bool:
+    """Whether a note is one of `doubt_modality` or `doubt_contrast`, on all slices of a series."""
+    return note.endswith((_NO_MRI, _NOT_PLAIN))
 
 
 def doubt_body_part(part: str) -> str:

@@ -3,7 +3,9 @@
 import { judgeBy } from "./model.js";
 import { toChance, toLogit } from "./profile.js";
 
-const BIDS = /(?:^|[/\\_])(sub-[A-Za-z0-9]+)(?:[/\\_](ses-[A-Za-z0-9]+))?/;
+const BIDS = /(?<=^|[/\\_])(sub-[A-Za-z0-9]+)|(?<=[/\\_])(ses-[A-Za-z0-9]+)/g;
+
+const NO_PLAIN_MRI = /, not MR: its verdict means nothing$|, no plain MR picture: its verdict means little$/;
 
 /** Studies in the order in which their first series came. */
 export function gatherStudies(series, studies) {
@@ -17,8 +19,11 @@ export function gatherStudies(series, studies) {
 
 function findStudy({ study, path }) {
   if (study) return `uid ${study}`;
-  const bids = BIDS.exec(path);
-  return bids && `bids ${path.slice(0, bids.index)} ${bids[1]} ${bids[2] ?? ""}`;
+  const words = [...path.matchAll(BIDS)], subject = words.findLast((one) => one[1])?.[1];
+  if (!subject) return null;
+  const first = words.findIndex((one) => one[1] === subject);
+  const session = words.slice(first).findLast((one) => one[2])?.[2] ?? "";
+  return `bids ${path.slice(0, words[first].index)} ${subject} ${session}`;
 }
 
 /** @param {object[]} series of one study @param {object | null} studies numbers of the model file */
@@ -29,13 +34,15 @@ export function judgeStudy(series, studies) {
     const silent = !studies || series.some(({ verdict }) => verdict === null);
     return { series, leading: series[0], verdict: silent ? null : "not_judged", tumor: null, notes };
   }
-  const familiar = judged.filter(({ verdict }) => verdict !== "unfamiliar"), counted = familiar.length ? familiar : judged;
+  const some = (these, others) => (these.length ? these : others);
+  const plain = some(judged.filter((one) => !one.notes.some((note) => NO_PLAIN_MRI.test(note))), judged);
+  const familiar = plain.filter(({ verdict }) => verdict !== "unfamiliar"), counted = some(familiar, plain);
   const { offset, weights, alike } = studies.study;
   const sum = counted.reduce((all, { sequence, tumor }) => all + (weights[sequence ?? "other"] ?? weights.other) * toLogit(tumor), 0);
   const tumor = toChance(offset + sum / counted.length ** alike);
   const verdict = judgeBy(studies.study_points.balanced, tumor, familiar.length ? 0 : 2);
   if (counted.length < series.length)
-    notes.push(`${series.length - counted.length} of ${series.length} series do not count in the verdict of the study: unfamiliar, not judged or unreadable`);
+    notes.push(`${series.length - counted.length} of ${series.length} series do not count in the verdict of the study: no plain MRI, unfamiliar, not judged or unreadable`);
   if (counted.length === 1 && counted[0].verdict !== verdict)
     notes.push(`its only series is '${counted[0].verdict.replace("_", " ")}' by itself; the study has its own thresholds, and they decide`);
   const leading = counted.reduce((best, one) => (one.tumor > best.tumor ? one : best));
