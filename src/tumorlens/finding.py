@@ -88,6 +88,7 @@ class SliceInfo:
         files: for a slice that was cut from a volume, the stored slice that each of its columns
             lies in, or each of its rows (``files_along``).
         files_along: ``columns`` or ``rows`` where ``files`` has one for each.
+        series_path: the folder or archive of a series of several files that name no UID.
     """
 
     path: str
@@ -106,6 +107,7 @@ class SliceInfo:
     lps_mm: tuple[Millimetres, Millimetres, Millimetres] | None = None
     files: tuple[StoredSlice, ...] = field(default=(), repr=False)
     files_along: Literal["columns", "rows"] | None = None
+    series_path: str | None = None
 
     def to_patient(self, x: float, y: float) -> Millimetres | None:
         """Where pixel coordinates lie in the patient, in mm of DICOM's LPS.

@@ -141,6 +141,9 @@ def test_files_without_a_uid_stay_with_their_folder(tmp_path):
     assert [one.path for one in find(tmp_path / "s")] == [
         str(tmp_path / "s/a"), str(tmp_path / "s/b"),
     ]  # fmt: skip
+    folders = [one.info.series_path for one in read_slices(tmp_path / "s")]
+    assert folders == sorted(folders)
+    assert set(folders) == {str(tmp_path / "s/a"), str(tmp_path / "s/b")}
 
 
 def test_what_is_told_apart_is_not_joined(tmp_path):

@@ -132,6 +132,22 @@ def test_one_uid_in_two_studies_or_patients_is_two_series_and_two_studies(told):
     ]
 
 
+@pytest.mark.parametrize("position", [3.0, None])
+def test_files_of_a_folder_without_a_uid_are_a_series_by_their_folder(position):
+    slices = [
+        Finding(
+            SliceInfo(f"{folder}/{i}", position_mm=position and position * i, series_path=folder),
+            verdict="no_tumor",
+            tumor_probability=0.1,
+        )
+        for folder in "ab"
+        for i in range(6)
+    ]
+    series, loose = gather(slices)
+    assert [(one.path, one.slices) for one in series] == [("a", 6), ("b", 6)]
+    assert loose == 0
+
+
 def test_a_series_without_patient_is_of_the_only_patient_of_its_study():
     series, _ = gather([*make_dicom("1.1", patient="a"), *make_dicom("1.2")])
     assert [len(study.series) for study in gather_studies(series, MODEL)] == [2]

@@ -112,15 +112,14 @@ class SeriesGatherer:
     def _key(self, info: SliceInfo) -> str:
         if self._rule == "folder" and is_loose(info):
             return f"folder {PurePath(info.path).parent}"
-        if info.series_instance_uid is None:
-            return f"path {info.path}"
-        return f"{info.series_instance_uid} {info.study_instance_uid} {info.patient}"
+        series = info.series_instance_uid or f"path {info.series_path or info.path}"
+        return f"{series} {info.study_instance_uid} {info.patient}"
 
 
 def is_loose(info: SliceInfo) -> bool:
     """Whether a slice is a picture without a series and without a position."""
-    alone = info.series_instance_uid is None and info.position_mm is None
-    return alone and info.plane is None and info.frame == 0
+    alone = info.series_instance_uid is None and info.series_path is None
+    return alone and info.position_mm is None and info.plane is None and info.frame == 0
 
 
 def gather_studies(

@@ -223,7 +223,15 @@ def read_series(source: Source, limits: Limits) -> Iterator[Slice | InputError]:
     noted = [replace(stack, notes=(*stack.notes, *source.notes)) for stack in stacks]
     with Opener(limits) as opener:
         files = _Files(source.parts, frames, opener, limits)
-        yield from read_stacks(noted, files.load, source.path, limits)
+        items = read_stacks(noted, files.load, source.path, limits)
+        nameless = source.is_series and not source.series_uid
+        yield from (_name_series(item, source.path) if nameless else item for item in items)
+
+
+def _name_series(item: Slice | InputError, path: str) -> Slice | InputError:
+    if isinstance(item, InputError):
+        return item
+    return replace(item, info=replace(item.info, series_path=path))
 
 
 class _Files:

@@ -221,7 +221,9 @@ class DicomFolder:
             thresholds=_find_thresholds(find_study_model(self.detector), study.operating_point),
             new_uid=partial(self._new_uid, "region"),
         )
-        self._save(made, study.path, (study.path, source.study, None), "sr")
+        # Two patients of one UID, as some anonymisers make them, differ in the number alone.
+        key = study.path, source.study, study.series[0].volume or None
+        self._save(made, study.path, key, "sr")
 
     def _head(self, source: SourceSeries, what: str, number: int) -> Header:
         hidden = self.options.deidentified
