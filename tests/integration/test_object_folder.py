@@ -189,6 +189,15 @@ def test_studies_and_series_of_one_folder_have_objects_of_their_own(detector, tm
     assert {name: len(uids) for name, uids in referred.items()} == {"1.2.3": 2, "1.2.4": 1}
 
 
+def test_patients_of_one_uid_have_reports_of_their_own(detector, tmp_path):
+    (tmp_path / "scan").mkdir()
+    for patient in "ab":
+        for path in write_axial(tmp_path / patient, PatientID=patient):
+            path.rename(tmp_path / "scan" / f"{patient}{path.name}")
+    done = write(tmp_path / "scan", tmp_path / "out", detector, objects=["sr"])
+    assert sorted(pydicom.dcmread(path).PatientID for path in done.files) == ["a", "b"]
+
+
 def test_new_uids_begin_with_the_root(detector, tmp_path):
     write_axial(tmp_path / "scan")
     write(tmp_path / "scan", tmp_path / "out", detector, uid_root="1.2.826.77")
