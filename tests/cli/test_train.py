@@ -205,6 +205,7 @@ def test_a_device_that_is_not_there_is_told_before_anything_is_read(place, tmp_p
             assert "finds none" in line
 
 
+@pytest.mark.slow
 def test_a_test_part_with_enough_patients_leads_on_to_calibrate(place, tmp_path, capsys):
     data = write_manifest(tmp_path / "data", 64).parent
     changes = ["data.test_by=group", "data.test_groups=20", "phases.1.epochs=1"]

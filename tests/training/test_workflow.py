@@ -34,6 +34,7 @@ learning_rate = 1e-3
 """
 
 
+@pytest.mark.slow
 def test_python_gives_the_scores_and_figures_of_the_command(tmp_path):
     near = write_manifest(tmp_path / "near", 13, source="near")
     far = write_manifest(tmp_path / "far", 5, source="far")

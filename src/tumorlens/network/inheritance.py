@@ -12,7 +12,6 @@ their own, and the mean of them is no model at all.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from tumorlens.errors import DataError, ModelFileError
 from tumorlens.model.graph import read_layers
 from tumorlens.network.assembly import TumorNetwork
 from tumorlens.network.heads import CellHead
+from tumorlens.network.mobilenet import pair_norms
 
 __all__ = ["load_models"]
 
@@ -43,7 +43,7 @@ def load_models(network: TumorNetwork, paths: Sequence[Path], images: Tensor) ->
     Raises:
         DataError: a file is no such model, or its network has another shape.
     """
-    norms = _pair_norms(network)
+    norms = {layers[place]: norm for layers, place, norm in pair_norms(network)}
     models = [_read(path) for path in paths]
     for layers, path in zip(models, paths, strict=True):  # each must fit, and says so itself
         _fill_all(network, norms, layers, path)
@@ -78,17 +78,6 @@ def _fill_all(
         pooled = layers.get(f"{_ROOT}head.sharpness")
         if pooled is not None:
             network.head.sharpen(float(pooled))
-
-
-def _pair_norms(network: nn.Module) -> dict[nn.Module, nn.BatchNorm2d]:
-    """Convolution -> the batch norm that follows it."""
-    norms: dict[nn.Module, nn.BatchNorm2d] = {}
-    for module in network.modules():
-        if isinstance(module, nn.Sequential):
-            for first, second in pairwise(module):
-                if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                    norms[first] = second
-    return norms
 
 
 @torch.no_grad()

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["LAST_CHANNELS", "MobileNetV2", "Padding", "channels_at", "mix_styles", "scale_channels"]
+__all__ = [
+    "LAST_CHANNELS",
+    "MobileNetV2",
+    "Padding",
+    "channels_at",
+    "mix_styles",
+    "pair_norms",
+    "scale_channels",
+]
 
 Padding = Literal["symmetric", "same"]
 """``symmetric``: torchvision's weights. ``same``: weights from TensorFlow, (0, 1) at stride 2."""
@@ -166,6 +175,17 @@ def mix_styles(x: Tensor, alpha: float) -> Tensor:
     new_mean = own * mean + (1 - own) * mean[order]
     new_deviation = own * deviation + (1 - own) * deviation[order]
     return (x - mean) / deviation * new_deviation + new_mean
+
+
+def pair_norms(network: nn.Module) -> list[tuple[nn.Sequential, int, nn.BatchNorm2d]]:
+    """Batch norms behind convolutions: what holds both, the convolution's place, and the norm."""
+    return [
+        (layers, place, second)
+        for layers in network.modules()
+        if isinstance(layers, nn.Sequential)
+        for place, (first, second) in enumerate(pairwise(layers))
+        if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d)
+    ]
 
 
 PYRAMID_LAYERS = (6, 13)
