@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -287,31 +288,29 @@ def _drop_copies(members: Sequence[_Member], limits: Limits) -> tuple[list[_Memb
     Bytes are compared: two files with one SOP Instance UID may differ, after editing or after a
     faulty anonymisation.
     """
+    told = Counter((member.instance, member.places) for member in members)
     kept: list[_Member] = []
-    seen: dict[tuple[str, tuple[Place, ...]], list[_Member]] = {}
-    for member in members:
-        alike = seen.setdefault((member.instance, member.places), [])
-        if alike and member.instance and _is_copy(member, alike, limits):
-            continue
-        alike.append(member)
-        kept.append(member)
+    seen: set[tuple[str, tuple[Place, ...], bytes]] = set()
+    with Opener(limits) as opener:
+        for member in members:
+            alike = member.instance, member.places
+            content = _sum(opener, member.part) if member.instance and told[alike] > 1 else b""
+            if content and (*alike, content) in seen:
+                continue
+            seen.add((*alike, content))
+            kept.append(member)
     return kept, len(members) - len(kept)
 
 
-def _is_copy(member: _Member, alike: Sequence[_Member], limits: Limits) -> bool:
-    try:
-        with Opener(limits) as opener:
-            sums = [_sum(opener, one.part) for one in (member, *alike)]
-    except (InputError, OSError):
-        return False
-    return sums[0] in sums[1:]
-
-
 def _sum(opener: Opener, part: StoredFile) -> bytes:
-    with opener.open(part, ahead=False) as stream:
-        digest = blake2b(digest_size=16)
-        while block := stream.read(_STEP):
-            digest.update(block)
+    """A digest of the bytes of a file; empty if it cannot be read."""
+    digest = blake2b(digest_size=16)
+    try:
+        with opener.open(part, ahead=False) as stream:
+            while block := stream.read(_STEP):
+                digest.update(block)
+    except (InputError, OSError):
+        return b""
     return digest.digest()
 
 
