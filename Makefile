@@ -7,7 +7,8 @@ PYTHON ?= $(firstword $(shell command -v python3.11) $(shell command -v python3)
 TORCH ?= torch==2.13.0
 
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Python compiles what is imported. To compile all that is installed takes half a minute.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 # Files of tests are parted among the cores, four at most: each process loads torch. PARTED= runs
 # them one after another.
 PARTED ?= -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
