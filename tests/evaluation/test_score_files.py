@@ -105,11 +105,24 @@ def test_nothing_is_overwritten(tmp_path):
 
 
 def test_pooled_files_are_folds_whatever_their_names(tmp_path):
-    for name in ("one", "two"):
+    for seed, name in enumerate(("one", "two")):
         (tmp_path / name).mkdir()
-        write_scores(tmp_path / name / "scores.csv", draw_scores(groups=3))
+        write_scores(tmp_path / name / "scores.csv", draw_scores(groups=3, seed=seed))
     pooled = pool_scores([tmp_path / name / "scores.csv" for name in ("one", "two")])
     assert sorted(set(pooled.fold)) == ["1 scores", "2 scores"]
-    write_scores(tmp_path / "a.csv", draw_scores(groups=3))
+    write_scores(tmp_path / "a.csv", draw_scores(groups=3, seed=2))
     pooled = pool_scores([tmp_path / "a.csv", tmp_path / "one" / "scores.csv"])
     assert sorted(set(pooled.fold)) == ["a", "scores"]
+
+
+def test_a_row_that_stands_in_two_tables_would_count_twice(tmp_path):
+    for name, rows in (("a", range(20)), ("b", range(15, 30))):
+        write_scores(tmp_path / f"{name}.csv", draw_scores(groups=3).take(list(rows)))
+    with pytest.raises(DataError, match="b: 5 rows stand in a, too, such as that of"):
+        pool_scores([tmp_path / "a.csv", tmp_path / "b.csv"])
+
+
+def test_semicolons_are_named_as_in_a_manifest(tmp_path):
+    path = write_table(tmp_path, header=HEADER.replace(",", ";"))
+    with pytest.raises(DataError, match="separated by something else than commas"):
+        read_scores(path)

@@ -87,8 +87,8 @@ def pool_scores(paths: Sequence[str | os.PathLike[str]]) -> Scores:
     Tables of shards become that of one run.
 
     Raises:
-        DataError: a table that cannot be read, or of a model with other classes; or a shard is
-            missing.
+        DataError: a table that cannot be read, of a model with other classes, or with a row of
+            another one; or a shard is missing.
     """
     tables = [read_scores(path) for path in paths]
     if len(tables) == 1:
@@ -96,6 +96,7 @@ def pool_scores(paths: Sequence[str | os.PathLike[str]]) -> Scores:
     whole = join_shards(tables)
     if whole is not None:
         return whole
+    _refuse_repeats(tables)
     stems = [Path(path).stem for path in paths]
     if len(set(stems)) < len(stems):  # scores.csv of several runs
         stems = [f"{number} {stem}" for number, stem in enumerate(stems, start=1)]
@@ -104,6 +105,22 @@ def pool_scores(paths: Sequence[str | os.PathLike[str]]) -> Scores:
         for one, stem in zip(tables, stems, strict=True)
     ]
     return replace(join_scores(named), name=" + ".join(one.name for one in tables))
+
+
+def _refuse_repeats(tables: Sequence[Scores]) -> None:
+    """Refuse tables that share rows, which would count twice."""
+    owners: dict[tuple[Path, int | None, str, float], str] = {}
+    for table in tables:
+        rows = zip(table.rows, table.tumor_probability.tolist(), strict=True)
+        own = {(row.path, row.frame, table.model, score): table.name for row, score in rows}
+        if shared := own.keys() & owners.keys():
+            path, *_ = min(shared, key=str)
+            raise DataError(
+                f"{table.name}: {len(shared):,} rows stand in {owners[next(iter(shared))]}, too, "
+                f"such as that of {path}, and would count twice; name each table once, and only "
+                "folds that share no slice"
+            )
+        owners |= own
 
 
 def write_scores(path: str | os.PathLike[str], scores: Scores, *, overwrite: bool = False) -> None:
@@ -182,6 +199,8 @@ def _check_columns(file: Path) -> None:
             header = [cell.strip() for cell in next(csv.reader(stream), [])]
     except (OSError, UnicodeDecodeError, csv.Error):
         return  # read_manifest says it better
+    if len(header) == 1:
+        return  # separated by something else
     missing = [name for name in ("path", *REQUIRED) if name not in header]
     if missing:
         raise DataError(
