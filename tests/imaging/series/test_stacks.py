@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -132,8 +133,11 @@ def test_echo_times_of_slices_may_sway_and_those_of_echoes_differ():
     assert [len(stack.members) for stack in plan_stacks(echoes, 16)] == [24, 24]
 
 
-def test_slices_of_another_size_are_no_localizer():
+@pytest.mark.parametrize("other", [{"shape": (28, 28)}, {"samples": 3}])
+def test_slices_of_another_size_or_in_colors_are_no_localizer(other):
     places = [place_of(index, "1") for index in range(24)]
-    places[5] = places[5]._replace(shape=(28, 28))
+    places[5] = places[5]._replace(**other)
     odd = next(stack for stack in plan_stacks(places, 16) if len(stack.members) == 1)
-    assert odd.notes == ("differs in size or spacing from 23 slices of its series: read by itself",)
+    assert odd.notes == (
+        "differs in size, spacing or colors from 23 slices of its series: read by itself",
+    )

@@ -266,6 +266,22 @@ def test_a_copy_of_one_slice_is_read_by_itself(tmp_path):
     assert "at the place of another slice" in notes([again])
 
 
+def test_a_slice_in_colors_is_no_part_of_a_volume(tmp_path):
+    """As of a screenshot under the UID of the series, at the place of the slice that it shows."""
+    files = write(tmp_path)
+    dataset = pydicom.dcmread(files[10])
+    grey = (dataset.pixel_array % 251).astype(np.uint8)
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 3, "RGB"
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, 8, 7
+    dataset.PlanarConfiguration = 0
+    dataset.PixelData = np.repeat(grey, 3).tobytes()
+    dataset.save_as(files[10])
+    slices = list(read_slices(tmp_path))
+    (alone,) = (one for one in slices if not one.info.files)
+    assert alone.info.path == str(files[10])
+    assert "1 slice is missing" in notes(cut(slices))
+
+
 def test_a_lone_slice_of_a_3d_volume_says_that_it_is_one(tmp_path):
     (slice_,) = read_slices(write(tmp_path, MRAcquisitionType="3D")[5])
     assert slice_.info.plane == "sagittal"

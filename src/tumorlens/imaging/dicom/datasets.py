@@ -84,6 +84,7 @@ _HEADER_TAGS = [
     "NumberOfFrames",
     "Rows",
     "Columns",
+    "SamplesPerPixel",
     "BitsAllocated",
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",

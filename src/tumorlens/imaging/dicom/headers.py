@@ -308,6 +308,7 @@ def _read_place(header: FrameHeader) -> Place:
         location=header.location,
         number=header.number,
         frame=header.index,
+        samples=int((header.floats("SamplesPerPixel", 1) or (1.0,))[0]),
         contents=header.contents,
     )
 

@@ -112,10 +112,11 @@ def _part(features: Floats, tolerance: Floats) -> list[Indices]:
 
 
 def _describe(places: Sequence[Place]) -> tuple[Floats, Floats]:
-    """Shape, what is known, directions and spacing of each, and how far alike ones differ."""
+    """Shape, samples, what is known, directions and spacing of each; how far alike ones differ."""
     features = [
         (
             *place.shape,
+            place.samples,
             place.directions is not None,
             place.origin is not None,
             place.location is not None,
@@ -124,7 +125,7 @@ def _describe(places: Sequence[Place]) -> tuple[Floats, Floats]:
         )
         for place in places
     ]
-    tolerance = [0.0] * 5 + [DIRECTION] * 6 + [_SPACING] * 2
+    tolerance = [0.0] * 6 + [DIRECTION] * 6 + [_SPACING] * 2
     return np.array(features, np.float64), np.array(tolerance)
 
 
@@ -135,13 +136,18 @@ def _describe_shown(
     features = []
     for members, one in zip(stored, shown, strict=True):
         first = places[members[0]]
-        known = (one is not None, first.origin is not None, first.location is not None)
+        known = (
+            first.samples,
+            one is not None,
+            first.origin is not None,
+            first.location is not None,
+        )
         if one is None:
             features.append((*first.shape, *known, *(0.0,) * 6, *np.log(first.spacing or (1, 1))))
         else:
             cosines, spacing = one.grid.cosines[:, 1:], one.grid.spacing[1:]
             features.append((*one.slices.shape[1:], *known, *cosines.T.ravel(), *np.log(spacing)))
-    tolerance = [0.0] * 5 + [DIRECTION] * 6 + [_SPACING] * 2
+    tolerance = [0.0] * 6 + [DIRECTION] * 6 + [_SPACING] * 2
     return np.array(features, np.float64), np.array(tolerance)
 
 

@@ -52,6 +52,7 @@ class Place(NamedTuple):
         location: a position along an axis that the file does not name.
         number: Instance Number.
         frame: 0-based index inside the file.
+        samples: values of a pixel: 3 of one in colors.
         contents: what else tells it from a slice at the same place.
     """
 
@@ -62,6 +63,7 @@ class Place(NamedTuple):
     location: float | None = None
     number: int | None = None
     frame: int = 0
+    samples: int = 1
     contents: Contents = Contents()
 
     @property

@@ -143,7 +143,9 @@ def _tell_odd(layout: Layout, layouts: Sequence[Layout], most: int) -> tuple[str
         return (f"states less about its place than {most} slices of its series: read by itself",)
     usual = next(one for one in layouts if len(one.members) == most)
     if usual.shown is not None and _is_parallel(layout.shown.grid, usual.shown.grid):
-        return (f"differs in size or spacing from {most} slices of its series: read by itself",)
+        return (
+            f"differs in size, spacing or colors from {most} slices of its series: read by itself",
+        )
     return (
         f"seems to be a localizer: its orientation differs from the {most} slices of its series",
     )
