@@ -157,6 +157,13 @@ def test_every_page_of_a_tiff_is_a_slice(tmp_path) -> None:
         read_slice(tmp_path / "a.tif", 1)
 
 
+@pytest.mark.parametrize(("kind", "told"), [(0, False), (1, True), (2, False), (4, True)])
+def test_a_page_that_is_a_copy_or_a_mask_of_another_is_told(tmp_path, kind, told) -> None:
+    path = builders.write_picture(tmp_path / "a.tif", GREY, tiffinfo={254: kind})
+    (one,) = read_slices(path)
+    assert any("a smaller copy or a mask" in note for note in one.info.notes) == told
+
+
 def test_only_the_first_picture_of_an_animation_is_read(tmp_path) -> None:
     frames = [Image.fromarray(np.roll(COLORS, n)) for n in range(2)]
     frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:], lossless=True)

@@ -242,6 +242,15 @@ def test_bytes_are_skipped_after_unzipping(tmp_path) -> None:
     np.testing.assert_array_equal(read_stack(path), SHOWN)
 
 
+@pytest.mark.parametrize("cut", [1, 500, len(VOLUME.tobytes()) - 1])
+def test_voxels_may_be_zipped_part_by_part(tmp_path, cut) -> None:
+    """As pigz and bgzip do, which zip on several processors."""
+    body = VOLUME.tobytes(order="F")
+    parts = gzip.compress(body[:cut]) + gzip.compress(body[cut:]) + b"what some tools leave behind"
+    path = write(tmp_path / "a.nrrd", encoding="gzip", zipped=parts)
+    np.testing.assert_array_equal(read_stack(path), SHOWN)
+
+
 # What is refused
 
 BODY = VOLUME.tobytes(order="F")

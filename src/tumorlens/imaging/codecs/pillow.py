@@ -28,7 +28,8 @@ _DEEP = {"I;16": "<u2", "I;16L": "<u2", "I;16B": ">u2", "I;16N": "=u2", "I": "=i
 """Pillow's deep grey modes, and NumPy's names for their values."""
 _ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
 _ORIENTATION, _PHOTOMETRIC, _TILE_WIDTH, _TILE_HEIGHT = 0x0112, 262, 322, 323
-_BITS, _PLANES, _SAMPLE_FORMAT = 258, 284, 339
+_SUBFILE, _BITS, _PLANES, _SAMPLE_FORMAT = 254, 258, 284, 339
+_COPY, _MASK = 1, 4  # bits of the first of them: a page is a smaller copy, or a mask, of another
 _SIGNED, _APART = 2, 2  # values of the last two: whole numbers with a sign, colors plane by plane
 _ADVICE = "save the picture again, or leave it out"
 _UNKNOWN = "is damaged, or stores its pixels in a way that is not read, such as 64-bit floats"
@@ -113,6 +114,8 @@ class DecodedImage:
                     *notes,
                     f"the first of {frames} frames of a moving picture: the others are left out",
                 ]
+            if self._tags().get(_SUBFILE, 0) & (_COPY | _MASK):
+                notes = [*notes, "the file calls this page a smaller copy or a mask of another one"]
             upside_down = image.mode.startswith("I;16") and self._tags().get(_PHOTOMETRIC) == 0
             grey = _to_grey(image)
             dtype = _DEEP.get(grey.mode, "|i1" if self._is_signed() else "|u1")

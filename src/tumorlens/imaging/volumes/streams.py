@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 _STEP = 1024**2
+_GZIP = b"\x1f\x8b"
 _LONGEST_QUOTE = 60
 _ELSEWHERE = "name a file in the folder of the header"
 
@@ -42,16 +43,27 @@ class Inflated:
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._inflater = zlib.decompressobj(zlib.MAX_WBITS | 32)  # either head
+        self._rest = b""
 
     def read(self, count: int) -> bytes:
         """Up to ``count`` bytes; none at the end of the zipped data or of the file."""
-        while not self._inflater.eof:
-            packed = self._inflater.unconsumed_tail or self._stream.read(_STEP)
+        while not self._inflater.eof or self._goes_on():
+            packed = self._rest or self._inflater.unconsumed_tail or self._stream.read(_STEP)
+            self._rest = b""
             if found := self._inflater.decompress(packed, count):
                 return found
             if not packed:
                 break
         return b""
+
+    def _goes_on(self) -> bool:
+        """Whether another gzip member follows, as parallel packers write them; it is begun."""
+        rest = self._inflater.unused_data
+        rest += self._stream.read(_STEP) if len(rest) < len(_GZIP) else b""
+        if not rest.startswith(_GZIP):
+            return False
+        self._inflater, self._rest = zlib.decompressobj(zlib.MAX_WBITS | 32), rest
+        return True
 
 
 Bytes = BinaryIO | gzip.GzipFile | bz2.BZ2File | Inflated
@@ -62,7 +74,7 @@ def unzip(stream: BinaryIO) -> Bytes:
     stream.seek(0)
     magic = stream.read(2)
     stream.seek(0)
-    return gzip.GzipFile(fileobj=stream) if magic == b"\x1f\x8b" else stream
+    return gzip.GzipFile(fileobj=stream) if magic == _GZIP else stream
 
 
 def is_plain(stream: Bytes) -> TypeGuard[BinaryIO]:
