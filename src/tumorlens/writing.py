@@ -13,6 +13,7 @@ from tumorlens.errors import UsageError
 from tumorlens.remote.addresses import hide_secrets, is_address, spell_address
 
 __all__ = [
+    "PARTIAL",
     "WORKBOOKS",
     "check_page_name",
     "check_results",
@@ -28,9 +29,13 @@ WORKBOOKS = (".xlsx", ".xls", ".ods", ".parquet", ".feather")
 """Endings of tables that are no text, and so no result of ours."""
 
 
+PARTIAL = ".partial"
+"""Ending of a result that is being written, or that a broken run has left."""
+
+
 def partial_path(path: Path) -> Path:
     """``FILE.partial``, beside ``path``."""
-    return path.with_name(path.name + ".partial")
+    return path.with_name(path.name + PARTIAL)
 
 
 def check_writable(path: Path, *, overwrite: bool = False) -> None:

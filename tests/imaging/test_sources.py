@@ -263,3 +263,15 @@ def test_an_empty_name_is_no_file_name() -> None:
     (found,) = find_sources([""])
     assert isinstance(found, InputError)
     assert str(found) == "'': is an empty name; name a file or a folder"
+
+
+def test_what_a_run_is_writing_is_no_input(tmp_path) -> None:
+    """A heat map that is half there is a picture by its content, and gone a moment later."""
+    paint(tmp_path / "a.png")
+    (tmp_path / "b_heat.png.12-34.partial").write_bytes((tmp_path / "a.png").read_bytes())
+    source, skipped = find_sources([tmp_path])
+    assert source.path.endswith("a.png")
+    assert (Path(skipped.path).name, skipped.reason) == (
+        "b_heat.png.12-34.partial",
+        "a result that is not complete",
+    )

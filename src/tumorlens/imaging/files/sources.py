@@ -45,6 +45,7 @@ from tumorlens.imaging.files.stored_files import Found, Skipped, Source, StoredF
 from tumorlens.imaging.raster import RASTER_SUFFIXES, holds_labels
 from tumorlens.imaging.volumes.content import LABELS, names_labels, refuse_content
 from tumorlens.remote.addresses import hide_secrets, is_address, spell_address
+from tumorlens.writing import PARTIAL
 
 __all__ = ["HIDDEN", "Found", "Skipped", "Source", "find_sources", "is_hidden", "name_file"]
 
@@ -260,6 +261,8 @@ def _sort_files(folder: Path, names: Sequence[str], gathering: Gathering) -> Ite
         part = StoredFile(str(folder / name), folder / name)
         if name.startswith("._"):
             yield Skipped(part.path, "a file of notes that macOS writes")
+        elif name.endswith(PARTIAL):
+            yield Skipped(part.path, "a result that is not complete")
         elif _is_drawn(part):
             yield Skipped(part.path, DRAWN)
         elif _is_picture(name):
