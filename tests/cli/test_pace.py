@@ -38,6 +38,19 @@ def test_long_work_says_a_line_now_and_then(clock):
     assert said[-1] == "scoring: 4,950 of 24,000 slices after 16 min, about 64 min left"
 
 
+def test_the_first_units_of_many_promise_no_end(clock):
+    said = []
+    line = Pace(said.append, "scoring", "slices")
+    clock[0] += 39
+    line.tell(1, lambda: 3_244)
+    clock[0] += 31
+    line.tell(324, lambda: 3_244)
+    assert said == [
+        "scoring: 1 of 3,244 slices after 39 s",
+        "scoring: 324 of 3,244 slices after 70 s, about 11 min left",
+    ]
+
+
 def test_work_of_unknown_size_says_what_is_done(clock):
     said = []
     line = Pace(said.append, "comparing", "")

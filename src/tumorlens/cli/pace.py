@@ -46,7 +46,8 @@ class Pace:
         self.last = now
         rate, of = done / (now - self.began), total()
         words = f"{self.what}: {done:,}" + (f" of {of:,}" if of else "")
-        left = f", about {_write_time((of - done) / rate)} left" if of and rate else ""
+        known = of and rate and done >= min(10, of / 10)  # the first units pay for the start
+        left = f", about {_write_time((of - done) / rate)} left" if known else ""
         self.say(f"{words} {self.unit}".rstrip() + f" after {_write_time(now - self.began)}{left}")
 
 

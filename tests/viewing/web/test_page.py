@@ -424,7 +424,9 @@ def test_fifty_real_slices_get_the_answer_of_python(watched, detector, tmp_path)
 
 
 @needs_shared
-@pytest.mark.parametrize("number", range(6))
+@pytest.mark.parametrize(
+    "number", [1, 3, *(pytest.param(number, marks=pytest.mark.slow) for number in (0, 2, 4, 5))]
+)
 def test_real_series_get_the_answer_of_python(watched, detector, number):
     files = sorted((SHARED / "volumes").glob("*.nii.gz"))
     check_studies(watched, detector, [files[number]])
