@@ -114,6 +114,7 @@ def test_a_page_says_verdict_why_and_what_to_open_first(judged):
     assert not page.faults
     for words in ("brain.nii.gz, instance 13", "the strongest evidence", "12 mm", "cut anew"):
         assert words in text
+    assert f"{len(choose_shown(series))} of 30 slices, in the order of the series" in text
     assert html.count("data:image/jpeg") == 2 * len(album.pairs)
     assert "For research only" in text
 

@@ -7,10 +7,12 @@ import pytest
 from rich.console import Console
 
 from tumorlens.finding import Box, Finding, SliceInfo
+from tumorlens.landmarks import KeySlice
 from tumorlens.report.tables import (
     RecordTable,
     count_words,
     make_table,
+    name_slice,
     open_console,
     skipped_words,
 )
@@ -90,6 +92,20 @@ def test_errors_and_series_have_their_rows():
     words = " ".join(print_records([open_ends.to_record()], width=160).split())
     assert "longest run 2, 2 uncertain, 1 unfamiliar, 4 not judged" in words
     assert "90.0%" not in print_records([replace(series, unfamiliar_slices=20).to_record()])
+
+
+def test_a_slice_to_open_is_counted_only_in_a_file_that_holds_several():
+    dicom = KeySlice("a.dcm", 0, 13, None, 0.9, "strongest")
+    volume = KeySlice("a.nii.gz", 0, None, -30.0, 0.9, "strongest")
+    page = KeySlice("a.tif", 2, None, None, 0.9, "strongest")
+    picture = KeySlice("a.png", 0, None, None, 0.9, "strongest")
+    named = [name_slice(one.path, one.to_record()) for one in (dicom, volume, page, picture)]
+    assert named == [
+        "a.dcm, instance 13",
+        "a.nii.gz, slice 0 (counted from 0)",
+        "a.tif, slice 2 (counted from 0)",
+        "a.png",
+    ]
 
 
 def test_skipped_files_are_counted_by_reason():

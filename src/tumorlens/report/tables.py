@@ -23,11 +23,11 @@ __all__ = [
     "count_words",
     "kind_of_note",
     "make_table",
+    "name_slice",
     "open_console",
     "skipped_words",
     "threshold_words",
     "unanswered_words",
-    "word_place",
     "word_thresholds",
 ]
 
@@ -218,18 +218,24 @@ def _concluded_cells(record: Mapping[str, Any]) -> tuple[Text, ...]:
     if record["first_slices"]:
         first = record["first_slices"][0]
         asks = "open first" if verdict in ("tumor", "uncertain") else "strongest slice"
-        name = word_place(first["frame"], first["instance_number"])
-        words += f"; {asks}: {first['path']}, {name}"
+        words += f"; {asks}: {name_slice(first['path'], first)}"
     style = _STYLES[verdict] + (" bold" if record["kind"] == "study" else "")
     cells = Text(verdict.replace("_", " "), style), Text(chance), Text(""), Text("")
     return (*cells, _printable(words))
 
 
-def word_place(frame: int | None, instance_number: int | None) -> str:
-    """Which slice of a file: as DICOM viewers count, else as records do."""
-    if instance_number is not None:
-        return f"instance {instance_number}"
-    return f"slice {frame} (counted from 0)"
+def name_slice(file: str, key_slice: Mapping[str, Any]) -> str:
+    """A slice to open: its file, and which slice of it, as DICOM viewers count or as records do.
+
+    Args:
+        file: as it shall be named.
+        key_slice: the record of a :class:`KeySlice`.
+    """
+    if key_slice["instance_number"] is not None:
+        return f"{file}, instance {key_slice['instance_number']}"
+    if key_slice["frame"] == 0 and key_slice["position_mm"] is None:
+        return file  # a picture: there is nothing to count in it
+    return f"{file}, slice {key_slice['frame']} (counted from 0)"
 
 
 def threshold_words(points: Mapping[str, OperatingPoint], name: str) -> str:

@@ -130,7 +130,10 @@ def paint_montage(series: SeriesFinding, album: Album) -> bytes:
     size = (columns * 2 * width, _HEADING + rows * (height + _CAPTION) + _CAPTION)
     sheet = Image.new("RGB", size, PAPER)
     pen, font = ImageDraw.Draw(sheet), find_font(14)
-    pen.text((12, 14), word_series(series), INK, find_font(20))
+    heading = word_series(series)
+    if len(pairs) < series.slices:
+        heading += f", of which {len(pairs)} are shown"
+    pen.text((12, 14), heading, INK, find_font(20))
     for number, pair in enumerate(pairs):
         row, column = divmod(number, columns)
         x, y = column * 2 * width, _HEADING + row * (height + _CAPTION)

@@ -24,7 +24,7 @@ from tumorlens.report.pages import (
 )
 from tumorlens.report.pictures.albums import Album, Pair, choose_shown, word_series
 from tumorlens.report.predictions.study_plots import plot_slices
-from tumorlens.report.tables import word_place, word_thresholds
+from tumorlens.report.tables import name_slice, word_thresholds
 from tumorlens.study_finding import SeriesFinding, StudyFinding
 
 __all__ = ["build_study_page"]
@@ -164,7 +164,13 @@ def _show_series(
         yield seen
     tiles = tuple(_tile(pair) for pair in album.find(choose_shown(series)))
     if tiles:
-        yield Gallery("Each slice without and with its heat map, in the order of the series", tiles)
+        yield Gallery(f"{_count_shown(len(tiles), series)}, without and with heat map", tiles)
+
+
+def _count_shown(shown: int, series: SeriesFinding) -> str:
+    if shown < series.slices:
+        return f"{shown} of {series.slices:,} slices, in the order of the series"
+    return "Each slice, in the order of the series"
 
 
 def _is_told(note: str, told: Sequence[str]) -> bool:
@@ -219,7 +225,7 @@ def _name_slice(study: StudyFinding, one: KeySlice) -> str:
     """The path from the folder of the study on: files of two series often share a name."""
     path, folder = PurePath(one.path), PurePath(study.path)
     file = path.relative_to(folder) if folder in path.parents else PurePath(_name(one.path))
-    return f"{file}, {word_place(one.frame, one.instance_number)}"
+    return name_slice(str(file), one.to_record())
 
 
 def _word(verdict: str | None) -> str:
