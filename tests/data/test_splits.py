@@ -229,6 +229,12 @@ def test_a_set_stands_for_all_its_sources():
         leave_out(manifest, ["nickparvar", "a"])
 
 
+def test_a_folder_of_a_site_inside_a_set_is_told_how_to_be_left_out():
+    rows = tuple(Row(Path(f"/all/clinic-{site}/yes/1.png"), source="all") for site in "ab")
+    with pytest.raises(DataError, match="clinic-b is a folder inside a set: give it and the"):
+        leave_out(Manifest(rows, "all", Path("/all")), ["clinic-b"])
+
+
 # By whole sources
 
 

@@ -314,5 +314,16 @@ def _sources_of(manifest: Manifest, name: str) -> Iterable[str]:
         raise DataError(
             f"{manifest.name}: no source or set is named {name!r}; "
             f"sources: {', '.join(sorted(sources))}; sets: {', '.join(sorted(manifest.members))}"
+            f"{_hint_at_folder(manifest, name)}"
         )
     return found
+
+
+def _hint_at_folder(manifest: Manifest, name: str) -> str:
+    """What to do where the folder of a site was meant, and all sites were given as one set."""
+    if not any(name in row.path.parent.parts for row in manifest.rows):
+        return ""
+    return (
+        f"; {name} is a folder inside a set: give it and the folders beside it as sets of their "
+        "own, or write a manifest with the column source"
+    )
