@@ -215,7 +215,7 @@ def test_more_files_than_allowed_are_refused(service):
 def test_unknown_paths_and_methods(service):
     check_problem(service.ask("/nothing"), 404)
     check_problem(service.ask("/jobs/unknown"), 404)
-    check_problem(service.ask("/predict"), 405)
+    assert check_problem(service.ask("/predict"), 405) == "/predict takes POST, not GET"
     unknown = service.ask("/v2/models/other")
     check_problem(unknown, 404)
     assert unknown.json["error"] == unknown.json["detail"]

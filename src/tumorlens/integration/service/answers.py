@@ -90,9 +90,11 @@ def _tell(problem: Problem, request: Any) -> Any:
 
 
 async def _tell_unknown(request: Any, error: Any) -> Any:
-    words = {404: "nothing is here; /openapi.json lists what is", 405: "not with this method"}
     headers = getattr(error, "headers", None)
-    return _tell(Problem(error.status_code, words[error.status_code], headers=headers), request)
+    words = "nothing is here; /openapi.json lists what is"
+    if error.status_code == 405:
+        words = f"{request.url.path} takes {headers['Allow']}, not {request.method}"
+    return _tell(Problem(error.status_code, words, headers=headers), request)
 
 
 async def _tell_no_number(request: Any, _: Any) -> Any:
