@@ -18,7 +18,7 @@ PACKAGE := pyproject.toml src/tumorlens/version.py
 
 help:
 	@echo "make demo      run the detector on examples/ (installs the light core)"
-	@echo "make test      run all tests (installs torch's CPU build and the test tools)"
+	@echo "make test      run all tests (installs torch, see TORCH below, and the test tools)"
 	@echo "make slow      run the few tests that take over ten seconds each"
 	@echo "make check     formatting, lint, types and the floor plan"
 	@echo "make format    format the code and mend what ruff can mend"

@@ -140,6 +140,21 @@ def test_the_example_of_readme_answers_for_single_pictures(tmp_path, monkeypatch
     assert all(verdict in VERDICTS and 0 <= float(chance) <= 1 for _, verdict, chance in told)
 
 
+def test_the_table_of_the_tutorial_is_what_predict_says(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    text = (DOCS / "tutorials/report.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^ ([a-z ]+?) +([\d.]+)% +([\d.]+) +(\d|–)   (examples/\S+)$", text, re.M)
+    assert len(rows) > 4
+    findings = tumorlens.predict([path for *_, path in rows])
+    for (verdict, chance, unfamiliarity, regions, _), found in zip(rows, findings, strict=True):
+        assert found.verdict == verdict.replace(" ", "_")
+        assert 100 * found.tumor_probability == pytest.approx(float(chance), abs=0.15)
+        assert found.unfamiliarity == pytest.approx(float(unfamiliarity), abs=0.015)
+        assert regions == "–" or len(found.boxes) == int(regions)
+    told = next(chance for _, chance, _, _, path in rows if path.endswith(".nii.gz"))
+    assert f"all say {told} %" in text
+
+
 def list_commands() -> list[tuple[str, str]]:
     """Page and line of each command that the pages and README show."""
     pages = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
