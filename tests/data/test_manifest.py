@@ -5,8 +5,10 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from builders import write_nifti, write_picture
 from shared_data import SHARED, needs_shared
 from tumorlens.data.manifest import merge_manifests, read_data, read_manifest
 from tumorlens.data.rows import COLUMNS, Manifest, Row
@@ -171,6 +173,17 @@ def test_what_is_no_csv_says_how_to_make_one(tmp_path, content, words):
     assert words in message
     assert 'in a spreadsheet "CSV UTF-8", in pandas table.to_csv(file, index=False)' in message
     assert message.isprintable()
+
+
+def test_an_image_in_place_of_a_manifest_is_called_one(tmp_path):
+    pixels = np.eye(64, dtype=np.uint8)
+    for file in (
+        write_picture(tmp_path / "head.png", pixels),
+        write_picture(tmp_path / "head.jpg", pixels),
+        write_nifti(tmp_path / "head.nii", pixels[None]),
+    ):
+        with pytest.raises(DataError, match="is an image; expected a folder of class folders"):
+            read_manifest(file)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from tumorlens.data.columns import (
 )
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.errors import DataError
+from tumorlens.imaging.files.contents import HEAD_BYTES, sniff
 from tumorlens.opening import open_regular, open_table
 from tumorlens.progress import Notice, stay_silent
 from tumorlens.remote.addresses import hide_secrets, is_address, spell_address
@@ -210,11 +211,16 @@ def _join_members(sets: Sequence[Manifest], names: Sequence[str]) -> dict[str, t
 
 def _refuse_workbook(file: Path) -> None:
     with open_regular(file) as stream:
-        head = stream.read(8)
+        head = stream.read(HEAD_BYTES)
     for mark, kind in _WORKBOOKS.items():
         if head.startswith(mark):
             raise DataError(f"{file}: is {kind}, and no CSV table; {_SAVE_AS}")
-    if b"\0" in head:
+    if b"\0" in head and sniff(head):
+        raise DataError(
+            f"{file}: is an image; expected a folder of class folders such as yes/ and no/, or a "
+            "manifest (CSV) that names images and their labels"
+        )
+    if b"\0" in head[:8]:
         raise DataError(f"{file}: is no text, so no CSV table; {_SAVE_AS}")
 
 

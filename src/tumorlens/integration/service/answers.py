@@ -90,7 +90,7 @@ def _tell(problem: Problem, request: Any) -> Any:
 
 
 async def _tell_unknown(request: Any, error: Any) -> Any:
-    headers = getattr(error, "headers", None)
+    headers: dict[str, str] = getattr(error, "headers", None) or {}
     words = "nothing is here; /openapi.json lists what is"
     if error.status_code == 405:
         words = f"{request.url.path} takes {headers['Allow']}, not {request.method}"
