@@ -195,6 +195,13 @@ def test_a_point_that_hardly_answers_is_warned_of():
     assert calibrated.card.history[0].notes == [*calibrated.notes, *calibrated.warnings]
 
 
+def test_ranking_is_not_said_to_change():
+    calibrated = calibrate_model(make_card(), draw_scores(groups=60))
+    told = [one.after.name for one in calibrated.changes]
+    assert "found" in told
+    assert not any(name.startswith("auc") for name in told)
+
+
 def test_a_slice_that_was_not_judged_stays_so():
     scores = draw_scores(groups=4)
     words = ["not_judged", *scores.verdict[1:]]

@@ -11,6 +11,7 @@ from tumorlens.evaluation.assessment import evaluate_scores
 from tumorlens.evaluation.figures.families import compare_figures
 from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.reliability import calibration_family
+from tumorlens.evaluation.scores import as_text
 
 
 def differences(scores, other):
@@ -41,6 +42,15 @@ def test_the_better_model_is_seen():
     found = differences(scores, worse)["auc"]
     assert found.low > 0
     assert found.difference == pytest.approx(found.value - found.other)
+
+
+def test_the_difference_of_two_shares_is_at_most_one():
+    scores = draw_scores(groups=40)
+    silent = replace(scores, verdict=as_text(["unfamiliar"] * len(scores)))
+    words = ["uncertain" if one == scores.group[0] else "tumor" for one in scores.group]
+    found = differences(replace(scores, verdict=as_text(words)), silent)["coverage"]
+    assert found.difference > 0.9
+    assert found.low < found.difference < found.high == 1
 
 
 def test_only_the_figures_that_are_asked_for_are_compared():

@@ -107,6 +107,8 @@ def _subtract(statistic: Statistic, drawn: FloatArray, other: float) -> Differen
     # Noise pushes both ECEs up, but not equally: the better calibrated one more.
     bias = float(np.nanmean(drawn)) - difference if statistic.biased else 0.0
     low, high = bound_replicates(drawn, statistic.groups, value=difference - bias)
+    if statistic.share:
+        low, high = max(low, -1.0), min(high, 1.0)
     shown = statistic.groups >= FEW_GROUPS and bool(np.isfinite(low)) and low < high
     return Difference(
         statistic.name,
