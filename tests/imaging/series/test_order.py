@@ -127,6 +127,51 @@ def test_phase_and_magnitude_are_two_volumes(tmp_path):
     assert kinds == ["M"] * 8 + ["P"] * 8
 
 
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("ImageType", [["DERIVED", "PRIMARY", "WATER"], ["DERIVED", "PRIMARY", "FAT"]]),
+        ("SequenceName", ["*ep_b0", "*ep_b1000t"]),
+        ("DiffusionGradientOrientation", [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]),
+        ("InversionTime", [900, 2700]),
+        ("FlipAngle", [5, 20]),
+        ("AcquisitionTime", ["101500", "102000"]),
+    ],
+)
+def test_volumes_at_one_place_are_told_by_what_differs(tmp_path, key, values):
+    """Their numbers say nothing: each volume has the same, and names come in any order."""
+    names = RANDOM.permutation(16)
+    for index in range(8):
+        for volume, value in enumerate(values):
+            elements = {key: value, "InstanceNumber": index + 1}
+            name = f"{names[2 * index + volume]:03d}"
+            write(tmp_path, name, HEAD[index] + volume, (0, 0, 5 * index), **elements)
+    least = [int(one.pixels.min()) for one in read_slices(tmp_path)]
+    assert least in ([0] * 8 + [1] * 8, [1] * 8 + [0] * 8)
+
+
+def test_dimension_indices_order_frames_that_nothing_else_tells_apart(tmp_path):
+    order = RANDOM.permutation(16)
+    lps = np.eye(4)
+    lps[:3, :3] = [[0, 0, 1], [0, 1, 0], [5, 0, 0]]
+    dataset = builders.make_enhanced(np.stack([HEAD[k // 2] + k % 2 for k in order]), lps, [1] * 16)
+    for group, k in zip(dataset.PerFrameFunctionalGroupsSequence, order.tolist(), strict=True):
+        group.PlanePositionSequence[0].ImagePositionPatient = [0, 0, 5 * (k // 2)]
+        group.FrameContentSequence = [Dataset()]
+        group.FrameContentSequence[0].DimensionIndexValues = [k // 2 + 1, k % 2 + 1]
+    path = builders.save_dataset(tmp_path / "a", dataset)
+    assert [int(one.pixels.min()) for one in read_slices(path)] == [0] * 8 + [1] * 8
+
+
+def test_files_that_only_their_names_tell_apart_say_so(tmp_path):
+    for index in range(8):
+        for volume in range(2):
+            place = (0, 0, 5 * index)
+            write(tmp_path, f"{volume}{index}", HEAD[index], place, InstanceNumber=index + 1)
+    for one in read_slices(tmp_path):
+        assert any("nothing but their names tells" in note for note in one.info.notes)
+
+
 @pytest.mark.parametrize("numbers", ["shuffled", "equal", "falling", "absent"])
 def test_one_enhanced_frame_a_file_is_placed_by_its_functional_groups(tmp_path, numbers):
     order = {

@@ -222,7 +222,17 @@ class FrameHeader:
                 number("NominalCardiacTriggerDelayTime", "CardiacSynchronizationSequence"),
                 number("TriggerTime"),
             ),
+            image_type=self._join("ImageType") + self._join("FrameType", "MRImageFrameTypeSequence")
+            or None,
+            sequence_name=self._join("SequenceName") or None,
+            gradient=self._join("DiffusionGradientOrientation") or None,
+            inversion_time=number("InversionTime"),
+            flip_angle=number("FlipAngle"),
+            acquisition_time=number("AcquisitionTime"),
         )
+
+    def _join(self, keyword: str, macro: str = "") -> str:
+        return "\\".join(self.words(keyword, macro))
 
     def words(self, keyword: str, macro: str = "") -> list[str]:
         """Words of an element of several values, looked for in its functional group first."""
@@ -307,6 +317,7 @@ def _read_place(header: FrameHeader) -> Place:
         origin=header.origin,
         location=header.location,
         number=header.number,
+        dimensions=header.floats("DimensionIndexValues", 0, "FrameContentSequence") or (),
         frame=header.index,
         samples=int((header.floats("SamplesPerPixel", 1) or (1.0,))[0]),
         contents=header.contents,

@@ -32,7 +32,10 @@ _PLACE = 0.2  # of a pixel, and
 _GAP = 0.25  # of the usual distance: nearer slices lie at one place
 _ALWAYS = ("frame_of_reference", "series", "kind", "echo_time", "b_value")
 """Contents that have one value in a volume."""
-_IF_NEEDED = ("time_point", "echo", "acquisition", "trigger_time")
+_IF_NEEDED = (
+    *("time_point", "echo", "image_type", "gradient", "sequence_name", "inversion_time"),
+    *("flip_angle", "acquisition", "trigger_time", "acquisition_time"),
+)
 """Contents that may differ inside a volume: asked where slices share a place."""
 _ALIKE = {"echo_time": 1e-2}
 """Share of the largest value by which those of one volume may differ. Some scanners state the echo
@@ -72,7 +75,7 @@ class Layout:
 
 def find_layouts(places: Sequence[Place]) -> list[Layout]:
     """Layouts of a series, in the order of their first slices."""
-    order = sorted(range(len(places)), key=lambda i: (places[i].number or 0, places[i].frame))
+    order = sorted(range(len(places)), key=lambda i: places[i].rank)
     stored = [np.array(order)[part] for part in _part(*_describe([places[i] for i in order]))]
     shown = [_show(places[part[0]]) for part in stored]
     alike = _part(*_describe_shown(places, stored, shown))
@@ -159,8 +162,8 @@ def _show(place: Place) -> Arranged | None:
 
 def _lay_out(places: Sequence[Place], alike: Sequence[tuple[Indices, Arranged | None]]) -> Layout:
     members = np.concatenate([part for part, _ in alike])
-    numbers = [(places[i].number or 0, places[i].frame) for i in members]
-    order = np.array(sorted(range(len(members)), key=numbers.__getitem__))
+    ranks = [places[i].rank for i in members]
+    order = np.array(sorted(range(len(members)), key=ranks.__getitem__))
     grids = [grid for part, shown in alike for grid in _share(places, part, shown)]
     origins = _find_origins(places, alike)
     shown = alike[0][1]

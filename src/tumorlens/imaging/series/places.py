@@ -27,6 +27,12 @@ class Contents(NamedTuple):
         echo: number of the echo.
         acquisition: Acquisition Number. Slices that were taken in turns have two in one volume.
         trigger_time: in ms.
+        image_type: words of Image Type and Frame Type: water and fat, a trace beside its images.
+        sequence_name: Sequence Name; that of Siemens names the diffusion.
+        gradient: direction of diffusion.
+        inversion_time: in ms.
+        flip_angle: in degrees.
+        acquisition_time: one in a volume that was taken as a whole, one a slice in others.
     """
 
     frame_of_reference: Trait = None
@@ -39,6 +45,12 @@ class Contents(NamedTuple):
     echo: Trait = None
     acquisition: Trait = None
     trigger_time: Trait = None
+    image_type: Trait = None
+    sequence_name: Trait = None
+    gradient: Trait = None
+    inversion_time: Trait = None
+    flip_angle: Trait = None
+    acquisition_time: Trait = None
 
 
 class Place(NamedTuple):
@@ -51,6 +63,7 @@ class Place(NamedTuple):
         origin: centre of the first pixel, in mm.
         location: a position along an axis that the file does not name.
         number: Instance Number.
+        dimensions: Dimension Index Values of a frame, which order those of one number.
         frame: 0-based index inside the file.
         samples: values of a pixel: 3 of one in colors.
         contents: what else tells it from a slice at the same place.
@@ -62,9 +75,15 @@ class Place(NamedTuple):
     origin: tuple[float, float, float] | None = None
     location: float | None = None
     number: int | None = None
+    dimensions: tuple[float, ...] = ()
     frame: int = 0
     samples: int = 1
     contents: Contents = Contents()
+
+    @property
+    def rank(self) -> tuple[int, tuple[float, ...], int]:
+        """What orders the slices of a series before their positions do."""
+        return self.number or 0, self.dimensions, self.frame
 
     @property
     def grid(self) -> Grid | None:

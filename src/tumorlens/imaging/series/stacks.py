@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from tumorlens.imaging.geometry import Grid, choose_axis
 from tumorlens.imaging.series.clusters import DIRECTION, Layout, find_layouts, part_volumes
-from tumorlens.imaging.series.places import Contents, Place
+from tumorlens.imaging.series.places import Place
 
 __all__ = ["Stack", "Volume", "may_be_filled", "plan_stacks", "tell_gaps"]
 
@@ -33,6 +33,7 @@ _MANY = 8  # if the others are so many
 _UNEVENLY = "slices are missing or lie unevenly"
 _TILTED = "its slices are shifted sideways against each other, as with a tilted gantry"
 _AT_ONE_PLACE = "{} slices at the same place, in the order of their numbers"
+_ALIKE = "nothing but their names tells files at one place apart: its volumes may be mixed"
 _SCOUT = "one of {} planes in its series, as of a localizer"
 _PARTED = "one of {} parts of its series, which differ in size, spacing or direction"
 _UNTURNED = "no valid orientation in the files: plane and sides are unknown"
@@ -82,28 +83,28 @@ def plan_stacks(places: Sequence[Place], smallest_side: int) -> list[Stack]:
         places: of its slices.
         smallest_side: axial slices have at least so many rows and columns.
     """
-    contents = [place.contents for place in places]
     layouts = find_layouts(places)
     most = max((len(layout.members) for layout in layouts), default=0)
     stacks: list[Stack] = []
     for layout in layouts:
         odd = _tell_odd(layout, layouts, most)
-        for stack in _plan_layout(layout, contents, smallest_side):
+        for stack in _plan_layout(layout, places, smallest_side):
             stacks.append(replace(stack, notes=(*stack.notes, *odd)))
     return stacks
 
 
-def _plan_layout(
-    layout: Layout, contents: Sequence[Contents], smallest_side: int
-) -> Iterator[Stack]:
-    volumes = part_volumes(layout, contents)
+def _plan_layout(layout: Layout, places: Sequence[Place], smallest_side: int) -> Iterator[Stack]:
+    volumes = part_volumes(layout, [place.contents for place in places])
     if len(volumes) > 1 and max(map(len, volumes)) == 1:
         whole = _stack(layout, np.arange(len(layout.members)))
         yield replace(whole, notes=(_AT_ONE_PLACE.format(len(volumes)),))
         return
+    own = {(places[i].rank, places[i].contents, places[i].origin) for i in layout.members}
+    mixed = (_ALIKE,) if len(volumes) > 1 and len(own) < len(layout.members) else ()
     for volume in volumes:
         stack = _plan(layout, volume, smallest_side)
-        yield replace(stack, notes=(*stack.notes, *_tell_volumes(len(volume), volumes)))
+        told = (*_tell_volumes(len(volume), volumes), *mixed)
+        yield replace(stack, notes=(*stack.notes, *told))
 
 
 def may_be_filled(slots: Sequence[int]) -> bool:
