@@ -90,6 +90,34 @@ def test_a_high_bit_that_the_pixels_contradict_is_ignored(tmp_path) -> None:
     assert slice_.info.notes == ("High Bit contradicts the pixels: it is ignored",)
 
 
+@pytest.mark.parametrize("signed", [False, True])
+def test_values_of_more_bits_than_stated_are_read_whole(tmp_path, signed) -> None:
+    """Without their upper bits, white would become black."""
+    pixels = GREY.astype(np.int16 if signed else np.uint16)
+    stored = int(GREY.max()).bit_length() - 1 + signed
+    path = builders.write_dicom(tmp_path / "a", pixels, BitsStored=stored, HighBit=stored - 1)
+    (slice_,) = read_slices(path)
+    np.testing.assert_array_equal(slice_.pixels, pixels)
+    assert any("more bits than Bits Stored says" in note for note in slice_.info.notes)
+
+
+def test_an_overlay_in_the_upper_bits_is_left_out(tmp_path) -> None:
+    pixels = GREY.copy()
+    pixels[10:14] |= 0x8000
+    path = builders.write_dicom(tmp_path / "a", pixels, BitsStored=12, HighBit=11)
+    (slice_,) = read_slices(path)
+    np.testing.assert_array_equal(slice_.pixels, GREY)
+    assert any("such as an overlay: they are left out" in note for note in slice_.info.notes)
+
+
+def test_a_sign_that_is_not_extended_is_no_overlay(tmp_path) -> None:
+    values = GREY.astype(np.int16) - 600
+    dataset = builders.make_dataset((values & 0xFFF).astype(np.int16), BitsStored=12, HighBit=11)
+    (slice_,) = read_slices(builders.save_dataset(tmp_path / "a", dataset))
+    np.testing.assert_array_equal(slice_.pixels, values)
+    assert not slice_.info.notes
+
+
 @pytest.mark.parametrize("syntax", [JPEG2000Lossless, JPEGLSLossless])
 def test_a_frame_of_more_bits_than_stated_is_refused(tmp_path, syntax) -> None:
     """Its upper bits would be lost, and white become black."""

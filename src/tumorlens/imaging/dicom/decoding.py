@@ -86,16 +86,19 @@ class Frames:
         return self._decoded.pop(index)
 
     def _take_plain(self, index: int) -> Pixels:
-        """An uncompressed frame; bits below its values are left out."""
+        """An uncompressed frame; bits below and above its values are left out."""
         dataset, below = self._dataset, count_bits_below(self._dataset)
+        allocated, stored = (int(dataset.get(key) or 0) for key in ("BitsAllocated", "BitsStored"))
         if below:
-            stored = int(dataset.BitsStored)
             raised: Pixels = pixel_array(dataset, index=index, bits_stored=stored + below)
             if not _lies_low(raised, stored, below):
                 return raised >> below
             tell("High Bit contradicts the pixels: it is ignored")
-        values: Pixels = pixel_array(dataset, index=index)
-        return values
+        if not 0 < stored < allocated:
+            values: Pixels = pixel_array(dataset, index=index)
+            return values
+        whole: Pixels = pixel_array(dataset, index=index, bits_stored=allocated)
+        return _leave_out_above(whole, stored, allocated - stored)
 
     @property
     def _needed(self) -> int:
@@ -189,6 +192,28 @@ def _lies_low(values: Pixels, stored: int, below: int) -> bool:
     """Whether values do not use the bits that High Bit names, and use those below."""
     fits = -(2 ** (stored - 1)) <= values.min() and values.max() < 2**stored
     return bool(fits and (values & (2**below - 1)).any())
+
+
+def _leave_out_above(values: Pixels, stored: int, above: int) -> Pixels:
+    """Values without their highest bits, unless they are part of them: then they lie smoother.
+
+    By the standard (PS3.5, 8.1.1) these bits mean nothing, and old files keep overlays in them. Some
+    files state too few Bits Stored, and white becomes black where the bits are left out.
+    """
+    kept: Pixels = (values << above) >> above
+    if np.array_equal(kept, values):
+        return kept
+    if _vary(values) < _vary(kept):
+        tell("the pixels use more bits than Bits Stored says: all are read")
+        return values
+    if values.min() < 0 or values.max() >= 2**stored:  # else it is a sign that ends there
+        tell("bits above Bits Stored hold something else, such as an overlay: they are left out")
+    return kept
+
+
+def _vary(values: Pixels) -> float:
+    """Sum of the steps between neighbours in a row."""
+    return float(np.abs(np.diff(values.astype(np.float64), axis=1)).sum())
 
 
 def _generate(dataset: Any) -> Iterator[bytes]:
