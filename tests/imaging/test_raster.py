@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,22 @@ def read_one(path: Path) -> np.ndarray:
     assert slice_.info.path == str(path) and slice_.info.frame == 0
     assert not slice_.info.sides_known and slice_.info.spacing_mm is None
     return slice_.pixels
+
+
+def write_deep_png(path: Path, values: np.ndarray, colors: str) -> Path:
+    """A PNG of 16 bits (PNG, 11.2.2), which Pillow does not write in colors."""
+    white = np.full_like(values, 65535)
+    kind, bands = (2, [values] * 3) if colors == "RGB" else (4, [values, white])
+    lines = np.stack(bands, axis=-1).astype(">u2").reshape(len(values), -1).view(np.uint8)
+    rows = np.pad(lines, ((0, 0), (1, 0))).tobytes()
+    size = struct.pack(">IIBBBBB", *values.shape[::-1], 16, kind, 0, 0, 0)
+    chunks = (b"IHDR", size), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")
+    packed = (
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+    )
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(packed))
+    return path
 
 
 @pytest.mark.parametrize(
@@ -118,6 +135,36 @@ def test_deep_colors_that_lie_plane_by_plane_are_refused(tmp_path) -> None:
     path = write_tiff(tmp_path / "a.tif", tags | {279: (1536,) * 3, 284: 2}, bytes(4608))
     with pytest.raises(InputError, match="colors of 16 bits plane by plane"):
         list(read_slices(path))
+
+
+@pytest.mark.parametrize("colors", ["RGB", "LA"])
+def test_colors_of_16_bits_say_what_is_read_of_them(tmp_path, colors) -> None:
+    path = write_deep_png(tmp_path / "a.png", DEEP, colors)
+    (slice_,) = read_slices(path)
+    assert np.abs(slice_.pixels - DEEP / 257).max() <= 1
+    assert slice_.info.notes == ("of colors of 16 bits the upper 8 are read",)
+    with pytest.raises(InputError, match=r"lower bits of colors of 16 bits.*grey of 16 bits"):
+        read_one(write_deep_png(tmp_path / "b.png", DEEP // 32, colors))
+
+
+def test_32_bits_without_a_sign_have_none(tmp_path) -> None:
+    values = DEEP[:24, :32].astype("<u4") * 65_000
+    tags = {256: 32, 257: 24, 258: 32, 262: 1, 273: 8, 277: 1, 278: 24, 279: 3072}
+    path = write_tiff(tmp_path / "a.tif", tags, values.tobytes())
+    np.testing.assert_array_equal(read_one(path), values.astype(np.float32))
+
+
+def test_white_is_zero_is_turned_in_floats(tmp_path) -> None:
+    values = DEEP.astype(np.float32) / 7
+    path = builders.write_picture(tmp_path / "a.tif", values, tiffinfo={262: 0})
+    np.testing.assert_array_equal(read_one(path), -values)
+
+
+@pytest.mark.parametrize("tags", [{270: "ImageJ=1.53k\nimages=5\nslices=5\n"}, {32997: 5}])
+def test_pages_that_no_list_names_are_told(tmp_path, tags) -> None:
+    """ImageJ writes large stacks so: one list for the first page, the others behind its pixels."""
+    (slice_,) = read_slices(builders.write_picture(tmp_path / "a.tif", GREY, tiffinfo=tags))
+    assert slice_.info.notes == ("the file speaks of 5 pages and lists 1: the others are not read",)
 
 
 def test_pixels_that_are_not_read_are_told_in_plain_words(tmp_path) -> None:

@@ -124,7 +124,9 @@ def to_values(grey: Sequence[Any], data: bytes | memoryview) -> tuple[Values, tu
     """Grey values (rows, columns) and notes, of what `pillow.Grey` holds before its values."""
     rows, columns, dtype, white_is_zero, notes = grey
     values = np.frombuffer(data, dtype).reshape(rows, columns)
-    return (np.iinfo(values.dtype).max - values if white_is_zero else values), tuple(notes)
+    if white_is_zero:
+        values = -values if values.dtype.kind == "f" else np.iinfo(values.dtype).max - values
+    return values, tuple(notes)
 
 
 def decode_frames(

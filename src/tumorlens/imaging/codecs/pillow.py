@@ -6,6 +6,7 @@ No NumPy here: the process in which pictures are decoded starts in a moment with
 from __future__ import annotations
 
 import io
+import re
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -28,9 +29,11 @@ _DEEP = {"I;16": "<u2", "I;16L": "<u2", "I;16B": ">u2", "I;16N": "=u2", "I": "=i
 """Pillow's deep grey modes, and NumPy's names for their values."""
 _ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
 _ORIENTATION, _PHOTOMETRIC, _TILE_WIDTH, _TILE_HEIGHT = 0x0112, 262, 322, 323
-_SUBFILE, _BITS, _PLANES, _SAMPLE_FORMAT = 254, 258, 284, 339
+_SUBFILE, _BITS, _DESCRIPTION, _PLANES, _SAMPLE_FORMAT, _DEPTH = 254, 258, 270, 284, 339, 32997
 _COPY, _MASK = 1, 4  # bits of the first of them: a page is a smaller copy, or a mask, of another
-_SIGNED, _APART = 2, 2  # values of the last two: whole numbers with a sign, colors plane by plane
+_SIGNED, _APART = 2, 2  # values of the format and of the planes: with a sign, colors plane by plane
+_IMAGEJ = re.compile(r"ImageJ=.*?^images=(\d+)", re.DOTALL | re.MULTILINE)
+_DIM = 32  # of 255: colors of 16 bits whose upper halves stay below it say next to nothing
 _ADVICE = "save the picture again, or leave it out"
 _UNKNOWN = "is damaged, or stores its pixels in a way that is not read, such as 64-bit floats"
 _SAVE_AS = "save it as PNG, or as TIFF of 8 or 16 bits or of 32-bit floats"
@@ -102,12 +105,12 @@ class DecodedImage:
         """The page's values, turned as its EXIF orientation says."""
         with refuse("", "is damaged or cut short", _ADVICE):
             self._refuse_deep_planes()
-            image, notes = self._image, []
+            image, notes, are_deep = self._image, self._tell_hidden_pages(), self._has_deep_colors()
             image.load()
             orientation = self._orientation()
             if orientation is not None:
                 image = ImageOps.exif_transpose(image)
-                notes = [f"turned as its EXIF orientation {orientation} says"]
+                notes = [*notes, f"turned as its EXIF orientation {orientation} says"]
             frames = 1 if self._is_tiff() else getattr(self._image, "n_frames", 1)
             if frames > 1:
                 notes = [
@@ -116,9 +119,11 @@ class DecodedImage:
                 ]
             if self._tags().get(_SUBFILE, 0) & (_COPY | _MASK):
                 notes = [*notes, "the file calls this page a smaller copy or a mask of another one"]
-            upside_down = image.mode.startswith("I;16") and self._tags().get(_PHOTOMETRIC) == 0
+            upside_down = image.mode in _DEEP and self._tags().get(_PHOTOMETRIC) == 0
             grey = _to_grey(image)
-            dtype = _DEEP.get(grey.mode, "|i1" if self._is_signed() else "|u1")
+            if are_deep:
+                notes = [*notes, _tell_depth(grey)]
+            dtype = self._name_dtype(grey.mode)
             return Grey(grey.height, grey.width, dtype, upside_down, notes, grey.tobytes())
 
     def describe(self) -> dict[str, Any]:
@@ -137,9 +142,29 @@ class DecodedImage:
     def _tags(self) -> dict[int, Any]:
         return getattr(self._image, "tag_v2", {})
 
-    def _is_signed(self) -> bool:
-        """Whether 8-bit values have a sign, of which Pillow says nothing."""
-        return self._image.mode == "L" and self._tags().get(_SAMPLE_FORMAT, ())[:1] == (_SIGNED,)
+    def _name_dtype(self, mode: str) -> str:
+        """NumPy's name of the values; Pillow says nothing of the sign of 8 and of 32 bits."""
+        tags, source = self._tags(), self._image.mode
+        signed = tags.get(_SAMPLE_FORMAT, ())[:1] == (_SIGNED,)
+        if source == "I" and self._is_tiff() and tags.get(_BITS) == (32,) and not signed:
+            return "=u4"
+        return _DEEP.get(mode, "|i1" if signed and source == "L" else "|u1")
+
+    def _has_deep_colors(self) -> bool:
+        """Whether colors have 16 bits in the file; Pillow gives the upper 8 of them."""
+        return len(self._image.getbands()) > 1 and any(
+            ";16" in str(tile[3]) for tile in getattr(self._image, "tile", ())
+        )
+
+    def _tell_hidden_pages(self) -> list[str]:
+        """A note where the description counts more pages than the list of pages, as ImageJ's may."""
+        tags = self._tags()
+        found = _IMAGEJ.match(str(tags.get(_DESCRIPTION, "")))
+        count = int(found[1]) if found else tags.get(_DEPTH, 1)
+        listed = getattr(self._image, "n_frames", 1)
+        if count <= listed:
+            return []
+        return [f"the file speaks of {count} pages and lists {listed}: the others are not read"]
 
     def _refuse_deep_planes(self) -> None:
         """Refuse colors of more than 8 bits that lie plane by plane: Pillow shows other ones."""
@@ -155,6 +180,18 @@ class DecodedImage:
             value = self._image.getexif().get(_ORIENTATION, 1)
             return int(value) if value in range(2, 9) else None
         return None
+
+
+def _tell_depth(grey: Image.Image) -> str:
+    """A note on colors of 16 bits, of which the upper 8 are there.
+
+    Raises:
+        InputError: they say next to nothing, as of 12-bit values that are kept in 16 bits.
+    """
+    if grey.getextrema()[1] < _DIM:
+        reason = "keeps its values in the lower bits of colors of 16 bits, which are not read"
+        raise InputError("", reason, "save it in grey of 16 bits")
+    return "of colors of 16 bits the upper 8 are read"
 
 
 def _to_grey(image: Image.Image) -> Image.Image:
