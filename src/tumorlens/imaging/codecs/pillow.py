@@ -157,7 +157,7 @@ class DecodedImage:
         )
 
     def _tell_hidden_pages(self) -> list[str]:
-        """A note where the description counts more pages than the list of pages, as ImageJ's may."""
+        """A note on pages that the file counts and its list of pages lacks, as ImageJ's may."""
         tags = self._tags()
         found = _IMAGEJ.match(str(tags.get(_DESCRIPTION, "")))
         count = int(found[1]) if found else tags.get(_DEPTH, 1)

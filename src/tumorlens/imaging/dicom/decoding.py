@@ -197,8 +197,8 @@ def _lies_low(values: Pixels, stored: int, below: int) -> bool:
 def _leave_out_above(values: Pixels, stored: int, above: int) -> Pixels:
     """Values without their highest bits, unless they are part of them: then they lie smoother.
 
-    By the standard (PS3.5, 8.1.1) these bits mean nothing, and old files keep overlays in them. Some
-    files state too few Bits Stored, and white becomes black where the bits are left out.
+    By the standard (PS3.5, 8.1.1) these bits mean nothing, and old files keep overlays in them.
+    Some files state too few Bits Stored, and white becomes black where the bits are left out.
     """
     kept: Pixels = (values << above) >> above
     if np.array_equal(kept, values):
