@@ -18,12 +18,19 @@ from tumorlens.training.rows.prepared_rows import PreparedRows
 from tumorlens.training.rows.selection import (
     check_groups,
     count_label_groups,
+    count_other_splits,
     drop_conflicts,
     find_large_enough,
     hold_out_test,
     select_rows,
 )
 from tumorlens.training.rows.sides import part_rows
+
+
+def test_words_that_hold_nothing_out_are_counted():
+    splits = ("", "train", "3", "holdout", "holdout", "dev")
+    rows = [Row(Path(f"/{k}.png"), split=split) for k, split in enumerate(splits)]
+    assert count_other_splits(rows) == {"dev": 1, "holdout": 2}
 
 
 def make_manifest(tumors=12, normals=12, **columns):

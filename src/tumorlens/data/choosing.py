@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from tumorlens.data.class_names import spell_split
 from tumorlens.data.manifest import keep_split, merge_manifests, read_data
-from tumorlens.data.rows import Manifest
+from tumorlens.data.rows import Manifest, tell_repeats
 from tumorlens.progress import Notice, Progress, count_up, stay_silent
 from tumorlens.workers import available_cores
 
@@ -150,8 +151,11 @@ def choose_rows(
     whole = read_sets(
         data, classes=choice.classes, shared_groups=choice.shared_groups, notice=notice
     )
+    if repeats := tell_repeats(whole.rows):
+        notice(repeats)
     whole = group_copies(whole, choice.twins, threads=threads, progress=progress, notice=notice)
     if choice.split is None:
         return Chosen(whole, frozenset())
-    others = {row.group_key for row in whole.rows if row.split not in ("", choice.split)}
+    own = ("", spell_split(choice.split))
+    others = {row.group_key for row in whole.rows if row.split not in own}
     return Chosen(keep_split(whole, choice.split), frozenset(others))

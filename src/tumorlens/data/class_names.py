@@ -13,6 +13,7 @@ __all__ = [
     "ClassNames",
     "find_meaning",
     "find_split",
+    "spell_split",
     "squeeze",
 ]
 
@@ -74,6 +75,11 @@ def squeeze(name: str) -> str:
 def find_split(name: str) -> str | None:
     """The split that a folder's name stands for, if any."""
     return _SPLITS.get(squeeze(name))
+
+
+def spell_split(name: str) -> str:
+    """A split as a manifest has it: ``Test`` and ``val`` are known words, others stay."""
+    return find_split(name) or name
 
 
 def find_meaning(name: str) -> str | None:

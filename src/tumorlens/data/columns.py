@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tumorlens.data.class_names import spell_split
+
 __all__ = [
     "COLUMNS",
     "LABELS",
@@ -80,8 +82,12 @@ def _text(text: str, _folder: Path) -> str:
     return text
 
 
-def _split(text: str, _folder: Path) -> str:
+def _group(text: str, _folder: Path) -> str:
     return _WHOLE.sub(r"\1", text) if _WHOLE.fullmatch(text) else text
+
+
+def _split(text: str, folder: Path) -> str:
+    return spell_split(_group(text, folder))
 
 
 def _file(text: str, folder: Path) -> Path:
@@ -146,11 +152,14 @@ def _box(text: str) -> Edges:
         ) from None
     if not (0 <= x0 < x1 < float("inf") and 0 <= y0 < y1 < float("inf")):
         raise ValueError(f"expected 0 <= x0 < x1 and 0 <= y0 < y1, got {text!r}")
+    if max(x1, y1) <= 1 and (x0, y0, x1, y1) != (0, 0, 1, 1):
+        raise ValueError(f"expected pixels, got shares of the image: {text!r}")
     return x0, y0, x1, y1
 
 
 PARSERS: dict[str, Callable[[str, Path], Any]] = {
-    **dict.fromkeys(("source", "group", "tumor_class", "note"), _text),
+    **dict.fromkeys(("source", "tumor_class", "note"), _text),
+    "group": _group,
     "split": _split,
     "path": _file,
     "mask": _file,

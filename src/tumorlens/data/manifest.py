@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from tumorlens.data.class_names import TUMOR_CLASSES, find_meaning
+from tumorlens.data.class_names import TUMOR_CLASSES, find_meaning, spell_split, squeeze
 from tumorlens.data.columns import (
     COLUMNS,
     LABELS,
@@ -45,6 +45,8 @@ _WORKBOOKS = {
 """First bytes -> another kind of file that people keep tables in."""
 _NAMES = ("series", "study", "position_mm")
 """Columns beside `COLUMNS` in which a missing value must not join what lacks it."""
+_PATIENTS = ("patient", "patientid", "subject", "subjectid", "participantid", "case", "caseid")
+"""Names, squeezed, of a column of patients: what no split may part. Here it is called ``group``."""
 _INDEX = ("", "Unnamed: 0")
 """Headers of a column of row numbers, as pandas writes them."""
 
@@ -158,7 +160,7 @@ def keep_split(manifest: Manifest, split: str) -> Manifest:
     Raises:
         DataError: there are none; names the splits that there are.
     """
-    kept = manifest.where(lambda row: row.split == split)
+    kept = manifest.where(lambda row: row.split == spell_split(split))
     if not kept.rows:
         known = sorted({row.split for row in manifest.rows} - {""})
         raise DataError(
@@ -274,7 +276,8 @@ def _check_header(cells: list[str], file: Path) -> list[str]:
         if count > 1 or not name:
             what = f"{count} columns named {name!r}" if name else "a column without a name"
             raise DataError(f"{file}, line 1: expected distinct column names, got {what}")
-        close = get_close_matches(name, COLUMNS, n=1, cutoff=0.75)
+        close = get_close_matches(name.casefold(), COLUMNS, n=1, cutoff=0.75)
+        close = ["group"] if squeeze(name) in _PATIENTS else close
         if name not in COLUMNS and close and close[0] not in header:
             raise DataError(
                 f"{file}, line 1, column {name}: expected {close[0]}? tumorlens knows "

@@ -33,6 +33,7 @@ __all__ = [
     "Row",
     "absolute_path",
     "cells_of",
+    "tell_repeats",
 ]
 
 UNREADABLE = "unreadable: "
@@ -209,6 +210,15 @@ class Manifest:
             table = csv.writer(stream, lineterminator="\n")
             table.writerow([*COLUMNS, *extras])
             table.writerows(cells_of(row, folder, extras) for row in self.rows)
+
+
+def tell_repeats(rows: Sequence[Row]) -> str:
+    """A sentence on rows that name the slice of an earlier one; empty without any."""
+    repeats = len(rows) - len({(row.path, row.frame) for row in rows})
+    told = (
+        f"rows that name the slice of an earlier row, and count again: {repeats:,} of {len(rows):,}"
+    )
+    return told if repeats else ""
 
 
 def cells_of(row: Row, folder: Path, extras: Sequence[str] = ()) -> list[str]:

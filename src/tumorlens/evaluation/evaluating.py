@@ -9,6 +9,7 @@ from typing import Any
 
 from tumorlens.arguments import DEVICE, check_arguments, optional
 from tumorlens.data.choosing import Choice, Chosen, DataSource, choose_rows
+from tumorlens.data.rows import tell_repeats
 from tumorlens.detector import Detector, open_detector
 from tumorlens.errors import UsageError
 from tumorlens.evaluation.assessment import evaluate_scores
@@ -292,11 +293,14 @@ class _Sources:
         if isinstance(named, Scores):
             self._refuse_data(alone)
             chosen = take_split(named, self.choice.split)
+            self._tell_repeats(chosen)
             return fill_pointing(chosen, progress=self.progress), None
         files = _list_files(named)
         if files:
             self._refuse_data(alone)
-            return read_scored(files, split=self.choice.split, progress=self.progress), None
+            scored = read_scored(files, split=self.choice.split, progress=self.progress)
+            self._tell_repeats(scored.scores)
+            return scored, None
         assert isinstance(named, (str, os.PathLike, Detector))
         if not self.data:
             raise UsageError(
@@ -317,6 +321,10 @@ class _Sources:
                 notice=self.notice,
             )
         return self._chosen
+
+    def _tell_repeats(self, scores: Scores) -> None:
+        if repeats := tell_repeats(scores.rows):
+            self.notice(repeats)
 
     def _refuse_data(self, alone: bool) -> None:
         """Refuse data beside scores, unless the scores are compared with a model on these data."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tumorlens.data.choosing import Chosen
+from tumorlens.data.class_names import spell_split
 from tumorlens.data.pictures import read_row
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.data.scans import SeriesKey, group_series, series_key
@@ -149,7 +150,7 @@ def take_split(scores: Scores, split: str | None) -> Scores:
     """
     if split is None:
         return scores
-    chosen = np.asarray(scores.column("split") == split, bool)
+    chosen = np.asarray(scores.column("split") == spell_split(split), bool)
     if not chosen.any():
         known = ", ".join(sorted(set(scores.column("split")) - {""})) or "all empty"
         raise DataError(f"{scores.name}: no row has the split {split!r}; its splits are {known}")

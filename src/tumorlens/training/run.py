@@ -49,7 +49,7 @@ from tumorlens.training.result import TrainingResult
 from tumorlens.training.rows.fingerprints import FileDigests
 from tumorlens.training.rows.prepared_rows import PreparedRows
 from tumorlens.training.rows.preparing import Unreadable, prepare_rows
-from tumorlens.training.rows.selection import NO_LABEL
+from tumorlens.training.rows.selection import NO_LABEL, count_other_splits
 from tumorlens.training.rows.sides import Indices, Sides, count_copies, part_rows
 from tumorlens.training.rows.store import Store
 from tumorlens.training.tracking.curve_files import count_seconds
@@ -267,6 +267,8 @@ def _tell_sides(prepared: PreparedRows, sides: Sides, test: Manifest, notice: No
         notice(f"{name}: {len(indices)} slices of {len(groups)} groups")
     if test.rows:
         notice(f"test: {len(test)} slices of {len(test.groups)} groups")
+    for word, count in count_other_splits(prepared.rows[one] for one in sides.training).items():
+        notice(f"{count:,} slices of the split {word!r} are among those that are trained on")
 
 
 def _tell_seen(

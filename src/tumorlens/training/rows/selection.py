@@ -26,6 +26,7 @@ __all__ = [
     "Selection",
     "check_groups",
     "count_label_groups",
+    "count_other_splits",
     "drop_conflicts",
     "find_large_enough",
     "hold_out_test",
@@ -151,6 +152,15 @@ def count_label_groups(rows: Iterable[Row]) -> dict[str, int]:
     held = {(row.label, row.group_key) for row in rows}
     counts = Counter(label for label, _ in held)
     return {label: counts[label] for label in ("tumor", "no_tumor")}
+
+
+def count_other_splits(rows: Iterable[Row]) -> dict[str, int]:
+    """Number of rows by the word of their split, if it is neither ``train`` nor a fold."""
+    counts = Counter(row.split for row in rows)
+    known = ("", "train")
+    return {
+        word: counts[word] for word in sorted(counts) if not (word in known or word.isdecimal())
+    }
 
 
 def _hold_out_enough(rows: tuple[Row, ...], share: float, recipe: Recipe) -> Indices:
