@@ -8,8 +8,13 @@ const JITTER = 0.05; // of a pixel
 const NEAR = 0.2; // of a pixel
 const GAP = 0.25; // of the usual distance
 const WHOLE = 0.75; // of all places: a volume in which more slices are missing is told by no order
-const ALWAYS = ["frameOfReference", "series", "stack", "kind", "echoTime", "bValue"];
-const IF_NEEDED = ["timePoint", "echo", "acquisition", "triggerTime"];
+const APART = 4; // of the usual distance: stacks between which there is so much are no one volume
+const ALWAYS = ["frameOfReference", "series", "kind", "echoTime", "bValue"];
+const IF_NEEDED = [
+  "timePoint", "echo", "imageType", "gradient", "sequenceName", "inversionTime", "flipAngle", "acquisition", "triggerTime",
+  "acquisitionTime",
+];
+const ALIKE = { echoTime: 1e-2 }, EQUAL = 1e-3; // of the largest value: what differs by less is one
 
 export const median = (values) => {
   const sorted = [...values].sort((a, b) => a - b), middle = sorted.length >> 1;
@@ -26,7 +31,12 @@ export function findLayouts(places) {
   return alike.map((group) => layOut(places, group.map((i) => [stored[i], shown[i]])));
 }
 
-const compareNumbers = (a, b) => (a.number ?? 0) - (b.number ?? 0) || a.frame - b.frame;
+const compareNumbers = (a, b) => (a.number ?? 0) - (b.number ?? 0) || compareLists(a.dimensions, b.dimensions) || a.frame - b.frame;
+
+function compareLists(one, other) {
+  const at = one.findIndex((value, i) => value !== other[i]);
+  return at < 0 || at >= other.length ? one.length - other.length : one[at] - other[at];
+}
 
 // Items whose features lie within the tolerances of the first of theirs.
 function part(items, features) {
@@ -40,8 +50,8 @@ function part(items, features) {
 }
 
 const exact = (...values) => values.map((value) => [Number(value), 0]);
-const describe = ({ shape, directions, spacing, origin, location }) => [
-  ...exact(...shape, directions !== null, origin !== null, location !== null),
+const describe = ({ shape, samples, directions, spacing, origin, location }) => [
+  ...exact(...shape, samples, directions !== null, origin !== null, location !== null),
   ...(directions?.flat() ?? [0, 0, 0, 0, 0, 0]).map((one) => [one, DIRECTION]),
   ...(spacing ?? [1, 1]).map((one) => [Math.log(one), SPACING]),
 ];
@@ -50,7 +60,7 @@ function describeShown(place, one) {
   if (!one) return describe({ ...place, directions: null });
   const { grid, height, width } = one;
   return [
-    ...exact(height, width, true, place.origin !== null, place.location !== null),
+    ...exact(height, width, place.samples, true, place.origin !== null, place.location !== null),
     ...[...grid.cosines[1], ...grid.cosines[2]].map((value) => [value, DIRECTION]),
     ...grid.spacing.slice(1).map((value) => [Math.log(value), SPACING]),
   ];
@@ -88,14 +98,22 @@ export function partVolumes(layout, contents) {
   let groups = [layout.members.map((_, i) => i)];
   if (!layout.positions) return groups;
   const told = layout.members.map((index) => contents[index]);
-  for (const key of ALWAYS) {
-    groups = groups.flatMap((group) => {
-      const parts = partAlike(key, told, group);
-      return Math.min(...parts.map((one) => one.length)) > 1 ? parts : [group];
-    });
-  }
+  for (const key of ALWAYS) groups = groups.flatMap((group) => partBy(key, told, group));
+  groups = groups.flatMap((group) => partStacks(told, group, layout));
   for (const key of IF_NEEDED) groups = groups.flatMap((group) => partIfNeeded(key, told, group, layout));
   return groups.flatMap((group) => countPasses(group, layout));
+}
+
+function partBy(key, told, group) {
+  const parts = partAlike(key, told, group);
+  return Math.min(...parts.map((one) => one.length)) > 1 ? parts : [group];
+}
+
+// Stacks of an enhanced object; as one where they lie one behind the other.
+function partStacks(told, group, layout) {
+  const at = group.map((i) => layout.positions[i]).sort((a, b) => a - b), gaps = at.slice(1).map((one, i) => one - at[i]);
+  if (gaps.length && Math.max(...gaps) > APART * median(gaps)) return partBy("stack", told, group);
+  return partIfNeeded("stack", told, group, layout);
 }
 
 function partIfNeeded(key, told, group, layout) {
@@ -113,7 +131,7 @@ function partAlike(key, told, group) {
     const names = [...new Set(values)];
     return part(group, values.map((value) => [[names.indexOf(value), 0]]));
   }
-  const tolerance = 1e-3 * (1 + Math.max(...values.map(Math.abs)));
+  const tolerance = (ALIKE[key] ?? EQUAL) * Math.max(...values.map(Math.abs)) + EQUAL;
   return part(group, values.map((value) => [[value, tolerance]]));
 }
 

@@ -12,11 +12,12 @@ const DECODERS = {
   "1.2.840.10008.1.2.4.51": decodeJpeg,
   "1.2.840.10008.1.2.4.57": decodeLossless,
   "1.2.840.10008.1.2.4.70": decodeLossless,
-  "1.2.840.10008.1.2.4.80": (bytes) => decodeByWasm(bytes, "charls/charlswasm_decode", "CharLSWASM", "JpegLSDecoder"),
-  "1.2.840.10008.1.2.4.81": (bytes) => decodeByWasm(bytes, "charls/charlswasm_decode", "CharLSWASM", "JpegLSDecoder"),
-  "1.2.840.10008.1.2.4.90": (bytes) => decodeByWasm(bytes, "openjpeg/openjpegwasm_decode", "OpenJPEGWASM", "J2KDecoder"),
-  "1.2.840.10008.1.2.4.91": (bytes) => decodeByWasm(bytes, "openjpeg/openjpegwasm_decode", "OpenJPEGWASM", "J2KDecoder"),
+  "1.2.840.10008.1.2.4.80": (...given) => decodeByWasm(...given, "charls/charlswasm_decode", "CharLSWASM", "JpegLSDecoder"),
+  "1.2.840.10008.1.2.4.81": (...given) => decodeByWasm(...given, "charls/charlswasm_decode", "CharLSWASM", "JpegLSDecoder"),
+  "1.2.840.10008.1.2.4.90": (...given) => decodeByWasm(...given, "openjpeg/openjpegwasm_decode", "OpenJPEGWASM", "J2KDecoder"),
+  "1.2.840.10008.1.2.4.91": (...given) => decodeByWasm(...given, "openjpeg/openjpegwasm_decode", "OpenJPEGWASM", "J2KDecoder"),
 };
+const ITEM = "254,255,0,224"; // the tag that begins compressed pixels
 const VENDOR = new URL("../vendor/", import.meta.url);
 const scripts = new Map();
 
@@ -40,8 +41,9 @@ function readFormat(set) {
   const bits = number("BitsAllocated", 16);
   return {
     rows: number("Rows", 0), columns: number("Columns", 0), samples: number("SamplesPerPixel", 1), bits,
-    stored: number("BitsStored", bits), signed: number("PixelRepresentation", 0) === 1,
-    planar: number("PlanarConfiguration", 0) === 1, photometric: readText(set, "PhotometricInterpretation"),
+    stored: number("BitsStored", bits), high: number("HighBit", bits - 1), signed: number("PixelRepresentation", 0) === 1,
+    planar: number("PlanarConfiguration", 0) === 1,
+    photometric: readText(set, "PhotometricInterpretation").toUpperCase().replace(/^MONOCHROME\W*/, "MONOCHROME"),
     syntax: (set.string("x00020010") ?? "1.2.840.10008.1.2").trim(),
   };
 }
@@ -72,20 +74,22 @@ async function readStored(header, format) {
   if (!element) throw new Error("it has no pixels");
   if (NATIVE.includes(format.syntax)) {
     const type = integerType(format.bits, format.signed);
-    return cutBits(typed(readPlain(set, element, index, size * type.BYTES_PER_ELEMENT, format, type.BYTES_PER_ELEMENT), type), format);
+    return pickBits(typed(readPlain(set, element, index, size * type.BYTES_PER_ELEMENT, format, type.BYTES_PER_ELEMENT), type), format);
   }
   const decode = DECODERS[format.syntax];
   if (!decode) throw new Error(`its pixels are compressed as ${format.syntax}, which this page cannot decode; use tumorlens itself`);
   const values = await decode(await readFragments(set, element, index), format);
-  if (values.length < size) throw new Error("its pixels are cut short, or of another size than stated");
+  if (values.length !== size) throw new Error("its pixels are cut short, or of another size than stated");
   return cutBits(values, format);
 }
 
 function readPlain(set, element, index, size, { syntax }, each) {
   const from = element.dataOffset + index * size;
   if (index * size + size > element.length) throw new Error("its pixels are cut short");
+  const first = set.byteArray.subarray(element.dataOffset, element.dataOffset + 4);
+  if (element.encapsulatedPixelData || String(first) === ITEM) throw new Error("its pixels are compressed, though its header does not say so; use tumorlens itself");
   const bytes = set.byteArray.slice(from, from + size);
-  if (syntax === BIG_ENDIAN) swapBytes(bytes, each);
+  if (syntax === BIG_ENDIAN) swapBytes(bytes, element.vr === "OW" ? Math.max(2, each) : each);
   return bytes;
 }
 
@@ -96,6 +100,25 @@ function integerType(bits, signed) {
   if (!types) throw new Error(`it has ${bits} bits a pixel, which this page cannot read; use tumorlens itself`);
   return types[Number(signed)];
 }
+
+// The bits of the values: above the lower ones of old files, and all where more are used than stated.
+function pickBits(values, format) {
+  const { bits, stored, high, columns } = format, below = stored > 0 && high >= stored && high < bits ? high + 1 - stored : 0;
+  if (below) {
+    const raised = cutBits(values, { ...format, stored: stored + below });
+    if (!liesLow(raised, stored, below)) return raised.map((value) => (format.signed ? value >> below : value >>> below));
+  }
+  const kept = cutBits(values, format);
+  return kept !== values && vary(values, columns) < vary(kept, columns) ? values : kept;
+}
+
+function liesLow(values, stored, below) {
+  const fits = values.every((value) => value >= -(2 ** (stored - 1)) && value < 2 ** stored);
+  return fits && values.some((value) => value & (2 ** below - 1));
+}
+
+// Sum of the steps between neighbours in a row.
+const vary = (values, columns) => values.reduce((sum, value, i) => (i % columns ? sum + Math.abs(value - values[i - 1]) : sum), 0);
 
 // Bits above those stored do not count; the highest one stored is the sign.
 function cutBits(values, { bits, stored, signed }) {
@@ -133,18 +156,24 @@ function decodeRle(bytes, { rows, columns, samples, bits, signed }) {
         from++;
       }
     }
+    if (to < last) throw new Error("its pixels are cut short");
   }
   return typed(output, integerType(bits, signed));
 }
 
 // Eight bits a pixel, by the browser's own decoder.
-async function decodeJpeg(bytes, { stored, samples }) {
+async function decodeJpeg(bytes, { stored, samples, rows, columns }) {
   if (stored > 8) throw new Error("it is a 12-bit JPEG, which no freely licensed decoder reads; convert it to an uncompressed DICOM file");
   const picture = await createImageBitmap(new Blob([bytes], { type: "image/jpeg" }), { colorSpaceConversion: "none" });
+  checkSize(picture, rows, columns);
   const context = new OffscreenCanvas(picture.width, picture.height).getContext("2d");
   context.drawImage(picture, 0, 0);
   const { data } = context.getImageData(0, 0, picture.width, picture.height), size = picture.width * picture.height;
   return Uint8Array.from({ length: size * samples }, (_, i) => data[4 * Math.floor(i / samples) + (i % samples)]);
+}
+
+function checkSize({ width, height }, rows, columns) {
+  if (width !== columns || height !== rows) throw new Error(`it holds ${width} x ${height} pixels where ${columns} x ${rows} are stated; export it anew`);
 }
 
 async function decodeLossless(bytes, { bits, signed }) {
@@ -155,7 +184,7 @@ async function decodeLossless(bytes, { bits, signed }) {
 
 const modules = new Map();
 
-async function decodeByWasm(bytes, file, name, kind) {
+async function decodeByWasm(bytes, { rows, columns }, file, name, kind) {
   if (!modules.has(file)) {
     const open = await loadScript(`${file}.js`, name);
     modules.set(file, open({ locateFile: () => new URL(`${file}.wasm`, VENDOR).href, print: () => {} }));
@@ -164,7 +193,8 @@ async function decodeByWasm(bytes, file, name, kind) {
   try {
     decoder.getEncodedBuffer(bytes.length).set(bytes);
     decoder.decode();
-    const { bitsPerSample, isSigned } = decoder.getFrameInfo();
+    const { bitsPerSample, isSigned, width, height } = decoder.getFrameInfo();
+    checkSize({ width, height }, rows, columns);
     return typed(decoder.getDecodedBuffer().slice(), integerType(bitsPerSample > 8 ? 16 : 8, Boolean(isSigned)));
   } finally {
     decoder.delete();

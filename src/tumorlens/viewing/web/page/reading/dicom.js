@@ -44,6 +44,7 @@ function parse(parser, bytes, inflater) {
 
 function explainNoPicture(set) {
   const kind = NO_PICTURES[readText(set, "SOPClassUID")];
+  if (readText(set, "Manufacturer") === "tumorlens") return "it is a result of tumorlens, no picture";
   if (kind || readNumbers(set, "BitsAllocated", 1)?.[0] === 1) return `it is ${kind ?? "a mask of one bit a pixel"}, no picture`;
   if (!has(set, "Rows") || !has(set, "Columns")) return "it is a DICOM object without a picture";
   const [rows, columns] = ["Rows", "Columns"].map((key) => readNumbers(set, key, 1)?.[0] ?? 0);
@@ -62,10 +63,11 @@ export const nameSeries = ({ set, path }) =>
  * @param {{path: string, set: object, frames: number}[]} files parsed
  */
 export async function openSeries(path, files) {
-  const known = new Set(), notes = [];
+  const known = new Map(), notes = []; // files of one UID may differ, after a faulty anonymisation
   const own = files.filter(({ set }) => {
-    const uid = readText(set, "SOPInstanceUID"), again = uid && known.has(uid);
-    known.add(uid);
+    const uid = readText(set, "SOPInstanceUID"), others = known.get(uid) ?? [];
+    const again = uid && others.some((one) => isCopy(one, set.byteArray));
+    known.set(uid, [...others, set.byteArray]);
     return !again;
   });
   if (own.length < files.length) notes.push(`${files.length - own.length} copies of files are left out`);
@@ -90,6 +92,8 @@ export async function openSeries(path, files) {
     },
   };
 }
+
+const isCopy = (one, other) => one.length === other.length && one.every((byte, i) => byte === other[i]);
 
 // Of a volume that would be cut into axial slices there is but one slice here.
 function tellAlone({ members, plane }, places) {

@@ -1,5 +1,6 @@
 // From what a person drops to sources of slices. The first bytes of a file tell what it is.
 import { gunzipSync, unzipSync } from "../vendor/fflate/fflate.js";
+import { holdsSum, listSums, sum } from "./checksums.js";
 import { nameSeries, openSeries, parseDicom } from "./dicom.js";
 import { openNifti } from "./nifti.js";
 import { openPicture } from "./picture.js";
@@ -43,11 +44,15 @@ async function take({ path, file }, found) {
 }
 
 async function takeArchive(path, file, found) {
-  const members = Object.entries(unzipSync(new Uint8Array(await file.arrayBuffer())));
+  const archive = new Uint8Array(await file.arrayBuffer()), members = Object.entries(unzipSync(archive)), sums = listSums(archive);
   const files = members.filter(([name, bytes]) => bytes.length && !name.endsWith("/") && !name.startsWith("__MACOSX/"));
   if (!files.length) throw new Error("it is an empty archive");
   found.alone = files.length === 1;
-  for (const [name, bytes] of files) await take({ path: `${path}/${name}`, file: new Blob([bytes]) }, found);
+  for (const [name, bytes] of files) {
+    const member = `${path}/${name}`, wanted = sums.get(name);
+    if (wanted !== undefined && sum(bytes) !== wanted) found.errors.push({ path: member, reason: "it is damaged; pack the archive anew" });
+    else await take({ path: member, file: new Blob([bytes]) }, found);
+  }
 }
 
 async function takeDicom(path, file, found) {
@@ -67,7 +72,8 @@ async function unpack(file, kind) {
   try {
     return await new Response(file.stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
   } catch {
-    const bytes = gunzipSync(new Uint8Array(await file.arrayBuffer())); // forgives bytes after the end
+    const packed = new Uint8Array(await file.arrayBuffer()), bytes = gunzipSync(packed); // forgives bytes after the end
+    if (!holdsSum(packed, bytes)) throw new Error("it is a damaged gzip file, or packed in several parts; copy or pack it anew");
     return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
   }
 }

@@ -7,6 +7,8 @@ import { guessSequence } from "./sequences.js";
 const TAGS = {
   ImageType: "00080008", SOPClassUID: "00080016", Modality: "00080060", SeriesDescription: "0008103e",
   CodeMeaning: "00080104", AnatomicRegionSequence: "00082218", FrameType: "00089007", ComplexImageComponent: "00089208",
+  Manufacturer: "00080070", AcquisitionTime: "00080032", SequenceName: "00180024", InversionTime: "00180082", FlipAngle: "00181314",
+  DiffusionGradientOrientation: "00189089:d", DimensionIndexValues: "00209157:l", HighBit: "00280102:s",
   PatientID: "00100020", ContrastBolusAgent: "00180010", BodyPartExamined: "00180015", MRAcquisitionType: "00180023",
   EchoTime: "00180081", EchoNumbers: "00180086", ProtocolName: "00181030", TriggerTime: "00181060",
   ImagerPixelSpacing: "00181164", NominalScannedPixelSpacing: "00182010", EffectiveEchoTime: "00189082:d",
@@ -33,14 +35,21 @@ const HEAD = /head|brain|skull|neuro|crani|ceph|cereb|pituit|sella|orbit|face|te
 const NO_PART = /^(?:\W*|unknown|none|other|others|undefined|default|mri?|n\/?a)$/i;
 const KINDS = {
   "a phase map": ["P", "PHASE", "PHASE MAP", "VELOCITY MAP", "VELOCITY"],
+  "the real part of a complex image": ["R", "REAL"],
+  "the imaginary part of a complex image": ["I", "IMAGINARY"],
   "an ADC map": ["ADC", "EADC", "ADC UNSPECIFIED"],
   "a diffusion map": ["FA", "TENSOR", "TRACEW", "TRACE", "DIFFUSION ANISO", "FRACTIONAL ANISO"],
   "a perfusion map": ["CBF", "CBV", "MTT", "TTP", "TMAX", "RCBF", "RCBV", "PERFUSION"],
+  "a map of relaxation times": ["T1 MAP", "T2 MAP", "T2 STAR MAP", "R2 MAP", "R2 STAR MAP"],
+  "a field map": ["B0 MAP", "B1 MAP", "FIELD MAP", "FIELDMAP"],
   "a projection": ["PROJECTION IMAGE", "MIP", "MAX IP", "MIN IP", "MINIP"],
   "a subtraction": ["SUB", "SUBTRACTION", "SUBTRACT"],
   "a localizer": ["LOCALIZER", "SCOUT"],
   "a screenshot": ["SCREEN SAVE", "SCREENSHOT", "SCREEN SHOT"],
 };
+const ADC = /apparent diffusion|(?<![a-z])e?adc(?![a-z])/i;
+const STORAGE = "1.2.840.10008.5.1.4.1.1.";
+const STORED = { 2: "CT", 128: "PET", 130: "PET", 20: "NM", 3: "US", 6: "US", 1: "X-ray", 12: "X-ray", 13: "X-ray", 77: "visible light" };
 const WIDEST = 520, NARROWEST = 60, FINE = 0.25; // mm
 
 /** One element of a data set as text on one line; empty where it is absent. */
@@ -169,6 +178,12 @@ export class FrameHeader {
       echo: this.number("EchoNumbers"),
       acquisition: this.number("FrameAcquisitionNumber", content) ?? this.number("AcquisitionNumber"),
       triggerTime: this.number("NominalCardiacTriggerDelayTime", "CardiacSynchronizationSequence") ?? this.number("TriggerTime"),
+      imageType: [...this.words("ImageType"), ...this.words("FrameType", "MRImageFrameTypeSequence")].join("\\") || null,
+      sequenceName: this.words("SequenceName").join("\\") || null,
+      gradient: this.numbers("DiffusionGradientOrientation", 0)?.join("\\") ?? null,
+      inversionTime: this.number("InversionTime"),
+      flipAngle: this.number("FlipAngle"),
+      acquisitionTime: this.number("AcquisitionTime"),
     };
   }
 
@@ -177,7 +192,8 @@ export class FrameHeader {
     const { set, index, directions, spacing, origin, location, contents } = this;
     return {
       shape: [this.number("Rows"), this.number("Columns")], directions, spacing, origin, location, contents,
-      number: this.number("InstanceNumber"), frame: index,
+      number: this.number("InstanceNumber"), frame: index, samples: this.number("SamplesPerPixel") ?? 1,
+      dimensions: this.numbers("DimensionIndexValues", 0, "FrameContentSequence") ?? [],
       grid: directions && gridOfSlice(origin ?? [0, 0, 0], ...directions, spacing ?? [1, 1]),
       alone: readText(set, "MRAcquisitionType") === "3D",
     };
@@ -193,18 +209,27 @@ export class FrameHeader {
 
   /** Reasons against a plain MRI of the head, a sentence each. */
   get doubts() {
-    const modality = readText(this.set, "Modality"), part = this.bodyPart, [rows, columns] = this.place.shape;
+    const modality = this.modality, part = this.bodyPart, [rows, columns] = this.place.shape;
     const plain = this.kinds.map((word) => word.split(/[\W_]+/).filter(Boolean).join(" ").toUpperCase());
-    const kind = Object.keys(KINDS).find((name) => KINDS[name].some((word) => plain.includes(word)));
+    const kind = Object.keys(KINDS).find((name) => KINDS[name].some((word) => plain.includes(word)))
+      ?? (ADC.test(readText(this.set, "SeriesDescription")) ? "an ADC map" : null);
     const [down, across] = this.spacing ?? [0, 0];
     return [
       !["", "MR"].includes(modality) && `modality ${modality}, not MR: its verdict means nothing`,
+      this.rescale[0] < 0 && "a negative Rescale Slope swaps dark and bright",
       kind && `${kind}, no plain MR picture: its verdict means little`,
       !NO_PART.test(part) && !HEAD.test(part) && `body part ${part}, not the head: its verdict means nothing`,
       Math.min(rows * down, columns * across) > WIDEST && "wider than a head: perhaps many slices in one picture",
       down > 0 && Math.max(rows * down, columns * across) < NARROWEST && Math.max(down, across) < FINE
         && "smaller than a head: perhaps an animal, or sizes in another unit",
     ].filter(Boolean);
+  }
+
+  /** Modality as the file states it; where it says MR or nothing, what its storage class is of. */
+  get modality() {
+    const stated = readText(this.set, "Modality"), storage = readText(this.set, "SOPClassUID");
+    const first = storage.startsWith(STORAGE) ? storage.slice(STORAGE.length).split(".")[0] : "";
+    return ["", "MR"].includes(stated) ? STORED[first] ?? stated : stated;
   }
 
   get bodyPart() {

@@ -16,6 +16,7 @@ const NO_SCANS = [
   [[1004, 1005, 1006, 1007, 1008, 1009, 1010, 2006, 2007, 2008, 2009, 2016, 2017, 2018], "a field of vectors"],
 ];
 const LABELS_NAMED = /(?<![a-z])(?:seg|dseg|probseg|segmentations?|labels?|labelmap|masks?|aseg|aparc|wmparc|parc|parcellation|atlas|rois?|lesions?)(?![a-z])/i;
+const SHARES_NAMED = /(?<![a-z])(?:probseg|masks?|seg|labels?)\.[a-z.]+$/i;
 const FEW = 8, LARGEST_LABEL = 255, MANY = 1024, PATCHES = 0.5;
 
 /**
@@ -26,6 +27,7 @@ const FEW = 8, LARGEST_LABEL = 255, MANY = 1024, PATCHES = 0.5;
 export async function openNifti(path, buffer) {
   if (!isNIFTI(buffer)) throw new Error("it is half of a NIfTI pair or an Analyze file; convert it to .nii");
   const header = readHeader(buffer);
+  if (header.description.startsWith("tumorlens")) throw new Error("it is a result of tumorlens; give the scan itself");
   const shape = [1, 2, 3].map((axis) => Math.max(1, axis <= header.dims[0] ? header.dims[axis] : 1));
   const volumes = header.dims.slice(4, header.dims[0] + 1).reduce((product, one) => product * Math.max(1, one), 1);
   const voxels = readVoxels(header, buffer, shape, volumes);
@@ -127,6 +129,7 @@ function refuseContent(header, voxels, path) {
 function isLabelMap(voxels, path) {
   const most = LABELS_NAMED.test(path.split("/").pop()) ? MANY : FEW;
   const seen = new Set();
+  if (SHARES_NAMED.test(path) && voxels.every((value) => !(value < 0 || value > 1)) && voxels.some((value) => value > 0)) return true;
   let labelled = 0, equal = 0;
   for (let i = 0; i < voxels.length; i++) {
     const value = Number.isNaN(voxels[i]) ? 0 : voxels[i];
