@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tumorlens.data.class_names import spell_split
-
 __all__ = [
     "COLUMNS",
     "LABELS",
@@ -82,12 +80,8 @@ def _text(text: str, _folder: Path) -> str:
     return text
 
 
-def _group(text: str, _folder: Path) -> str:
+def _name(text: str, _folder: Path) -> str:
     return _WHOLE.sub(r"\1", text) if _WHOLE.fullmatch(text) else text
-
-
-def _split(text: str, folder: Path) -> str:
-    return spell_split(_group(text, folder))
 
 
 def _file(text: str, folder: Path) -> Path:
@@ -159,8 +153,7 @@ def _box(text: str) -> Edges:
 
 PARSERS: dict[str, Callable[[str, Path], Any]] = {
     **dict.fromkeys(("source", "tumor_class", "note"), _text),
-    "group": _group,
-    "split": _split,
+    **dict.fromkeys(("group", "split"), _name),
     "path": _file,
     "mask": _file,
     "brain": _file,
@@ -173,5 +166,5 @@ PARSERS: dict[str, Callable[[str, Path], Any]] = {
 }
 """Column -> what its cell is read with: the text, the folder of the manifest.
 
-What a label means is known to `tumorlens.data.manifest`.
+What a label or a split means is known to `tumorlens.data.manifest`.
 """

@@ -340,5 +340,9 @@ def _label(text: str, _folder: Path) -> str:
     return meaning
 
 
-_PARSERS = PARSERS | {"label": _label}
+def _split(text: str, folder: Path) -> str:
+    return spell_split(PARSERS["split"](text, folder))
+
+
+_PARSERS = PARSERS | {"label": _label, "split": _split}
 """Column -> what its cell is read with: the text, the folder of the manifest."""

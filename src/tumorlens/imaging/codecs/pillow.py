@@ -188,7 +188,7 @@ def _tell_depth(grey: Image.Image) -> str:
     Raises:
         InputError: they say next to nothing, as of 12-bit values that are kept in 16 bits.
     """
-    if grey.getextrema()[1] < _DIM:
+    if not any(grey.histogram()[_DIM:256]):
         reason = "keeps its values in the lower bits of colors of 16 bits, which are not read"
         raise InputError("", reason, "save it in grey of 16 bits")
     return "of colors of 16 bits the upper 8 are read"
