@@ -6,7 +6,7 @@ import re
 import shutil
 import sys
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import pydicom
 import pytest
@@ -22,6 +22,7 @@ from tumorlens.integration.dicom.object_options import OBJECTS
 from tumorlens.integration.pacs import answering, folder_boxes
 from tumorlens.integration.pacs.image_headers import SeriesFilter
 from tumorlens.integration.pacs.keeping_watch import keep_watch
+from tumorlens.integration.pacs.study_queue import StudyQueue
 from tumorlens.integration.pacs.watch_plan import WatchPlan, open_watch
 from watches import NAME, lay_study
 
@@ -135,6 +136,22 @@ def test_a_study_that_grows_is_judged_again(watch, tmp_path, log):
     watch()
     assert len(log) == 2
     assert len(list_answers(tmp_path / "out")) == 2
+
+
+def test_files_of_one_instance_uid_are_judged_each_and_copies_once(tmp_path):
+    """Some anonymisers give one UID to all images."""
+    paths = lay_study(tmp_path / "in/a", 1, SOPInstanceUID="1.2.826.0.1.99.7")
+    assert len({path.read_bytes() for path in paths}) == 5
+    (tmp_path / "in/b").mkdir()
+    shutil.copy(paths[0], tmp_path / "in/b")
+    inbox = folder_boxes.FolderInbox(tmp_path / "in", SeriesFilter(), pause=0.0)
+    with closing(StudyQueue(tmp_path / "queue.sqlite")) as queue:
+        inbox.look(queue)
+        study = queue.take_next(time.time())
+    (tmp_path / "taken").mkdir()
+    assert inbox.fetch(study, tmp_path / "taken")
+    taken = {path.read_bytes() for path in (tmp_path / "taken").iterdir()}
+    assert study.images == 5 and taken == {path.read_bytes() for path in paths}
 
 
 def test_a_study_that_is_still_copied_waits(watch, tmp_path, log):

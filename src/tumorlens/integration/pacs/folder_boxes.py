@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import time
@@ -66,6 +67,7 @@ class FolderInbox:
     keeps_images: bool = False
     _headers: dict[Path, tuple[Stamp, ImageHeader | None]] = field(default_factory=dict)
     _groups: dict[str, _Group] = field(default_factory=dict)
+    _sums: dict[tuple[Path, Stamp], str] = field(default_factory=dict)
     _told: int = 0
 
     def __post_init__(self) -> None:
@@ -103,6 +105,7 @@ class FolderInbox:
         """Sort all files by study; gives whether one is there that is not yet whole."""
         found = dict(self._list())
         self._headers = {path: one for path, one in self._headers.items() if path in found}
+        self._sums = {key: one for key, one in self._sums.items() if key in found.items()}
         groups: dict[str, _Group] = {}
         foreign, growing = 0, False
         for path, stamp in sorted(found.items()):
@@ -114,7 +117,8 @@ class FolderInbox:
                 group = groups.setdefault(header.study, _Group())
                 group.files[path] = stamp
                 if self.wanted.passes(header):
-                    group.images.setdefault(header.instance, path)
+                    name = self._name(header.instance, path, group.images)
+                    group.images.setdefault(name, path)
         for study, before in self._groups.items():
             if study in groups and before.files == groups[study].files:
                 groups[study] = before
@@ -144,6 +148,21 @@ class FolderInbox:
             known = stamp, read_image_header(path)
             self._headers[path] = known
         return known[1]
+
+    def _name(self, instance: str, path: Path, known: Mapping[str, Path]) -> str:
+        """Its UID; with a digest where another file of that UID differs, as of some anonymisers."""
+        if instance not in known or self._sum(path) == self._sum(known[instance]):
+            return instance
+        return f"{instance} {self._sum(path)}"
+
+    def _sum(self, path: Path) -> str:
+        key = path, self._headers[path][0]
+        if key not in self._sums:
+            try:
+                self._sums[key] = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+            except OSError:  # removed in between
+                return ""
+        return self._sums[key]
 
     def _is_young(self, stamp: Stamp) -> bool:
         age = time.time() - max(stamp[1:]) / 1e9
