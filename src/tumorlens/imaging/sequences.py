@@ -6,18 +6,22 @@ import re
 
 __all__ = ["guess_sequence"]
 
-_FLAIR = re.compile(r"flair|dark.?fluid|\btirm\b")
+_FLAIR = re.compile(r"flair|dark.?fluid|\btirm\b|\bt2f\b")
 _T1 = re.compile(r"(?<![a-z0-9])t1(?![0-9*])|mp.?rage|bravo|spgr")
 _T2 = re.compile(r"(?<![a-z0-9])t2(?![0-9*])")
 _OTHER = re.compile(
     r"t2[ -]?(\*|star)|\b(swi|adc|dwi|dti|perf|bold|fmri|asl|tof|dsc|dce)|diff|local|scout|survey"
+    r"|\bt[12] ?map\b"
 )
 _CONTRAST = re.compile(
-    r"\+ ?(c|gd|k)\b"
+    r"\+ ?(c|gd|k)\b|\bc\+"
     r"|(?<![a-z])(gd|gad\w*|post(?![ -]?op)|km|kontrast\w*|contrast\w*|ce)(?![a-z])"
     r"|t1(c|ce|gd)\b"
 )
-_WITHOUT = re.compile(r"\bpre\b|non[ -]?contrast|no contrast|without|nativ|ohne")
+_WITHOUT = re.compile(
+    r"\b(pre|vor|t1n)\b|\bc-(?!\w)|non[ -]?contrast|no contrast|without|\b(non|un)[ -]?enh"
+    r"|nativ|ohne"
+)
 
 
 def guess_sequence(text: str, *, contrast: bool = False) -> str | None:
