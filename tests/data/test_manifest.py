@@ -249,6 +249,7 @@ def test_an_image_in_place_of_a_manifest_is_called_one(tmp_path):
         ('path,note\nx.png,"open\n', ["line 2", "not a CSV table"]),
         ("path,group\nx.png,p1\nx.png,p2\n", ["line 3", "line 2", "x.png"]),
         ("path,label\nx.png,tumor\nx.png,no_tumor\n", ["line 3", "line 2"]),
+        ("path,label,frame\nx.png,tumor,\nx.png,no_tumor,0\n", ["line 3", "line 2"]),
     ],
 )
 def test_errors_name_file_line_and_column(tmp_path, text, words):

@@ -230,7 +230,7 @@ def _read_rows(table: Any, file: Path, name: str) -> Iterator[Row]:
     names = next(_lines(table, file), [])
     numbered = names[:1] != [] and names[0].strip() in _INDEX
     header = _check_header(names[1:] if numbered else names, file)
-    first: dict[tuple[Path, int | None], tuple[int, Row]] = {}
+    first: dict[tuple[Path, int], tuple[int, Row]] = {}
     for cells in _lines(table, file):
         if not any(cells):
             continue
@@ -245,7 +245,7 @@ def _read_rows(table: Any, file: Path, name: str) -> Iterator[Row]:
                 f"{where}: expected {len(header)} cells ({', '.join(header)}), got {len(cells)}"
             )
         row = _parse_row(dict(zip(header, cells, strict=False)), file.parent, name, where)
-        line, earlier = first.setdefault((row.path, row.frame), (table.line_num, row))
+        line, earlier = first.setdefault(row.slice_key, (table.line_num, row))
         if earlier.claims != row.claims:
             raise DataError(
                 f"{where}, column path: expected the group, label and split of line {line}, "

@@ -117,6 +117,11 @@ class Row:
                 )
 
     @property
+    def slice_key(self) -> tuple[Path, int]:
+        """What names the slice; of a file that has but one, its frame may be left out."""
+        return self.path, self.frame or 0
+
+    @property
     def group_key(self) -> str:
         """What no split may part: the group, or the file where no group is known."""
         return self.group or f"file:{self.path}"
@@ -159,9 +164,9 @@ class Manifest:
     members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        seen: dict[tuple[Path, int | None], Row] = {}
+        seen: dict[tuple[Path, int], Row] = {}
         for row in self.rows:
-            if seen.setdefault((row.path, row.frame), row).claims != row.claims:
+            if seen.setdefault(row.slice_key, row).claims != row.claims:
                 frame = "" if row.frame is None else f" frame {row.frame}"
                 raise DataError(
                     f"{self.name}: two rows of the slice {row.path}{frame} give it different "
@@ -214,7 +219,7 @@ class Manifest:
 
 def tell_repeats(rows: Sequence[Row]) -> str:
     """A sentence on rows that name the slice of an earlier one; empty without any."""
-    repeats = len(rows) - len({(row.path, row.frame) for row in rows})
+    repeats = len(rows) - len({row.slice_key for row in rows})
     told = (
         f"rows that name the slice of an earlier row, and count again: {repeats:,} of {len(rows):,}"
     )
