@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from builders import write_nifti
 from score_tables import make_rows, make_scores
+from tumorlens.auditing.annotations import check_annotations
 from tumorlens.errors import DataError
 from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.localization import (
@@ -18,6 +20,8 @@ from tumorlens.evaluation.figures.localization import (
 )
 from tumorlens.evaluation.figures.pointing import pointing_family
 from tumorlens.finding import Finding, SliceInfo
+from tumorlens.imaging.pixels.head import Head
+from tumorlens.imaging.readers import read_slice
 
 
 def write_mask(path: Path, size: int = 256) -> Path:
@@ -77,6 +81,29 @@ def test_a_missing_mask_names_both_files(tmp_path):
     row = replace(make_rows("a", [True])[0], mask=tmp_path / "gone.png")
     with pytest.raises(DataError, match=r"mask of .*0\.png.*gone\.png"):
         read_lesion(row)
+
+
+@pytest.mark.parametrize("flipped", [True, False])
+def test_a_mask_that_is_turned_in_another_way_than_its_picture_counts_nothing(tmp_path, flipped):
+    """Saved without the orientation of its picture, its sides and its frames are others."""
+    scan = np.add.outer(np.arange(40), np.add.outer(np.arange(36), np.arange(32))).astype(np.int16)
+    lps = np.diag([1.0, 1.0, -1.0, 1.0])  # feet last
+    drawn = np.zeros(scan.shape, np.uint8)
+    drawn[4:12, 20:30, 3:9] = 1
+    picture = read_slice(write_nifti(tmp_path / "a.nii", scan, lps), 26)
+    mask = write_nifti(tmp_path / "m.nii", drawn, None if flipped else lps)
+    row = replace(make_rows("a", [True])[0], path=tmp_path / "a.nii", frame=26, mask=mask)
+    finding = replace(find((7.0, 25.0)), info=picture.info)
+    if not flipped:
+        assert score_pointing(row, finding, picture.pixels.shape)[0] == 1
+        return
+    row = replace(row, frame=5)  # what the mask calls so is another slice of the head
+    picture = read_slice(row.path, 5)
+    finding = replace(finding, info=picture.info)
+    with pytest.raises(DataError, match=r"lies \d+ mm away from its picture; save it with"):
+        score_pointing(row, finding, picture.pixels.shape)
+    head = Head((0, 0, 36, 40), 0, 1, 0)
+    assert check_annotations(row, picture, head) == ("mask lies elsewhere",)
 
 
 def test_hits_become_figures():

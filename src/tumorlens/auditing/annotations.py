@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from tumorlens.data.pictures import measure_offset
 from tumorlens.data.rows import Edges, Row
 from tumorlens.errors import InputError
 from tumorlens.imaging.pixels.head import Head
@@ -18,6 +19,7 @@ __all__ = ["MISFITS", "check_annotations"]
 
 MISFITS: dict[str, str] = {
     "mask of another size": "scale it with its picture, or find the mask that belongs to it",
+    "mask lies elsewhere": "save it with the orientation (affine) of its picture",
     "mask cannot be read": "repair it, or remove it from the manifest",
     "mask is empty": "draw it, or set the label to no_tumor if there is no tumor",
     "mask on a no-tumor slice": "correct the label, or remove the mask",
@@ -45,7 +47,7 @@ def check_annotations(row: Row, slice_: Slice, head: Head) -> tuple[str, ...]:
         slice_: its picture.
         head: where the head lies on it.
     """
-    mask, problems = _read_mask(row, slice_.pixels.shape)
+    mask, problems = _read_mask(row, slice_)
     if mask is not None:
         problems += _check_mask(row, mask, head)
     for box in row.boxes:
@@ -53,18 +55,20 @@ def check_annotations(row: Row, slice_: Slice, head: Head) -> tuple[str, ...]:
     return tuple(dict.fromkeys(problems))
 
 
-def _read_mask(row: Row, shape: tuple[int, ...]) -> tuple[Mask | None, list[str]]:
+def _read_mask(row: Row, slice_: Slice) -> tuple[Mask | None, list[str]]:
     if row.mask is None:
         return None, []
     try:
-        mask = read_slice(row.mask, row.mask_frame, any_content=True).pixels
+        mask = read_slice(row.mask, row.mask_frame, any_content=True)
     except InputError as error:
         if error.reason != BLANK:
             return None, ["mask cannot be read"]
         return None, ["mask is empty"] if row.label == "tumor" else []
-    if mask.shape != shape:
+    if mask.pixels.shape != slice_.pixels.shape:
         return None, ["mask of another size"]
-    return mask > 0, []
+    if measure_offset(mask, slice_.info):
+        return None, ["mask lies elsewhere"]
+    return mask.pixels > 0, []
 
 
 def _check_mask(row: Row, mask: Mask, head: Head) -> Iterator[str]:

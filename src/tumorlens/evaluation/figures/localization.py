@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tumorlens.data.pictures import measure_offset
 from tumorlens.data.rows import Edges, Row
 from tumorlens.errors import DataError, InputError
-from tumorlens.finding import Finding
+from tumorlens.finding import Finding, SliceInfo
 from tumorlens.imaging.readers import read_slice
 from tumorlens.optional import load
 
@@ -52,15 +53,18 @@ class Lesion:
         return np.asarray(distance[row, column] <= MARGIN * max(height, width))
 
 
-def read_lesion(row: Row, shape: tuple[int, int] | None = None) -> Lesion | None:
+def read_lesion(
+    row: Row, shape: tuple[int, int] | None = None, info: SliceInfo | None = None
+) -> Lesion | None:
     """The lesion of a tumor slice; None where nothing is drawn.
 
     Args:
         row: row of the slice.
         shape: (H, W) of its picture, where that is known: a mask must have it.
+        info: of its picture, where that is known: a mask must lie at its place.
 
     Raises:
-        DataError: the mask cannot be read, or is of another size; names both files.
+        DataError: the mask cannot be read, is of another size or lies elsewhere; names both files.
     """
     if row.label != "tumor":
         return None
@@ -69,13 +73,19 @@ def read_lesion(row: Row, shape: tuple[int, int] | None = None) -> Lesion | None
     if row.mask is None:
         return None
     try:
-        mask = read_slice(row.mask, row.mask_frame, any_content=True).pixels > 0
+        drawn = read_slice(row.mask, row.mask_frame, any_content=True)
     except InputError as error:
         raise DataError(f"mask of {row.path}: {error}") from None
+    mask = drawn.pixels > 0
     if shape is not None and mask.shape != shape:
         size, wanted = (f"{width} x {height}" for height, width in (mask.shape, shape))
         raise DataError(
             f"mask of {row.path}: {row.mask}: expected {wanted} pixels like its picture, got {size}"
+        )
+    if info is not None and (apart := measure_offset(drawn, info)):
+        raise DataError(
+            f"mask of {row.path}: {row.mask}: lies {apart:.0f} mm away from its picture; save it "
+            "with the orientation (affine) of the picture"
         )
     return Lesion(mask=mask) if mask.any() else None
 
@@ -90,7 +100,7 @@ def score_pointing(
     Raises:
         DataError: as `read_lesion`.
     """
-    lesion = read_lesion(row, shape)
+    lesion = read_lesion(row, shape, finding.info)
     if lesion is None or finding.peak_xy is None:
         return np.nan, np.nan, np.nan
     points = [finding.peak_xy]

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from tumorlens.data.pictures import read_row
+from tumorlens.data.pictures import measure_offset, read_row
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.data.scans import group_series
 from tumorlens.errors import DataError, InputError
@@ -23,6 +23,7 @@ from tumorlens.imaging.pixels.contrast import choose_evenly, typical_contrast
 from tumorlens.imaging.pixels.fingerprint import fingerprint_slice
 from tumorlens.imaging.preprocess import PreprocessSpec, find_gain, place, prepare
 from tumorlens.imaging.readers import read_slice
+from tumorlens.imaging.slices import Slice
 from tumorlens.model.contract import LOOKS
 from tumorlens.training.rows.brains import find_brain
 from tumorlens.training.rows.codes import TUMOR_BOX, TUMOR_MASK, TUMOR_NONE, TUMOR_UNKNOWN
@@ -142,7 +143,7 @@ def _prepare_row(row: Row, spec: PreprocessSpec, store: Store | None) -> Prepare
     prepared = prepare(slice_, spec)
     image = np.rint(prepared.image[0] * 255).astype(np.uint8)
     shape = slice_.pixels.shape
-    annotation = place(_read_annotation(row, shape), prepared)
+    annotation = place(_read_annotation(row, slice_), prepared)
     brain = find_brain(row, prepared, image, annotation, shape)
     made = PreparedRow(image, annotation, brain, prepared.contrast, fingerprint_slice(slice_))
     if store is not None:
@@ -150,12 +151,14 @@ def _prepare_row(row: Row, spec: PreprocessSpec, store: Store | None) -> Prepare
     return made
 
 
-def _read_annotation(row: Row, shape: tuple[int, ...]) -> ByteImage:
+def _read_annotation(row: Row, slice_: Slice) -> ByteImage:
     """Codes of the annotation in pixels of the slice."""
+    shape = slice_.pixels.shape
     if row.label != "tumor":
         return np.full(shape, TUMOR_NONE, np.uint8)
     if row.mask is not None:
-        mask = read_slice(row.mask, row.mask_frame, any_content=True).pixels
+        drawn = read_slice(row.mask, row.mask_frame, any_content=True)
+        mask = drawn.pixels
         if mask.shape != shape:
             raise InputError(
                 str(row.mask),
@@ -163,6 +166,10 @@ def _read_annotation(row: Row, shape: tuple[int, ...]) -> ByteImage:
                 f"{shape[1]} x {shape[0]}",
                 "give masks the size of their slices",
             )
+        if apart := measure_offset(drawn, slice_.info):
+            reason = f"mask that lies {apart:.0f} mm away from its picture"
+            advice = "save it with the orientation (affine) of the picture"
+            raise InputError(str(row.mask), reason, advice)
         return np.where(mask > 0, TUMOR_MASK, TUMOR_NONE).astype(np.uint8)
     if not row.boxes:
         return np.full(shape, TUMOR_UNKNOWN, np.uint8)
