@@ -7,13 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from tumorlens.data.pictures import measure_offset
 from tumorlens.data.rows import Edges, Row
 from tumorlens.errors import InputError
 from tumorlens.imaging.pixels.head import Head
 from tumorlens.imaging.pixels.voxels import BLANK
 from tumorlens.imaging.readers import read_slice
-from tumorlens.imaging.slices import Slice
+from tumorlens.imaging.slices import Slice, measure_offset
 
 __all__ = ["MISFITS", "check_annotations"]
 

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from tumorlens.data.rows import Row
 from tumorlens.errors import InputError
-from tumorlens.finding import SliceInfo
 from tumorlens.imaging.files.limits import DEFAULT_LIMITS, Limits
 from tumorlens.imaging.readers import read_slice
 from tumorlens.imaging.slices import Slice
 
-__all__ = ["measure_offset", "read_row"]
-
-_NEAR = 2.0
-"""Pixels by which a mask may lie beside its picture: programs place voxels by their corner or their
-centre, and round."""
+__all__ = ["read_row"]
 
 
 def read_row(row: Row, *, limits: Limits = DEFAULT_LIMITS) -> Slice:
@@ -41,19 +34,3 @@ def read_row(row: Row, *, limits: Limits = DEFAULT_LIMITS) -> Slice:
                 "check the order x0 y0 x1 y1, and whether the picture was scaled",
             )
     return slice_
-
-
-def measure_offset(mask: Slice, picture: SliceInfo) -> float:
-    """How far a mask lies from its picture, in mm: the farther of two corners; 0 if that is near.
-
-    A mask that was saved without the orientation of its picture is turned for display in another
-    way, so that its frames or its sides are others. Pictures that state no place may lie anywhere.
-    """
-    if mask.info.lps_mm is None or picture.lps_mm is None:
-        return 0.0
-    height, width = mask.pixels.shape
-    corners = ((0, 0), (width, height))
-    own, other = ([one.to_patient(*at) or () for at in corners] for one in (mask.info, picture))
-    far = float(np.linalg.norm(np.subtract(own, other), axis=1).max())
-    pixel = max(float(np.linalg.norm(step)) for step in picture.lps_mm[1:])
-    return far if far > _NEAR * pixel else 0.0

@@ -10,7 +10,11 @@ import numpy.typing as npt
 
 from tumorlens.finding import SliceInfo
 
-__all__ = ["Slice"]
+__all__ = ["Slice", "measure_offset"]
+
+_NEAR = 2.0
+"""Pixels by which a mask may lie beside its picture: programs place voxels by their corner or their
+centre, and round."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,3 +54,19 @@ class Slice:
         """Whether one value fills the slice."""
         lowest, highest = self.extremes
         return lowest == highest
+
+
+def measure_offset(mask: Slice, picture: SliceInfo) -> float:
+    """How far a mask lies from its picture, in mm: the farther of two corners; 0 if that is near.
+
+    A mask that was saved without the orientation of its picture is turned for display in another
+    way, so that its frames or its sides are others. Pictures that state no place may lie anywhere.
+    """
+    if mask.info.lps_mm is None or picture.lps_mm is None:
+        return 0.0
+    height, width = mask.pixels.shape
+    corners = ((0, 0), (width, height))
+    own, other = ([one.to_patient(*at) or () for at in corners] for one in (mask.info, picture))
+    far = float(np.linalg.norm(np.subtract(own, other), axis=1).max())
+    pixel = max(float(np.linalg.norm(step)) for step in picture.lps_mm[1:])
+    return far if far > _NEAR * pixel else 0.0

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tumorlens.data.pictures import measure_offset
 from tumorlens.data.rows import Edges, Row
 from tumorlens.errors import DataError, InputError
 from tumorlens.finding import Finding, SliceInfo
 from tumorlens.imaging.readers import read_slice
+from tumorlens.imaging.slices import measure_offset
 from tumorlens.optional import load
 
 __all__ = ["Lesion", "fill_hits", "read_lesion", "score_pointing"]

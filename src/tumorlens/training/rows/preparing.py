@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from tumorlens.data.pictures import measure_offset, read_row
+from tumorlens.data.pictures import read_row
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.data.scans import group_series
 from tumorlens.errors import DataError, InputError
@@ -23,7 +23,7 @@ from tumorlens.imaging.pixels.contrast import choose_evenly, typical_contrast
 from tumorlens.imaging.pixels.fingerprint import fingerprint_slice
 from tumorlens.imaging.preprocess import PreprocessSpec, find_gain, place, prepare
 from tumorlens.imaging.readers import read_slice
-from tumorlens.imaging.slices import Slice
+from tumorlens.imaging.slices import Slice, measure_offset
 from tumorlens.model.contract import LOOKS
 from tumorlens.training.rows.brains import find_brain
 from tumorlens.training.rows.codes import TUMOR_BOX, TUMOR_MASK, TUMOR_NONE, TUMOR_UNKNOWN
