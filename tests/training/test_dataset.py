@@ -10,10 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
+from builders import write_nifti
 from limits_of_disk import small_files
 from painter import write_manifest
 from tiny_training import make_recipe
 from tumorlens.data.manifest import merge_manifests, read_data
+from tumorlens.data.rows import Manifest, Row
 from tumorlens.errors import DataError
 from tumorlens.imaging.preprocess import PreprocessSpec, prepare
 from tumorlens.imaging.readers import read_slice
@@ -112,6 +114,19 @@ def test_what_cannot_be_read_is_listed_and_the_rest_is_there(tmp_path):
     assert set(reasons) == {"p01-normal.png", "p02-tumor.png", "p03-tumor.png"}
     assert "mask of 20 x 30 pixels on a slice of 96 x 96" in reasons["p03-tumor.png"]
     assert told[-1] == (8, 8)
+
+
+def test_a_mask_that_lies_elsewhere_is_unreadable(tmp_path):
+    """Saved without the orientation of its picture, it would lie on another slice."""
+    scan = np.add.outer(np.arange(40), np.add.outer(np.arange(36), np.arange(32))).astype(np.int16)
+    path = write_nifti(tmp_path / "a.nii", scan, np.diag([1.0, 1.0, -1.0, 1.0]))
+    drawn = np.zeros(scan.shape, np.uint8)
+    drawn[4:12, 20:30, 3:9] = 1
+    mask = write_nifti(tmp_path / "m.nii", drawn)
+    row = Row(path, frame=5, label="tumor", mask=mask)
+    manifest = Manifest((row,), "case", tmp_path)
+    _, (unreadable,) = prepare_rows(manifest, SPEC, tmp_path, types=("tumor",))
+    assert "mm away from its picture; save it with the orientation" in unreadable.reason
 
 
 def test_no_space_for_pictures_says_how_much_is_needed(tmp_path):
