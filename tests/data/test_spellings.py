@@ -1,0 +1,51 @@
+"""Tables as people spell them, where a wrong reading would let a patient leak."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tumorlens.data.choosing import Choice, choose_rows
+from tumorlens.data.manifest import read_data, read_manifest
+from tumorlens.errors import DataError
+
+
+def write(folder: Path, text: str) -> Path:
+    (folder / "cases.csv").write_text(text)
+    return folder / "cases.csv"
+
+
+@pytest.mark.parametrize(
+    ("word", "split"),
+    [
+        *(("Train", "train"), ("TEST", "test"), ("testing", "test"), ("val", "validation")),
+        *(("Valid", "validation"), ("Holdout", "Holdout"), ("0", "0")),
+    ],
+)
+def test_splits_are_named_as_people_spell_them(tmp_path, word, split):
+    """Else rows of a test that is spelled so would be trained on."""
+    path = write(tmp_path, f"path,split\nx.png,{word}\ny.png,other\n")
+    assert [row.split for row in read_manifest(path).rows] == [split, "other"]
+    assert len(read_data(path, split=word)) == len(read_data(path, split=split)) == 1
+
+
+def test_a_patient_of_a_column_of_floats_is_that_of_whole_numbers(tmp_path):
+    """pandas writes 1.0 where another cell of the column is empty."""
+    text = "path,group\nx.nii,1.0\ny.nii,\nz.nii,1.50\n"
+    assert [row.group for row in read_manifest(write(tmp_path, text)).rows] == ["1", "", "1.50"]
+
+
+@pytest.mark.parametrize("name", ["patient_id", "PatientID", "Subject", "participant_id", "GROUP"])
+def test_a_column_of_patients_under_another_name_is_no_extra(tmp_path, name):
+    """Without groups, a patient may stand on both sides of a split."""
+    with pytest.raises(DataError, match=f"column {name}: expected group"):
+        read_manifest(write(tmp_path, f"path,{name}\nx.png,a\n"))
+    (row,) = read_manifest(write(tmp_path, f"path,group,{name}\nx.png,a,b\n")).rows
+    assert (row.group, row.extra) == ("a", ((name, "b"),))
+
+
+def test_rows_that_stand_twice_are_told(tmp_path):
+    path, heard = write(tmp_path, "path,group\nx.png,a\n./x.png,a\ny.png,b\n"), []
+    choose_rows([path], Choice(twins=False), notice=heard.append)
+    assert heard == ["rows that name the slice of an earlier row, and count again: 1 of 3"]
