@@ -2,7 +2,7 @@
 # has only Python 3.11 or newer, pip and make; they share .venv and may run in either order.
 
 PYTHON ?= $(firstword $(shell command -v python3.11) $(shell command -v python3) python3)
-# Torch is pinned and installed before anything that requires it; README says how to get the CPU
+# Torch is pinned and installed before anything that requires it; docs/start.md says how to get the CPU
 # build. Name another build, or options of pip, here: make test TORCH="torch==2.13.0 …"
 TORCH ?= torch==2.13.0
 

@@ -167,6 +167,17 @@ def test_errors_end_with_two_and_a_line(place, tmp_path, capsys, words, complain
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("words", [["train"], ["tune", "--space", "s.toml", "--trials", "1"]])
+def test_missing_data_are_told_before_torch_is_loaded(words):
+    where = "--output" if words[0] == "train" else "--storage"
+    words = [*words, "/nowhere/at/all", where, "result"]
+    code = f"import sys; from tumorlens.cli.main import run; code = run({words})\n"
+    code += "assert code == 2 and 'torch' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"no such file or folder; expected a manifest" in done.stderr
+
+
 def test_missing_data_end_with_two(place, tmp_path, capsys):
     assert train(place, data=tmp_path / "nothing", output=tmp_path / "run") == 2
     assert "no such file or folder" in capsys.readouterr().err

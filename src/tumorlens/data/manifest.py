@@ -27,7 +27,15 @@ from tumorlens.opening import open_regular, open_table
 from tumorlens.progress import Notice, stay_silent
 from tumorlens.remote.addresses import hide_secrets, is_address, spell_address
 
-__all__ = ["Manifest", "Row", "keep_split", "merge_manifests", "read_data", "read_manifest"]
+__all__ = [
+    "Manifest",
+    "Row",
+    "find_data",
+    "keep_split",
+    "merge_manifests",
+    "read_data",
+    "read_manifest",
+]
 
 MANIFEST_FILE = "manifest.csv"
 
@@ -99,14 +107,7 @@ def read_data(
     Raises:
         DataError: says what could not be read, where, and what to do.
     """
-    place = absolute_path(data)
-    if is_address(os.fspath(data)) and not place.exists():
-        raise DataError(
-            f"{hide_secrets(spell_address(os.fspath(data)))}: is an address, and this reads "
-            "folders and manifests of this machine; copy what lies there first"
-        )
-    if not place.exists():
-        raise DataError(f"{place}: no such file or folder; expected a manifest or a folder")
+    place = find_data(data)
     if place.is_file():
         manifest = read_manifest(place)
     elif (place / MANIFEST_FILE).is_file():
@@ -116,6 +117,23 @@ def read_data(
 
         manifest = read_folder(place, classes=classes or {}, notice=notice)
     return manifest if split is None else keep_split(manifest, split)
+
+
+def find_data(data: str | os.PathLike[str]) -> Path:
+    """The absolute path of ``DATA``, before anything is read.
+
+    Raises:
+        DataError: nothing is there.
+    """
+    place = absolute_path(data)
+    if place.exists():
+        return place
+    if is_address(os.fspath(data)):
+        raise DataError(
+            f"{hide_secrets(spell_address(os.fspath(data)))}: is an address, and this reads "
+            "folders and manifests of this machine; copy what lies there first"
+        )
+    raise DataError(f"{place}: no such file or folder; expected a manifest or a folder")
 
 
 def merge_manifests(

@@ -13,6 +13,7 @@ from tumorlens.cli import words
 from tumorlens.cli.making import Material, material_options
 from tumorlens.cli.measuring import folds_by_option
 from tumorlens.cli.pace import Pulse
+from tumorlens.data.manifest import find_data
 from tumorlens.version import list_versions
 from tumorlens.writing import check_results
 
@@ -94,6 +95,8 @@ def command(
     (run.json), learning curves, and the scores of the test. For research only, not a
     medical device.
     """
+    for one in data:
+        find_data(one)  # before torch, which takes seconds to load
     from tumorlens.training.workflow import train
 
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)

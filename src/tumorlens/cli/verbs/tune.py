@@ -13,6 +13,7 @@ from tumorlens.cli import words
 from tumorlens.cli.making import Material, material_options
 from tumorlens.cli.measuring import folds_by_option
 from tumorlens.cli.pace import Pulse
+from tumorlens.data.manifest import find_data
 from tumorlens.version import list_versions
 from tumorlens.writing import check_results
 
@@ -107,6 +108,8 @@ def command(
     Test rows take no part. Beside --storage, a folder .runs gets best.toml, which train takes, and
     leaderboard.csv.
     """
+    for one in data:
+        find_data(one)  # before torch, which takes seconds to load
     from tumorlens.tuning.searching import tune
 
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
