@@ -46,8 +46,9 @@ class Pace:
         self.last = now
         rate, of = done / (now - self.began), total()
         words = f"{self.what}: {done:,}" + (f" of {of:,}" if of else "")
-        known = of and rate and done >= min(10, of / 10)  # the first units pay for the start
-        left = f", about {_write_time((of - done) / rate)} left" if known else ""
+        left = ""
+        if of and rate and done >= min(10, of / 10):  # the first units pay for the start
+            left = f", about {_write_time((of - done) / rate)} left"
         self.say(f"{words} {self.unit}".rstrip() + f" after {_write_time(now - self.began)}{left}")
 
 
