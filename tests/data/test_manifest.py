@@ -144,6 +144,12 @@ def test_whole_numbers_of_pandas_are_read(tmp_path):
     assert (first.frame, first.split, second.frame, second.split) == (3, "1", None, "2.50")
 
 
+def test_slices_of_two_hospitals_have_names_of_their_own():
+    paths = [Path(f"/all/clinic-{site}/yes/1.png") for site in "ab"]
+    assert [Row(path).short_name for path in paths] == ["clinic-a/yes/1.png", "clinic-b/yes/1.png"]
+    assert Row(Path("/1.nii"), 7).short_name == "1.nii, slice 7"
+
+
 def test_empty_columns_of_a_spreadsheet_are_passed_over(tmp_path):
     text = "path,label,,\nx.png,tumor,,\ny.png,tumor\n,,,\n"
     rows = read_manifest(write(tmp_path, text)).rows

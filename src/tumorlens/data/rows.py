@@ -127,6 +127,12 @@ class Row:
         return self.group or f"file:{self.path}"
 
     @property
+    def short_name(self) -> str:
+        """The file below two folders, such as hospital and class; and which slice of it."""
+        name = "/".join(self.path.relative_to(self.path.anchor).parts[-3:])
+        return name if self.frame is None else f"{name}, slice {self.frame}"
+
+    @property
     def mask_frame(self) -> int:
         """Index inside ``mask``: a volume has the frames of its image, a picture has one."""
         is_picture = self.mask is not None and self.mask.suffix.lower() in _PICTURES

@@ -39,7 +39,7 @@ def show_examples(audit: Audit, kinds: Iterable[str]) -> Iterator[Block]:
 
 
 def _list_reasons(audit: Audit, finding: AuditFinding) -> Table:
-    rows = [(_name(audit.rows[one.rows[0]]), one.words) for one in finding.examples]
+    rows = [(audit.rows[one.rows[0]].short_name, one.words) for one in finding.examples]
     rest = max(0, finding.instances - len(rows))
     rows += [("…", f"and {rest:,} more: the JSON of the audit lists all of them")] if rest else []
     return Table(finding.check, ("file", "why"), limit_rows(rows, more="see the JSON of the audit"))
@@ -61,12 +61,12 @@ def _draw_tiles(audit: Audit, finding: AuditFinding) -> list[Tile]:
 
 
 def _pair(rows: Sequence[Row], words: str) -> Tile:
-    pictures = tuple(_draw(row.path, row.frame or 0, _name(row), row.boxes) for row in rows)
-    return Tile(words, pictures, tuple(f"{_name(row)} · {_describe(row)}" for row in rows))
+    pictures = tuple(_draw(row.path, row.frame or 0, row.short_name, row.boxes) for row in rows)
+    return Tile(words, pictures, tuple(f"{row.short_name} · {_describe(row)}" for row in rows))
 
 
 def _show_alone(row: Row, finding: AuditFinding, words: str) -> Tile:
-    pictures = [_draw(row.path, row.frame or 0, _name(row), row.boxes)]
+    pictures = [_draw(row.path, row.frame or 0, row.short_name, row.boxes)]
     lines = [_describe(row)]
     if words != finding.check:
         lines.append(words)
@@ -74,20 +74,14 @@ def _show_alone(row: Row, finding: AuditFinding, words: str) -> Tile:
         with suppress(InputError):  # that it cannot be read may be what was found
             mask = read_slice(row.mask, row.mask_frame, any_content=True)
             height, width = mask.pixels.shape
-            pictures.append(_draw(row.mask, row.mask_frame, f"{_name(row)}: the mask", ()))
+            pictures.append(_draw(row.mask, row.mask_frame, f"{row.short_name}: the mask", ()))
             lines.append(f"mask of {width} x {height} pixels")
-    return Tile(_name(row), tuple(pictures), tuple(lines))
+    return Tile(row.short_name, tuple(pictures), tuple(lines))
 
 
 def _draw(path: Path, frame: int, words: str, boxes: Sequence[Edges]) -> PageImage:
     data, size = draw_thumbnail(read_slice(path, frame), annotated=boxes, side=SIDE)
     return PageImage(data, words, size)
-
-
-def _name(row: Row) -> str:
-    """Folder and file, and the slice where the file has several."""
-    name = f"{row.path.parent.name}/{row.path.name}"
-    return name if row.frame is None else f"{name}, slice {row.frame}"
 
 
 def _describe(row: Row) -> str:

@@ -45,9 +45,8 @@ class Mistake:
 
     @property
     def name(self) -> str:
-        """Folder and file, and the slice where the file has several."""
-        name = f"{self.row.path.parent.name}/{self.row.path.name}"
-        return name if self.row.frame is None else f"{name}, slice {self.row.frame}"
+        """Of the slice."""
+        return self.row.short_name
 
 
 def find_mistakes(scores: Scores, *, missed: bool) -> list[Mistake]:
