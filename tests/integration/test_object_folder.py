@@ -167,6 +167,26 @@ def test_names_keep_their_letters_whatever_set_the_source_uses(name, charset, de
         assert (str(made.PatientName), made.SpecificCharacterSet) == (name, "ISO_IR 192")
 
 
+@pytest.mark.parametrize("charset", [None, "ISO_IR 100"])
+def test_a_name_in_utf_8_that_does_not_say_so_keeps_its_letters(charset, detector, tmp_path):
+    for path in write_axial(tmp_path / "scan"):
+        dataset = pydicom.dcmread(path)
+        if charset:
+            dataset.SpecificCharacterSet = charset
+        dataset.add_new("PatientName", "PN", "Großmann^Zoë".encode())
+        dataset.save_as(path)
+    write(tmp_path / "scan", tmp_path / "out", detector, objects=["sr"])
+    assert str(read_objects(tmp_path / "out")["sr"].PatientName) == "Großmann^Zoë"
+
+
+def test_images_of_one_instance_uid_have_no_segmentation(detector, tmp_path, told):
+    """Nothing could say which of them its frames belong to."""
+    write_axial(tmp_path / "scan", SOPInstanceUID="1.2.3.5")
+    write(tmp_path / "scan", tmp_path / "out", detector, told)
+    assert sorted(read_objects(tmp_path / "out")) == ["sc", "sr"]
+    assert any("images have one SOP Instance UID" in line for line in told)
+
+
 def test_studies_and_series_of_one_folder_have_objects_of_their_own(detector, tmp_path):
     write_axial(tmp_path / "scans" / "a")
     write_axial(tmp_path / "scans" / "b", SeriesInstanceUID="1.2.3.5")

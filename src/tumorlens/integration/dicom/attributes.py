@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -50,6 +51,7 @@ _PATIENT = (
 
 _UTF_8 = "ISO_IR 192"
 """Character set of all objects: source files use sets that highdicom does not take, or lie."""
+_LATIN = ("", "ISO_IR 6", "ISO_IR 100")
 _EQUIPMENT = (
     *("Manufacturer", "ManufacturerModelName", "SoftwareVersions"),
     *("DeviceSerialNumber", "StationName", "InstitutionName", "InstitutionalDepartmentName"),
@@ -153,17 +155,30 @@ def pick_attributes(source: Any) -> Any:
     for keyword in (*_STUDY, *_EMPTY, *_PATIENT, *_EQUIPMENT, *_HOW):
         element = _find(source, keyword)
         if element is not None:
-            value = _read_names(element.value) if element.VR == "PN" else element.value
+            names = element.VR == "PN"
+            value = _read_names(element.value, source) if names else element.value
             picked.add_new(element.tag, element.VR, value)
     picked.SpecificCharacterSet = _UTF_8
     return picked
 
 
-def _read_names(value: Any) -> Any:
-    """Names as text: pydicom keeps their bytes, which belong to the source's character set."""
+def _read_names(value: Any, source: Any) -> Any:
+    """Names as text: pydicom keeps their bytes, which belong to the source's character set.
+
+    Many programs write UTF-8 and do not say so. Names in Latin letters are not UTF-8 by chance.
+    """
     from pydicom.multival import MultiValue
 
-    return [*map(str, value)] if isinstance(value, MultiValue) else str(value)
+    is_latin = read_text(source, "SpecificCharacterSet") in _LATIN
+
+    def read(name: Any) -> str:
+        stored = getattr(name, "original_string", "")
+        if is_latin and isinstance(stored, bytes) and not stored.isascii():
+            with suppress(UnicodeDecodeError):
+                return stored.decode()
+        return str(name)
+
+    return [*map(read, value)] if isinstance(value, MultiValue) else read(value)
 
 
 def copy_attributes(source: Any, *, deidentified: bool) -> tuple[Any, list[str]]:

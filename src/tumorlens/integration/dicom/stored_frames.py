@@ -117,6 +117,10 @@ class SourceSeries:
         """Why nothing can be laid over these frames, in a phrase; empty if it can."""
         if not self.frame_of_reference:
             return "it states no Frame of Reference UID that holds for all of its slices"
+        if len({one.reference for one in self.frames}) < len(self.frames):
+            return (
+                "several of its images have one SOP Instance UID, so that none can be referred to"
+            )
         return self._explain_no_place() or self._explain_no_volume()
 
     def _explain_no_place(self) -> str:
