@@ -1,12 +1,17 @@
-"""Rounded numbers for people; a number is never rounded to a limit that it did not reach."""
+"""Numbers for people: counts, and rounded ones that never reach a limit by rounding alone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["show_apart", "show_probability"]
+__all__ = ["say_count", "show_apart", "show_probability"]
 
 _MORE = 3  # digits that may be added
+
+
+def say_count(count: int, one: str, many: str = "") -> str:
+    """``1 picture``, ``2,000 pictures``; ``many`` is the plural where an s is not enough."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def show_apart(

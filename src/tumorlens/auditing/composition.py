@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from tumorlens.auditing.evidence import Evidence
-from tumorlens.auditing.findings import AuditFinding, say_count
+from tumorlens.auditing.findings import AuditFinding
+from tumorlens.digits import say_count
 from tumorlens.optional import load
 
 __all__ = ["find_imbalance", "find_ties"]

@@ -6,10 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
 from tumorlens.auditing.evidence import Evidence
-from tumorlens.auditing.findings import AuditFinding, Example, say_count
+from tumorlens.auditing.findings import AuditFinding, Example
 from tumorlens.data.class_names import find_split
 from tumorlens.data.duplicates.copy_search import CopyPair
 from tumorlens.data.rows import Row
+from tumorlens.digits import say_count
 
 __all__ = ["find_conflicts", "find_copies", "find_divided_groups", "find_leaks", "find_shared"]
 

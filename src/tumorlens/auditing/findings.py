@@ -22,7 +22,6 @@ __all__ = [
     "Clue",
     "Example",
     "rate_severity",
-    "say_count",
 ]
 
 KINDS: dict[str, str] = {
@@ -50,11 +49,6 @@ AUDIT_COLUMN = "audit"
 def rate_severity(impact: float) -> str:
     """The severity of an impact from 0 to 1."""
     return next(name for name, least in SEVERITIES.items() if impact >= least)
-
-
-def say_count(count: int, one: str, many: str = "") -> str:
-    """``1 picture``, ``2 pictures``; ``many`` is the plural where an s is not enough."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 @dataclass(frozen=True, slots=True)

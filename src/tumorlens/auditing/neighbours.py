@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from tumorlens.auditing.evidence import Evidence
-from tumorlens.auditing.findings import AuditFinding, Example, say_count
+from tumorlens.auditing.findings import AuditFinding, Example
 from tumorlens.data.rows import Row
+from tumorlens.digits import say_count
 
 __all__ = ["find_lone_labels"]
 

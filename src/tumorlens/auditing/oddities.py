@@ -9,8 +9,9 @@ import numpy as np
 
 from tumorlens.auditing.annotations import MISFITS
 from tumorlens.auditing.evidence import Evidence
-from tumorlens.auditing.findings import AuditFinding, Example, say_count
+from tumorlens.auditing.findings import AuditFinding, Example
 from tumorlens.auditing.traits import Traits
+from tumorlens.digits import say_count
 from tumorlens.optional import load
 
 __all__ = [

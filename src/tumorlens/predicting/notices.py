@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
+from tumorlens.digits import say_count
 from tumorlens.report.tables import kind_of_note, unanswered_words
 from tumorlens.study_finding import SeriesFinding
 
@@ -41,8 +42,7 @@ class Notices:
             self._tell(kind_of_note(note), f"{where}: {note}", note)
         words = unanswered_words(series.to_record()) if counted else []
         if words:
-            total = len(series.findings)
-            slices = "1 slice" if total == 1 else f"{total:,} slices"
+            slices = say_count(len(series.findings), "slice")
             self._tell(
                 _COUNTS, f"{where}: of {slices}, {', '.join(map(_say_count, words))}", _COUNTS
             )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tumorlens.digits import say_count
 from tumorlens.errors import InputError, UsageError
 from tumorlens.finding import Finding, SliceInfo
 from tumorlens.imaging.files.contents import DRAWN
@@ -210,7 +211,7 @@ class PredictionRun:
         )
         for option, made in wanted:
             if count and made is not None:
-                belong = "1 image belongs" if count == 1 else f"{count:,} images belong"
+                belong = say_count(count, "image belongs", "images belong")
                 notices.say(
                     f"{belong} to no series, so {option} made nothing of "
                     f"{'it' if count == 1 else 'them'}; `series_from='folder'` makes a series of "

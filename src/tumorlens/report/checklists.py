@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from tumorlens.digits import say_count
 from tumorlens.model.card import Card
 
 __all__ = ["CLAIM", "NOT_ANSWERED", "TRIPOD_AI", "Item", "answer"]
@@ -49,8 +50,7 @@ def _use(card: Card) -> str:
 
 def _sources(card: Card) -> str:
     sources = card.training.sources
-    plural = "" if len(sources) == 1 else "s"
-    return f"{len(sources)} source{plural}: {', '.join(sources)}" if sources else ""
+    return f"{say_count(len(sources), 'source')}: {', '.join(sources)}" if sources else ""
 
 
 def _removed(card: Card) -> str:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tumorlens.digits import show_apart, show_probability
+from tumorlens.digits import say_count, show_apart, show_probability
 
 if TYPE_CHECKING:
     from tumorlens.model.card import OperatingPoint
@@ -132,7 +132,7 @@ def count_words(counts: Mapping[str, int], *, skipped: Mapping[str, int] | None 
     """
     verdicts = {name: count for name, count in counts.items() if name != "error" and count}
     slices = sum(verdicts.values())
-    words = f"{slices:,} slice{'' if slices == 1 else 's'}"
+    words = say_count(slices, "slice")
     if verdicts:
         shares = (f"{count:,} {name.replace('_', ' ')}" for name, count in verdicts.items())
         words += ": " + ", ".join(shares)
@@ -150,9 +150,8 @@ def count_studies(verdicts: Iterable[str | None]) -> str:
     counts = Counter(verdict for verdict in verdicts if verdict)
     if not counts:
         return ""
-    total = counts.total()
     shares = (f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items())
-    return f"{total:,} {'study' if total == 1 else 'studies'}: {', '.join(shares)}"
+    return f"{say_count(counts.total(), 'study', 'studies')}: {', '.join(shares)}"
 
 
 def skipped_words(skipped: Mapping[str, int]) -> str:
@@ -162,7 +161,7 @@ def skipped_words(skipped: Mapping[str, int]) -> str:
     rest = total - sum(count for _, count in most)
     reasons = [reason if total == 1 else f"{reason}: {count:,}" for reason, count in most]
     reasons += [f"other reasons: {rest:,}"] if rest else []
-    return f"{total:,} file{'' if total == 1 else 's'} skipped ({', '.join(reasons)})"
+    return f"{say_count(total, 'file')} skipped ({', '.join(reasons)})"
 
 
 def open_console(stream: IO[str] | None = None) -> Console:

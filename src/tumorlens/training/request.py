@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from tumorlens.data.rows import Manifest
+from tumorlens.digits import say_count
 from tumorlens.errors import RecipeError
 from tumorlens.progress import Notice, Progress, stay_silent
 from tumorlens.training.hardware import Hardware
@@ -66,7 +67,7 @@ class Request:
     def __post_init__(self) -> None:
         count, weight = len(self.teachers), self.recipe.loss.teacher
         if count and not weight:
-            given = "1 teacher was" if count == 1 else f"{count} teachers were"
+            given = say_count(count, "teacher was", "teachers were")
             dropped = "the teacher" if count == 1 else "the teachers"
             raise RecipeError(
                 f"{given} given but `loss.teacher` is 0: set it above 0 or drop {dropped}"

@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from tumorlens.data.rows import Manifest
+from tumorlens.digits import say_count
 from tumorlens.errors import DataError
 from tumorlens.evaluation.score_files import write_scores
 from tumorlens.evaluation.scores import Scores
@@ -171,8 +172,8 @@ def _tell_removed(plan: Plan, notice: Notice) -> None:
         for reason, count in plan.selection.removed.items()
     ]
     if reasons:
-        total = sum(plan.selection.removed.values())
-        notice(f"{_count(total)} left out of training: {', '.join(reasons)}")
+        total = say_count(sum(plan.selection.removed.values()), "slice is", "slices are")
+        notice(f"{total} left out of training: {', '.join(reasons)}")
 
 
 def _tell_style(request: Request, plan: Plan) -> None:
@@ -185,10 +186,6 @@ def _tell_style(request: Request, plan: Plan) -> None:
             "`settings='network.normalization=torchvision'` with "
             "`settings='network.padding=symmetric'` fits torchvision's"
         )
-
-
-def _count(slices: int) -> str:
-    return "1 slice is" if slices == 1 else f"{slices:,} slices are"
 
 
 def _call_teachers(request: Request) -> Teachers | None:

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from tumorlens.cli import words
 from tumorlens.cli.measuring import folds_by_option, grouping_options
 from tumorlens.cli.pace import Pulse
+from tumorlens.digits import say_count
 from tumorlens.errors import UsageError
 from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.writing import check_results
@@ -98,8 +99,8 @@ def command(
     for line in _summary(parted):
         voice.say(line)
     if broken := len(parted.unreadable):
-        many = f"{broken} slices cannot be read; their notes say why"
-        voice.say("1 slice cannot be read; its note says why" if broken == 1 else many)
+        singular = "slice cannot be read; its note says why"
+        voice.say(say_count(broken, singular, "slices cannot be read; their notes say why"))
     for note in notes:
         voice.say(f"note: {note}")
     if run_log is not None:
@@ -121,10 +122,6 @@ def _summary(manifest: Manifest) -> Iterator[str]:
         labels = Counter(row.label for row in part.rows)
         unlabelled = f", {labels['']} unlabelled" if labels[""] else ""
         yield (
-            f"{split}: {_count(len(part), 'slice')} of {_count(len(part.groups), 'group')}, "
+            f"{split}: {say_count(len(part), 'slice')} of {say_count(len(part.groups), 'group')}, "
             f"{labels['tumor']} with a tumor, {labels['no_tumor']} without{unlabelled}"
         )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

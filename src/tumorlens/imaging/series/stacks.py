@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from tumorlens.digits import say_count
 from tumorlens.imaging.geometry import Grid, choose_axis
 from tumorlens.imaging.series.clusters import DIRECTION, Layout, find_layouts, part_volumes
 from tumorlens.imaging.series.places import Place
@@ -124,7 +125,7 @@ def tell_gaps(slots: Sequence[int], grid: Grid) -> str:
     first, step = float(grid.origin @ normal), float(grid.steps[:, 0] @ normal)
     where = [f"between {first + a * step:.1f} and {first + b * step:.1f} mm" for a, b in gaps[:3]]
     where += ["elsewhere"] if len(gaps) > len(where) else []
-    return f"{count} slice{' is' if count == 1 else 's are'} missing {', '.join(where)}"
+    return f"{say_count(count, 'slice is', 'slices are')} missing {', '.join(where)}"
 
 
 def _find_gaps(slots: Sequence[int]) -> list[tuple[int, int]]:

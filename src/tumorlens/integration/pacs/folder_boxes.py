@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tumorlens.digits import say_count
 from tumorlens.errors import UsageError
 from tumorlens.integration.pacs.boxes import Unreachable
 from tumorlens.integration.pacs.image_headers import (
@@ -178,7 +179,7 @@ class FolderInbox:
 
     def _tell_foreign(self, count: int) -> None:
         if count > self._told:
-            files = "1 file is" if count == 1 else f"{count:,} files are"
+            files = say_count(count, "file is", "files are")
             self.notice(f"{self.folder}: {files} no DICOM that can be read: passed over")
             self._told = count
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
+from tumorlens.digits import say_count
 from tumorlens.errors import UsageError
 from tumorlens.integration.pacs.boxes import (
     Answering,
@@ -184,7 +185,7 @@ class Watch:
         words, now = self.queue.find_reason(study), self.clock()
         self.queue.end(study, "sent", now, words)
         self.spool.drop(study)
-        count = "1 object" if len(files) == 1 else f"{len(files)} objects"
+        count = say_count(len(files), "object")
         age = max(0.0, now - study.arrived)
         self.log(f"study {study.label} sent: {words}, {count}, {age:.1f} s after arrival")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import sleep
 
+from tumorlens.digits import say_count
 from tumorlens.errors import UsageError
 from tumorlens.predicting.engines.job_books import JobBook
 from tumorlens.predicting.engines.shard_jobs import ShardWork, judge_shard
@@ -136,7 +137,7 @@ class Following:
             return None
         for reason, count in Counter(one.reason for one in live.values()).items():
             if reason:
-                shards = "1 shard waits" if count == 1 else f"{count:,} shards wait"
+                shards = say_count(count, "shard waits", "shards wait")
                 self._say_once(reason, f"{shards}, and {self.engine.name} says: {reason}")
         return {names[job]: state for job, state in live.items()}
 
@@ -188,8 +189,7 @@ class Following:
             self.say(line)
 
     def _list_lost(self) -> str:
-        book, count = self.book, len(self.lost)
-        shards = "1 shard" if count == 1 else f"{count:,} shards"
+        book, shards = self.book, say_count(len(self.lost), "shard")
         lines = "".join(
             f"\n  shard {book.name_shard(number)}: {words}"
             for number, words in sorted(self.lost.items())

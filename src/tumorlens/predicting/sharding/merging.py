@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from tumorlens.arguments import check_arguments
+from tumorlens.digits import say_count
 from tumorlens.errors import UsageError
 from tumorlens.predicting.options import RunSummary
 from tumorlens.predicting.records import PLACE, LineForm, parse_row, whole_lines
@@ -226,7 +227,7 @@ def _find_missing(parts: Sequence[_Part], files: Sequence[Path]) -> Iterator[str
 def _list_faults(faults: Sequence[str], parts: Sequence[_Part]) -> str:
     """One message for all of them."""
     of = f" of {parts[0].note.part.of}" if parts else ""
-    shards = "1 shard" if len(faults) == 1 else f"{len(faults)} shards"
+    shards = say_count(len(faults), "shard")
     rest = "; `allow_missing=True` merges the others" if parts else ""
     lines = "".join(f"\n  {fault}" for fault in faults)
     return f"{shards}{of} cannot be merged, and nothing was written{rest}:{lines}"

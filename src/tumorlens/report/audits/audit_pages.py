@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from tumorlens.auditing.findings import SEVERITIES, Audit, say_count
+from tumorlens.auditing.findings import SEVERITIES, Audit
+from tumorlens.digits import say_count
 from tumorlens.evaluation.figures.intervals import Estimate
 from tumorlens.report.audits.audit_galleries import MOST_TILES, show_examples
 from tumorlens.report.audits.audit_plots import plot_clues, plot_composition

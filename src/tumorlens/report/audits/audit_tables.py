@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
-from tumorlens.auditing.findings import Audit, AuditFinding, say_count
+from tumorlens.auditing.findings import Audit, AuditFinding
+from tumorlens.digits import say_count
 from tumorlens.finding import RESEARCH_USE
 from tumorlens.report.tables import make_table
 

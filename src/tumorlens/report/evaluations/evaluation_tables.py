@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tumorlens.digits import say_count
 from tumorlens.evaluation.figures.intervals import Difference, Estimate
 from tumorlens.evaluation.results import Evaluation, Subset
 from tumorlens.finding import RESEARCH_USE
@@ -202,8 +203,7 @@ def _tabulate_parts(parts: Sequence[Subset], width: int) -> Iterator[Table]:
 
 
 def _list_part(part: Subset, names: Sequence[str]) -> tuple[str, ...]:
-    plural = "" if part.groups == 1 else "s"
-    size = f"{part.slices:,} in {part.groups:,} group{plural}" if part.slices else part.note
+    size = f"{part.slices:,} in {say_count(part.groups, 'group')}" if part.slices else part.note
     return (f"{label_part(part)}\n{size}", *(brief_estimate(_get(part, name)) for name in names))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
+from tumorlens.digits import say_count
 from tumorlens.evaluation.figures.intervals import Difference
 from tumorlens.exporting.benchmarking.speed import Benchmark, Result
 from tumorlens.exporting.parity import ParityReport, SourceParity
@@ -40,7 +41,7 @@ def print_benchmark(console: Console, benchmark: Benchmark) -> None:
     """Print the machine, what each model costs there, and how far the network is from the roof."""
     machine = benchmark.machine
     sets = ", ".join(machine.instructions) or "unknown instruction sets"
-    cores = f"{machine.cores} core{'' if machine.cores == 1 else 's'}"
+    cores = say_count(machine.cores, "core")
     console.print(Text(f"{machine.processor}, {cores}, {machine.system}: {sets}."))
     console.print(Text(machine.integers))
     for numbers, peaks in benchmark.peaks.items():
@@ -99,7 +100,7 @@ def _show_whole(one: Result) -> tuple[str, ...]:
 
 
 def _name(one: Result) -> str:
-    return f"{one.model}\n{one.runtime}, {one.threads} thread{'' if one.threads == 1 else 's'}"
+    return f"{one.model}\n{one.runtime}, {say_count(one.threads, 'thread')}"
 
 
 def _show(difference: Difference | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tumorlens.digits import say_count
 from tumorlens.exporting.benchmarking.speed import Benchmark, Result
 from tumorlens.report.drawing import TRAINING, VALIDATION, open_picture, save_picture
 
@@ -43,6 +44,5 @@ def plot_benchmark(benchmark: Benchmark, picture: Path, *, overwrite: bool = Fal
 
 
 def _name(one: Result) -> str:
-    plural = "" if one.threads == 1 else "s"
-    size = one.measured.bytes / 1e6
-    return f"{one.model}\n{one.runtime}, {one.threads} thread{plural}, {size:.2f} MB"
+    threads, size = say_count(one.threads, "thread"), one.measured.bytes / 1e6
+    return f"{one.model}\n{one.runtime}, {threads}, {size:.2f} MB"

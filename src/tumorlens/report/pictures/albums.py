@@ -11,7 +11,7 @@ from pathlib import PurePath
 
 from PIL import Image, ImageDraw
 
-from tumorlens.digits import show_probability
+from tumorlens.digits import say_count, show_probability
 from tumorlens.finding import RESEARCH_USE, Finding
 from tumorlens.imaging.slices import Slice
 from tumorlens.report.pictures.captions import PAPER
@@ -153,8 +153,7 @@ def name_montage(series: SeriesFinding) -> str:
 def word_series(series: SeriesFinding) -> str:
     """Verdict, sequence and plane of a series, in a line."""
     verdict = (series.verdict or "no verdict").replace("_", " ")
-    count = f"{series.slices} slice{'' if series.slices == 1 else 's'}"
-    parts = [verdict, series.sequence, series.plane, count]
+    parts = [verdict, series.sequence, series.plane, say_count(series.slices, "slice")]
     return ", ".join(filter(None, parts))
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 
-from tumorlens.digits import show_probability
+from tumorlens.digits import say_count, show_probability
 from tumorlens.finding import VERDICTS, Finding
 from tumorlens.landmarks import KeySlice
 from tumorlens.model.card import Card, OperatingPoint
@@ -85,21 +85,18 @@ def _show_singles(album: Album) -> Iterator[Block]:
     """Pictures that belong to no series: those that ask for a look first."""
     if not album.counts:
         return
-    verdicts = [verdict for verdict in VERDICTS if album.counts[verdict]]
-    yield Facts(
-        tuple(Fact("verdict", _word(verdict), (_count(album, verdict),)) for verdict in verdicts)
-    )
-    for verdict in verdicts:
+    counts = {
+        verdict: say_count(album.counts[verdict], "picture")
+        for verdict in VERDICTS
+        if album.counts[verdict]
+    }
+    yield Facts(tuple(Fact("verdict", _word(one), (count,)) for one, count in counts.items()))
+    for verdict, count in counts.items():
         pairs = album.find(album.singles[verdict])
-        caption = f"{_word(verdict)}: {_count(album, verdict)}"
+        caption = f"{_word(verdict)}: {count}"
         if len(pairs) < album.counts[verdict]:
             caption += f", of which {len(pairs)} are shown"
         yield Gallery(caption, tuple(map(_tile, pairs)))
-
-
-def _count(album: Album, verdict: str) -> str:
-    count = album.counts[verdict]
-    return f"{count:,} picture{'' if count == 1 else 's'}"
 
 
 def _row(study: StudyFinding) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tumorlens.digits import say_count
 from tumorlens.report.pages import Block, Page, Section, Table, Text, limit_rows
 from tumorlens.report.trainings.learning_plots import plot_learning
 
@@ -35,7 +36,7 @@ def build_training_page(
     recipe, data = described["recipe"], described["data"]
     lead = (
         f"{recipe.get('summary', '')} {data['slices']:,} slices of {data['groups']:,} groups from "
-        f"{len(data['sources']):,} source{'' if len(data['sources']) == 1 else 's'}."
+        f"{say_count(len(data['sources']), 'source')}."
     )
     warnings = [unfamiliar] if unfamiliar else []
     if copies:
