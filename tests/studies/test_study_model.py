@@ -46,6 +46,12 @@ def test_errors_name_file_and_field(change, words):
         parse_study_model(msgspec.json.encode(fields), "site.onnx")
 
 
+def test_numbers_that_are_nested_too_deeply_are_refused():
+    deep = "[" * 200_000 + "]" * 200_000
+    with pytest.raises(ModelFileError, match=r"site\.onnx: its study model .* nested too deeply"):
+        parse_study_model(f'{{"more": {deep}}}', "site.onnx")
+
+
 def test_an_unknown_sequence_takes_the_common_numbers():
     model = make_study_model(
         series={

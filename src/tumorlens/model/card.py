@@ -5,7 +5,7 @@ It travels as JSON inside the model file and is validated by the one schema belo
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -23,7 +23,10 @@ __all__ = [
     "Parity",
     "Training",
     "parse_card",
+    "parse_entry",
 ]
+
+Schema = TypeVar("Schema", bound=msgspec.Struct)
 
 NO_TUMOR = "no_tumor"
 """Name of the class without a tumor; the first of every model."""
@@ -242,12 +245,28 @@ def parse_card(text: str | bytes, path: str) -> Card:
     Raises:
         ModelFileError: names the field that is wrong.
     """
+    return parse_entry(text, Card, path, "its card")
+
+
+def parse_entry(text: str | bytes, schema: type[Schema], path: str, what: str) -> Schema:
+    """Validate an entry of a model file.
+
+    Args:
+        text: JSON.
+        schema: of the entry.
+        path: of the file that holds it, for messages.
+        what: the entry, in words.
+
+    Raises:
+        ModelFileError: names the field that is wrong.
+    """
     try:
-        return msgspec.json.decode(text, type=Card)
+        return msgspec.json.decode(text, type=schema)
     except RecursionError:
-        raise ModelFileError(f"{path}: its card is nested too deeply to be one") from None
+        cause = "nested too deeply"
     except (msgspec.MsgspecError, ValueError) as error:
-        raise ModelFileError(
-            f"{path}: its card does not fit the schema: {error}; "
-            "the file was made by another version, or changed by hand"
-        ) from None
+        cause = str(error)
+    raise ModelFileError(
+        f"{path}: {what} does not fit the schema: {cause}; the file was made by another version, "
+        "or changed by hand"
+    )

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tumorlens.errors import ModelFileError
 from tumorlens.finding import Verdict
-from tumorlens.model.card import HistoryEntry, OperatingPoint
+from tumorlens.model.card import HistoryEntry, OperatingPoint, parse_entry
 from tumorlens.studies.profile import FEATURES
 
 if TYPE_CHECKING:
@@ -158,13 +157,7 @@ def parse_study_model(text: str | bytes, path: str) -> StudyModel:
     Raises:
         ModelFileError: names the field that is wrong.
     """
-    try:
-        return msgspec.json.decode(text, type=StudyModel)
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise ModelFileError(
-            f"{path}: its numbers for series and studies do not fit the schema: {error}; "
-            "the file was made by another version, or changed by hand"
-        ) from None
+    return parse_entry(text, StudyModel, path, "its study model")
 
 
 def _judge(
