@@ -28,6 +28,8 @@ __all__ = [
     "SliceInfo",
     "StoredSlice",
     "Verdict",
+    "plain_number",
+    "tabulate",
 ]
 
 RECORD_SCHEMA = 2
@@ -108,6 +110,10 @@ class SliceInfo:
     files: tuple[StoredSlice, ...] = field(default=(), repr=False)
     files_along: Literal["columns", "rows"] | None = None
     series_path: str | None = None
+
+    def place(self) -> tuple[str, int]:
+        """(path, frame), as records name the slice."""
+        return self.path, self.frame
 
     def to_patient(self, x: float, y: float) -> Millimetres | None:
         """Where pixel coordinates lie in the patient, in mm of DICOM's LPS.
@@ -265,23 +271,23 @@ class Finding:
             "path": self.info.path,
             "frame": self.info.frame,
             "verdict": self.verdict,
-            "tumor_probability": _plain(self.tumor_probability),
+            "tumor_probability": plain_number(self.tumor_probability),
             "probabilities": None
             if self.probabilities is None
             else {name: float(value) for name, value in self.probabilities.items()},
-            "unfamiliarity": _plain(self.unfamiliarity),
+            "unfamiliarity": plain_number(self.unfamiliarity),
             "peak_xy": None if self.peak_xy is None else [float(value) for value in self.peak_xy],
             "boxes": None if self.boxes is None else [box.to_list() for box in self.boxes],
             "operating_point": self.operating_point,
             "model": self.model,
             "series_instance_uid": self.info.series_instance_uid,
-            "position_mm": _plain(self.info.position_mm),
-            "seconds": _plain(self.seconds),
+            "position_mm": plain_number(self.info.position_mm),
+            "seconds": plain_number(self.seconds),
             "error": self.error,
             **_describe_origin(self.info),
-            "brain_share": _plain(self.brain_share),
+            "brain_share": plain_number(self.brain_share),
             "appearance": None if self.appearance is None else self.appearance.to_record(),
-            "outside": _plain(self.outside),
+            "outside": plain_number(self.outside),
         }
 
     def _repr_html_(self) -> str:
@@ -300,13 +306,18 @@ class Finding:
             "notes": "; ".join(self.info.notes) or None,
             "error": self.error,
         }
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{html.escape(key)}</th>"
-            f"<td style='text-align:left'>{html.escape(str(value))}</td></tr>"
-            for key, value in shown.items()
-            if value is not None
-        )
-        return f"<table><caption>{html.escape(RESEARCH_USE)}</caption>{rows}</table>"
+        return tabulate(shown)
+
+
+def tabulate(shown: Mapping[str, object]) -> str:
+    """A small table for notebooks, as HTML; what is None is left out."""
+    rows = "".join(
+        f"<tr><th style='text-align:left'>{html.escape(key)}</th>"
+        f"<td style='text-align:left'>{html.escape(str(value))}</td></tr>"
+        for key, value in shown.items()
+        if value is not None
+    )
+    return f"<table><caption>{html.escape(RESEARCH_USE)}</caption>{rows}</table>"
 
 
 T = TypeVar("T", bound="Recorded")
@@ -346,7 +357,7 @@ def _describe_origin(info: SliceInfo) -> dict[str, Any]:
     return {**{key: getattr(info, key) for key in keys}, "notes": list(info.notes)}
 
 
-def _plain(value: float | None) -> float | None:
+def plain_number(value: float | None) -> float | None:
     """A number of NumPy as Python's own."""
     return None if value is None else float(value)
 

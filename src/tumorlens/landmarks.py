@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tumorlens.finding import Millimetres
+from tumorlens.finding import Millimetres, plain_number
 
 __all__ = ["KeySlice", "Peak", "Run"]
 
@@ -43,8 +43,8 @@ class KeySlice:
             "path": self.path,
             "frame": self.frame,
             "instance_number": self.instance_number,
-            "position_mm": _plain(self.position_mm),
-            "tumor_probability": _plain(self.tumor_probability),
+            "position_mm": plain_number(self.position_mm),
+            "tumor_probability": plain_number(self.tumor_probability),
             "reason": self.reason,
             "record": list(self.place()),
         }
@@ -75,7 +75,7 @@ class Run:
             "first": _name_end(self.first, self.first_mm),
             "last": _name_end(self.last, self.last_mm),
             "slices": self.slices,
-            "length_mm": _plain(self.length_mm),
+            "length_mm": plain_number(self.length_mm),
         }
 
 
@@ -107,9 +107,4 @@ class Peak:
 
 
 def _name_end(end: tuple[str, int], position: float | None) -> dict[str, Any]:
-    return {"path": end[0], "frame": end[1], "position_mm": _plain(position)}
-
-
-def _plain(value: float | None) -> float | None:
-    """A number of NumPy as Python's own."""
-    return None if value is None else float(value)
+    return {"path": end[0], "frame": end[1], "position_mm": plain_number(position)}

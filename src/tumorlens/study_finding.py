@@ -5,14 +5,13 @@ Like `finding`, these nouns know neither who made them nor who draws them.
 
 from __future__ import annotations
 
-import html
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tumorlens.digits import show_probability
-from tumorlens.finding import RECORD_SCHEMA, RESEARCH_USE, VERDICTS, Finding, Verdict
+from tumorlens.finding import RECORD_SCHEMA, VERDICTS, Finding, Verdict, plain_number, tabulate
 from tumorlens.landmarks import KeySlice, Peak, Run
 
 __all__ = [
@@ -87,19 +86,19 @@ class _Conclusion:
             "patient": self.patient,
             "notes": list(self.notes),
             "verdict": self.verdict,
-            "tumor_probability": _plain(self.tumor_probability),
+            "tumor_probability": plain_number(self.tumor_probability),
             "probabilities": None
             if chances is None
-            else {name: _plain(value) for name, value in chances.items()},
+            else {name: plain_number(value) for name, value in chances.items()},
             "run": None if self.run is None else self.run.to_record(),
             "peak": None if self.peak is None else self.peak.to_record(),
             "extent_mm": None
             if self.extent_mm is None
-            else [_plain(value) for value in self.extent_mm],
+            else [plain_number(value) for value in self.extent_mm],
             "first_slices": [one.to_record() for one in self.first_slices],
             "verdicts": dict(self.verdicts),
-            "unfamiliar_share": _plain(self.unfamiliar_share),
-            "not_judged_share": _plain(self.not_judged_share),
+            "unfamiliar_share": plain_number(self.unfamiliar_share),
+            "not_judged_share": plain_number(self.not_judged_share),
         }
 
 
@@ -141,6 +140,11 @@ class SeriesFinding(_Conclusion):
     plane: str | None = None
     volume: int | None = None
     findings: tuple[Finding, ...] = field(default=(), repr=False, compare=False)
+
+    @property
+    def key(self) -> tuple[str, str | None, int | None]:
+        """What tells the series from the others of a run."""
+        return self.path, self.series_instance_uid, self.volume
 
     @classmethod
     def of(
@@ -198,13 +202,13 @@ class SeriesFinding(_Conclusion):
             "frame": None,
             "slices": self.slices,
             "tumor_slices": self.tumor_slices,
-            "largest_probability": _plain(self.largest_probability),
+            "largest_probability": plain_number(self.largest_probability),
             "longest_run": self.longest_run,
             "operating_point": self.operating_point,
             "model": self.model,
             "series_instance_uid": self.series_instance_uid,
             "position_mm": None,
-            "seconds": _plain(self.seconds),
+            "seconds": plain_number(self.seconds),
             "error": self.error,
             "uncertain_slices": self.uncertain_slices,
             "unfamiliar_slices": self.unfamiliar_slices,
@@ -258,7 +262,7 @@ class StudyFinding(_Conclusion):
                     "sequence": one.sequence,
                     "plane": one.plane,
                     "verdict": one.verdict,
-                    "tumor_probability": _plain(one.tumor_probability),
+                    "tumor_probability": plain_number(one.tumor_probability),
                 }
                 for one in self.series
             ],
@@ -267,7 +271,7 @@ class StudyFinding(_Conclusion):
             "model": self.model,
             "series_instance_uid": None if leading is None else leading.series_instance_uid,
             "position_mm": None,
-            "seconds": _plain(self.seconds),
+            "seconds": plain_number(self.seconds),
             "error": self.error,
             **self._conclude(),
         }
@@ -287,6 +291,7 @@ def _longest_run(findings: Sequence[Finding]) -> int:
 
 
 def _tabulate(found: _Conclusion, names: Mapping[str, str | None]) -> str:
+    """The table for notebooks of a series or a study."""
     chance = found.tumor_probability
     shown: dict[str, object] = {
         **names,
@@ -298,15 +303,4 @@ def _tabulate(found: _Conclusion, names: Mapping[str, str | None]) -> str:
         or None,
         "notes": "; ".join(found.notes) or None,
     }
-    rows = "".join(
-        f"<tr><th style='text-align:left'>{html.escape(key)}</th>"
-        f"<td style='text-align:left'>{html.escape(str(value))}</td></tr>"
-        for key, value in shown.items()
-        if value is not None
-    )
-    return f"<table><caption>{html.escape(RESEARCH_USE)}</caption>{rows}</table>"
-
-
-def _plain(value: float | None) -> float | None:
-    """A number of NumPy as Python's own."""
-    return None if value is None else float(value)
+    return tabulate(shown)

@@ -136,7 +136,7 @@ def _read_cut(name: str, frame: int, limits: Limits) -> Slice:
     if len(series) > 1:
         raise InputError(name, f"holds {len(series)} series", "put each into a folder of its own")
     for item in (item for one in series for item in iterate_slices(one, limits=limits)):
-        if isinstance(item, Slice) and (item.info.path, item.info.frame) == (name, frame):
+        if isinstance(item, Slice) and item.info.place() == (name, frame):
             return item
     raise InputError(name, f"has no frame {frame} cut from a series", "name a file")
 

@@ -152,7 +152,7 @@ def draw_small(scene: Scene, side: int = 128) -> bytes:
     number = len(scene.findings) // 2
     if scene.series is not None and scene.series.first_slices:
         first = scene.series.first_slices[0].place()
-        places = [(one.info.path, one.info.frame) for one in scene.findings]
+        places = [one.info.place() for one in scene.findings]
         number = places.index(first) if first in places else number
     picture, _ = draw_thumbnail(scene.read_slice(number), scene.findings[number], side=side)
     return picture
@@ -194,7 +194,7 @@ def render_report(judgement: Judgement, studies: Iterable[StudyFinding], session
         assert scene.series is not None
         shown = set(choose_shown(scene.series))
         for number, finding in enumerate(scene.findings):
-            if (finding.info.path, finding.info.frame) in shown:
+            if finding.info.place() in shown:
                 album.keep(scene.read_slice(number), finding)
     for scene in judgement.scenes:
         if scene.series is None:

@@ -78,5 +78,5 @@ def _name(finding: Finding, reason: str) -> KeySlice:
         position_mm=info.position_mm,
         tumor_probability=finding.tumor_probability,
         reason=reason,
-        record=(info.path, info.frame),
+        record=info.place(),
     )

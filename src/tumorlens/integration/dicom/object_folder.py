@@ -106,7 +106,7 @@ class DicomFolder:
         """Take what will be needed of a slice."""
         if "seg" in self.options.objects and finding.verdict != "not_judged":
             shape = (slice_.pixels.shape[0], slice_.pixels.shape[1])
-            self._planes[finding.info.path, finding.info.frame] = spread_evidence(finding, shape)
+            self._planes[finding.info.place()] = spread_evidence(finding, shape)
         if "sc" in self.options.objects:
             self._album.keep(slice_, finding)
 
@@ -148,7 +148,7 @@ class DicomFolder:
         self._waiting.clear()
 
     def _take_planes(self, series: SeriesFinding) -> Planes:
-        keys = map(_place, series.findings)
+        keys = (one.info.place() for one in series.findings)
         return {key: self._planes.pop(key) for key in keys if key in self._planes}
 
     def _make(self, series: SeriesFinding, source: SourceSeries, planes: Planes) -> Iterator[str]:
@@ -157,7 +157,7 @@ class DicomFolder:
             yield from self._tell_once(f"{series.path}: {note}")
         series = _choose_slices(series)
         shown = {one.place() for one in series.first_slices}
-        slices = {place: one for one in series.findings if (place := _place(one)) in shown}
+        slices = {place: one for one in series.findings if (place := one.info.place()) in shown}
         self._numbers[source.study] += 1
         reported = ReportedSeries(replace(series, findings=()), slices, source)
         if "seg" in self.options.objects:
@@ -169,7 +169,7 @@ class DicomFolder:
                 reported = self._segment(series, reported, planes)
         if "sc" in self.options.objects:
             self._capture(series, source)
-        self._reported[_key(series)] = reported
+        self._reported[series.key] = reported
 
     def _segment(
         self, series: SeriesFinding, reported: ReportedSeries, planes: Planes
@@ -179,7 +179,7 @@ class DicomFolder:
         laid = lay_evidence(series.findings, planes, source)
         made = make_segmentation(laid, source, header)
         mark_object(made, header.maker, series.notes)
-        self._save(made, series.path, _key(series), "seg")
+        self._save(made, series.path, series.key, "seg")
         own = header.identity
         return replace(reported, segmentation=own.instance, segmentation_series=own.series)
 
@@ -191,7 +191,7 @@ class DicomFolder:
         picture = Image.open(io.BytesIO(paint_montage(series, self._album))).convert("RGB")
         plain = sum(2 * 3 * pair.size[0] * pair.size[1] for pair in pairs)
         packed = sum(len(pair.plain) + len(pair.heat) for pair in pairs)
-        infos = {_place(one): one for one in series.findings}
+        infos = {one.info.place(): one for one in series.findings}
         stored = (infos[one].info.find_stored(*(infos[one].peak_xy or (0, 0))) for one in places)
         shown = dict.fromkeys(source.by_key.get((one.path, one.frame)) for one in stored)
         made = make_capture(
@@ -201,12 +201,12 @@ class DicomFolder:
             self._head(source, "montage", _CAPTURE_NUMBER + self._numbers[source.study]),
             ratio=plain / packed,
         )
-        self._save(made, series.path, _key(series), "sc")
+        self._save(made, series.path, series.key, "sc")
         for place in places:
             self._album.pairs.pop(place, None)
 
     def _report(self, study: StudyFinding) -> Iterator[str]:
-        found = [self._reported.get(_key(one)) for one in study.series]
+        found = [self._reported.get(one.key) for one in study.series]
         series = [one for one in found if one is not None]
         if "sr" not in self.options.objects or not series:
             return
@@ -318,14 +318,6 @@ def _choose_slices(series: SeriesFinding) -> SeriesFinding:
     high = (judged[0].thresholds or (0.5, 0.5))[1]
     chosen = choose_key_slices(judged, apart, np.zeros(len(judged), bool), high=high)
     return replace(series, first_slices=chosen)
-
-
-def _place(finding: Finding) -> tuple[str, int]:
-    return finding.info.path, finding.info.frame
-
-
-def _key(series: SeriesFinding) -> Key:
-    return series.path, series.series_instance_uid, series.volume
 
 
 def _name_file(path: str, key: Key, kind: ObjectKind, options: DicomOptions) -> str:

@@ -43,7 +43,7 @@ def lay_evidence(findings: Sequence[Finding], planes: Planes, source: SourceSeri
     numbers = {one.key: number for number, one in enumerate(source.frames)}
     cut: list[SliceInfo] = []
     for info in (one.info for one in findings if one.error is None):
-        plane = planes.get((info.path, info.frame))
+        plane = planes.get(info.place())
         stored = _turned(info)
         if stored is None:
             cut.append(info)
@@ -72,7 +72,7 @@ def to_stored(place: Place, x: float, y: float) -> tuple[float, float]:
 def _turned(info: SliceInfo) -> tuple[str, int] | None:
     """(path, frame) of the stored frame that a slice shows as a whole; None if it was cut."""
     if not info.files:
-        return info.path, info.frame
+        return info.place()
     stored = {(one.path, one.frame) for one in info.files}
     return stored.pop() if len(info.files) == 1 else None
 

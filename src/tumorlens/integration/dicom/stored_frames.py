@@ -201,7 +201,7 @@ def _list_stored(findings: Iterable[Finding]) -> dict[str, list[int]]:
 def _name_stored(finding: Finding) -> list[tuple[str, int]]:
     info = finding.info
     if not info.files:
-        return [(info.path, info.frame)]
+        return [info.place()]
     return list(dict.fromkeys((one.path, one.frame) for one in info.files))
 
 

@@ -82,11 +82,11 @@ class Album:
         heat, _ = draw_thumbnail(slice_, finding)
         verdict = (finding.verdict or "error").replace("_", " ")
         pair = Pair(plain, heat, size, _name(finding), verdict, _tell_chance(finding))
-        self.pairs[_place(finding)] = pair
+        self.pairs[finding.info.place()] = pair
 
     def settle_single(self, finding: Finding) -> None:
         """Count a picture without a series; forget it if enough of its verdict are shown."""
-        verdict, place = finding.verdict or "error", _place(finding)
+        verdict, place = finding.verdict or "error", finding.info.place()
         self.counts[verdict] += 1
         shown = self.singles.setdefault(verdict, [])
         if len(shown) < SINGLES:
@@ -98,8 +98,8 @@ class Album:
         """Forget the slices of a series that nothing will show."""
         shown = set(choose_shown(series)) | set(_first(series))
         for one in series.findings:
-            if _place(one) not in shown:
-                self.pairs.pop(_place(one), None)
+            if one.info.place() not in shown:
+                self.pairs.pop(one.info.place(), None)
 
     def find(self, places: Sequence[Place]) -> list[Pair]:
         """The pairs of some slices, as far as they were kept."""
@@ -108,7 +108,7 @@ class Album:
 
 def choose_shown(series: SeriesFinding) -> list[Place]:
     """Slices spread evenly over a series, those to open first among them, in its order."""
-    places = [_place(one) for one in series.findings if one.error is None]
+    places = [one.info.place() for one in series.findings if one.error is None]
     count = min(SHOWN, len(places))
     chosen = {places[int((number + 0.5) * len(places) / count)] for number in range(count)}
     chosen |= set(_first(series))
@@ -159,10 +159,6 @@ def word_series(series: SeriesFinding) -> str:
 
 def _first(series: SeriesFinding) -> list[Place]:
     return [one.place() for one in series.first_slices]
-
-
-def _place(finding: Finding) -> Place:
-    return finding.info.path, finding.info.frame
 
 
 def _name(finding: Finding) -> str:

@@ -47,7 +47,7 @@ class EvidenceVolumes:
         if finding.verdict != "not_judged":
             share = spread_evidence(finding, (height, width)).astype(np.float32)
             plane = np.rint(share * np.float32(100 / 255)).astype(np.uint8)
-        self._planes[finding.info.path, finding.info.frame] = plane
+        self._planes[finding.info.place()] = plane
 
     def settle(self, series: SeriesFinding) -> str:
         """Write the volume of a series that has ended.
@@ -58,7 +58,7 @@ class EvidenceVolumes:
         from tumorlens.imaging.volumes.nifti_writing import write_volume
 
         infos = [one.info for one in series.findings if one.error is None]
-        kept = [(info, self._planes.pop((info.path, info.frame), None)) for info in infos]
+        kept = [(info, self._planes.pop(info.place(), None)) for info in infos]
         places = [info.lps_mm for info, plane in kept if plane is not None and info.lps_mm]
         planes = [plane for info, plane in kept if plane is not None and info.lps_mm]
         if not planes or len(planes) < len(kept):

@@ -89,7 +89,7 @@ def _shade(axes: Any, places: np.ndarray, shaded: np.ndarray) -> None:
 def _find_run(series: SeriesFinding, findings: list[Finding]) -> np.ndarray:
     inside = np.zeros(len(findings), bool)
     if series.run is not None:
-        names = [(one.info.path, one.info.frame) for one in findings]
+        names = [one.info.place() for one in findings]
         ends = [names.index(end) for end in (series.run.first, series.run.last) if end in names]
         if len(ends) == 2:
             inside[min(ends) : max(ends) + 1] = True
