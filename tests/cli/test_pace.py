@@ -1,13 +1,16 @@
-"""Lines of a log that say how far long work has come."""
+"""How far long work has come: bars, and lines of a log."""
 
 from __future__ import annotations
 
+import os
 import pickle
+import pty
+import sys
 
 import pytest
 
 from tumorlens.cli import pace, words
-from tumorlens.cli.pace import Pace, Pulse
+from tumorlens.cli.pace import Pace, Pulse, open_bar
 
 
 @pytest.fixture
@@ -66,7 +69,7 @@ def test_a_silent_bar_of_long_work_says_lines_without_a_terminal(clock, capsys):
         counted.append(1)
         return 4
 
-    with words.open_bar(words.Voice(), "auditing", total, unit="steps") as bar:
+    with open_bar(words.Voice(), "auditing", total, unit="steps") as bar:
         for _ in range(4):
             bar.advance(1)
             clock[0] += 20
@@ -75,7 +78,7 @@ def test_a_silent_bar_of_long_work_says_lines_without_a_terminal(clock, capsys):
 
 
 def test_a_quiet_voice_says_no_lines(clock, capsys):
-    with words.open_bar(words.Voice(quiet=True), "auditing", lambda: 4, unit="steps") as bar:
+    with open_bar(words.Voice(quiet=True), "auditing", lambda: 4, unit="steps") as bar:
         clock[0] += 99
         bar.advance(1)
     with Pulse(words.Voice(quiet=True)) as pulse:
@@ -111,3 +114,73 @@ def test_on_a_terminal_a_bar_makes_way_for_sentences(monkeypatch, capsys):
     shown = capsys.readouterr().err
     assert "training: 12 slices\n" in shown
     assert "preparing" in shown
+
+
+def test_no_bar_where_nobody_looks(capsys):
+    def never():
+        raise AssertionError("the total was asked for")
+
+    with open_bar(words.Voice(), "work", never, unit="files") as bar:
+        bar.advance(3)
+        assert bar.stream is None
+    assert capsys.readouterr() == ("", "")
+
+
+def test_bar_on_a_terminal_shows_count_rate_and_time():
+    shown = on_terminal(
+        """
+from tumorlens.cli.pace import open_bar
+from tumorlens.cli.words import Voice
+import time
+with open_bar(Voice(), "predict", lambda: 4, unit="files") as bar:
+    for _ in range(3):
+        bar.advance(1)
+        time.sleep(0.15)
+"""
+    )
+    assert "predict" in shown
+    assert "3/4 files" in shown
+    assert "/s" in shown
+    assert "0:00:0" in shown
+
+
+def test_quiet_draws_no_bar_on_a_terminal():
+    code = """
+from tumorlens.cli.pace import open_bar
+from tumorlens.cli.words import Voice
+with open_bar(Voice(quiet=True), "predict", lambda: 4, unit="files") as bar:
+    bar.advance(1)
+"""
+    assert on_terminal(code) == ""
+
+
+def test_lines_stand_whole_above_the_bar():
+    code = """
+from tumorlens.cli.pace import open_bar
+from tumorlens.cli.words import Voice
+with open_bar(Voice(), "predict", lambda: 4, unit="files", on_output=True) as bar:
+    bar.stream.write('{"path": "[red]' + "x" * 200 + '"}' + chr(10))
+    bar.stream.flush()
+"""
+    assert '{"path": "[red]' + "x" * 200 + '"}' in on_terminal(code).replace("\r\n", "\n")
+
+
+def on_terminal(code):
+    """What a fresh Python prints on a terminal."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.environ["TERM"] = "xterm"
+        os.execv(sys.executable, [sys.executable, "-c", code])
+    shown = b""
+    while True:
+        try:
+            block = os.read(terminal, 4096)
+        except OSError:  # Linux says so when the child has left
+            break
+        if not block:
+            break
+        shown += block
+    os.close(terminal)
+    _, status = os.waitpid(child, 0)
+    assert status == 0, shown.decode()
+    return shown.decode()

@@ -1,17 +1,14 @@
 """The common words: one meaning for every verb."""
 
 import json
-import os
-import pty
 import signal
-import sys
 
 import click
 import pytest
 
 from models import write_tiny_model
 from tumorlens.cli import words
-from tumorlens.cli.words import Stopwatch, Voice, make_printable, open_bar
+from tumorlens.cli.words import Stopwatch, Voice, make_printable
 from tumorlens.errors import UsageError
 from tumorlens.model.session import Session
 from tumorlens.workers import available_cores
@@ -35,73 +32,6 @@ def test_quiet_and_verbose_contradict():
 
 def test_control_characters_do_not_reach_the_terminal():
     assert make_printable("ä b\x1b[2J\n") == "ä b\\x1b[2J\n"
-
-
-def test_no_bar_where_nobody_looks(capsys):
-    def never():
-        raise AssertionError("the total was asked for")
-
-    with open_bar(Voice(), "work", never, unit="files") as bar:
-        bar.advance(3)
-        assert bar.stream is None
-    assert capsys.readouterr() == ("", "")
-
-
-def test_bar_on_a_terminal_shows_count_rate_and_time():
-    shown = on_terminal(
-        """
-from tumorlens.cli.words import Voice, open_bar
-import time
-with open_bar(Voice(), "predict", lambda: 4, unit="files") as bar:
-    for _ in range(3):
-        bar.advance(1)
-        time.sleep(0.15)
-"""
-    )
-    assert "predict" in shown
-    assert "3/4 files" in shown
-    assert "/s" in shown
-    assert "0:00:0" in shown
-
-
-def test_quiet_draws_no_bar_on_a_terminal():
-    code = """
-from tumorlens.cli.words import Voice, open_bar
-with open_bar(Voice(quiet=True), "predict", lambda: 4, unit="files") as bar:
-    bar.advance(1)
-"""
-    assert on_terminal(code) == ""
-
-
-def test_lines_stand_whole_above_the_bar():
-    code = """
-from tumorlens.cli.words import Voice, open_bar
-with open_bar(Voice(), "predict", lambda: 4, unit="files", on_output=True) as bar:
-    bar.stream.write('{"path": "[red]' + "x" * 200 + '"}' + chr(10))
-    bar.stream.flush()
-"""
-    assert '{"path": "[red]' + "x" * 200 + '"}' in on_terminal(code).replace("\r\n", "\n")
-
-
-def on_terminal(code):
-    """What a fresh Python prints on a terminal."""
-    child, terminal = pty.fork()
-    if child == 0:
-        os.environ["TERM"] = "xterm"
-        os.execv(sys.executable, [sys.executable, "-c", code])
-    shown = b""
-    while True:
-        try:
-            block = os.read(terminal, 4096)
-        except OSError:  # Linux says so when the child has left
-            break
-        if not block:
-            break
-        shown += block
-    os.close(terminal)
-    _, status = os.waitpid(child, 0)
-    assert status == 0, shown.decode()
-    return shown.decode()
 
 
 def test_an_interrupt_waits_until_the_block_ends():

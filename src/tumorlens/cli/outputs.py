@@ -11,16 +11,15 @@ from shlex import quote
 from typing import IO, TYPE_CHECKING, Literal, cast
 
 from tumorlens.cli import words
+from tumorlens.cli.pace import Bar
 from tumorlens.errors import UsageError
 from tumorlens.model.registry import DEFAULT
 from tumorlens.predicting.record_files import (
     check_output,
     guess_form,
     make_writer,
-    open_record_file,
 )
 from tumorlens.predicting.records import ERROR_HANDLER, RecordWriter
-from tumorlens.predicting.sharding.shard_notes import keep_note
 from tumorlens.remote.addresses import is_address
 from tumorlens.report.tables import RecordTable, open_console
 from tumorlens.writing import check_writable, open_when_done
@@ -76,14 +75,13 @@ def check_options(
 
 @contextmanager
 def open_writer(
-    form: Form, output: Path | None, run: PredictionRun, bar: words.Bar
+    form: Form, output: Path | None, run: PredictionRun, bar: Bar, *, resume: bool
 ) -> Iterator[RecordWriter]:
     """What takes the records and shows or writes them."""
     if output is not None and form != "table":
-        with (
-            open_record_file(output, form, run.written, run.columns) as records,
-            keep_note(output, form, run),
-        ):
+        from tumorlens.predicting.recording import open_records
+
+        with open_records(run, output, form, resume=resume) as records:
             yield records
         return
     with _open_stream(form, output, bar) as stream:
@@ -97,9 +95,7 @@ def open_writer(
             yield make_writer(stream, form, run.columns)
 
 
-def _open_stream(
-    form: Form, output: Path | None, bar: words.Bar
-) -> AbstractContextManager[IO[str]]:
+def _open_stream(form: Form, output: Path | None, bar: Bar) -> AbstractContextManager[IO[str]]:
     if output is not None:
         return open_when_done(output, overwrite=True)
     errors = "replace" if form == "table" else ERROR_HANDLER[form]

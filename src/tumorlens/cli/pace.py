@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from tumorlens.cli.words import Voice
 
 if TYPE_CHECKING:
-    from tumorlens.cli.words import Voice
+    from rich.console import Console
 
-__all__ = ["Pace", "Pulse"]
+__all__ = ["Bar", "Pace", "Pulse", "open_bar"]
 
 SECONDS = 30.0
 """Between two lines of a log."""
@@ -112,6 +115,101 @@ class Pulse:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+class Bar:
+    """A progress bar, or nothing where nobody looks.
+
+    Attributes:
+        advance: takes the number of units that were done since the last call.
+        say: takes a line for the person, which may not tear the bar.
+        console: what the bar is drawn on, if results scroll above it; else None.
+    """
+
+    def __init__(
+        self,
+        advance: Callable[[int], None],
+        say: Callable[[str], None],
+        console: Console | None = None,
+    ) -> None:
+        self.advance = advance
+        self.say = say
+        self.console = console
+
+    @property
+    def stream(self) -> IO[str] | None:
+        """Takes text to show above the bar; None where there is no bar in the way."""
+        return None if self.console is None else cast("IO[str]", _AboveBar(self.console))
+
+
+class _AboveBar:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def write(self, text: str) -> None:
+        self._console.print(text, end="", soft_wrap=True, markup=False, highlight=False)
+
+    def flush(self) -> None:
+        """Rich prints at once."""
+
+
+def _count_for(pace: Pace, total: Callable[[], int | None]) -> Callable[[int], None]:
+    done, known = 0, cache(total)
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        pace.tell(done, known)
+
+    return advance
+
+
+@contextmanager
+def open_bar(
+    voice: Voice, what: str, total: Callable[[], int | None], *, unit: str, on_output: bool = False
+) -> Iterator[Bar]:
+    """A bar with rate and remaining time on a terminal; without one, a line now and then.
+
+    Args:
+        voice: a quiet one draws and says nothing.
+        what: what is going on, in a word.
+        total: gives the number of units; called only if the bar is drawn, or a line is due.
+        unit: what is counted, e.g. ``"files"``.
+        on_output: results scroll on the same terminal, so the bar is drawn below them on standard
+            output; print through its ``console`` then.
+    """
+    if voice.quiet:
+        yield Bar(lambda count: None, voice.say)
+        return
+    if not sys.stderr.isatty() or (on_output and not sys.stdout.isatty()):
+        yield Bar(_count_for(Pace(voice.say, what, unit), total), voice.say)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=not on_output)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn(f"{{task.completed}}/{{task.total}} {unit}"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    start = perf_counter()
+    with Progress(
+        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+    ) as progress:
+        task = progress.add_task(what, total=total(), rate="")
+
+        def advance(count: int) -> None:
+            done = progress.tasks[task].completed + count
+            rate = f"{done / max(perf_counter() - start, 1e-9):,.0f}/s"
+            progress.update(task, advance=count, rate=rate)
+
+        def say(words: str) -> None:
+            console.print(voice.spell(words), soft_wrap=True, markup=False, highlight=False)
+
+        yield Bar(advance, say, console if on_output else None)
 
 
 def _write_time(seconds: float) -> str:

@@ -4,36 +4,29 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from time import perf_counter
-from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from tumorlens.cli.flags import spell_flags
 from tumorlens.cli.named_paths import DATA, FILE, FOLDER, PAGE
-from tumorlens.cli.pace import Pace
 from tumorlens.errors import UsageError
 from tumorlens.model.onnx_runtime import PROVIDERS
 from tumorlens.remote.addresses import spell_address
 from tumorlens.version import list_versions
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from tumorlens.model.session import Session
 
 __all__ = [
     "DATA",
     "FILE",
     "FOLDER",
-    "Bar",
     "Stopwatch",
     "Voice",
     "check_json",
@@ -41,7 +34,6 @@ __all__ = [
     "device_option",
     "model_argument",
     "model_option",
-    "open_bar",
     "output_option",
     "overwrite_option",
     "repeat_command",
@@ -188,9 +180,13 @@ class Voice:
         if self.quiet and self.verbose:
             raise UsageError("--quiet and --verbose contradict each other; give one of them")
 
+    def spell(self, words: str) -> str:
+        """A message of the library in the words of the command line."""
+        return make_printable(spell_flags(self.show(words)))
+
     def say(self, words: str) -> None:
         if not self.quiet:
-            click.echo(make_printable(spell_flags(self.show(words))), err=True)
+            click.echo(self.spell(words), err=True)
 
     def detail(self, words: str) -> None:
         if self.verbose:
@@ -205,102 +201,6 @@ def make_printable(words: str) -> str:
         letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1]
         for letter in words
     )
-
-
-class Bar:
-    """A progress bar, or nothing where nobody looks.
-
-    Attributes:
-        advance: takes the number of units that were done since the last call.
-        say: takes a line for the person, which may not tear the bar.
-        console: what the bar is drawn on, if results scroll above it; else None.
-    """
-
-    def __init__(
-        self,
-        advance: Callable[[int], None],
-        say: Callable[[str], None],
-        console: Console | None = None,
-    ) -> None:
-        self.advance = advance
-        self.say = say
-        self.console = console
-
-    @property
-    def stream(self) -> IO[str] | None:
-        """Takes text to show above the bar; None where there is no bar in the way."""
-        return None if self.console is None else cast("IO[str]", _AboveBar(self.console))
-
-
-class _AboveBar:
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    def write(self, text: str) -> None:
-        self._console.print(text, end="", soft_wrap=True, markup=False, highlight=False)
-
-    def flush(self) -> None:
-        """Rich prints at once."""
-
-
-def _count_for(pace: Pace, total: Callable[[], int | None]) -> Callable[[int], None]:
-    done, known = 0, cache(total)
-
-    def advance(count: int) -> None:
-        nonlocal done
-        done += count
-        pace.tell(done, known)
-
-    return advance
-
-
-@contextmanager
-def open_bar(
-    voice: Voice, what: str, total: Callable[[], int | None], *, unit: str, on_output: bool = False
-) -> Iterator[Bar]:
-    """A bar with rate and remaining time on a terminal; without one, a line now and then.
-
-    Args:
-        voice: a quiet one draws and says nothing.
-        what: what is going on, in a word.
-        total: gives the number of units; called only if the bar is drawn, or a line is due.
-        unit: what is counted, e.g. ``"files"``.
-        on_output: results scroll on the same terminal, so the bar is drawn below them on standard
-            output; print through its ``console`` then.
-    """
-    if voice.quiet:
-        yield Bar(lambda count: None, voice.say)
-        return
-    if not sys.stderr.isatty() or (on_output and not sys.stdout.isatty()):
-        yield Bar(_count_for(Pace(voice.say, what, unit), total), voice.say)
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=not on_output)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn(f"{{task.completed}}/{{task.total}} {unit}"),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    start = perf_counter()
-    with Progress(
-        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
-    ) as progress:
-        task = progress.add_task(what, total=total(), rate="")
-
-        def advance(count: int) -> None:
-            done = progress.tasks[task].completed + count
-            rate = f"{done / max(perf_counter() - start, 1e-9):,.0f}/s"
-            progress.update(task, advance=count, rate=rate)
-
-        def say(words: str) -> None:
-            told = make_printable(spell_flags(voice.show(words)))
-            console.print(told, soft_wrap=True, markup=False, highlight=False)
-
-        yield Bar(advance, say, console if on_output else None)
 
 
 @dataclass(slots=True)

@@ -28,7 +28,6 @@ from tumorlens.predicting.records import (
     name_place,
 )
 from tumorlens.predicting.sharding.parting import Parting, Sameness
-from tumorlens.predicting.sharding.shard_notes import check_resumed
 from tumorlens.predicting.trail import Place, Trail
 from tumorlens.predicting.views import Views, open_views
 from tumorlens.report.tables import skipped_words
@@ -113,9 +112,8 @@ class PredictionRun:
         """Take up what a broken run has left of its file of records, if it has left anything.
 
         Raises:
-            UsageError: it was made with another model, operating point, set of columns or shard.
+            UsageError: it was made with another model, operating point or set of columns.
         """
-        check_resumed(output, form, self)
         self.written = take_up(output, form, self.detector, self.columns)
         self.counts.update(self.written.counts)
         for kind, path, frame, uid in self.written.keys if self.pictures is not None else ():
@@ -185,7 +183,7 @@ class PredictionRun:
         """Studies come behind all slices, in the order of their first series."""
         for study in self.views.gather():
             if study.verdict is not None:
-                first = min(self._first[_key_of(series)] for series in study.series)
+                first = min(self._first[series.key] for series in study.series)
                 self._put(writer, study, self.parting.count + first)
 
     def _note_single(self, place: Place | None, info: SliceInfo) -> None:
@@ -234,7 +232,7 @@ class PredictionRun:
             notices.say(line)
         if self.views.sums_up:
             behind = self.parting.place + 0.5
-            self._first.setdefault(_key_of(series), behind)
+            self._first.setdefault(series.key, behind)
             if series.verdict is None and not self.views.shows_slices:
                 for one in series.findings:  # in place of a verdict
                     writer.write(self._describe(one, behind))
@@ -330,10 +328,6 @@ class PredictionRun:
 
     def _is_new(self, finding: Recorded) -> bool:
         return not self.written.keys or key_of(finding.to_record()) not in self.written.keys
-
-
-def _key_of(series: SeriesFinding) -> Hashable:
-    return series.path, series.series_instance_uid, series.volume
 
 
 def _weigh(judged: Judged) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ from tumorlens.predicting.record_files import (
     open_record_file,
     own_files,
 )
-from tumorlens.predicting.records import LineForm
-from tumorlens.predicting.sharding.shard_notes import keep_note
+from tumorlens.predicting.records import LineForm, RecordWriter
+from tumorlens.predicting.sharding.shard_notes import check_resumed, keep_note
 from tumorlens.progress import Notice, Progress, stay_silent
 from tumorlens.remote.addresses import spell_address
 from tumorlens.remote.file_addresses import drop_host
@@ -36,6 +37,7 @@ __all__ = [
     "count_files",
     "count_up",
     "list_inputs",
+    "open_records",
     "write_records",
     "write_study_page",
 ]
@@ -136,16 +138,36 @@ def write_records(
             listener=Listener(say=notice or stay_silent, advance=advance),
             rename=partial(name_addresses, staging) if named_anew else None,
         )  # fmt: skip
-        if resume:
-            run.resume(file, form)
-        with (
-            open_record_file(file, form, run.written, run.columns) as writer,
-            keep_note(file, form, run),
-        ):
+        with open_records(run, file, form, resume=resume) as writer:
             run.run(writer)
         if page is not None:
             write_study_page(page, run, overwrite=overwrite)
     return RunSummary(dict(run.counts), dict(run.skipped), tuple(run.studies))
+
+
+@contextmanager
+def open_records(
+    run: PredictionRun, output: Path, form: LineForm, *, resume: bool
+) -> Iterator[RecordWriter]:
+    """A writer of a run's records, with the note of its shard beside them.
+
+    Args:
+        run: what is written.
+        output: the file; until the end it is ``FILE.partial``.
+        form: of the records.
+        resume: go on with what a broken run has left.
+
+    Raises:
+        UsageError: a broken run had other options, or the file cannot be written.
+    """
+    if resume:
+        check_resumed(output, form, run)
+        run.resume(output, form)
+    with (
+        open_record_file(output, form, run.written, run.columns) as writer,
+        keep_note(output, form, run),
+    ):
+        yield writer
 
 
 def write_study_page(

@@ -12,7 +12,7 @@ import click
 
 from tumorlens.cli import words
 from tumorlens.cli.measuring import copies_option
-from tumorlens.cli.pace import Pulse
+from tumorlens.cli.pace import Pulse, open_bar
 from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.writing import check_writable
 
@@ -101,7 +101,7 @@ def get(*, name: str, folder: Path, quiet: bool, verbose: bool) -> None:
     known = find_set(name)
     if known.archives:
         voice.say(f"{name}: {known.terms}")
-    with words.open_bar(voice, name, lambda: len(known.archives), unit="files") as bar:
+    with open_bar(voice, name, lambda: len(known.archives), unit="files") as bar:
         files = fetch_set(name, folder, progress=bar.advance)
     for file in files:
         click.echo(file)

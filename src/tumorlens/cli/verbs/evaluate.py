@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from tumorlens.evaluation.results import Evaluation
     from tumorlens.evaluation.scores import Scores
     from tumorlens.remote.staging import Staging
-    from tumorlens.report.pages import Page
 
 __all__ = ["command"]
 
@@ -167,7 +166,7 @@ def command(
     if output is not None:
         write_text(output, staging.show(evaluation.to_json()), overwrite=overwrite)
     if report is not None:
-        _write_page(report, _build_page(ctx, measurement, keep_all), overwrite)
+        _write_page(report, ctx, measurement)
     if not quiet:
         _show(evaluation)
     tell_failures(scored, voice)
@@ -264,26 +263,22 @@ def _save(path: Path, scores: Scores, overwrite: bool) -> None:
     write_scores(path, scores, overwrite=overwrite)
 
 
-def _build_page(ctx: click.Context, measurement: Measurement, keep_all: bool) -> Page:
+def _write_page(path: Path, ctx: click.Context, measurement: Measurement) -> None:
     from tumorlens.evaluation.scores import drop_unfit
     from tumorlens.report.evaluations.evaluation_pages import build_evaluation_page
     from tumorlens.report.evaluations.galleries import show_mistakes
+    from tumorlens.report.pages import write_page
 
     scores = measurement.scored.scores
-    counted = scores if keep_all else drop_unfit(scores)[0]
-    return build_evaluation_page(
+    counted = scores if ctx.params["keep_all"] else drop_unfit(scores)[0]
+    page = build_evaluation_page(
         measurement.evaluation,
         counted,
         mistakes=show_mistakes(counted, measurement.detector),
         command=words.repeat_command(ctx),
         versions=list_versions(),
     )
-
-
-def _write_page(path: Path, page: Page, overwrite: bool) -> None:
-    from tumorlens.report.pages import write_page
-
-    write_page(path, page, overwrite=overwrite)
+    write_page(path, page, overwrite=ctx.params["overwrite"])
 
 
 def _show(evaluation: Evaluation) -> None:

@@ -23,6 +23,7 @@ from tumorlens.cli.outputs import (
     name_next_steps,
     open_writer,
 )
+from tumorlens.cli.pace import Bar, open_bar
 from tumorlens.cli.staged import fetch_named, stage
 from tumorlens.errors import UsageError
 from tumorlens.imaging.files.survival import check_inputs_survive
@@ -218,10 +219,8 @@ def command(
     with _open_bar(voice, inputs, output) as bar:
         listener = _listen(voice, bar, staging)
         run = _begin(ctx.params, detector, inputs, options=options, listener=listener, by=staging)
-        if resume and output is not None and form != "table":
-            run.resume(output, form)
         try:
-            with open_writer(form, output, run, bar) as writer:
+            with open_writer(form, output, run, bar, resume=resume) as writer:
                 run.run(writer)
         except (KeyboardInterrupt, UsageError):
             _tell_of_rest(voice, run, output)
@@ -277,7 +276,7 @@ def _tell_of_rest(voice: words.Voice, run: PredictionRun, output: Path | None) -
         voice.say(f"{partial_path(output)} holds the finished records; continue with --resume")
 
 
-def _listen(voice: words.Voice, bar: words.Bar, staging: Staging) -> Listener:
+def _listen(voice: words.Voice, bar: Bar, staging: Staging) -> Listener:
     advance = staging.follow(bar.advance)
     if voice.verbose:
         return Listener(say=bar.say, detail=bar.say, advance=advance)
@@ -360,16 +359,10 @@ def _open_folder(options: DicomOptions, detector: Detector) -> DicomFolder:
     return DicomFolder(options, detector)
 
 
-def _count_files(paths: Iterable[str]) -> int | None:
-    from tumorlens.predicting.recording import count_files
-
-    return count_files(paths)
-
-
 def _open_bar(
     voice: words.Voice, paths: Iterable[str], output: Path | None
-) -> AbstractContextManager[words.Bar]:
+) -> AbstractContextManager[Bar]:
+    from tumorlens.predicting.recording import count_files
+
     on_output = output is None and sys.stdout.isatty()
-    return words.open_bar(
-        voice, "predict", lambda: _count_files(paths), unit="files", on_output=on_output
-    )
+    return open_bar(voice, "predict", lambda: count_files(paths), unit="files", on_output=on_output)

@@ -10,6 +10,7 @@ import click
 
 from tumorlens.cli import words
 from tumorlens.cli.measuring import open_detector
+from tumorlens.cli.pace import Bar, open_bar
 from tumorlens.errors import UsageError
 from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.predicting.records import CsvWriter
@@ -50,7 +51,7 @@ def command(
     session = open_detector(model, operating_point="balanced", threads=1, device="cpu").session
     was_seen = open_fingerprints(session)
     answers = []
-    with words.open_bar(voice, "comparing", lambda: None, unit="slices", on_output=True) as bar:
+    with open_bar(voice, "comparing", lambda: None, unit="slices", on_output=True) as bar:
         for answer in iterate_seen(was_seen, paths, on_error="record"):
             answers.append(answer)
             bar.advance(1)
@@ -75,7 +76,7 @@ def _write(output: Path, model: str, answers: list[SeenSlice], *, overwrite: boo
     write_text(output, json.dumps(record, indent=1) + "\n", overwrite=overwrite)
 
 
-def _say(answer: SeenSlice, bar: words.Bar) -> None:
+def _say(answer: SeenSlice, bar: Bar) -> None:
     where = answer.path + (f" [{answer.frame}]" if answer.frame else "")
     line = words.make_printable(f"{_word(answer):8}  {answer.error or where}")
     if bar.stream is None:

@@ -150,7 +150,7 @@ def is_complete(output: Path, shard: Shard) -> bool:
 
 
 @contextmanager
-def keep_note(output: Path | None, form: LineForm, run: PredictionRun) -> Iterator[None]:
+def keep_note(output: Path, form: LineForm, run: PredictionRun) -> Iterator[None]:
     """Write the note of a shard at its begin and, if the block ends well, at its end.
 
     Args:
@@ -159,7 +159,7 @@ def keep_note(output: Path | None, form: LineForm, run: PredictionRun) -> Iterat
         run: that writes it; nothing is noted of one that is not parted.
     """
     shard = run.options.shard
-    if shard is None or output is None:
+    if shard is None:
         yield
         return
     settings, inputs = list_settings(run, form), Inputs(named=run.named)
