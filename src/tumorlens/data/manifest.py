@@ -137,7 +137,7 @@ def find_data(data: str | os.PathLike[str]) -> Path:
 
 
 def merge_manifests(
-    manifests: Iterable[Manifest], *, shared_groups: bool | None = None, name: str | None = None
+    manifests: Iterable[Manifest], *, shared_groups: bool | None = None
 ) -> Manifest:
     """Join several sets into one manifest.
 
@@ -148,7 +148,6 @@ def merge_manifests(
         manifests: at least one.
         shared_groups: True: one numbering, the same name is the same group. False: each set has
             its own; groups become ``set/group``. None: refuse if a name stands in two sets.
-        name: of the result; the names joined by ``+`` by default.
 
     Raises:
         DataError: no manifest, a slice in two of them, or ``shared_groups`` is None and a
@@ -158,7 +157,7 @@ def merge_manifests(
     if not sets:
         raise DataError("nothing to merge: expected at least one manifest")
     if len(sets) == 1:
-        return sets[0] if name is None else replace(sets[0], name=name)
+        return sets[0]
     if shared_groups is None:
         _refuse_ambiguous(sets)
     names = _distinct_names(sets)
@@ -166,7 +165,7 @@ def merge_manifests(
         sets = [_qualify(one, own) for one, own in zip(sets, names, strict=True)]
     return Manifest(
         rows=tuple(row for one in sets for row in one.rows),
-        name=name or "+".join(names),
+        name="+".join(names),
         root=Path(os.path.commonpath([one.root for one in sets])),
         members=_join_members(sets, names),
     )

@@ -208,6 +208,15 @@ class Manifest:
         """The same set with other rows."""
         return replace(self, rows=tuple(rows))  # type: ignore[arg-type]
 
+    def without_splits(self) -> Manifest:
+        """The same rows, none of which is of a split."""
+        return self.with_rows(replace(row, split="") for row in self.rows)
+
+    def hold_out(self, split: str) -> tuple[Manifest, Manifest]:
+        """The rows of all other splits, which are of none then, and the rows of this one."""
+        kept = self.where(lambda row: row.split != split)
+        return kept.without_splits(), self.where(lambda row: row.split == split)
+
     def write(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the manifest as CSV, whole or not at all; paths relative to the file's folder.
 

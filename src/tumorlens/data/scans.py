@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from tumorlens.data.rows import Row
 
@@ -20,14 +20,14 @@ def series_key(row: Row) -> SeriesKey | None:
     return row.source, row.group, row.sequence
 
 
-def group_series(rows: Sequence[Row], chosen: Iterable[int] | None = None) -> list[list[int]]:
+def group_series(rows: Sequence[Row]) -> list[list[int]]:
     """Indices of the rows of each series, from its lowest slice to its highest.
 
     Rows without a series stand in none.
     """
     series: dict[SeriesKey, list[int]] = defaultdict(list)
-    for index in range(len(rows)) if chosen is None else chosen:
-        key = series_key(rows[index])
+    for index, row in enumerate(rows):
+        key = series_key(row)
         if key is not None:
             series[key].append(index)
     return [sorted(one, key=lambda index: rows[index].position or 0.0) for one in series.values()]

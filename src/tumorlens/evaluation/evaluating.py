@@ -156,7 +156,7 @@ def evaluate(
 
 def _fetch(staging: Staging, named: Any) -> Any:
     """What was fetched in the place of an address, or of a list of them; all else as it is."""
-    if isinstance(named, (str, os.PathLike)):
+    if _is_path(named):
         return staging.fetch_whole([named])[0]
     paths = isinstance(named, (list, tuple)) and all(map(_is_path, named))
     return staging.fetch_whole(named) if paths else named

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tumorlens.evaluation.figures.intervals import REPLICATES, Difference, Estimate
+from tumorlens.evaluation.figures.intervals import REPLICATES, Difference, Estimate, find_estimate
 from tumorlens.evaluation.figures.reliability import ReliabilityBin
 from tumorlens.finding import RESEARCH_USE
 from tumorlens.version import __version__
@@ -65,10 +65,10 @@ class Subset(msgspec.Struct, frozen=True, omit_defaults=True):
         Raises:
             KeyError: it was not measured here.
         """
-        for estimate in self.estimates:
-            if estimate.name == name:
-                return estimate
-        raise KeyError(name)
+        found = find_estimate(self.estimates, name)
+        if found is None:
+            raise KeyError(name)
+        return found
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):

@@ -115,7 +115,6 @@ class Scores:
         *,
         name: str,
         classes: Sequence[str],
-        fold: str = "",
         seen: FloatArray | None = None,
         hits: FloatArray | None = None,
     ) -> Scores:
@@ -135,7 +134,7 @@ class Scores:
                 n, 2
             ),
             boxes=as_text([_boxes_text(f) for f in findings]),
-            fold=as_text([fold] * n),
+            fold=as_text([""] * n),
             seen=np.full(n, UNKNOWN) if seen is None else seen,
             hits=np.full((n, 3), UNKNOWN) if hits is None else hits,
             model=next((f.model or "" for f in findings), ""),
@@ -147,6 +146,10 @@ class Scores:
         index = np.arange(len(self))[np.asarray(chosen)]
         columns: dict[str, Any] = {name: getattr(self, name)[index] for name in _ARRAYS}
         return replace(self, rows=tuple(self.rows[i] for i in index), **columns)
+
+    def of_fold(self, name: str) -> Scores:
+        """The same rows, all of one fold."""
+        return replace(self, fold=as_text([name] * len(self)))
 
     def column(self, name: str) -> TextArray:
         """A manifest column, a column that only the file knows, ``fold`` or ``verdict``, as text.

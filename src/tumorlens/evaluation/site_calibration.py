@@ -35,7 +35,11 @@ from tumorlens.evaluation.series_and_studies.study_calibration import (
     compare_heads,
     refit_numbers,
 )
-from tumorlens.evaluation.series_and_studies.study_fitting import list_fit_series
+from tumorlens.evaluation.series_and_studies.study_fitting import (
+    FOLDS,
+    deal_groups,
+    list_fit_series,
+)
 from tumorlens.model.card import Card, Figure, HistoryEntry, OperatingPoint
 from tumorlens.model.contract import Calibration
 from tumorlens.model.graph import read_calibration, write_model
@@ -43,7 +47,6 @@ from tumorlens.studies.study_model import StudyModel
 
 __all__ = ["Change", "SiteCalibration", "calibrate_crosswise", "calibrate_model", "set_seen_aside"]
 
-FOLDS = 5
 SHOWN = (
     "found",
     "alarm",
@@ -169,7 +172,7 @@ def calibrate_model(
     refit, heads = _refit_heads(numbers, whole, fitted, chosen.point.middle, point)
     if isinstance(heads, str):
         notes += [f"numbers for series and studies were not refitted: {heads}"] if heads else []
-    entry = _enter(card, labelled, fitted, f"operating point {point}: {chosen.point.meaning}")
+    entry = _enter(labelled, fitted, f"operating point {point}: {chosen.point.meaning}")
     entry = msgspec.structs.replace(
         entry,
         before=_state([one.before for one in changes], labelled.name, "as it was"),
@@ -190,28 +193,21 @@ def calibrate_model(
 
 
 def calibrate_crosswise(
-    scores: Scores,
-    choose: Callable[[Scores], ChosenPoint] = choose_thresholds,
-    *,
-    folds: int = FOLDS,
-    seed: int = 0,
+    scores: Scores, choose: Callable[[Scores], ChosenPoint] = choose_thresholds
 ) -> Scores:
     """The scores, each group calibrated and judged by a fit on the groups of other folds.
 
     Args:
         scores: labelled, with enough groups of both labels (see `check_enough`).
         choose: gives the thresholds for calibrated scores.
-        folds: number of fits.
-        seed: seed of the random division of groups into folds.
 
     Returns:
         The same rows in the same order, with new probabilities, thresholds and verdicts.
     """
-    grouped = GroupedScores.of(scores)
-    fold = np.random.default_rng(seed).permutation(len(grouped.names)) % folds
+    fold = deal_groups(scores.group)
     judged, places = [], []
-    for one in range(folds):
-        held = fold[grouped.codes] == one
+    for one in range(FOLDS):
+        held = fold == one
         if held.any():
             rest = scores.take(~held)
             fitted = _fit(rest)
@@ -305,7 +301,7 @@ def _fit(scores: Scores) -> Calibration:
     )
 
 
-def _enter(card: Card, scores: Scores, fitted: Calibration, what: str) -> HistoryEntry:
+def _enter(scores: Scores, fitted: Calibration, what: str) -> HistoryEntry:
     return HistoryEntry(
         date=datetime.now(UTC).date().isoformat(),
         change=(

@@ -14,7 +14,6 @@ from tumorlens.errors import InputError
 from tumorlens.imaging.files.limits import Limits
 from tumorlens.imaging.files.sources import Skipped, Source
 from tumorlens.imaging.readers import find_inputs
-from tumorlens.progress import Notice
 from tumorlens.remote.staging import Staging, open_staging
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ __all__ = ["expect_results", "fetch_inputs", "fetch_paths", "name_addresses"]
 
 
 @contextmanager
-def fetch_inputs(x: Any, limits: Limits, notice: Notice | None = None) -> Iterator[Any]:
+def fetch_inputs(x: Any, limits: Limits) -> Iterator[Any]:
     """``x``, or what `find_inputs` gives of it where it names addresses.
 
     What was fetched is there until the block ends.
@@ -32,13 +31,12 @@ def fetch_inputs(x: Any, limits: Limits, notice: Notice | None = None) -> Iterat
     Args:
         x: an input, or a list or an iterator of inputs, as `tumorlens.predict` takes it.
         limits: what one file may cost.
-        notice: told how far fetching has come.
 
     Raises:
         InputError, UsageError: an address cannot be read.
         MissingExtra: the library of its store is not installed.
     """
-    with open_staging(notice) as staging:
+    with open_staging() as staging:
         near: Any = x
         if isinstance(x, (str, os.PathLike)):
             (near,) = staging.fetch([x])

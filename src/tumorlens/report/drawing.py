@@ -89,11 +89,9 @@ class Drawing:
     def __exit__(self, *error: object) -> None:
         self._style.__exit__(*error)
 
-    def axes(self, count: int = 0) -> Any:
-        """One field, or ``count`` of them side by side that share their lines."""
-        if not count:
-            return self.figure.subplots()
-        return self.figure.subplots(1, count, sharey=True, squeeze=False)[0]
+    def axes(self) -> Any:
+        """The field that is drawn into."""
+        return self.figure.subplots()
 
     def finish(self, alt: str, caption: str) -> Plot:
         """The drawing as a block of a page."""

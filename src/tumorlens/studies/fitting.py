@@ -71,16 +71,13 @@ class StudyToFit:
     logits: Sequence[tuple[str, float]]
 
 
-def fit_series_terms(
-    series: Sequence[SeriesToFit], features: Sequence[str] = FEATURES
-) -> dict[str, SeriesTerms]:
+def fit_series_terms(series: Sequence[SeriesToFit]) -> dict[str, SeriesTerms]:
     """Terms of each sequence; ``other`` holds the common ones.
 
     Args:
         series: of both labels.
-        features: names of those to use.
     """
-    measured = [[1.0, *(one.features[name] for name in features)] for one in series]
+    measured = [[1.0, *(one.features[name] for name in FEATURES)] for one in series]
     design = np.array(measured, np.float64)
     tumor = np.array([one.tumor for one in series], bool)
     sequence = np.array([one.sequence for one in series], object)
@@ -89,9 +86,9 @@ def fit_series_terms(
     code = np.array([names.index(one) if one in names else 0 for one in sequence], np.intp)
     sign = np.where(tumor, 1.0, -1.0)
     width = design.shape[1]
-    prior = np.array([0.0, *(PRIOR[name] for name in features)])
-    wide = np.array([OFFSET_SPREAD, *[WEIGHT_SPREAD] * len(features)])
-    narrow = np.array([SEQUENCE_OFFSET_SPREAD, *[SEQUENCE_SPREAD] * len(features)])
+    prior = np.array([0.0, *(PRIOR[name] for name in FEATURES)])
+    wide = np.array([OFFSET_SPREAD, *[WEIGHT_SPREAD] * len(FEATURES)])
+    narrow = np.array([SEQUENCE_OFFSET_SPREAD, *[SEQUENCE_SPREAD] * len(FEATURES)])
 
     def cost(parameters: FloatArray) -> tuple[float, FloatArray]:
         common, own = parameters[:width], parameters[width:].reshape(-1, width)
@@ -105,13 +102,10 @@ def fit_series_terms(
         return float(loss), np.concatenate([of_common, (gradient + apart / narrow).ravel()])
 
     if not names:  # no sequence has both labels: nothing can be learned
-        return {OTHER: _name_terms(prior, features)}
-    bounds = [(None, None), *[(0.0, None)] * len(features)] * (1 + len(names))
+        return {OTHER: _name_terms(prior)}
+    bounds = [(None, None), *[(0.0, None)] * len(FEATURES)] * (1 + len(names))
     found = _minimize(cost, np.tile(prior, 1 + len(names)), bounds).reshape(-1, width)
-    return {
-        name: _name_terms(terms, features)
-        for name, terms in zip([OTHER, *names], found, strict=True)
-    }
+    return {name: _name_terms(terms) for name, terms in zip([OTHER, *names], found, strict=True)}
 
 
 def fit_study_terms(studies: Sequence[StudyToFit]) -> StudyTerms:
@@ -208,6 +202,6 @@ def _minimize(
     return np.asarray(found.x, np.float64)
 
 
-def _name_terms(terms: FloatArray, features: Sequence[str]) -> SeriesTerms:
-    weights = dict(zip(features, terms[1:].tolist(), strict=True))
+def _name_terms(terms: FloatArray) -> SeriesTerms:
+    weights = dict(zip(FEATURES, terms[1:].tolist(), strict=True))
     return SeriesTerms(offset=float(terms[0]), weights=weights)

@@ -124,17 +124,16 @@ class Profile:
         """Mean logit over all tissue."""
         return float(self.logit[self.covered].mean())
 
-    def find_run(self, threshold: float, length_mm: float = SHORT_MM) -> tuple[float, float] | None:
+    def find_run(self, threshold: float) -> tuple[float, float] | None:
         """The stretch with the strongest evidence among those over a threshold.
 
         Args:
-            threshold: on the logit averaged over ``length_mm``.
-            length_mm: of the average.
+            threshold: on the logit averaged over `SHORT_MM`.
 
         Returns:
             (start, end) in mm along the normal; None where no place reaches the threshold.
         """
-        over = np.nan_to_num(self.smooth(length_mm), nan=-np.inf) >= threshold
+        over = np.nan_to_num(self.smooth(SHORT_MM), nan=-np.inf) >= threshold
         if not over.any():
             return None
         edges = np.flatnonzero(np.diff(np.concatenate([[0], over.astype(np.int8), [0]])))

@@ -6,16 +6,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
-import numpy as np
-
 from tumorlens.data.rows import Manifest
 from tumorlens.data.splits import By, fold_manifest
 from tumorlens.evaluation.score_files import read_scores, write_scores
-from tumorlens.evaluation.scores import Scores, as_text, join_scores
+from tumorlens.evaluation.scores import Scores, join_scores
 from tumorlens.training.familiarity import check_familiarity
 from tumorlens.training.finishing.scored_rows import measure_test
-from tumorlens.training.recipe import Recipe
 from tumorlens.training.request import Request
 from tumorlens.training.result import TrainingResult
 from tumorlens.training.rows.fingerprints import FileDigests
@@ -74,12 +70,12 @@ def _fold_folder(request: Request, name: str) -> Path:
 
 def _narrow(request: Request, parted: Manifest, name: str) -> Request:
     """The options of the training that leaves one fold out."""
-    kept = parted.where(lambda row: row.split != name)
+    kept, held = parted.hold_out(name)
     return replace(
         request,
-        recipe=_without_test(request.recipe),
-        manifest=kept.with_rows(replace(row, split="") for row in kept.rows),
-        left_out=parted.where(lambda row: row.split == name),
+        recipe=request.recipe.without_test(),
+        manifest=kept,
+        left_out=held,
         folder=_fold_folder(request, name),
         tracking=request.tracking and replace(request.tracking, name=f"fold-{name}"),
     )
@@ -92,23 +88,14 @@ def _run_fold(request: Request, name: str, digests: FileDigests) -> Scores:
         request.notice(f"fold {name}: done before")
         if request.tracking is not None:
             Tracker(request.tracking, request.recipe, request.folder, request.notice).finish()
-        return _name_fold(done, name)
+        return done.of_fold(name)
     request.notice(f"fold {name}")
     result = train_model(request, digests)
     if result.test is None:
         raise RuntimeError(f"fold {name} holds no rows")
-    return _name_fold(result.test, name)
-
-
-def _without_test(recipe: Recipe) -> Recipe:
-    """Drop the test of the recipe: the fold that is left out is the test."""
-    return msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, test=0.0))
+    return result.test.of_fold(name)
 
 
 def _read_ended(folder: Path) -> Scores | None:
     file = folder / SCORES
     return read_scores(file) if file.exists() else None
-
-
-def _name_fold(scores: Scores, name: str) -> Scores:
-    return replace(scores, fold=as_text(list(np.repeat(name, len(scores)))))

@@ -97,6 +97,10 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         record: dict[str, Any] = msgspec.to_builtins(self)
         return record
 
+    def without_test(self) -> Recipe:
+        """The same recipe for a training whose test rows are held out already."""
+        return msgspec.structs.replace(self, data=msgspec.structs.replace(self.data, test=0.0))
+
 
 def find_recipes() -> dict[str, Path]:
     """Name -> file of the recipes that come with tumorlens."""

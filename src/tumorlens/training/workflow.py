@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tumorlens.arguments import check_arguments
-from tumorlens.data.choosing import DataSource, group_copies, read_sets
+from tumorlens.data.choosing import Choice, DataSource, choose_rows
 from tumorlens.data.rows import Manifest
 from tumorlens.data.splits import By
 from tumorlens.data.splits import leave_out as part_off
@@ -123,8 +123,8 @@ def train(
         told, counted = stay_silent, stay_silent
     logging = tuple(dict.fromkeys((loggers,) if isinstance(loggers, str) else loggers))
     check_loggers(logging)
-    whole = read_sets(data, classes=classes, shared_groups=shared_groups, notice=told)
-    whole = group_copies(whole, twins, threads=threads, progress=counted, notice=told)
+    choice = Choice(None, classes, shared_groups, twins)
+    whole = choose_rows(data, choice, threads=threads, progress=counted, notice=told).manifest
     names = (leave_out,) if isinstance(leave_out, str) else tuple(leave_out)
     kept, left_out, counts = _leave_out(whole, names)
     request = Request(

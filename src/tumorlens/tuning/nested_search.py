@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from tumorlens.data.rows import Manifest
 from tumorlens.data.splits import By, fold_manifest
 from tumorlens.errors import DataError
 from tumorlens.evaluation.score_files import read_scores
-from tumorlens.evaluation.scores import Scores, as_text, join_scores
+from tumorlens.evaluation.scores import Scores, join_scores
 from tumorlens.progress import Notice, Progress
 from tumorlens.training.planning import describe_run, plan_training
 from tumorlens.training.recipe import Recipe
@@ -86,7 +85,7 @@ def search_space(work: Work) -> Tuning:
     nested_gains = _measure_nested(work) if work.nested else []
     search, task = _search(work, _WHOLE, rows)
     best = _find_best(search)
-    recipe = _name_best(_recipe_of(task, best))
+    recipe = _name_best(task.find_recipe(best))
     tuning = Tuning(
         figure=work.figure,
         trials=search.trials,
@@ -181,19 +180,18 @@ def _attempt(work: Work, task: Task, name: str, running: Running) -> float:
 def _measure_nested(work: Work) -> list[Gain]:
     """Gains over the known recipes on rows that took no part in choosing."""
     rows = work.request.manifest
-    parted, _ = fold_manifest(_forget(rows), folds=work.nested, seed=work.seed + 1)
+    parted, _ = fold_manifest(rows.without_splits(), folds=work.nested, seed=work.seed + 1)
     tables: dict[str, list[Scores]] = {}
     for fold in sorted({row.split for row in parted.rows}):
         name = f"without-{fold}"
-        kept, held = _part(parted, fold)
+        kept, held = parted.hold_out(fold)
         search, task = _search(work, name, kept)
         best = _find_best(search)
         request = replace(work.request, manifest=kept, left_out=held)
         work.notice(f"{name}: trial {best.number + 1} is best; it and the known recipes are scored")
-        recipes = {"best": _recipe_of(task, best), **work.known}
+        recipes = {"best": task.find_recipe(best), **work.known}
         for which, scores in _score_all(request, recipes, task.folder).items():
-            named = replace(scores, fold=as_text(list(np.repeat(fold, len(scores)))))
-            tables.setdefault(which, []).append(named)
+            tables.setdefault(which, []).append(scores.of_fold(fold))
     joined = {which: join_scores(parts) for which, parts in tables.items()}
     return [
         measure_gain(joined["best"], joined[which], work.figure, over=which, nested=True)
@@ -230,24 +228,8 @@ def _find_best(search: Search) -> Trial:
     return best
 
 
-def _recipe_of(task: Task, trial: Trial) -> Recipe:
-    known = task.known.get(trial.recipe)
-    return known if known is not None else task.space.make_recipe(trial.values)
-
-
 def _name_best(recipe: Recipe) -> Recipe:
     return msgspec.structs.replace(recipe, name=f"{recipe.name}-tuned", published={})
-
-
-def _part(parted: Manifest, fold: str) -> tuple[Manifest, Manifest]:
-    """All folds but one, and that one."""
-    kept = parted.where(lambda row: row.split != fold)
-    return _forget(kept), parted.where(lambda row: row.split == fold)
-
-
-def _forget(rows: Manifest) -> Manifest:
-    """Folds that a manifest names are dealt anew where some of its rows are away."""
-    return rows.with_rows(replace(row, split="") for row in rows.rows)
 
 
 def _write(tuning: Tuning) -> None:

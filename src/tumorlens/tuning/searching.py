@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tumorlens.arguments import check_arguments
-from tumorlens.data.choosing import DataSource, group_copies, read_sets
+from tumorlens.data.choosing import Choice, DataSource, choose_rows
 from tumorlens.data.splits import By
 from tumorlens.data.splits import leave_out as part_off
 from tumorlens.errors import UsageError
@@ -114,8 +114,8 @@ def tune(
     from tumorlens.tuning.nested_search import FEW_SLICES, Work, search_space
 
     hardware = Hardware(device, 1, threads)
-    whole = read_sets(data, classes=classes, shared_groups=shared_groups, notice=told)
-    whole = group_copies(whole, twins, threads=threads, progress=counted, notice=told)
+    choice = Choice(None, classes, shared_groups, twins)
+    whole = choose_rows(data, choice, threads=threads, progress=counted, notice=told).manifest
     rows, test = hold_out_test(whole, base)
     if test.rows:
         told(f"{len(test)} test slices of {len(test.groups)} groups take no part in the search")

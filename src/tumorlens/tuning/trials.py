@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from math import isnan
 from pathlib import Path
 
-import msgspec
-
 from tumorlens.data.splits import By
 from tumorlens.errors import RecipeError
 from tumorlens.evaluation.score_files import read_scores, write_scores
@@ -17,6 +15,7 @@ from tumorlens.evaluation.scores import Scores
 from tumorlens.training.recipe import Recipe
 from tumorlens.training.request import Request
 from tumorlens.tuning.gains import Figure, measure_figure
+from tumorlens.tuning.outcome import Trial
 from tumorlens.tuning.recipe_spaces import Space
 from tumorlens.tuning.searches import Pruned, Running, hold
 
@@ -46,14 +45,14 @@ class Task:
     space: Space
     known: dict[str, Recipe]
 
-    def find_recipe(self, running: Running) -> Recipe:
+    def find_recipe(self, trial: Running | Trial) -> Recipe:
         """The recipe of a trial.
 
         Raises:
             RecipeError: its values contradict each other.
         """
-        known = self.known.get(running.recipe)
-        return known if known is not None else self.space.make_recipe(running.values)
+        known = self.known.get(trial.recipe)
+        return known if known is not None else self.space.make_recipe(trial.values)
 
     def file_of(self, number: int) -> Path:
         """Held-out scores of a trial."""
@@ -77,7 +76,7 @@ def try_recipe(task: Task, running: Running) -> float:
 
     folder = task.folder / f"{running.place:04}"
     watch = _FirstFold(recipe, task.figure, running.report)
-    request = replace(task.request, recipe=_leave_test(recipe), folder=folder, watch=watch)
+    request = replace(task.request, recipe=recipe.without_test(), folder=folder, watch=watch)
     try:
         if request.left_out is None:
             scores = train_folds(request, task.folds, task.folds_by).test
@@ -106,7 +105,7 @@ def score_recipe(request: Request, file: Path) -> Scores:
     with hold(file.with_suffix(".lock")):
         if not file.exists():
             folder = file.with_suffix("")
-            asked = replace(request, recipe=_leave_test(request.recipe), folder=folder)
+            asked = replace(request, recipe=request.recipe.without_test(), folder=folder)
             scores = train_model(asked).test
             if scores is None:
                 raise RuntimeError("nothing was left out to score")
@@ -130,8 +129,3 @@ class _FirstFold:
         self.last = place
         if not self.ended:
             self.report(place, figures[self.figure])
-
-
-def _leave_test(recipe: Recipe) -> Recipe:
-    """The rows that a recipe tests on are away already."""
-    return msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, test=0.0))

@@ -7,7 +7,7 @@ so differences between them are paired.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -26,6 +26,7 @@ __all__ = [
     "bound_exactly",
     "bound_replicates",
     "draw_weights",
+    "find_estimate",
     "measure",
     "replicate_family",
 ]
@@ -71,6 +72,11 @@ class Estimate(msgspec.Struct, frozen=True, omit_defaults=True):
     groups: int = 0
     counts: list[tuple[str, float, float]] = []
     note: str = ""
+
+
+def find_estimate(estimates: Iterable[Estimate], name: str) -> Estimate | None:
+    """The figure of that name; None if it was not measured."""
+    return next((one for one in estimates if one.name == name), None)
 
 
 class Difference(msgspec.Struct, frozen=True, omit_defaults=True):

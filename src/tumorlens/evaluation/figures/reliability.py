@@ -79,13 +79,13 @@ def calibration_error(chance: FloatArray, tumor: BoolArray, bins: IndexArray) ->
     return float(np.abs(gap).sum() / used.sum())
 
 
-def expect_error(chance: FloatArray, bins: IndexArray, *, seed: int = 0) -> float:
+def expect_error(chance: FloatArray, bins: IndexArray) -> float:
     """Mean ECE of a perfectly calibrated model with these probabilities and this n."""
     used = bins >= 0
     if not used.any():
         return float("nan")
     p, number = chance[used], bins[used]
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     drawn = [calibration_error(p, rng.random(len(p)) < p, number) for _ in range(SIMULATIONS)]
     return float(np.mean(drawn))
 

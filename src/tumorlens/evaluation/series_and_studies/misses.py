@@ -93,8 +93,6 @@ def bound_misses(
     misses: float,
     *,
     unjudged: int = 0,
-    confidence: float = CONFIDENCE,
-    seed: int = 0,
 ) -> MissBound:
     """Choose the highest threshold that keeps the promise.
 
@@ -103,8 +101,6 @@ def bound_misses(
             that were not fitted on them.
         misses: share of tumor studies that may be missed, e.g. 0.1.
         unjudged: further patients with a tumor, of whom no slice shows brain.
-        confidence: confidence of the bound.
-        seed: seed of the random choice of one study per patient.
 
     Raises:
         DataError: too few tumor studies; says how many are needed.
@@ -112,20 +108,20 @@ def bound_misses(
     """
     if not 0 < misses < 1:
         raise UsageError(f"misses: expected a share between 0 and 1, such as 0.1, got {misses:g}")
-    positives = _pick_one_a_patient(studies, np.asarray(studies.tumor, bool), seed)
+    positives = _pick_one_a_patient(studies, np.asarray(studies.tumor, bool))
     answered = np.isin(studies.verdict[positives].astype(str), ANSWERED)
     # What gets no answer is missed at any threshold.
     score = np.where(answered, studies.tumor_probability[positives], -1.0)
     score = np.append(score, np.full(unjudged, -1.0))
-    allowed = count_allowed(len(score), misses, confidence)
+    allowed = count_allowed(len(score), misses)
     silent = int((score < 0).sum())
     if allowed is None or allowed < silent:
-        raise DataError(_say_needed(studies.name, len(score), silent, misses, confidence))
+        raise DataError(_say_needed(studies.name, len(score), silent, misses))
     threshold = max(LOWEST, float(np.sort(score)[allowed]))
-    alarms, total, low, high = _count_alarms(studies, threshold, seed)
+    alarms, total, low, high = _count_alarms(studies, threshold)
     return MissBound(
         misses=misses,
-        confidence=confidence,
+        confidence=CONFIDENCE,
         threshold=threshold,
         patients=len(score),
         missed=int((score < threshold).sum()),
@@ -136,34 +132,30 @@ def bound_misses(
     )
 
 
-def _say_needed(name: str, patients: int, silent: int, misses: float, confidence: float) -> str:
-    needed = count_needed(misses, silent, confidence)
+def _say_needed(name: str, patients: int, silent: int, misses: float) -> str:
+    needed = count_needed(misses, silent)
     because = f", of which {silent} get no answer (unfamiliar or not judged)" if silent else ""
     return (
         f"{name}: too few tumor studies to promise that at most {misses:.3g} are missed with "
-        f"{confidence:.0%} confidence: {patients} patients with a tumor{because}; expected at "
+        f"{CONFIDENCE:.0%} confidence: {patients} patients with a tumor{because}; expected at "
         f"least {needed}: add {needed - patients} more, or allow more misses"
     )
 
 
-def _pick_one_a_patient(
-    studies: Scores, rows: npt.NDArray[np.bool_], seed: int
-) -> npt.NDArray[np.intp]:
+def _pick_one_a_patient(studies: Scores, rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
     """Index of one row of each patient, chosen at random and not by its score."""
-    index = np.random.default_rng(seed).permutation(np.flatnonzero(rows))
+    index = np.random.default_rng(0).permutation(np.flatnonzero(rows))
     _, first = np.unique(studies.group[index].astype(str), return_index=True)
     return np.sort(index[first])
 
 
-def _count_alarms(
-    studies: Scores, threshold: float, seed: int
-) -> tuple[int, int, float | None, float | None]:
+def _count_alarms(studies: Scores, threshold: float) -> tuple[int, int, float | None, float | None]:
     """Alarms among all tumor-free studies; the interval on one of each patient."""
     negatives = np.asarray(studies.labelled & ~studies.tumor, bool)
     answered = np.isin(studies.verdict.astype(str), ANSWERED)
     alarm = answered & (studies.tumor_probability >= threshold)
     if not negatives.any():
         return 0, 0, None, None
-    one = _pick_one_a_patient(studies, negatives, seed)
+    one = _pick_one_a_patient(studies, negatives)
     low, high = bound_exactly(int(alarm[one].sum()), len(one))
     return int((alarm & negatives).sum()), int(negatives.sum()), low, high

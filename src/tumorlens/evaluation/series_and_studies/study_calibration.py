@@ -27,8 +27,10 @@ from tumorlens.evaluation.series_and_studies.labelled_series import (
 )
 from tumorlens.evaluation.series_and_studies.misses import MissBound, bound_misses
 from tumorlens.evaluation.series_and_studies.study_fitting import (
+    FOLDS,
     check_enough_series,
     choose_point,
+    deal_groups,
     fit_study_model,
     judge_crosswise,
     judge_with,
@@ -117,9 +119,7 @@ def compare_heads(
     fit_slices: Callable[[Scores], Calibration],
     *,
     middle: float,
-    point: str = "balanced",
-    folds: int = 5,
-    seed: int = 0,
+    point: str,
 ) -> tuple[Judged | None, Judged] | str:
     """Series and studies before and after a refit, or why they cannot be compared, in a sentence.
 
@@ -129,14 +129,11 @@ def compare_heads(
         fit_slices: what refits the calibration of slices.
         middle: threshold of a slice, used where all is fitted anew.
         point: operating point.
-        folds: number of fits; each patient is judged with numbers fitted on others.
-        seed: seed of the random division of patients into folds.
     """
-    names, code = np.unique(scores.group.astype(str), return_inverse=True)
-    fold = np.random.default_rng(seed).permutation(len(names)) % folds
+    fold = deal_groups(scores.group)
     parts = []
-    for one in range(folds):
-        held, rest = scores.take(fold[code] == one), scores.take(fold[code] != one)
+    for one in range(FOLDS):
+        held, rest = scores.take(fold == one), scores.take(fold != one)
         fitted = fit_slices(rest)
         carried = None if model is None else carry_numbers(model, fitted)
         try:

@@ -26,13 +26,14 @@ from tumorlens.evaluation.series_and_studies.labelled_series import (
 from tumorlens.logits import to_logit
 from tumorlens.model.card import OperatingPoint
 from tumorlens.studies.fitting import fit_series_terms, fit_study_terms
-from tumorlens.studies.profile import FEATURES
 from tumorlens.studies.study_model import OTHER, StudyModel
 
 __all__ = [
+    "FOLDS",
     "LEAST_GROUPS",
     "check_enough_series",
     "choose_point",
+    "deal_groups",
     "fit_study_model",
     "judge_crosswise",
     "judge_heads",
@@ -44,6 +45,7 @@ __all__ = [
 LEAST_GROUPS = 10
 """Patients with, and patients without a tumor, that a fit needs at least."""
 FOLDS = 5
+"""Of fits that judge each patient with numbers fitted on others."""
 CONFIDENT = 0.95
 """A series is cleared below the threshold of this sensitivity and called from that of this
 specificity on (5 alarms per 100 series), or of less where too many would get no answer. Where both
@@ -66,8 +68,6 @@ def fit_study_model(
     *,
     slice_middle: float,
     data: str,
-    features: Sequence[str] = FEATURES,
-    seed: int = 0,
 ) -> StudyModel:
     """Fit all numbers.
 
@@ -76,21 +76,15 @@ def fit_study_model(
         slice_middle: threshold on the tumor probability of a slice, from which its tissue counts
             as suspicious.
         data: name of the set, for the record.
-        features: names of the features to use.
-        seed: seed of the random division of patients into folds.
 
     Raises:
         DataError: too few patients; says how many are needed.
     """
     check_enough_series(series, data)
-    level = float(to_logit(slice_middle))
-    honest = _weigh_crosswise(series, level, features, seed)
-    return _assemble(series, honest, level, features, data)
+    return _assemble(series, _weigh_crosswise(series), float(to_logit(slice_middle)), data)
 
 
-def judge_crosswise(
-    scores: Scores, *, features: Sequence[str] = FEATURES, by_fold: bool = True
-) -> Judged:
+def judge_crosswise(scores: Scores, *, by_fold: bool = True) -> Judged:
     """Series and studies of a table, each judged with numbers fitted on other folds or patients.
 
     Folds of hospitals differ in how many tumors they hold, so that numbers fitted without one lie
@@ -104,12 +98,12 @@ def judge_crosswise(
     check_enough_series([one for one in series if one.row.label], scores.name)
     middle = float(np.median(scores.thresholds[:, 1]))
     given = _keep_folds(series) if by_fold else None
-    fold = _deal_patients(series) if given is None else given
+    fold = given or list(map(str, deal_groups([one.row.group_key for one in series])))
     of_series, of_studies = [], []
     for name in sorted(set(fold)):
         held = [one for one, mine in zip(series, fold, strict=True) if mine == name]
         rest = _leave_out(series, held)
-        model = fit_study_model(rest, slice_middle=middle, data=scores.name, features=features)
+        model = fit_study_model(rest, slice_middle=middle, data=scores.name)
         logits = weigh_series(held, model)
         of_series.append(score_series(held, logits, model.series_points["balanced"], scores.name))
         point = model.study_points["balanced"]
@@ -203,27 +197,20 @@ def _keep_folds(series: Sequence[LabelledSeries]) -> list[str] | None:
     return None
 
 
-def _deal_patients(series: Sequence[LabelledSeries]) -> list[str]:
-    """A random fold of `FOLDS` for each series; all series of a patient are in one fold."""
-    groups = sorted({one.row.group_key for one in series})
-    lot = np.random.default_rng(0).permutation(len(groups)) % FOLDS
-    dealt = {group: str(number) for group, number in zip(groups, lot.tolist(), strict=True)}
-    return [dealt[one.row.group_key] for one in series]
+def deal_groups(groups: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """(n,) random fold of each row, 0 to `FOLDS` - 1; all rows of a group are in one fold."""
+    names, codes = np.unique(np.asarray(groups, str), return_inverse=True)
+    return (np.random.default_rng(0).permutation(len(names)) % FOLDS)[codes]
 
 
-def _weigh_crosswise(
-    series: Sequence[LabelledSeries], level: float, features: Sequence[str], seed: int
-) -> npt.NDArray[np.float64]:
+def _weigh_crosswise(series: Sequence[LabelledSeries]) -> npt.NDArray[np.float64]:
     """(n,) log-odds of each series from terms fitted on other patients."""
     to_fit = [one.describe_to_fit() for one in series]
-    groups = sorted({one.group for one in to_fit})
-    lot = np.random.default_rng(seed).permutation(len(groups)) % FOLDS
-    dealt = dict(zip(groups, lot.tolist(), strict=True))
-    fold = np.array([dealt[one.group] for one in to_fit])
+    fold = deal_groups([one.group for one in to_fit])
     logits = np.zeros(len(to_fit))
     for one in range(FOLDS):
         rest = [given for given, mine in zip(to_fit, fold, strict=True) if mine != one]
-        terms = fit_series_terms(rest, features)
+        terms = fit_series_terms(rest)
         for index in np.flatnonzero(fold == one):
             held = to_fit[index]
             logits[index] = terms.get(held.sequence, terms[OTHER]).add_up(held.features)
@@ -239,7 +226,6 @@ def _assemble(
     series: Sequence[LabelledSeries],
     honest: npt.NDArray[np.float64],
     level: float,
-    features: Sequence[str],
     data: str,
 ) -> StudyModel:
     """The final terms, fitted on all series; thresholds and study terms on honest log-odds."""
@@ -248,7 +234,7 @@ def _assemble(
     patients = [len(_name_patients(series, label)) for label in ("tumor", "no_tumor")]
     return StudyModel(
         slice_logit=level,
-        series=fit_series_terms([one.describe_to_fit() for one in series], features),
+        series=fit_series_terms([one.describe_to_fit() for one in series]),
         study=terms,
         series_points={"balanced": choose_point(score_series(series, honest, _OPEN, data))},
         study_points={"balanced": choose_point(studies)},

@@ -10,7 +10,6 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, cast
 
 from tumorlens.errors import InputError
@@ -88,12 +87,7 @@ class Opener:
     def __enter__(self) -> Opener:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._files.close()
 
     def open(self, part: StoredFile, *, ahead: bool = True) -> AbstractContextManager[BinaryIO]:

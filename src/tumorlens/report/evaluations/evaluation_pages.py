@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from tumorlens.evaluation.figures.intervals import Estimate
+from tumorlens.evaluation.figures.intervals import Estimate, find_estimate
 from tumorlens.evaluation.results import Evaluation, Subset
 from tumorlens.evaluation.scores import Scores
 from tumorlens.report.evaluations.evaluation_tables import (
@@ -113,13 +113,15 @@ def _list_first(evaluation: Evaluation) -> Iterator[Block]:
         if seen:
             yield Text((f"{seen[0].upper()}{seen[1:]}: {part.slices:,} slices.",))
         facts = [
-            _state(one, _warn(part)) for name in FIRST if (one := _find(part, name)) is not None
+            _state(one, _warn(part))
+            for name in FIRST
+            if (one := find_estimate(part.estimates, name)) is not None
         ]
         if facts:
             yield Facts(tuple(facts))
         elif part.note:
             yield Text((part.note,))
-        strange = _find(part, "unfamiliar")
+        strange = find_estimate(part.estimates, "unfamiliar")
         if strange is not None and (strange.value or 0) > MOST_UNFAMILIAR:
             words = (
                 f"{strange.value:.0%} of the slices are flagged as unfamiliar. They get no answer, "
@@ -163,7 +165,9 @@ def _show_parts(parts: Sequence[Subset]) -> Iterator[Block]:
         if (lines := [line for part in parts if (line := _draw_line(part, name)) is not None])
     }
     yield from plot_forests(panels)
-    names = [name for name in IN_PARTS if any(_find(part, name) for part in parts)]
+    names = [
+        name for name in IN_PARTS if any(find_estimate(part.estimates, name) for part in parts)
+    ]
     columns = ("subset", "slices", "groups", *(name_figure(name).split(" (")[0] for name in names))
     rows = [_list_part(part, names) for part in parts]
     yield Table("Subset by subset", columns, limit_rows(rows, more=ELSEWHERE))
@@ -173,14 +177,14 @@ def _show_parts(parts: Sequence[Subset]) -> Iterator[Block]:
 
 
 def _list_part(part: Subset, names: Sequence[str]) -> tuple[str, ...]:
-    cells = [_show(_find(part, name)) for name in names]
+    cells = [_show(find_estimate(part.estimates, name)) for name in names]
     if not part.estimates and cells:
         cells[0] = part.note
     return (label_part(part), f"{part.slices:,}", f"{part.groups:,}", *cells)
 
 
 def _draw_line(part: Subset, name: str) -> Interval | None:
-    one = _find(part, name)
+    one = find_estimate(part.estimates, name)
     if one is None or one.value is None:
         return None
     known = part.seen == "without_seen" or part.slices_seen
@@ -228,10 +232,6 @@ def _list_estimate(one: Estimate, warning: str, words: Mapping[str, str] = {}) -
     span = write_span(one.low, one.high)
     name = words.get(one.name, name_figure(one.name))
     return name, value, span, f"{one.n:,}", f"{one.groups:,}", _join(warning, remark_on(one))
-
-
-def _find(part: Subset, name: str) -> Estimate | None:
-    return next((one for one in part.estimates if one.name == name), None)
 
 
 def _show(one: Estimate | None) -> str:

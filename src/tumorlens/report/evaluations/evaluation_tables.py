@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tumorlens.digits import say_count
-from tumorlens.evaluation.figures.intervals import Difference, Estimate
+from tumorlens.evaluation.figures.intervals import Difference, Estimate, find_estimate
 from tumorlens.evaluation.results import Evaluation, Subset
 from tumorlens.finding import RESEARCH_USE
 from tumorlens.report.evaluations.head_tables import (
@@ -291,7 +291,7 @@ def list_notes(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _get(part: Subset, name: str) -> Estimate | None:
-    found = next((one for one in part.estimates if one.name == name), None)
+    found = find_estimate(part.estimates, name)
     return found if found is not None and found.value is not None else None
 
 
