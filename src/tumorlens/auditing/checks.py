@@ -7,10 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-import msgspec
-import numpy as np
-import numpy.typing as npt
-
 from tumorlens.arguments import DEVICE, MODEL, check_arguments, optional
 from tumorlens.auditing.composition import find_imbalance, find_ties
 from tumorlens.auditing.copies import (
@@ -21,7 +17,7 @@ from tumorlens.auditing.copies import (
     find_shared,
 )
 from tumorlens.auditing.evidence import MOST_EXAMPLES, Evidence, gather_evidence
-from tumorlens.auditing.findings import Audit, AuditFinding, Clue
+from tumorlens.auditing.findings import Audit, AuditFinding
 from tumorlens.auditing.neighbours import find_lone_labels
 from tumorlens.auditing.oddities import (
     find_misfits,
@@ -30,19 +26,11 @@ from tumorlens.auditing.oddities import (
     find_telling_text,
     find_unreadable,
 )
-from tumorlens.auditing.shortcuts import (
-    LEAST_GROUPS,
-    MOST_ROWS,
-    find_clues,
-    measure_label_shortcut,
-    measure_source_shortcut,
-)
-from tumorlens.auditing.traits import FILE_FEATURES, PREPARED_FEATURES
+from tumorlens.auditing.shortcuts import find_shortcuts, measure_shortcuts
 from tumorlens.data.choosing import DataSource, list_sets, read_sets
 from tumorlens.data.manifest import merge_manifests
-from tumorlens.data.rows import Manifest, Row
+from tumorlens.data.rows import Manifest
 from tumorlens.detector import Detector, open_detector
-from tumorlens.evaluation.figures.intervals import FEW_GROUPS, Estimate
 from tumorlens.model.session import Session
 from tumorlens.progress import Notice, Progress, count_up, stay_silent
 from tumorlens.workers import available_cores
@@ -68,15 +56,6 @@ CHECKS: tuple[Callable[[Evidence], Iterator[AuditFinding]], ...] = (
     find_ties,
 )
 """Each makes findings from the evidence. The shortcut classifier runs after them."""
-
-_WARNED = 0.55  # a finding if the lower end of the AUC is above it
-_PLACES = {"file": "the files", "prepared": "the prepared images"}
-_SEEN = {
-    "file": "size, border, histogram and compression",
-    "prepared": "border, histogram and sharpness",
-}
-_NAMES = {"file": FILE_FEATURES, "prepared": PREPARED_FEATURES}
-_WEIGHTS = {"file": 0.6, "prepared": 0.8}  # a network sees the prepared images
 
 
 @check_arguments(model=optional(MODEL), device=optional(DEVICE))
@@ -191,8 +170,8 @@ def audit_manifest(
     )
     evidence = replace(evidence, most_examples=most_examples)
     findings = [finding for check in CHECKS for finding in check(evidence)]
-    estimates, clues, notes = _measure_shortcuts(evidence)
-    findings += _warn(evidence, estimates)
+    estimates, clues, notes = measure_shortcuts(evidence)
+    findings += find_shortcuts(evidence, estimates)
     if session is None:
         notes.append("no model was given, so it was not checked whether the pictures are brain MRI")
     return Audit(
@@ -207,96 +186,3 @@ def audit_manifest(
         clues=tuple(clues),
         notes=tuple(notes),
     )
-
-
-def _measure_shortcuts(evidence: Evidence) -> tuple[list[Estimate], list[Clue], list[str]]:
-    estimates: list[Estimate] = []
-    clues: list[Clue] = []
-    labelled = _draw([n for n in evidence.readable if evidence.rows[n].label])
-    readable = _draw(evidence.readable)
-    for place in ("file", "prepared"):
-        if labelled:
-            inputs = _inputs(evidence, labelled, place)
-            clues += find_clues(inputs[0], inputs[2], _NAMES[place], place)
-            auc = measure_label_shortcut(*inputs)
-            if auc is not None:
-                estimates.append(msgspec.structs.replace(auc, name=f"label_from_{place}"))
-        told = measure_source_shortcut(*_inputs(evidence, readable, place)) if readable else None
-        if told is not None:
-            estimates.append(msgspec.structs.replace(told, name=f"source_from_{place}"))
-    notes = []
-    for what in ("label", "source"):
-        if not any(one.name.startswith(what) for one in estimates):
-            notes.append(
-                f"whether the {what} can be predicted without the brain was not measured: at least "
-                f"two {what}s with {LEAST_GROUPS} groups each are required"
-            )
-    return estimates, sorted(clues, key=lambda clue: -clue.auc), notes
-
-
-def _draw(rows: Sequence[int]) -> list[int]:
-    if len(rows) <= MOST_ROWS:
-        return list(rows)
-    drawn = np.random.default_rng(0).choice(len(rows), MOST_ROWS, replace=False)
-    return [rows[number] for number in sorted(drawn.tolist())]
-
-
-def _inputs(
-    evidence: Evidence, rows: Sequence[int], place: str
-) -> tuple[list[Row], list[str], npt.NDArray[np.float32]]:
-    features = np.stack([getattr(evidence.traits[row], f"on_{place}") for row in rows])
-    return (
-        [evidence.rows[row] for row in rows],
-        [evidence.units[row] for row in rows],
-        features,
-    )
-
-
-def _warn(evidence: Evidence, estimates: Sequence[Estimate]) -> Iterator[AuditFinding]:
-    sources = Counter(evidence.rows[row].source for row in evidence.readable)
-    guess = max(sources.values(), default=0) / max(1, len(evidence.readable))
-    for one in estimates:
-        what, _, place = one.name.partition("_from_")
-        if one.value is None:
-            continue
-        low = _guess_low(one, one.value) if one.low is None else one.low
-        if what == "label" and low > _WARNED:
-            yield _warn_of_label(one, low, place)
-        elif what == "source" and low > guess:
-            yield _warn_of_source(one, guess, place)
-
-
-def _guess_low(one: Estimate, value: float) -> float:
-    """The value less two standard errors of a share, for want of an interval."""
-    return value - 2 * float(np.sqrt(value * (1 - value) / max(1, one.groups)))
-
-
-def _warn_of_label(one: Estimate, low: float, place: str) -> AuditFinding:
-    return AuditFinding(
-        "shortcuts",
-        f"label predicted without the brain, {_PLACES[place]}",
-        f"{_SEEN[place]} of {_PLACES[place]} predict the label with AUC {one.value:.2f}"
-        f"{_span(one)}, without a look at the brain",
-        "a good figure on this set proves little: test on other sources, within patients and at "
-        "matched levels; collect both labels from every source",
-        impact=_WEIGHTS[place] * 2 * (low - 0.5),
-        estimate=one,
-    )
-
-
-def _warn_of_source(one: Estimate, guess: float, place: str) -> AuditFinding:
-    return AuditFinding(
-        "shortcuts",
-        f"source predicted without the brain, {_PLACES[place]}",
-        f"{_SEEN[place]} of {_PLACES[place]} predict the source of {one.value:.0%} of them"
-        f"{_span(one)}; guessing reaches {guess:.0%}",
-        "harmless if every source has the same share of tumors; else a network learns the source",
-        impact=0.1 * _WEIGHTS[place],
-        estimate=one,
-    )
-
-
-def _span(one: Estimate) -> str:
-    if one.low is None or one.high is None:
-        return f" (no interval under {FEW_GROUPS} groups)"
-    return f" (95 % interval {one.low:.2f}–{one.high:.2f})"

@@ -8,27 +8,30 @@ changes the histogram. So an AUC of 0.6 on prepared images proves no shortcut.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tumorlens.auditing.findings import Clue
+from tumorlens.auditing.evidence import Evidence
+from tumorlens.auditing.findings import AuditFinding, Clue
+from tumorlens.auditing.traits import FILE_FEATURES, PREPARED_FEATURES
 from tumorlens.data.rows import Row
 from tumorlens.evaluation.figures.grouped_scores import GroupedScores, Ratio, ratio_family
-from tumorlens.evaluation.figures.intervals import Estimate, measure
+from tumorlens.evaluation.figures.intervals import FEW_GROUPS, Estimate, measure
 from tumorlens.evaluation.figures.ranking import ranking_family
 from tumorlens.evaluation.scores import UNKNOWN, Scores, as_text
 from tumorlens.optional import load
 
 __all__ = [
-    "LEAST_GROUPS",
-    "MOST_ROWS",
-    "find_clues",
+    "PLACES",
+    "find_shortcuts",
     "measure_label_shortcut",
-    "measure_source_shortcut",
+    "measure_shortcuts",
     "tell_label",
 ]
 
@@ -41,7 +44,58 @@ LEAST_GROUPS = 10
 MOST_ROWS = 20_000
 """Most rows that are used; of a larger set, a random sample is."""
 
+PLACES = {"file": "the files", "prepared": "the prepared images"}
+"""What the properties of a picture were measured on."""
+
 _FOLDS = 5
+_WARNED = 0.55  # a finding if the lower end of the AUC is above it
+_SEEN = {
+    "file": "size, border, histogram and compression",
+    "prepared": "border, histogram and sharpness",
+}
+_NAMES = {"file": FILE_FEATURES, "prepared": PREPARED_FEATURES}
+_WEIGHTS = {"file": 0.6, "prepared": 0.8}  # a network sees the prepared images
+
+
+def measure_shortcuts(evidence: Evidence) -> tuple[list[Estimate], list[Clue], list[str]]:
+    """How well label and source are predicted, each property alone, and what was not measured."""
+    estimates: list[Estimate] = []
+    clues: list[Clue] = []
+    labelled = _draw([n for n in evidence.readable if evidence.rows[n].label])
+    readable = _draw(evidence.readable)
+    for place in PLACES:
+        if labelled:
+            rows, groups, features = _inputs(evidence, labelled, place)
+            clues += _find_clues(rows, features, _NAMES[place], place)
+            auc = measure_label_shortcut(rows, groups, features)
+            if auc is not None:
+                estimates.append(msgspec.structs.replace(auc, name=f"label_from_{place}"))
+        told = _measure_source_shortcut(*_inputs(evidence, readable, place)) if readable else None
+        if told is not None:
+            estimates.append(msgspec.structs.replace(told, name=f"source_from_{place}"))
+    notes = []
+    for what in ("label", "source"):
+        if not any(one.name.startswith(what) for one in estimates):
+            notes.append(
+                f"whether the {what} can be predicted without the brain was not measured: at least "
+                f"two {what}s with {LEAST_GROUPS} groups each are required"
+            )
+    return estimates, sorted(clues, key=lambda clue: -clue.auc), notes
+
+
+def find_shortcuts(evidence: Evidence, estimates: Sequence[Estimate]) -> Iterator[AuditFinding]:
+    """A finding for each estimate that is too good."""
+    sources = Counter(evidence.rows[row].source for row in evidence.readable)
+    guess = max(sources.values(), default=0) / max(1, len(evidence.readable))
+    for one in estimates:
+        what, _, place = one.name.partition("_from_")
+        if one.value is None:
+            continue
+        low = _guess_low(one, one.value) if one.low is None else one.low
+        if what == "label" and low > _WARNED:
+            yield _warn_of_label(one, low, place)
+        elif what == "source" and low > guess:
+            yield _warn_of_source(one, guess, place)
 
 
 def measure_label_shortcut(
@@ -82,7 +136,7 @@ def tell_label(rows: Sequence[Row], groups: Sequence[str], features: Array) -> F
     return np.asarray(predicted[:, classes.index("tumor")], np.float64)
 
 
-def measure_source_shortcut(
+def _measure_source_shortcut(
     rows: Sequence[Row], groups: Sequence[str], features: Array
 ) -> Estimate | None:
     """Share of pictures whose source is predicted without the anatomy, with its interval.
@@ -101,7 +155,7 @@ def measure_source_shortcut(
     return measure([family], grouped.names)[0]
 
 
-def find_clues(
+def _find_clues(
     rows: Sequence[Row], features: Array, names: Sequence[str], place: str
 ) -> list[Clue]:
     """Measure how well each property alone predicts the label; the strongest comes first.
@@ -122,6 +176,60 @@ def find_clues(
         for name, area in zip(names, areas, strict=True)
     ]
     return sorted(clues, key=lambda clue: -clue.auc)
+
+
+def _draw(rows: Sequence[int]) -> list[int]:
+    if len(rows) <= MOST_ROWS:
+        return list(rows)
+    drawn = np.random.default_rng(0).choice(len(rows), MOST_ROWS, replace=False)
+    return [rows[number] for number in sorted(drawn.tolist())]
+
+
+def _inputs(
+    evidence: Evidence, rows: Sequence[int], place: str
+) -> tuple[list[Row], list[str], Array]:
+    features = np.stack([getattr(evidence.traits[row], f"on_{place}") for row in rows])
+    return (
+        [evidence.rows[row] for row in rows],
+        [evidence.units[row] for row in rows],
+        features,
+    )
+
+
+def _guess_low(one: Estimate, value: float) -> float:
+    """The value less two standard errors of a share, for want of an interval."""
+    return value - 2 * float(np.sqrt(value * (1 - value) / max(1, one.groups)))
+
+
+def _warn_of_label(one: Estimate, low: float, place: str) -> AuditFinding:
+    return AuditFinding(
+        "shortcuts",
+        f"label predicted without the brain, {PLACES[place]}",
+        f"{_SEEN[place]} of {PLACES[place]} predict the label with AUC {one.value:.2f}"
+        f"{_span(one)}, without a look at the brain",
+        "a good figure on this set proves little: test on other sources, within patients and at "
+        "matched levels; collect both labels from every source",
+        impact=_WEIGHTS[place] * 2 * (low - 0.5),
+        estimate=one,
+    )
+
+
+def _warn_of_source(one: Estimate, guess: float, place: str) -> AuditFinding:
+    return AuditFinding(
+        "shortcuts",
+        f"source predicted without the brain, {PLACES[place]}",
+        f"{_SEEN[place]} of {PLACES[place]} predict the source of {one.value:.0%} of them"
+        f"{_span(one)}; guessing reaches {guess:.0%}",
+        "harmless if every source has the same share of tumors; else a network learns the source",
+        impact=0.1 * _WEIGHTS[place],
+        estimate=one,
+    )
+
+
+def _span(one: Estimate) -> str:
+    if one.low is None or one.high is None:
+        return f" (no interval under {FEW_GROUPS} groups)"
+    return f" (95 % interval {one.low:.2f}–{one.high:.2f})"
 
 
 def _cross_validate(

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from tumorlens.auditing.findings import SEVERITIES, Audit
+from tumorlens.auditing.shortcuts import PLACES
 from tumorlens.digits import say_count
-from tumorlens.evaluation.figures.intervals import Estimate
+from tumorlens.evaluation.figures.intervals import find_estimate
 from tumorlens.report.audits.audit_galleries import MOST_TILES, show_examples
 from tumorlens.report.audits.audit_plots import plot_clues, plot_composition
 from tumorlens.report.evaluations.evaluation_tables import write_span
@@ -31,7 +32,6 @@ _GALLERIES = {
     "Odd pictures": ("suspicious", "unreadable"),
     "Masks and boxes": ("annotations",),
 }
-_PLACES = {"file": "the files", "prepared": "the prepared images"}
 _PREDICTED = {"label": "label (AUC)", "source": "source (share of correct answers)"}
 
 
@@ -87,12 +87,13 @@ def _show_first(audit: Audit) -> Iterator[Block]:
     facts.append(Fact("rows to leave out", f"{len(out):,}", ("the marked manifest flags them",)))
     facts += [
         Fact(
-            f"label predicted from {_PLACES[place]}",
+            f"label predicted from {PLACES[place]}",
             f"{one.value:.2f}",
             ("AUC without the brain", write_span(one.low, one.high, digits=2) or "no interval"),
         )
-        for place in _PLACES
-        if (one := _find(audit, f"label_from_{place}")) is not None and one.value is not None
+        for place in PLACES
+        if (one := find_estimate(audit.estimates, f"label_from_{place}")) is not None
+        and one.value is not None
     ]
     yield Facts(tuple(facts))
 
@@ -123,15 +124,15 @@ def _show_shortcuts(audit: Audit) -> Iterator[Block]:
     )
     panels: dict[str, list[Interval]] = {}
     for what, title in _PREDICTED.items():
-        for place, name in _PLACES.items():
-            one = _find(audit, f"{what}_from_{place}")
+        for place, name in PLACES.items():
+            one = find_estimate(audit.estimates, f"{what}_from_{place}")
             if one is not None and one.value is not None:
                 line = Interval(name, one.value, one.low, one.high)
                 panels.setdefault(title, []).append(line)
     forest = plot_forest(panels)
     if forest is not None:
         yield forest
-    for place in _PLACES:
+    for place in PLACES:
         drawn = plot_clues(audit.clues, place)
         if drawn is not None:
             yield drawn
@@ -147,7 +148,3 @@ def _show_composition(audit: Audit) -> Iterator[Block]:
     table = tuple((source, kind, f"{n:,}") for (source, kind), n in sorted(counts.items()))
     if table:
         yield Table("Slices by source and class", ("source", "class", "slices"), table[:200])
-
-
-def _find(audit: Audit, name: str) -> Estimate | None:
-    return next((one for one in audit.estimates if one.name == name), None)
