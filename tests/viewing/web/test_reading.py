@@ -203,6 +203,14 @@ def test_gzip_with_bytes_behind_its_end_is_read(page, tmp_path):
     assert errors == [] and len(slices) == len(read(tmp_path))
 
 
+def test_gzip_of_several_members_says_so(page, tmp_path):
+    """As bgzip and others write it; only the first would be read."""
+    plain = nib.Nifti1Image(paint_ramp(), np.eye(4)).to_bytes()
+    (tmp_path / "a.nii.gz").write_bytes(gzip.compress(plain[:5000]) + gzip.compress(plain[5000:]))
+    slices, errors, _ = ask(page, tmp_path)
+    assert slices == [] and errors == ["it is a gzip file of several members; unpack it first"]
+
+
 @pytest.mark.parametrize(
     ("elements", "said"),
     [

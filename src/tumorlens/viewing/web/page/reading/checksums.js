@@ -17,12 +17,12 @@ export function sum(bytes) {
 
 const view = (bytes) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-/** Whether a gzip file holds the checksum and the length of what it was unpacked to; RFC 1952, 2.3. */
-export function holdsSum(packed, unpacked) {
+/** Where a gzip member ends: behind the checksum and the length of what it was unpacked to (RFC 1952, 2.3); -1 without. */
+export function findEnd(packed, unpacked) {
   const at = view(packed), wanted = sum(unpacked), length = unpacked.length >>> 0;
   for (let i = packed.length - 8; i >= 0; i--)
-    if (at.getUint32(i, true) === wanted && at.getUint32(i + 4, true) === length) return true;
-  return false;
+    if (at.getUint32(i, true) === wanted && at.getUint32(i + 4, true) === length) return i + 8;
+  return -1;
 }
 
 /** Name -> checksum of the members that a zip archive lists; the last of those with one name counts. */

@@ -1,6 +1,6 @@
 // From what a person drops to sources of slices. The first bytes of a file tell what it is.
 import { gunzipSync, unzipSync } from "../vendor/fflate/fflate.js";
-import { holdsSum, listSums, sum } from "./checksums.js";
+import { findEnd, listSums, sum } from "./checksums.js";
 import { nameSeries, openSeries, parseDicom } from "./dicom.js";
 import { openNifti } from "./nifti.js";
 import { openPicture } from "./picture.js";
@@ -73,7 +73,9 @@ async function unpack(file, kind) {
     return await new Response(file.stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
   } catch {
     const packed = new Uint8Array(await file.arrayBuffer()), bytes = gunzipSync(packed); // forgives bytes after the end
-    if (!holdsSum(packed, bytes)) throw new Error("it is a damaged gzip file, or packed in several parts; copy or pack it anew");
+    const end = findEnd(packed, bytes);
+    if (end < 0) throw new Error("it is a damaged gzip file; copy it anew");
+    if (packed[end] === 0x1f && packed[end + 1] === 0x8b) throw new Error("it is a gzip file of several members; unpack it first");
     return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
   }
 }
