@@ -13,6 +13,7 @@ from tumorlens.data import folders, volumes
 from tumorlens.data.class_names import ClassNames
 from tumorlens.data.manifest import read_data, read_manifest
 from tumorlens.data.pictures import read_row
+from tumorlens.data.volumes import find_case
 from tumorlens.errors import DataError, InputError, UsageError
 from tumorlens.finding import SliceInfo
 from tumorlens.imaging.files.stored_files import Source, StoredFile
@@ -198,6 +199,48 @@ def test_a_data_set_that_is_named_like_a_subject_is_none(tmp_path):
         folder.mkdir(parents=True)
         write_nifti(folder / f"{subject}_T1w.nii", paint_head((24, 28, 20)))
     assert {row.group for row in read_data(tmp_path).rows} == {"sub-01", "sub-02"}
+
+
+def test_studies_without_a_patient_are_groups_of_their_own(tmp_path):
+    """Their files are often called alike, such as IM_0001."""
+    volume = paint_head((24, 28, 6)).transpose(2, 1, 0)
+    affine = np.array([[0, 0, 2.0, 0], [0, 2.0, 0, 0], [6.0, 0, 0, 0], [0, 0, 0, 1.0]])
+    for study in ("1.7", "1.8"):
+        names = {"StudyInstanceUID": study, "SeriesInstanceUID": f"{study}.1", "PatientID": ""}
+        write_series(tmp_path / study, volume, affine, **names)
+    assert {row.group for row in read_data(tmp_path).rows} == {"1.7", "1.8"}
+
+
+def name_volume(name):
+    return Source(name, (StoredFile(name, Path(name)),), "volume")
+
+
+@pytest.mark.parametrize(
+    ("names", "group"),
+    [
+        (("BraTS-GLI-00007-000-t2f.nii.gz", "BraTS-GLI-00007-001-t1n.nii.gz"), "BraTS-GLI-00007"),
+        (("UPENN-GBM-00001_11_T1GD.nii.gz", "UPENN-GBM-00001_21_FLAIR.nii"), "UPENN-GBM-00001"),
+        (("a_Timepoint_1_t1c.nii.gz", "a_Timepoint_2_t1c.nii.gz"), "a"),
+        (("case1_T1.nrrd", "case1_T2.mha", "case1_flair.mgz", "case1_PD.nii"), "case1"),
+        (("p7/T1.nii.gz", "p7/t2.nii.gz", "p7/mri/T1.mgz", "p7/week-044/FLAIR.nii.gz"), "p7"),
+    ],
+)
+def test_names_of_one_patient_give_one_group(names, group):
+    """Else one patient would stand on two sides of a split, or all patients would be one."""
+    assert {find_case(name_volume(name)) for name in names} == {group}
+
+
+def test_cases_with_like_names_stay_apart():
+    names = (
+        "visit_1.nii",
+        "visit_2.nii",
+        "p1/T1.nii",
+        "p2/T1.nii",
+        "PD_01.nii",
+        "BraTS20_001_t1.nii",
+    )
+    cases = {find_case(name_volume(name)) for name in names}
+    assert cases == {"visit_1", "visit_2", "p1", "p2", "PD_01", "BraTS20_001"}
 
 
 def test_two_volumes_of_one_case_share_a_group(tmp_path):

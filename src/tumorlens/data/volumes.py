@@ -15,16 +15,29 @@ from tumorlens.imaging.files.stored_files import Source
 from tumorlens.imaging.readers import iterate_slices
 from tumorlens.imaging.slices import Slice
 
-__all__ = ["describe_broken", "describe_volume", "find_subject", "is_mask"]
+__all__ = ["describe_broken", "describe_volume", "find_case", "find_subject", "is_mask"]
 
 _MASK = re.compile(
     r"[_-](seg|dseg|probseg|mask|roi|lesions?|labels?)\.(nii(\.gz)?|n(rrd|hdr)|mh[ad]|mg[hz])$",
     re.IGNORECASE,
 )
 _SUBJECT = re.compile(r"(?<![a-z0-9])sub-[a-z0-9]+", re.IGNORECASE)
+_SUFFIX = re.compile(r"\.(nii|hdr|img|n(rrd|hdr)|mh[ad]|mg[hz])(\.gz)?$", re.IGNORECASE)
 _SEQUENCE_WORD = re.compile(
-    r"[_-](flair|t1w?|t2w?|t1c|t1ce|t1gd|ce-[a-z0-9]+_t1w)(?=$|[_-])", re.IGNORECASE
+    r"[_-](flair|t1w?|t2w?|t1c|t1ce|t1gd|t1n|t2f|swi|adc|dwi|pdw|ce-[a-z0-9]+_t1w)(?=$|[_-])"
+    r"|[_-]pd$",
+    re.IGNORECASE,
 )
+_VISIT = re.compile(
+    r"(?<=.)[_-](timepoint|tp|visit|session|ses|week|month|baseline|followup)[_-]?\d*(?=$|[_-])"
+    r"|(?<=BraTS-[A-Z]{3}-\d{5})-\d{3}(?!\d)|(?<=UPENN-GBM-\d{5})_\d\d(?!\d)",
+    re.IGNORECASE,
+)
+"""What a name says of a visit; BraTS and UPENN-GBM number the visits of a patient."""
+_INNER = re.compile(
+    r"(mri|anat|orig|nifti|nii|images?|scans?)|(ses|week|visit|tp)\W?\w*", re.IGNORECASE
+)
+"""Names of folders between the folder of a patient and its files."""
 _HEAD = 0.12  # of the range: what differs so much from the darkest is head, as in `prepare`
 _LEAST_HEAD = 0.02  # of the largest slice's head
 
@@ -53,8 +66,8 @@ def describe_volume(source: Source, words: str) -> Iterator[Row]:
             slices.append(one.info)
             heads.append(_levels(one))
     yield from _describe(slices, heads, words, source)
-    patient = next((info.patient for info in slices if info.patient), None)
-    group = find_subject(words) or patient or _case(source)
+    named = next((name for info in slices if (name := _name_patient(info))), "")
+    group = find_subject(words) or named or find_case(source)
     yield from (replace(row, group=group) for row in broken)
 
 
@@ -81,10 +94,15 @@ def _describe(
         yield Row(
             path=absolute_path(info.path),
             frame=info.frame,
-            group=find_subject(words) or info.patient or _case(source),
+            group=find_subject(words) or _name_patient(info) or find_case(source),
             sequence=info.sequence if info.sequence in SEQUENCES else "",
             position=position if info.plane == "axial" else None,
         )
+
+
+def _name_patient(info: SliceInfo) -> str:
+    """The patient as a hash; else the study, which has one: names of DICOM files repeat."""
+    return info.patient or info.study_instance_uid or ""
 
 
 def find_subject(words: str) -> str:
@@ -95,10 +113,18 @@ def find_subject(words: str) -> str:
     return next(reversed(_SUBJECT.findall(words)), "")
 
 
-def _case(source: Source) -> str:
-    """The file's name without what names its sequence: two volumes of one case share it."""
-    stem = re.sub(r"\.(nii|hdr|img)(\.gz)?$", "", source.files[0].name, flags=re.IGNORECASE)
-    return _SEQUENCE_WORD.sub("", stem)
+def find_case(source: Source) -> str:
+    """The file's name without what names its sequence and visit: volumes of one case share it.
+
+    A name that says no more than the sequence (``T1.nii.gz``) is that of every case: then the
+    folder of the case names it.
+    """
+    file = source.files[0]
+    stem = _SUFFIX.sub("", file.name)
+    if not _SEQUENCE_WORD.fullmatch(f"_{stem}"):
+        return _VISIT.sub("", _SEQUENCE_WORD.sub("", stem))
+    folders = (one.name for one in file.parents if one.name and not _INNER.fullmatch(one.name))
+    return next(folders, stem)
 
 
 def _levels(one: Slice) -> tuple[float, float, float]:
