@@ -201,6 +201,20 @@ def test_a_data_set_that_is_named_like_a_subject_is_none(tmp_path):
     assert {row.group for row in read_data(tmp_path).rows} == {"sub-01", "sub-02"}
 
 
+def test_folders_above_the_class_folders_are_told(tree):
+    """They may be patients, sites or splits: nobody knows."""
+    heard = []
+    read_data(tree("p1/yes/a.png", "p1/no/b.png", "p2/no/c.png"), notice=heard.append)
+    (told,) = heard
+    assert told.startswith("2 folders hold class folders (p1, p2): they are not taken for patients")
+
+
+def test_one_folder_above_the_class_folders_is_the_data_set(tree):
+    heard = []
+    rows = read_data(tree("set/Train_set/yes/a.png", "set/test/no/b.png"), notice=heard.append).rows
+    assert heard == [] and {row.split for row in rows} == {"train", "test"}
+
+
 def test_studies_without_a_patient_are_groups_of_their_own(tmp_path):
     """Their files are often called alike, such as IM_0001."""
     volume = paint_head((24, 28, 6)).transpose(2, 1, 0)
@@ -223,6 +237,7 @@ def name_volume(name):
         (("a_Timepoint_1_t1c.nii.gz", "a_Timepoint_2_t1c.nii.gz"), "a"),
         (("case1_T1.nrrd", "case1_T2.mha", "case1_flair.mgz", "case1_PD.nii"), "case1"),
         (("p7/T1.nii.gz", "p7/t2.nii.gz", "p7/mri/T1.mgz", "p7/week-044/FLAIR.nii.gz"), "p7"),
+        (("p7/img.nii.gz", "p7/mri/brain.mgz", "p7/anat/Scan.nii"), "p7"),
     ],
 )
 def test_names_of_one_patient_give_one_group(names, group):

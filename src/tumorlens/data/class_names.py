@@ -57,13 +57,9 @@ _MEANINGS = {
 """Meanings that a caller may give. They are few, so that a typing error is noticed."""
 
 _SPLITS = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
+    **dict.fromkeys(("train", "training", "trainset", "trainingset", "traindata"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "valset", "validationset"), "validation"),
+    **dict.fromkeys(("test", "testing", "testset", "testingset", "testdata"), "test"),
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,6 +51,7 @@ def read_folder(
     meanings = [_meaning(place, source, names) for source in sources]
     if any(meaning is not None for meaning in meanings):
         rows = _label(place, sources, meanings, names)
+        _tell_upper({_find_upper(place, source, names) for source in sources} - {""}, notice)
     else:
         rows = _unlabelled(place, sources)
     if not rows:
@@ -196,6 +197,23 @@ def _subfolder(place: Path, source: Found, names: ClassNames) -> str:
     last = max(number for number, name in enumerate(folders) if names.find(name) is not None)
     below = [name for name in folders[last + 1 :] if not _is_plain(name)]
     return "/".join(below)
+
+
+def _find_upper(place: Path, source: Found, names: ClassNames) -> str:
+    """The folders above the class folder of a file that tell nothing known."""
+    folders = _folders(place, source)
+    first = next((at for at, name in enumerate(folders) if names.find(name) is not None), 0)
+    return "/".join(name for name in folders[:first] if not _is_plain(name))
+
+
+def _tell_upper(folders: Set[str], notice: Notice) -> None:
+    """Say that folders above class folders are not taken for patients, nor for splits."""
+    if len(folders) > 1:
+        shown = ", ".join(sorted(folders)[:_SHOWN]) + (", …" if len(folders) > _SHOWN else "")
+        notice(
+            f"{len(folders)} folders hold class folders ({shown}): they are not taken for patients "
+            "or splits; if they are, write a manifest with the column group or split"
+        )
 
 
 def _is_plain(name: str) -> bool:

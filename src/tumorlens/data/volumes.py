@@ -34,6 +34,11 @@ _VISIT = re.compile(
     re.IGNORECASE,
 )
 """What a name says of a visit; BraTS and UPENN-GBM number the visits of a patient."""
+_NAMELESS = re.compile(
+    r"(brain|head|mri?|anat|struct(ural)?|mp?rage|orig|norm|image|img|scan|vol(ume)?|data|input)",
+    re.IGNORECASE,
+)
+"""Names of files that say no more than that they hold a scan."""
 _INNER = re.compile(
     r"(mri|anat|orig|nifti|nii|images?|scans?)|(ses|week|visit|tp)\W?\w*", re.IGNORECASE
 )
@@ -116,12 +121,12 @@ def find_subject(words: str) -> str:
 def find_case(source: Source) -> str:
     """The file's name without what names its sequence and visit: volumes of one case share it.
 
-    A name that says no more than the sequence (``T1.nii.gz``) is that of every case: then the
-    folder of the case names it.
+    A name that says no more than the sequence or that it is a scan (``T1.nii.gz``, ``brain.mgz``)
+    is that of every case: then the folder of the case names it.
     """
     file = source.files[0]
     stem = _SUFFIX.sub("", file.name)
-    if not _SEQUENCE_WORD.fullmatch(f"_{stem}"):
+    if not (_SEQUENCE_WORD.fullmatch(f"_{stem}") or _NAMELESS.fullmatch(stem)):
         return _VISIT.sub("", _SEQUENCE_WORD.sub("", stem))
     folders = (one.name for one in file.parents if one.name and not _INNER.fullmatch(one.name))
     return next(folders, stem)
