@@ -209,8 +209,9 @@ def test_a_device_that_is_not_there_is_told_before_anything_is_read(place, tmp_p
     for device in ("cuda", "mps"):
         there = torch.cuda.is_available() if device == "cuda" else torch.backends.mps.is_available()
         if not there:
-            nothing = tmp_path / "nothing"
-            assert train(place, "--device", device, data=nothing, output=tmp_path / "run") == 2
+            empty = tmp_path / device
+            empty.mkdir()
+            assert train(place, "--device", device, data=empty, output=tmp_path / "run") == 2
             (line,) = capsys.readouterr().err.splitlines()
             assert f"device {device}: PyTorch" in line
             assert "finds none" in line

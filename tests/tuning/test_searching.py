@@ -38,9 +38,10 @@ def test_folds_and_sources_left_out_contradict_each_other(space, tmp_path):
 def test_a_wrong_space_is_told_before_the_data_are_read(tmp_path, capsys):
     (tmp_path / "space.toml").write_text("los.cells = { low = 0, high = 1 }\n")
     options = ["--space", str(tmp_path / "space.toml"), "--storage", str(tmp_path / "file.journal")]
-    assert run(["tune", str(tmp_path / "nothing"), "--trials", "3", *options]) == 2
+    (tmp_path / "empty").mkdir()
+    assert run(["tune", str(tmp_path / "empty"), "--trials", "3", *options]) == 2
     assert "did you mean loss.cells" in capsys.readouterr().err
-    assert [one.name for one in tmp_path.iterdir()] == ["space.toml"]
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["empty", "space.toml"]
 
 
 def test_the_first_trials_are_the_papers_recipe_and_the_one_to_change():
