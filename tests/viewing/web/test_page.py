@@ -11,7 +11,6 @@ import io
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -30,13 +29,10 @@ from tumorlens.exporting.benchmarking.speed import paint_picture
 from tumorlens.imaging.readers import read_slice
 from tumorlens.report.pictures.overlay import draw
 from tumorlens.viewing.web.site import write_web_page
+from viewing.web import pages
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "examples"
-_spec = importlib.util.spec_from_file_location("web_pages", Path(__file__).with_name("pages.py"))
-pages = importlib.util.module_from_spec(_spec)
-sys.modules["web_pages"] = pages
-_spec.loader.exec_module(pages)
 
 pytestmark = [
     pytest.mark.skipif(pages.BROWSER is None, reason="needs chromium"),

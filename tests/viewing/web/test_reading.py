@@ -9,7 +9,6 @@ import base64
 import gzip
 import importlib.util
 import io
-import sys
 import zipfile
 from pathlib import Path
 
@@ -21,11 +20,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRBigEndian, JPEG2000Lossless
 import builders
 from tumorlens.errors import InputError
 from tumorlens.imaging.readers import iterate_slices
-
-_spec = importlib.util.spec_from_file_location("web_pages", Path(__file__).with_name("pages.py"))
-pages = importlib.util.module_from_spec(_spec)
-sys.modules["web_pages"] = pages
-_spec.loader.exec_module(pages)
+from viewing.web import pages
 
 pytestmark = [
     pytest.mark.skipif(pages.BROWSER is None, reason="needs chromium"),
