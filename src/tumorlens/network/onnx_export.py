@@ -98,7 +98,7 @@ def _run_exporter(deployed: Deployed, size: int) -> Any:
 
 
 def _ease_tracing(deployed: Deployed) -> Deployed:
-    """A copy that computes the same, and is traced in half of the time.
+    """A copy that computes the same, and takes less time to trace.
 
     Each batch norm is folded into its convolution, and no activation works in place. The exporter
     does both by itself, but in many steps.
