@@ -19,7 +19,7 @@ PACKAGE := pyproject.toml src/tumorlens/version.py
 help:
 	@echo "make demo      run the detector on examples/ (installs the light core)"
 	@echo "make test      run all tests (installs torch, see TORCH below, and the test tools)"
-	@echo "make slow      run the few tests that take over ten seconds each"
+	@echo "make slow      run the few tests that take over ten seconds each, and the tutorial"
 	@echo "make check     formatting, lint, types and the floor plan"
 	@echo "make format    format the code and mend what ruff can mend"
 	@echo "make docs      build the pages into site/ and check their links"
@@ -70,6 +70,7 @@ test: .venv/dev.stamp $(if $(shell command -v npm),tests/node_modules/axe.stamp)
 
 slow: .venv/dev.stamp
 	$(BIN)/python -m pytest $(PARTED) -m slow
+	$(BIN)/python docs/hooks/notebooks.py
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check

@@ -41,7 +41,7 @@ def test_all_formats_are_damaged() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="measures memory as Linux tells it")
-@pytest.mark.parametrize("count", [200, pytest.param(MANY, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [100, pytest.param(MANY, marks=pytest.mark.slow)])
 def test_mutants_are_read_or_refused(tmp_path, count) -> None:
     """`benchmarks/mutants.py` runs as many as one likes; ``--show NUMBER`` runs one of these."""
     results = tmp_path / "results.json"

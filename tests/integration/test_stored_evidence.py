@@ -54,7 +54,7 @@ def save_map(path, findings, planes, source):
 
 
 @pytest.mark.parametrize("spacing", [THIN, THICK], ids=["thin", "thick"])
-@pytest.mark.parametrize(("order", "signs"), builders.AXIS_ORDERS)
+@pytest.mark.parametrize(("order", "signs"), builders.AXIS_ORDERS[::3])
 def test_evidence_lies_where_the_mark_is_stored(tmp_path, spacing, order, signs):
     volume = write_head(tmp_path, spacing, order, signs)
     findings, planes, source = judge(tmp_path)

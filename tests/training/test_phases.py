@@ -78,7 +78,8 @@ def test_the_first_phase_moves_the_head_alone(prepared, tmp_path):
     assert all(name.startswith("head.") for name in changed)
 
 
-@pytest.mark.parametrize("patience", [pytest.param(0, marks=pytest.mark.slow), 3])
+@pytest.mark.slow
+@pytest.mark.parametrize("patience", [0, 3])
 def test_two_processes_train_one_network_and_leave_it_here(prepared, tmp_path, patience):
     """On a CPU, with a moving average; what comes back is what lies in the folder."""
     phase = {**make_recipe().to_record()["phases"][1], "schedule": "constant"}

@@ -93,17 +93,11 @@ def test_the_memory_is_settled_before_torch_is_imported(tmp_path):
     code = f"""
 import sys, tumorlens
 from tumorlens.training import allocator
-keep = allocator.keep_large_blocks
 def watch():
     print("torch" in sys.modules)
-    return keep()
+    sys.exit()
 allocator.keep_large_blocks = watch
-try:
-    tumorlens.train({str(tmp_path / "nothing")!r}, output={str(tmp_path / "run")!r})
-except tumorlens.TumorlensError as error:
-    print(error)
+tumorlens.train({str(tmp_path / "nothing")!r}, output={str(tmp_path / "run")!r})
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    first, second = done.stdout.splitlines()
-    assert first == "False"
-    assert "no such file or folder" in second
+    assert done.stdout == "False\n"

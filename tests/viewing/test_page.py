@@ -336,6 +336,7 @@ def forget(page, count):
     assert page.is_visible("#welcome")
 
 
+@pytest.mark.slow
 def test_it_fits_all_screens_and_everybody_can_use_it(model, scans):  # one start serves all
     with open_viewer("--model", str(model)) as viewer, visit(viewer.url) as found:
         page = found.page
