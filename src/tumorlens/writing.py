@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,6 +19,7 @@ __all__ = [
     "check_results",
     "check_writable",
     "hold_interrupts",
+    "lock_file",
     "open_when_done",
     "partial_path",
     "replace_when_done",
@@ -140,6 +141,28 @@ def write_text(path: Path, text: str, *, overwrite: bool = False) -> None:
     """Write ``text`` as UTF-8, whole or not at all."""
     with replace_when_done(path, overwrite=overwrite) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def lock_file(stream: IO[Any], *, wait: bool = False) -> bool:
+    """Hold an open file for this process alone; false if another process holds it.
+
+    It is free again when it is closed, or when the process ends. On Windows no file is held.
+
+    Args:
+        stream: the file, open for writing.
+        wait: wait for another process that holds it.
+
+    Raises:
+        OSError: the disk, such as one of a network, knows no locks.
+    """
+    with suppress(ImportError):
+        import fcntl
+
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            return False
+    return True
 
 
 @contextmanager

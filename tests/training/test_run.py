@@ -29,7 +29,7 @@ from tumorlens.network.weights import ENVIRONMENT
 from tumorlens.training.finishing import calibrated_model
 from tumorlens.training.folds import train_folds
 from tumorlens.training.hardware import Hardware
-from tumorlens.training.journal import read_run
+from tumorlens.training.journal import hold_folder, read_run
 from tumorlens.training.request import Request
 from tumorlens.training.run import open_run, train_model
 
@@ -410,6 +410,16 @@ def test_a_refused_run_leaves_what_was_there_before(tmp_path, weights, ended):
     with pytest.raises(DataError):
         train_model(make_request(one, ended[0].folder, weights))
     assert sorted(path.name for path in ended[0].folder.iterdir()) == before
+
+
+def test_two_trainings_do_not_share_a_folder(tmp_path, weights):
+    request = make_request(write_class_folders(tmp_path / "data", 12), tmp_path / "run", weights)
+    with hold_folder(request.folder):
+        (request.folder / "run.json").write_text("{}")
+        with pytest.raises(DataError, match="another training is at work in it"):
+            train_model(request)
+        (request.folder / "run.json").unlink()
+    assert not request.folder.exists()
 
 
 def test_a_folder_without_a_run_is_no_run(tmp_path):

@@ -13,7 +13,7 @@ from typing import IO, Any, Literal, Protocol
 
 from tumorlens.errors import UsageError
 from tumorlens.opening import open_regular
-from tumorlens.writing import partial_path
+from tumorlens.writing import lock_file, partial_path
 
 __all__ = [
     "ERROR_HANDLER",
@@ -272,13 +272,8 @@ def _claim(stream: IO[str], partial: Path) -> None:
         UsageError: another run holds it, or has just made it its result.
     """
     free = True
-    with suppress(ImportError, OSError):  # Windows, and disks of a network without locks
-        import fcntl
-
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            free = False
+    with suppress(OSError):  # disks of a network without locks
+        free = lock_file(stream)
     if free and _is_open(stream, partial):
         return
     stream.close()

@@ -7,19 +7,22 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
 from tumorlens.errors import DataError, TumorlensError
 from tumorlens.opening import read_text
 from tumorlens.training.recipe import Recipe
-from tumorlens.writing import write_text
+from tumorlens.writing import lock_file, write_text
 
-__all__ = ["CURVES", "open_folder", "read_run", "undo_refusal"]
+__all__ = ["CURVES", "hold_folder", "open_folder", "read_run", "undo_refusal"]
 
 CURVES = "curves.csv"
 """File of a run with losses and learning rates, one line per epoch."""
+RUN = "run.json"
+_LOCK = "run.lock"
+"""File that the training which is at work in a folder holds."""
 LENIENCY = "leniency"
 """Key of the faults that a run may ignore. A refused run may be resumed with more of them."""
 
@@ -34,7 +37,7 @@ def open_folder(folder: Path, description: dict[str, Any]) -> None:
     Raises:
         DataError: the folder holds something else, or cannot be written.
     """
-    file = folder / "run.json"
+    file = folder / RUN
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if file.exists() and not _is_same(file, description):
@@ -42,7 +45,7 @@ def open_folder(folder: Path, description: dict[str, Any]) -> None:
                 f"{folder}: holds a run with another recipe or other data; "
                 "choose another `output=`, or remove the folder"
             )
-        if not file.exists() and any(folder.iterdir()):
+        if not file.exists() and _list_content(folder):
             raise DataError(f"{folder}: is not empty and holds no run; choose another `output=`")
         write_text(file, json.dumps(description, indent=1) + "\n", overwrite=True)
     except OSError as error:
@@ -50,21 +53,60 @@ def open_folder(folder: Path, description: dict[str, Any]) -> None:
 
 
 @contextmanager
-def undo_refusal(folder: Path) -> Iterator[None]:
-    """Remove the folders that the block made if it ends with a refusal.
+def hold_folder(folder: Path) -> Iterator[None]:
+    """Make a run's folder, and be the only training that is at work in it.
 
-    Args:
-        folder: folder of the run. If it existed before, it stays with its content.
+    Of two at once, one would change the prepared pictures under the other. Folders that were made
+    and are empty at the end are removed.
+
+    Raises:
+        DataError: another training is at work in the folder, or it cannot be written.
     """
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
-    empty = folder.is_dir() and not any(folder.iterdir())
+    lock = _claim(folder)
+    try:
+        yield
+    finally:
+        (folder / _LOCK).unlink(missing_ok=True)
+        lock.close()
+        with suppress(OSError):
+            for one in missing:
+                one.rmdir()
+
+
+@contextmanager
+def undo_refusal(folder: Path) -> Iterator[None]:
+    """Empty a folder again that was empty before, if the block ends with a refusal."""
+    empty = not _list_content(folder)
     try:
         yield
     except TumorlensError:
-        made = missing[-1:] or (list(folder.iterdir()) if empty else [])
-        for one in made:
+        for one in _list_content(folder) if empty else ():
             shutil.rmtree(one) if one.is_dir() else one.unlink(missing_ok=True)
         raise
+
+
+def _claim(folder: Path) -> IO[str]:
+    """The open lock file of a run that nobody else is at work on."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        stream = (folder / _LOCK).open("a", encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written ({error.strerror})") from None
+    free = True
+    with suppress(OSError):  # disks of a network without locks
+        free = lock_file(stream)
+    if not free:
+        stream.close()
+        raise DataError(
+            f"{folder}: another training is at work in it; wait until it ends, or choose another "
+            "`output=`"
+        )
+    return stream
+
+
+def _list_content(folder: Path) -> list[Path]:
+    return [one for one in folder.iterdir() if one.name != _LOCK]
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -74,7 +116,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         DataError: the folder holds no run.
     """
     try:
-        described: dict[str, Any] = json.loads(read_text(folder / "run.json"))
+        described: dict[str, Any] = json.loads(read_text(folder / RUN))
     except FileNotFoundError:
         raise DataError(f"{folder}: holds no run (run.json is missing)") from None
     except (OSError, ValueError, RecursionError) as error:

@@ -38,7 +38,7 @@ from tumorlens.training.finishing.cards import complete_card, draft_card
 from tumorlens.training.finishing.embedding import fit_familiarity
 from tumorlens.training.finishing.scored_rows import Scorer, fit_studies, measure_test
 from tumorlens.training.finishing.strangers import teach_strangers
-from tumorlens.training.journal import open_folder, undo_refusal
+from tumorlens.training.journal import hold_folder, open_folder, undo_refusal
 from tumorlens.training.learning.module import build_network
 from tumorlens.training.learning.phases import run_phases
 from tumorlens.training.learning.seeding import seed_weights
@@ -91,19 +91,21 @@ def train_model(request: Request, digests: FileDigests | None = None) -> Trainin
         digests: hashes of files that another training of the same data has already read.
 
     Raises:
-        DataError: the rows, the weights or the disk cannot serve; says what to do.
+        DataError: the rows, the weights or the disk cannot serve, or another training is at work
+            in the folder; says what to do.
     """
     started = time.perf_counter()
     if request.hardware.rank:
         return _assist(request, digests, started)
-    with undo_refusal(request.folder):
-        plan = plan_training(request, digests)
-        _tell_removed(plan, request.notice)
-        _tell_style(request, plan)
-        ready = _make_ready(request, plan)
-    _run_phases(request, ready)
-    result = _finish(request, plan, ready, started)
-    shutil.rmtree(request.folder / "prepared")
+    with hold_folder(request.folder):
+        with undo_refusal(request.folder):
+            plan = plan_training(request, digests)
+            _tell_removed(plan, request.notice)
+            _tell_style(request, plan)
+            ready = _make_ready(request, plan)
+        _run_phases(request, ready)
+        result = _finish(request, plan, ready, started)
+        shutil.rmtree(request.folder / "prepared")
     return result
 
 

@@ -11,7 +11,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import isnan
 from pathlib import Path
@@ -21,6 +21,7 @@ from tumorlens.errors import UsageError
 from tumorlens.optional import load
 from tumorlens.tuning.outcome import Trial
 from tumorlens.tuning.recipe_spaces import Choices, Range, Space, Value
+from tumorlens.writing import lock_file
 
 __all__ = ["Pruned", "Pruner", "Running", "Search", "hold"]
 
@@ -348,15 +349,10 @@ def _explain(journal: Path) -> Iterator[None]:
 def _claim(path: Path, *, wait: bool) -> IO[str] | None:
     """The open lock file; None where another process holds it."""
     stream = path.open("a", encoding="utf-8")
-    with suppress(ImportError):  # Windows: one process alone
-        import fcntl
-
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            stream.close()
-            return None
-    return stream
+    if lock_file(stream, wait=wait):
+        return stream
+    stream.close()
+    return None
 
 
 def _free(lock: IO[str], path: Path) -> None:
