@@ -18,7 +18,7 @@ from painter import write_manifest
 from tiny_training import make_recipe
 from tiny_training import train_phases as train
 from tumorlens.data.manifest import merge_manifests, read_data
-from tumorlens.errors import DataError, UsageError
+from tumorlens.errors import DataError, RecipeError, UsageError
 from tumorlens.training.hardware import Hardware
 from tumorlens.training.journal import CURVES
 from tumorlens.training.learning.dataset import Draws
@@ -271,6 +271,12 @@ def test_full_disk_says_what_to_do_and_resumes(prepared, whole, tmp_path):
         train(prepared, tmp_path)
     assert not list((tmp_path / "checkpoints").glob("*.pt*"))
     assert differing(whole[0], train(prepared, tmp_path)) == []
+
+
+def test_a_loss_that_is_no_number_ends_the_training(prepared, tmp_path):
+    phase = {"name": "wild", "epochs": 3, "draws": 16, "learning_rate": 1e25}
+    with pytest.raises(RecipeError, match=r"wild, epoch 1 of 3: the loss is no number .*=1e\+24"):
+        train(prepared, tmp_path / "run", make_recipe(phases=[phase]))
 
 
 def test_each_phase_and_each_epoch_has_a_line(prepared, whole, tmp_path):

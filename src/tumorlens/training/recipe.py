@@ -31,6 +31,7 @@ from tumorlens.training.choices import (
 __all__ = ["Recipe", "find_recipes", "override", "read_recipe"]
 
 _TOO_DEEP = "is nested too deeply; no key of a recipe holds more than lists and tables"
+_SEEDS = 2**32  # what is made of them must fit into the 64 bits of a seed of torch
 _SHOWN = 60  # characters of a change, in an error
 _LARGEST = 64 * 1024  # bytes; ours have two thousand, and long keys take the square of their length
 
@@ -74,8 +75,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             raise ValueError("phases is empty, a recipe needs at least one")
         if len({phase.name for phase in self.phases}) < len(self.phases):
             raise ValueError("phases holds a name twice; curves tell phases apart by their names")
-        if self.seed < 0:
-            raise ValueError(f"seed must not be negative, got {self.seed}")
+        if not 0 <= self.seed < _SEEDS:
+            raise ValueError(f"seed must lie in [0, {_SEEDS}), got {self.seed}")
         check_positive("weight_decay", self.weight_decay)
         if self.batch < 2:
             raise ValueError(f"batch must be at least 2, got {self.batch}")

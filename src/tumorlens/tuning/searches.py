@@ -29,6 +29,8 @@ Pruner = Literal["median", "hyperband", "none"]
 
 FEW_TRIALS = 10
 """So many are drawn at random before the sampler learns from them; importances need as many."""
+_SEEDS = 2**32
+"""The seeds of Optuna and of scikit-learn end there."""
 SECONDS = 2.0
 """Between two looks at the trials of other processes."""
 _LONGEST_LINE = 1 << 20
@@ -164,7 +166,7 @@ class Search:
         if len(done) < FEW_TRIALS or len({one.value for one in done}) < 2:
             return {}
         optuna = load("optuna", "a search")
-        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=self.seed)
+        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=self.seed % _SEEDS)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             shares = optuna.importance.get_param_importances(
@@ -204,8 +206,9 @@ class Search:
             return None
         optuna = load("optuna", "a search")
         # Of its own for each trial, so that processes draw other values, and a restart the same.
+        seed = (self.seed * 100_003 + len(trials)) % _SEEDS
         self._study.sampler = optuna.samplers.TPESampler(
-            seed=self.seed * 100_003 + len(trials), n_startup_trials=FEW_TRIALS, multivariate=False
+            seed=seed, n_startup_trials=FEW_TRIALS, multivariate=False
         )
         trial = self._study.ask()
         recipe = trial.user_attrs.get(_KNOWN, "")

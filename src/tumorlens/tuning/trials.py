@@ -64,7 +64,8 @@ def try_recipe(task: Task, running: Running) -> float:
 
     Raises:
         Pruned: it is behind the others after an epoch of its first fold.
-        ValueError: its values contradict each other, or a fold holds one label only.
+        ValueError: its values contradict each other, its loss is no number any more, or a fold
+            holds one label only.
     """
     try:
         recipe = task.find_recipe(running)
@@ -85,6 +86,9 @@ def try_recipe(task: Task, running: Running) -> float:
     except Pruned:
         shutil.rmtree(folder)  # nothing goes on there; after any other end, something does
         raise
+    except RecipeError as error:
+        shutil.rmtree(folder)
+        raise ValueError(str(error)) from None
     if scores is None:
         raise RuntimeError("a trial holds no row back")
     write_scores(task.file_of(running.number), scores, overwrite=True)

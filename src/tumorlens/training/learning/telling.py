@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from tumorlens.errors import RecipeError
 from tumorlens.progress import Notice, Progress
 
 __all__ = ["EpochTeller", "EpochWatcher", "measure_auc"]
@@ -62,9 +63,15 @@ class EpochTeller(Callback):  # type: ignore[misc]
         self.log("validation_auc", measure_auc(logits, tumor > 0.5), sync_dist=True)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
-        """Report the training loss, the validation loss and AUC, and the seconds."""
+        """Report the training loss, the validation loss and AUC, and the seconds.
+
+        Raises:
+            RecipeError: a loss is no number any more, and so are the weights from here on.
+        """
         found = {name: float(value) for name, value in trainer.callback_metrics.items()}
         loss, validation = (found.get(f"{side}_total") for side in ("train", "validation"))
+        if not all(isfinite(one) for one in (loss, validation) if one is not None):
+            self._refuse_to_go_on(trainer, module)
         auc = found.get("validation_auc", float("nan"))
         told = [
             f"loss {loss:.3f}" if loss is not None else "",
@@ -73,6 +80,19 @@ class EpochTeller(Callback):  # type: ignore[misc]
             f"{time.perf_counter() - self.started:.0f} s",
         ]
         self._tell(trainer, f"{_name_epoch(trainer, module)}: {', '.join(filter(None, told))}")
+
+    def _refuse_to_go_on(self, trainer: lightning.Trainer, module: Any) -> None:
+        phase, place = module.phase, f"phases.{self.place[0] - 1}"
+        rates = {
+            name: getattr(phase, name) / 10 for name in ("learning_rate", "backbone_learning_rate")
+        }
+        lower = " and ".join(
+            f"`settings='{place}.{name}={rate:g}'`" for name, rate in rates.items() if rate
+        )
+        raise RecipeError(
+            f"{_name_epoch(trainer, module)}: the loss is no number any more, so the steps of this "
+            f"phase are too large; train with smaller ones, such as {lower}, in another `output=`"
+        )
 
     def _tell(self, trainer: lightning.Trainer, words: str) -> None:
         if trainer.is_global_zero:
