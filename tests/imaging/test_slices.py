@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tumorlens.finding import SliceInfo
-from tumorlens.imaging.slices import Slice
+from tumorlens.imaging.readers import read_slice
+from tumorlens.imaging.slices import Slice, find_marked
 
 
 def make_slice(*values):
@@ -30,3 +32,28 @@ def test_a_slice_knows_its_extremes_and_whether_it_is_blank():
     assert make_slice(3, -2, 7).extremes == (-2, 7)
     assert not make_slice(3, -2, 7).is_blank
     assert make_slice(5, 5, 5).is_blank
+
+
+def test_a_mask_that_jpeg_has_blurred_marks_what_was_drawn(tmp_path):
+    y, x = np.mgrid[:120, :120]
+    drawn = np.hypot(x - 55, y - 64) < 31
+    Image.fromarray(np.uint8(255 * drawn)).save(tmp_path / "m.jpg", quality=70)
+    mask = read_slice(tmp_path / "m.jpg")
+    assert np.count_nonzero((mask.pixels > 0) != drawn) > 200
+    assert np.count_nonzero(find_marked(mask) != drawn) < 20
+
+
+@pytest.mark.parametrize(
+    ("values", "marked"),
+    [
+        ([0, 1, 2, 4], [False, True, True, True]),  # labels
+        ([0, 1, 255, 1], [False, True, True, True]),
+        ([0, 1 / 255, 0, 0], [False, True, False, False]),
+        ([0, *np.linspace(0.1, 0.9, 9)], [False] * 5 + [True] * 5),  # shares
+        ([0, *np.linspace(0.25, 4, 16)], [False] * 2 + [True] * 15),  # labels, interpolated
+        (range(12), [False] + [True] * 11),  # many lesions, numbered
+    ],
+)
+def test_labels_and_shares_mark_what_they_say(values, marked):
+    mask = Slice(np.tile(np.array(values, np.float32), (2, 1)), SliceInfo("m.nii"))
+    assert find_marked(mask)[1].tolist() == marked

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from builders import write_nifti
 from tumorlens.data.rows import Row
 from tumorlens.errors import InputError
 from tumorlens.finding import SliceInfo
@@ -42,6 +43,17 @@ def test_a_mask_of_the_brain_tells_every_pixel(head, tmp_path):
     assert set(np.unique(brain)) == {BRAIN_SHOWN, BRAIN_NONE}
     assert brain[32, 32] == BRAIN_SHOWN
     assert brain[8, 32] == BRAIN_NONE
+
+
+def test_a_mask_of_the_brain_may_be_a_volume_or_a_picture_of_one_slice(head, tmp_path):
+    volume = np.zeros((128, 128, 3), np.uint8)
+    volume[44:84, 44:84, 1] = 1
+    path = write_nifti(tmp_path / "brain_mask.nii", volume)
+    brain = look(head, Row(Path("s.nii"), 1, brain=path))
+    assert (brain[32, 32], brain[8, 32]) == (BRAIN_SHOWN, BRAIN_NONE)
+    Image.fromarray(volume[..., 1] * 255).save(tmp_path / "brain.png")
+    brain = look(head, Row(Path("s.nii"), 1, brain=tmp_path / "brain.png"))
+    assert (brain[32, 32], brain[8, 32]) == (BRAIN_SHOWN, BRAIN_NONE)
 
 
 def test_an_empty_mask_says_that_no_brain_is_there(head, tmp_path):

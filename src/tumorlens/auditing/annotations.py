@@ -12,7 +12,7 @@ from tumorlens.errors import InputError
 from tumorlens.imaging.pixels.head import Head
 from tumorlens.imaging.pixels.voxels import BLANK
 from tumorlens.imaging.readers import read_slice
-from tumorlens.imaging.slices import Slice, measure_offset
+from tumorlens.imaging.slices import Slice, find_marked, measure_offset
 
 __all__ = ["MISFITS", "check_annotations"]
 
@@ -67,7 +67,7 @@ def _read_mask(row: Row, slice_: Slice) -> tuple[Mask | None, list[str]]:
         return None, ["mask of another size"]
     if measure_offset(mask, slice_.info):
         return None, ["mask lies elsewhere"]
-    return mask.pixels > 0, []
+    return find_marked(mask), []
 
 
 def _check_mask(row: Row, mask: Mask, head: Head) -> Iterator[str]:

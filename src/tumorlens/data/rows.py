@@ -63,7 +63,7 @@ class Row:
         note: free text.
         plane: axial, coronal or sagittal; unsure where it was looked for in vain.
         skull: on, or off where the brain was cut out (skull-stripped).
-        brain: picture of the brain with the size of the slice, above 0 inside; absolute.
+        brain: mask of the brain, likewise, above 0 inside; absolute.
         extra: (column, value) of the columns that tumorlens does not know.
         origin: file and line that the row was read from, for messages; no part of its value.
 
@@ -135,7 +135,15 @@ class Row:
     @property
     def mask_frame(self) -> int:
         """Index inside ``mask``: a volume has the frames of its image, a picture has one."""
-        is_picture = self.mask is not None and self.mask.suffix.lower() in _PICTURES
+        return self._frame_in(self.mask)
+
+    @property
+    def brain_frame(self) -> int:
+        """Index inside ``brain``, likewise."""
+        return self._frame_in(self.brain)
+
+    def _frame_in(self, mask: Path | None) -> int:
+        is_picture = mask is not None and mask.suffix.lower() in _PICTURES
         return 0 if self.frame is None or is_picture else self.frame
 
     @property

@@ -10,11 +10,13 @@ import numpy.typing as npt
 
 from tumorlens.finding import SliceInfo
 
-__all__ = ["Slice", "measure_offset"]
+__all__ = ["Slice", "find_marked", "measure_offset"]
 
 _NEAR = 2.0
 """Pixels by which a mask may lie beside its picture: programs place voxels by their corner or their
 centre, and round."""
+_FEW = 8  # different values of a mask of labels
+_BRIGHT = 64  # largest value from which on it is a brightness and no number of a label
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,3 +72,16 @@ def measure_offset(mask: Slice, picture: SliceInfo) -> float:
     far = float(np.linalg.norm(np.subtract(own, other), axis=1).max())
     pixel = max(float(np.linalg.norm(step)) for step in picture.lps_mm[1:])
     return far if far > _NEAR * pixel else 0.0
+
+
+def find_marked(mask: Slice) -> npt.NDArray[np.bool_]:
+    """Which pixels a mask marks, (H, W).
+
+    Of a mask with a few values these are all but 0. JPEG and interpolation blur the rim of what was
+    drawn, and leave many values: then those count that are at least half of white, or of 1 where
+    labels or shares of a label were blurred.
+    """
+    pixels, brightest = mask.pixels, mask.extremes[1]
+    if np.unique(pixels[::4]).size <= _FEW and np.unique(pixels).size <= _FEW:
+        return pixels > 0
+    return pixels >= (brightest / 2 if brightest >= _BRIGHT else 0.5)

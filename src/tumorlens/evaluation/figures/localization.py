@@ -17,7 +17,7 @@ from tumorlens.data.rows import Edges, Row
 from tumorlens.errors import DataError, InputError
 from tumorlens.finding import Finding, SliceInfo
 from tumorlens.imaging.readers import read_slice
-from tumorlens.imaging.slices import measure_offset
+from tumorlens.imaging.slices import find_marked, measure_offset
 from tumorlens.optional import load
 
 __all__ = ["Lesion", "fill_hits", "read_lesion", "score_pointing"]
@@ -76,7 +76,7 @@ def read_lesion(
         drawn = read_slice(row.mask, row.mask_frame, any_content=True)
     except InputError as error:
         raise DataError(f"mask of {row.path}: {error}") from None
-    mask = drawn.pixels > 0
+    mask = find_marked(drawn)
     if shape is not None and mask.shape != shape:
         size, wanted = (f"{width} x {height}" for height, width in (mask.shape, shape))
         raise DataError(

@@ -44,9 +44,8 @@ def find_brain(
         InputError: the mask cannot be read, or has another size than the slice.
     """
     if row.brain is not None:
-        inside = (
-            place((_read_mask(row.brain, row.frame or 0, shape) > 0).astype(np.uint8), prepared) > 0
-        )
+        drawn = _read_mask(row.brain, row.brain_frame, shape) > 0
+        inside = place(drawn.astype(np.uint8), prepared) > 0
         return np.where(inside, BRAIN_SHOWN, BRAIN_NONE).astype(np.uint8)
     if row.skull == "off":
         tissue = _close(Image.fromarray(((image > _TISSUE) * 255).astype(np.uint8)))
@@ -59,7 +58,7 @@ def find_brain(
 
 def _read_mask(file: Path, frame: int, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
     try:
-        mask = read_slice(file, frame).pixels
+        mask = read_slice(file, frame, any_content=True).pixels
     except InputError as error:
         if error.reason != BLANK:
             raise

@@ -23,7 +23,7 @@ from tumorlens.imaging.pixels.contrast import choose_evenly, typical_contrast
 from tumorlens.imaging.pixels.fingerprint import fingerprint_slice
 from tumorlens.imaging.preprocess import PreprocessSpec, find_gain, place, prepare
 from tumorlens.imaging.readers import read_slice
-from tumorlens.imaging.slices import Slice, measure_offset
+from tumorlens.imaging.slices import Slice, find_marked, measure_offset
 from tumorlens.model.contract import LOOKS
 from tumorlens.training.rows.brains import find_brain
 from tumorlens.training.rows.codes import TUMOR_BOX, TUMOR_MASK, TUMOR_NONE, TUMOR_UNKNOWN
@@ -158,7 +158,7 @@ def _read_annotation(row: Row, slice_: Slice) -> ByteImage:
         return np.full(shape, TUMOR_NONE, np.uint8)
     if row.mask is not None:
         drawn = read_slice(row.mask, row.mask_frame, any_content=True)
-        mask = drawn.pixels
+        mask = find_marked(drawn)
         if mask.shape != shape:
             raise InputError(
                 str(row.mask),
@@ -170,7 +170,7 @@ def _read_annotation(row: Row, slice_: Slice) -> ByteImage:
             reason = f"mask that lies {apart:.0f} mm away from its picture"
             advice = "save it with the orientation (affine) of the picture"
             raise InputError(str(row.mask), reason, advice)
-        return np.where(mask > 0, TUMOR_MASK, TUMOR_NONE).astype(np.uint8)
+        return np.where(mask, TUMOR_MASK, TUMOR_NONE).astype(np.uint8)
     if not row.boxes:
         return np.full(shape, TUMOR_UNKNOWN, np.uint8)
     picture = Image.new("L", (shape[1], shape[0]), TUMOR_NONE)
