@@ -49,3 +49,32 @@ def test_rows_that_stand_twice_are_told(tmp_path):
     path, heard = write(tmp_path, "path,group\nx.png,a\n./x.png,a\ny.png,b\n"), []
     choose_rows([path], Choice(twins=False), notice=heard.append)
     assert heard == ["rows that name the slice of an earlier row, and count again: 1 of 3"]
+
+
+def test_patients_that_are_spelled_in_two_ways_are_told(tmp_path):
+    path, heard = write(tmp_path, "path,group\nx.png,P01\ny.png,p1\nz.png,p10\n"), []
+    choose_rows([path], Choice(twins=False), notice=heard.append)
+    (told,) = heard
+    assert "in zeros: 1, such as 'P01' and 'p1'; they count as different patients" in told
+
+
+def test_files_that_name_a_patient_without_a_group_are_told(tmp_path):
+    path, heard = write(tmp_path, "path\nTCGA_CS_4941_19960909_1.tif\nb.png\n"), []
+    choose_rows([path], Choice(twins=False), notice=heard.append)
+    assert heard[0].startswith("1 slice has no group, though names such as TCGA_CS_4941_19960909_1")
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        ("tumor,no_tumor", "expected none, as the label is tumor, got 'no_tumor'"),
+        ("no_tumor,yes", "expected none, as the label is no_tumor, got 'yes'"),
+        ("glioma,meningioma", "expected glioma, as the label says, got 'meningioma'"),
+    ],
+)
+def test_a_class_that_contradicts_the_label_is_refused(tmp_path, cells, expected):
+    """A tumor of the class no_tumor was trained on as a tumor."""
+    with pytest.raises(DataError, match=f"line 2, column tumor_class: {expected}"):
+        read_manifest(write(tmp_path, f"path,label,tumor_class\nx.png,{cells}\n"))
+    (row,) = read_manifest(write(tmp_path, "path,label,tumor_class\nx.png,glioma,yes\n")).rows
+    assert (row.label, row.tumor_class) == ("tumor", "glioma")

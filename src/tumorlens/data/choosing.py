@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tumorlens.data.class_names import spell_split
+from tumorlens.data.class_names import find_patient, spell_split
 from tumorlens.data.manifest import keep_split, merge_manifests, read_data
-from tumorlens.data.rows import Manifest, tell_repeats
+from tumorlens.data.rows import Manifest, Row, tell_repeats
+from tumorlens.digits import say_count
 from tumorlens.progress import Notice, Progress, count_up, stay_silent
 from tumorlens.workers import available_cores
 
@@ -151,11 +154,33 @@ def choose_rows(
     whole = read_sets(
         data, classes=choice.classes, shared_groups=choice.shared_groups, notice=notice
     )
-    if repeats := tell_repeats(whole.rows):
-        notice(repeats)
+    for told in (tell_repeats(whole.rows), *_tell_groups(whole.rows)):
+        if told:
+            notice(told)
     whole = group_copies(whole, choice.twins, threads=threads, progress=progress, notice=notice)
     if choice.split is None:
         return Chosen(whole, frozenset())
     own = ("", spell_split(choice.split))
     others = {row.group_key for row in whole.rows if row.split not in own}
     return Chosen(keep_split(whole, choice.split), frozenset(others))
+
+
+def _tell_groups(rows: Sequence[Row]) -> Iterator[str]:
+    """Sentences on slices of one patient that may stand in several groups."""
+    named = [row for row in rows if not row.group and find_patient(row.path.name)]
+    if named:
+        yield (
+            f"{say_count(len(named), 'slice has', 'slices have')} no group, though names such as "
+            f"{named[0].path.name} tell a patient: add a column group, or a patient may stand on "
+            "two sides"
+        )
+    spellings = defaultdict(set)
+    for row in rows:
+        spellings[re.sub(r"(?<!\d)0+(?=\d)", "", row.group.casefold())].add(row.group)
+    alike = [sorted(names) for names in spellings.values() if len(names) > 1]
+    if alike:
+        yield (
+            f"groups that differ only in upper and lower case or in zeros: {len(alike):,}, such as "
+            f"{alike[0][0]!r} and {alike[0][1]!r}; they count as different patients, so spell "
+            "each patient in one way"
+        )

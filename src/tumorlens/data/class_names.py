@@ -1,4 +1,4 @@
-"""What folder names mean: classes, splits and sequences that people use."""
+"""What names of folders and files mean: classes, splits and patients, as people spell them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ __all__ = [
     "TUMOR_CLASSES",
     "ClassNames",
     "find_meaning",
+    "find_patient",
     "find_split",
+    "is_container",
     "spell_split",
     "squeeze",
 ]
@@ -62,6 +64,24 @@ _SPLITS = {
     **dict.fromkeys(("test", "testing", "testset", "testingset", "testdata"), "test"),
 }
 
+_CONTAINER = re.compile(
+    r"(?:axial|coronal|sagittal|ax|cor|sag|augment(?:ed|ations?)|aug|originals?|raw|preprocessed"
+    r"|processed|resized|cropped|enhanced|images?|imgs?|pictures?|slices?|scans?|mris?|data|dataset"
+    r"|png|jpe?g|tiff?|bmp|dicom|dcm|nifti|nii|(?:fold|part|batch)\d*)+"
+)
+"""Names of folders, squeezed, that sort images in another way than by patient."""
+
+_PATIENT = re.compile(
+    r"(?<![a-z0-9])(?:"
+    r"tcga[-_][a-z0-9]{2}[-_][a-z0-9]{4}"
+    r"|brats\d\d_[a-z0-9]+_[a-z0-9]+|brats(?:\d{4})?_\d{3,5}|brats-[a-z]{3}(?:-[a-z]{2})?-\d{4,5}"
+    r"|upenn-gbm-\d{5}|ucsf-pdgm-\d{4}|ixi\d{3}|oas[12]_\d{4}|oas[34]\d{4}|\d{3}_s_\d{4}"
+    r"|(?:patient|subject|subj|case|volume)[-_ ]?\d+)(?![0-9])",
+    re.IGNORECASE,
+)
+"""Patients in names of files: those of public collections (TCGA, BraTS, UPENN-GBM, UCSF-PDGM, IXI,
+OASIS, ADNI), and words that say so, such as ``patient_12_slice_3.png``."""
+
 
 def squeeze(name: str) -> str:
     """``No_Tumor`` -> ``notumor``: lower case, letters and digits alone."""
@@ -76,6 +96,20 @@ def find_split(name: str) -> str | None:
 def spell_split(name: str) -> str:
     """A split as a manifest has it: ``Test`` and ``val`` are known words, others stay."""
     return find_split(name) or name
+
+
+def find_patient(name: str) -> str:
+    """The patient that the name of a picture tells, in lower case with hyphens; or nothing.
+
+    Slices of one patient that were saved as pictures share it: they must not be parted.
+    """
+    found = _PATIENT.search(name)
+    return re.sub(r"[_ ]", "-", found[0].casefold()) if found else ""
+
+
+def is_container(name: str) -> bool:
+    """Whether a folder's name says how images were made or sorted, and names no patient."""
+    return bool(_CONTAINER.fullmatch(squeeze(name)))
 
 
 def find_meaning(name: str) -> str | None:

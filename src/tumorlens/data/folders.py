@@ -6,7 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
-from tumorlens.data.class_names import SKIP, ClassNames, find_split
+from tumorlens.data.class_names import (
+    SKIP,
+    ClassNames,
+    find_patient,
+    find_split,
+    is_container,
+)
 from tumorlens.data.rows import Manifest, Row, absolute_path
 from tumorlens.data.volumes import describe_broken, describe_volume, find_subject, is_mask
 from tumorlens.errors import DataError, InputError
@@ -176,7 +182,7 @@ def _rows(place: Path, source: Found, *, group: str) -> Iterator[Row]:
         yield replace(
             row,
             source=place.name,
-            group=row.group or group,
+            group=row.group or group or find_patient(_file(source).name),
             sequence=row.sequence or guess_sequence(words) or "",
             split=splits[-1] if splits else "",
         )
@@ -217,8 +223,9 @@ def _tell_upper(folders: Set[str], notice: Notice) -> None:
 
 
 def _is_plain(name: str) -> bool:
-    """Whether a folder's name is a split or a sequence, and no patient."""
-    return find_split(name) is not None or guess_sequence(name) is not None
+    """Whether a folder's name is a split, a sequence or the like, and no patient."""
+    known = find_split(name) is not None or guess_sequence(name) is not None
+    return known or is_container(name)
 
 
 def _drop_lone_groups(rows: Sequence[Row]) -> tuple[Row, ...]:

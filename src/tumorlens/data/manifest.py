@@ -318,7 +318,6 @@ def _parse_row(cells: dict[str, str], folder: Path, name: str, where: str) -> Ro
             raise DataError(f"{where}, column {column}: {error}") from None
     if "path" not in values:
         raise DataError(f"{where}, column path: expected the path of a file, got nothing")
-    _settle_class(values)
     values.setdefault("source", name)
     extra = tuple(
         (key, "" if key in _NAMES and is_missing(key, value) else value)
@@ -326,25 +325,31 @@ def _parse_row(cells: dict[str, str], folder: Path, name: str, where: str) -> Ro
         if key not in COLUMNS
     )
     try:
+        _settle_class(values)
         return Row(**values, extra=extra, origin=where)
     except ValueError as error:
         raise DataError(f"{where}, column {error}") from None
 
 
 def _settle_class(values: dict[str, Any]) -> None:
-    """Move a tumor class from label to tumor_class, and spell classes in the canonical way."""
-    if values.get("label") in TUMOR_CLASSES:
-        values.setdefault("tumor_class", values["label"])
-        values["label"] = "tumor"
-    named = values.get("tumor_class", "")
-    meaning = find_meaning(named)
-    if meaning in ("tumor", "no_tumor"):  # says no more than a label does
-        values.setdefault("label", meaning)
-        if values["label"] == meaning:
-            values["tumor_class"] = ""
-    elif named:
-        values["tumor_class"] = meaning or named
+    """Move a tumor class from label to tumor_class, and spell classes in the canonical way.
+
+    Raises:
+        ValueError: the two contradict each other.
+    """
+    label, named = values.get("label", ""), values.get("tumor_class", "")
+    meaning = find_meaning(named) or named
+    if label in TUMOR_CLASSES:
+        if meaning not in ("", "tumor", label):
+            raise ValueError(f"tumor_class: expected {label}, as the label says, got {named!r}")
+        values["label"], meaning = "tumor", label
+    if meaning in LABELS:  # says no more than a label does
+        if values.setdefault("label", meaning) != meaning:
+            raise ValueError(f"tumor_class: expected none, as the label is {label}, got {named!r}")
+        meaning = ""
+    elif meaning:
         values.setdefault("label", "tumor")
+    values["tumor_class"] = meaning
 
 
 def _label(text: str, _folder: Path) -> str:
