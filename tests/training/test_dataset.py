@@ -311,6 +311,17 @@ def test_the_store_makes_anew_what_was_cut_short_or_changed(tmp_path):
     assert store.get(row) is None
 
 
+def test_the_store_looks_at_the_files_of_a_series(tmp_path):
+    """A file that is changed in place leaves its folder as it was."""
+    row = read_data(write_manifest(tmp_path / "data", 1)).rows[0]
+    series = replace(row, path=row.path.parent)
+    plane = np.zeros((SPEC.size, SPEC.size), np.uint8)
+    Store(tmp_path / "store", SPEC).put(series, PreparedRow(plane, plane, plane, 0.5, b"abc"))
+    assert Store(tmp_path / "store", SPEC).get(series) is not None
+    row.path.write_bytes(b"changed")
+    assert Store(tmp_path / "store", SPEC).get(series) is None
+
+
 def test_processes_share_the_batches_of_an_epoch(prepared):
     whole = list(make_draws(prepared, draws=32))
     shared = []

@@ -243,6 +243,19 @@ def test_the_fingerprint_tells_contents_apart(tmp_path):
     assert fingerprint_rows((row,)) == first
 
 
+@pytest.mark.parametrize(("named", "changed"), [("s", "s/b.dcm"), ("v.mhd", "v.raw")])
+def test_the_fingerprint_tells_voxels_in_other_files_apart(tmp_path, named, changed):
+    """A slice that was cut from a series names its folder, and a header names no voxels."""
+    (tmp_path / "s").mkdir()
+    for name in ("s/a.dcm", "s/b.dcm", "v.mhd", "v.raw"):
+        (tmp_path / name).write_bytes(b"one")
+    row = replace(make_manifest().rows[0], path=tmp_path / named)
+    first = fingerprint_rows((row,))
+    assert fingerprint_rows((row,)) == first
+    (tmp_path / changed).write_bytes(b"two")
+    assert fingerprint_rows((row,)) != first
+
+
 def test_images_without_a_brain_do_not_validate():
     prepared = make_prepared([1] * 30 + [0] * 50, range(80))
     empty = prepared.brain.copy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,7 +10,10 @@ from pathlib import Path
 from tumorlens.data.rows import Row
 from tumorlens.opening import open_regular
 
-__all__ = ["FileDigests", "fingerprint_rows"]
+__all__ = ["FileDigests", "fingerprint_rows", "list_files"]
+
+_HEADERS = (".hdr", ".img", ".mhd", ".nhdr")
+"""Endings of files whose voxels, or whose header, lie in a file beside them."""
 
 
 class FileDigests:
@@ -21,13 +25,31 @@ class FileDigests:
     def find(self, file: Path) -> str:
         """The hash of a file's content, or its name if it cannot be read."""
         if file not in self._known:
-            try:
-                with open_regular(file) as stream:
-                    digest = hashlib.blake2b(stream.read(), digest_size=16).hexdigest()
-            except OSError:
-                digest = file.name
-            self._known[file] = digest
+            files = list_files(file)
+            digests = [_digest(one) for one in files]
+            if files != [file]:
+                named = [(one.name, digest) for one, digest in zip(files, digests, strict=True)]
+                digests = [hashlib.blake2b(repr(named).encode(), digest_size=16).hexdigest()]
+            self._known[file] = digests[0]
         return self._known[file]
+
+
+def list_files(path: Path) -> list[Path]:
+    """The files that hold what a row names: those of a folder, a header and its voxels, or one."""
+    if path.is_dir():
+        return sorted(one for one in path.rglob("*") if one.is_file())
+    if path.suffix.lower() in _HEADERS:
+        beside = path.parent.glob(f"{glob.escape(path.stem)}.*")
+        return sorted(one for one in beside if one.is_file()) or [path]
+    return [path]
+
+
+def _digest(file: Path) -> str:
+    try:
+        with open_regular(file) as stream:
+            return hashlib.blake2b(stream.read(), digest_size=16).hexdigest()
+    except OSError:
+        return file.name
 
 
 def fingerprint_rows(rows: Iterable[Row], digests: FileDigests | None = None) -> str:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from tumorlens.data.rows import Row
 from tumorlens.imaging.preprocess import PreprocessSpec
+from tumorlens.training.rows.fingerprints import list_files
 
 __all__ = ["PreparedRow", "Store"]
 
@@ -57,6 +58,7 @@ class Store:
         self.folder = folder
         self._spec = spec
         self._kind = msgspec.json.encode(spec)
+        self._states: dict[Path, list[tuple[str, int, int]]] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
     def get(self, row: Row) -> PreparedRow | None:
@@ -84,7 +86,14 @@ class Store:
 
     def _find(self, row: Row) -> Path:
         files = [file for file in (row.path, row.mask, row.brain) if file]
-        states = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+        states = [state for file in files for state in self._look_at(file)]
         annotation = (row.frame, row.mask_frame, row.boxes, row.label, row.skull)
         digest = hashlib.blake2b(repr((states, annotation)).encode() + self._kind, digest_size=16)
         return self.folder / f"{digest.hexdigest()}.slice"
+
+    def _look_at(self, path: Path) -> list[tuple[str, int, int]]:
+        """Name, size and time of change of the files that hold what a row names."""
+        if path not in self._states:
+            found = ((str(file), file.stat()) for file in list_files(path))
+            self._states[path] = [(name, at.st_size, at.st_mtime_ns) for name, at in found]
+        return self._states[path]
