@@ -79,6 +79,17 @@ def test_a_bad_cell_is_named(tmp_path, line, message):
         read_scores(path)
 
 
+def test_a_verdict_that_its_own_numbers_contradict_is_named(tmp_path):
+    """Where somebody has changed the thresholds, the verdicts are those of before."""
+    header = HEADER + ",verdict"
+    lines = ["a.png,tumor,p,0.5,0.2,0.5,0.7,uncertain", "b.png,tumor,p,0.5,0.2,0.5,0.7,not_judged"]
+    rounded = "c.png,tumor,p,0.7,0.2,0.5,0.7000001,tumor"
+    assert len(read_scores(write_table(tmp_path, *lines, rounded, header=header))) == 3
+    path = write_table(tmp_path, *lines, "d.png,tumor,p,0.5,0.1,0.4,0.45,uncertain", header=header)
+    with pytest.raises(DataError, match="line 4, column verdict: expected what tumor_probability"):
+        read_scores(path)
+
+
 def test_the_line_counts_line_breaks_in_cells(tmp_path):
     path = write_table(tmp_path, 'ok.png,tumor,"p\n1",0.5,0,0.5,1', "a.png,tumor,p,nan,0,0.5,1")
     with pytest.raises(DataError, match="line 4, column tumor_probability"):

@@ -42,6 +42,7 @@ OUTPUTS = (
 """Columns beside the manifest's and ``probability_<class>``."""
 
 PREFIX = "probability_"
+_ROUNDED = 1e-6  # of the probabilities, which are written with six digits
 
 
 def read_scores(path: str | os.PathLike[str]) -> Scores:
@@ -66,7 +67,7 @@ def read_scores(path: str | os.PathLike[str]) -> Scores:
         tumor_probability=chance,
         probabilities=_stack([table.numbers(name, 0, 1) for name in classes], len(manifest)),
         unfamiliarity=unfamiliarity,
-        verdict=table.verdicts(_judge(chance, limits, unfamiliarity)),
+        verdict=table.verdicts(chance, limits, unfamiliarity),
         thresholds=limits,
         peak_xy=table.points("peak_xy"),
         boxes=table.text("boxes"),
@@ -184,7 +185,7 @@ def _stack(columns: Sequence[FloatArray], n: int) -> FloatArray:
 
 
 def _judge(probability: FloatArray, limits: FloatArray, unfamiliarity: FloatArray) -> list[str]:
-    """The verdicts of a table that has none, by the rule of `OperatingPoint.judge`."""
+    """The verdicts by the rule of `OperatingPoint.judge`."""
     two_way = np.where(
         probability >= limits[:, 2],
         "tumor",
@@ -247,13 +248,24 @@ class _Table:
             values[index] = parts
         return values
 
-    def verdicts(self, computed: Sequence[str]) -> TextArray:
+    def verdicts(
+        self, chance: FloatArray, limits: FloatArray, unfamiliarity: FloatArray
+    ) -> TextArray:
+        """The column, which must agree with the numbers as far as they are rounded; else theirs."""
         if "verdict" not in self.names:
-            return as_text(computed)
-        words = self.text("verdict")
+            return as_text(_judge(chance, limits, unfamiliarity))
+        words, (low, _, high) = self.text("verdict"), limits.T
+        agrees = {
+            "tumor": chance >= high - _ROUNDED,
+            "no_tumor": chance < low + _ROUNDED,
+            "uncertain": (low - _ROUNDED <= chance) & (chance < high + _ROUNDED),
+        }
         for index, word in enumerate(words):
             if word not in VERDICTS:
                 self.fail(index, "verdict", f"expected one of {', '.join(VERDICTS)}", word)
+            if word in agrees and not agrees[word][index]:
+                wanted = "expected what tumor_probability, low and high say, or no such column"
+                self.fail(index, "verdict", wanted, word)
         return words
 
     def common(self, name: str) -> str:
