@@ -97,6 +97,12 @@ def test_predict_of_the_package(model, folder):
     ]
 
 
+@pytest.mark.parametrize("kind", [str, object])
+def test_a_column_of_paths_is_a_list_of_them(detector, folder, kind):
+    column = np.array([str(folder / "t1.png"), str(folder / "n0.png")], dtype=kind)
+    assert [one.verdict for one in detector.predict(column)] == ["tumor", "no_tumor"]
+
+
 def test_what_is_no_input_is_a_usage_error(detector):
     with pytest.raises(UsageError, match="cannot read a dict"):
         detector.predict({})

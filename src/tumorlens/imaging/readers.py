@@ -145,13 +145,16 @@ def find_inputs(inputs: Any, limits: Limits = DEFAULT_LIMITS) -> Iterator[Any]:
     """What `read_input` takes one by one.
 
     Args:
-        inputs: an input, or a list or an iterator of inputs. An iterator is waited for: the files
-            of a series that it names are not put together.
+        inputs: an input, or a list or an iterator of inputs, or a column of paths (an array or
+            a Series of pandas). An iterator is waited for: the files of a series that it names are
+            not put together.
         limits: what one file may cost.
 
     Returns:
         Sources, or the errors of finding them, for runs of paths; anything else as it is.
     """
+    if _is_column(inputs):
+        inputs = inputs.tolist()
     # An open file is an iterator, too: over its lines, which are no inputs.
     many = isinstance(inputs, (list, tuple, Iterator)) and not isinstance(inputs, io.IOBase)
     together = not isinstance(inputs, Iterator)
@@ -184,6 +187,11 @@ def read_input(x: Any, limits: Limits = DEFAULT_LIMITS, axes: str | None = None)
         name = x.path if isinstance(x, Source) else f"<{type(x).__name__}>"
         reason = f"cannot be read ({type(error).__name__}: {error})"
         yield InputError(name, reason, "check that the file opens in another viewer")
+
+
+def _is_column(x: Any) -> bool:
+    """Whether an array, or a column of a table, holds texts or other objects, one after another."""
+    return getattr(x, "ndim", 0) == 1 and getattr(x.dtype, "kind", "") in ("O", "U")
 
 
 def _is_path(x: Any) -> bool:
@@ -334,7 +342,8 @@ def _read_any(x: Any, limits: Limits, axes: str | None) -> Iterator[Item]:
     else:
         raise UsageError(
             f"cannot read a {type(x).__name__}; give a path, bytes, an ndarray, a PIL image, "
-            "a pydicom Dataset or a nibabel image"
+            "a pydicom Dataset or a nibabel image (of SimpleITK: `GetArrayFromImage(image)` with "
+            "`axes='DHW'`, or the file)"
         )
 
 
@@ -344,7 +353,7 @@ def _as_array(x: Any) -> np.ndarray[Any, Any]:
         return np.asarray(x)
     except Exception as error:  # on a GPU, or part of a gradient: each library has its own
         reason = f"gives no array ({' '.join(str(error).split())})"
-        advice = "give a NumPy array; of torch, tensor.detach().cpu().numpy()"
+        advice = "give a NumPy array; of torch, tensor.detach().cpu().float().numpy()"
         raise InputError(f"<{type(x).__name__}>", reason, advice) from error
 
 
