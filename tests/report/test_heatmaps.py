@@ -152,6 +152,26 @@ def test_an_overlay_is_replaced_and_no_other_file_is(tmp_path):
     assert not list(tmp_path.rglob("*.partial"))
 
 
+def test_an_overlay_of_another_scan_is_not_replaced(tmp_path, monkeypatch):
+    """Two patients whose files are called alike, judged one after the other."""
+    rng, saved = np.random.default_rng(0), {}
+    for name in ("p1", "p2", "p1"):
+        (tmp_path / name).mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / name)
+        folder = HeatmapFolder(tmp_path / "out", common_folder(["."]))
+        info = SliceInfo("im1.jpg")
+        assert folder.has(info) == (name in saved)
+        slice_ = Slice(rng.random((64, 64), np.float32), info)
+        path = folder.save(slice_, Finding(info, error="none"))
+        assert saved.setdefault(name, path) == path  # its scan may have changed meanwhile
+        assert folder.has(info)
+    assert len(set(saved.values())) == 2
+    moved = HeatmapFolder(tmp_path / "out", tmp_path).save(
+        Slice(slice_.pixels, SliceInfo(str(tmp_path / "im1.jpg"))), Finding(info, error="none")
+    )
+    assert moved == saved["p1"]
+
+
 def test_a_path_too_deep_for_the_disk_gets_a_short_name(tmp_path):
     deep = "/".join(["f" * 150] * 40)
     assert save(HeatmapFolder(tmp_path, tmp_path), f"{tmp_path}/{deep}/x.jpg").parent == tmp_path

@@ -33,6 +33,8 @@ _UNSAFE = re.compile(
     r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\ud800-\udc7f\udd00-\udfff]|[. ]+$'
 )
 _DEVICES = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d|conin\$|conout\$)(?=\.|$)", re.IGNORECASE)
+_SOURCE = re.compile(rb"tEXtSource\0([0-9a-f]{10} [0-9a-f]{10})")
+"""What an overlay says of its scan: digests of its path and of its pixels."""
 _NAME_REFUSED = {
     *(errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.EILSEQ)
 }
@@ -43,11 +45,12 @@ class HeatmapFolder:
 
     ``a/scan.jpg`` becomes ``DIR/a/scan.jpg.png``, ``a/scan.png`` ``DIR/a/scan.heatmap.png``; slice
     12 of ``vol.nii.gz`` becomes ``DIR/vol.nii.gz.0012.png``. So no two files share a picture, and
-    each picture names its file. A name that is too long, or taken by a file that is no overlay,
-    makes way to a short one with a digest.
+    each picture names its file. A name that is too long, or taken by another file, makes way to a
+    short one with a digest: an overlay of another scan, which an earlier run may have left, is not
+    replaced. One is that of the same scan if its path or its pixels are the same.
 
     Args:
-        folder: made if it is not there; overlays in it are replaced, other files are not.
+        folder: made if it is not there; overlays of the same scans are replaced in it.
         base: the folder that the tree begins in.
 
     Raises:
@@ -70,16 +73,18 @@ class HeatmapFolder:
         Raises:
             UsageError: it cannot be written.
         """
-        data = encode(draw(slice_, finding))
-        path = self.place(slice_.info)
+        info = slice_.info
+        source = f"{_name_source(info)} {hashlib.sha256(slice_.pixels.tobytes()).hexdigest()[:10]}"
+        data = encode(draw(slice_, finding), source)
+        path = self.place(info)
         try:
-            return _write(path, data)
+            return _write(path, data, source)
         except OSError as error:
             if error.errno not in _NAME_REFUSED:
                 raise _unwritten(path, error) from error
-        path = self.folder / _name_briefly(slice_.info)
+        path = self.folder / _name_briefly(info)
         try:
-            return _write(path, data)
+            return _write(path, data, source)
         except OSError as error:
             raise _unwritten(path, error) from error
 
@@ -100,7 +105,9 @@ class HeatmapFolder:
 
     def has(self, info: SliceInfo) -> bool:
         """Whether the overlay of a slice is there, be it under its brief name."""
-        return _is_overlay(self.place(info)) or _is_overlay(self.folder / _name_briefly(info))
+        own = _name_source(info)
+        places = self.place(info), self.folder / _name_briefly(info)
+        return any(_is_overlay(place, own) for place in places)
 
     def holds(self, path: str) -> bool:
         """Whether a file lies in this folder."""
@@ -125,7 +132,13 @@ def _name_overlay(name: str, mark: str) -> str:
 
 def _name_briefly(info: SliceInfo) -> str:
     """A name that is short on any disk and still the slice's own."""
-    return f"{digest_name(info.path)}{_mark(info)}.png"
+    return f"{digest_name(os.path.abspath(info.path))}{_mark(info)}.png"  # noqa: PTH100
+
+
+def _name_source(info: SliceInfo) -> str:
+    """Ten characters that stand for a slice, wherever the run was started."""
+    path = os.path.abspath(info.path)  # noqa: PTH100 - it may name a member of an archive
+    return digest_name(f"{path} {info.frame} {info.series_instance_uid or ''}")
 
 
 def make_safe(part: str) -> str:
@@ -153,14 +166,14 @@ def digest_name(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:10]
 
 
-def _write(path: Path, data: bytes) -> Path:
-    """Write an overlay whole, or not at all; replace an overlay, but no other file.
+def _write(path: Path, data: bytes, source: str) -> Path:
+    """Write an overlay whole, or not at all; replace one of the same scan, but no other file.
 
     Raises:
         OSError: `FileExistsError` where another file is in the way, among others.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if os.path.lexists(path) and not _is_overlay(path):
+    if os.path.lexists(path) and not _is_overlay(path, source):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     # Two threads may draw one file that was named twice.
     partial = path.with_name(f"{path.name}.{os.getpid()}-{get_ident()}.partial")
@@ -174,11 +187,15 @@ def _write(path: Path, data: bytes) -> Path:
     return path
 
 
-def _is_overlay(path: Path) -> bool:
+def _is_overlay(path: Path, source: str) -> bool:
+    """Whether a file is an overlay, and shares one of the words that stand for its scan."""
     if not path.is_file():
         return False
     with path.open("rb") as stream:
-        return is_drawn(stream.read(HEAD_BYTES))
+        head = stream.read(HEAD_BYTES)
+    found = _SOURCE.search(head)
+    same = found is None or set(found[1].decode().split()) & set(source.split())
+    return is_drawn(head) and bool(same)
 
 
 def _unwritten(path: Path, error: OSError) -> UsageError:
