@@ -12,7 +12,8 @@ from tumorlens.finding import Finding, SliceInfo
 from tumorlens.imaging.files.sources import Skipped, find_sources
 from tumorlens.imaging.readers import read_slice, read_slices
 from tumorlens.imaging.slices import Slice
-from tumorlens.report.pictures.heatmaps import HeatmapFolder, common_folder
+from tumorlens.report.pictures.heatmaps import HeatmapFolder, common_folder, name_series
+from tumorlens.study_finding import SeriesFinding
 
 
 def place(folder, path, **info):
@@ -170,6 +171,17 @@ def test_an_overlay_of_another_scan_is_not_replaced(tmp_path, monkeypatch):
         Slice(slice_.pixels, SliceInfo(str(tmp_path / "im1.jpg"))), Finding(info, error="none")
     )
     assert moved == saved["p1"]
+
+
+def test_series_that_are_called_alike_here_and_there_have_names_of_their_own(tmp_path, monkeypatch):
+    names = []
+    for folder in ("p1", "p2"):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        for path in ("T1.nii.gz", str(Path.cwd() / "T1.nii.gz")):
+            names.append(name_series(SeriesFinding(path, None, 1, 0, 0.1, 0)))
+    assert names[0] == names[1] != names[2] == names[3]
+    assert all(name.startswith("T1.nii.gz.") for name in names)
 
 
 def test_a_path_too_deep_for_the_disk_gets_a_short_name(tmp_path):

@@ -16,7 +16,7 @@ from tumorlens.finding import RESEARCH_USE, Finding
 from tumorlens.imaging.slices import Slice
 from tumorlens.report.pictures.captions import PAPER
 from tumorlens.report.pictures.heat import tell_weak
-from tumorlens.report.pictures.heatmaps import digest_name, make_safe
+from tumorlens.report.pictures.heatmaps import name_series
 from tumorlens.report.pictures.markers import INK, find_font
 from tumorlens.report.pictures.overlay import draw_thumbnail, encode
 from tumorlens.studies.assembling import is_loose
@@ -146,8 +146,7 @@ def paint_montage(series: SeriesFinding, album: Album) -> bytes:
 
 def name_montage(series: SeriesFinding) -> str:
     """The name of the file of a series' montage: named after it, told from others by a digest."""
-    whole = f"{series.path} {series.series_instance_uid or ''} {series.volume or 0}"
-    return f"{make_safe(PurePath(series.path).name or 'series')}.{digest_name(whole)}.montage.png"
+    return f"{name_series(series)}.montage.png"
 
 
 def word_series(series: SeriesFinding) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from tumorlens.errors import UsageError
 from tumorlens.finding import Finding
 from tumorlens.imaging.slices import Slice
 from tumorlens.report.pictures.heat import spread_evidence
-from tumorlens.report.pictures.heatmaps import digest_name, make_safe
+from tumorlens.report.pictures.heatmaps import name_series
 from tumorlens.study_finding import SeriesFinding
 
 __all__ = ["EvidenceVolumes"]
@@ -71,6 +71,4 @@ class EvidenceVolumes:
 
     def place(self, series: SeriesFinding) -> Path:
         """Where the volume of a series goes: named after it, told from others by a digest."""
-        whole = f"{series.path} {series.series_instance_uid or ''} {series.volume or 0}"
-        name = make_safe(PurePath(series.path).name or "series")
-        return self.folder / f"{name}.{digest_name(whole)}.evidence.nii.gz"
+        return self.folder / f"{name_series(series)}.evidence.nii.gz"

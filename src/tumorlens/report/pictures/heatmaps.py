@@ -22,8 +22,9 @@ from tumorlens.finding import Finding, SliceInfo
 from tumorlens.imaging.files.contents import HEAD_BYTES, is_drawn
 from tumorlens.imaging.slices import Slice
 from tumorlens.report.pictures.overlay import draw, encode
+from tumorlens.study_finding import SeriesFinding
 
-__all__ = ["HeatmapFolder", "common_folder", "digest_name", "make_safe"]
+__all__ = ["HeatmapFolder", "common_folder", "digest_name", "make_safe", "name_series"]
 
 _HOLDERS = (".zip", "dicomdir")  # files that hold several series, as folders do
 _LONGEST = 160  # bytes of a part of a path: file systems take 255, and a mark follows
@@ -164,6 +165,13 @@ def _cut(part: str, most: int) -> str:
 def digest_name(text: str) -> str:
     """Ten characters that stand for a text in a name."""
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:10]
+
+
+def name_series(series: SeriesFinding) -> str:
+    """A name for a file of a series: that of its path, told from others by a digest."""
+    path = os.path.abspath(series.path)  # noqa: PTH100 - it may lie in an archive
+    whole = f"{path} {series.series_instance_uid or ''} {series.volume or 0}"
+    return f"{make_safe(PurePath(path).name or 'series')}.{digest_name(whole)}"
 
 
 def _write(path: Path, data: bytes, source: str) -> Path:
