@@ -177,8 +177,11 @@ def test_folds_of_the_manifest_are_kept():
     ("splits", "note"),
     [
         (("",), None),
-        (("train", "test"), None),
-        (("0", "1", "2", ""), "8 of 10 rows name a fold in the column split; dealt anew"),
+        (
+            ("train", "test"),
+            "splits that the data had are replaced: train (5), test (5)",
+        ),
+        (("0", "1", "2", ""), "splits that the data had are replaced: 0 (3), 1 (3), 2 (2)"),
     ],
 )
 def test_without_a_fold_for_every_row_they_are_dealt(splits, note):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
@@ -62,7 +62,8 @@ def split_manifest(
         by: ``group``, or ``source`` for whole sources.
 
     Returns:
-        The manifest with its splits, and notes: in a sentence each, where balance gave way.
+        The manifest with its splits, and notes: in a sentence each, which splits were replaced,
+        and where balance gave way.
 
     Raises:
         UsageError: fewer than two folds, fractions that do not add up to 1, or an unknown ``by``.
@@ -81,7 +82,15 @@ def split_manifest(
     kinds, counts = _count(manifest.rows, groups, by)
     dealt = deal_groups(counts, shares, seed)
     rows = (replace(row, split=names[dealt[groups[row.group_key]]]) for row in manifest.rows)
-    return manifest.with_rows(rows), _tell_uneven(kinds, counts, dealt, names, shares)
+    notes = _tell_uneven(kinds, counts, dealt, names, shares)
+    return manifest.with_rows(rows), [*_tell_replaced(manifest.rows), *notes]
+
+
+def _tell_replaced(rows: Sequence[Row]) -> list[str]:
+    """A note on splits that the rows had: what was kept for a test may now be trained on."""
+    old = Counter(row.split for row in rows if row.split)
+    shown = ", ".join(f"{name} ({count:,})" for name, count in old.most_common(5))
+    return [f"splits that the data had are replaced: {shown}"] * bool(old)
 
 
 def _require_groups(manifest: Manifest, groups: int, parts: int, names: str, by: By) -> None:
@@ -127,15 +136,10 @@ def fold_manifest(
         DataError: the manifest names other folds than asked for, or a group stands in two of
             them; or there are fewer groups than folds.
     """
-    named = sum(row.split.isdecimal() for row in manifest.rows)
-    if 0 < named == len(manifest):
+    if manifest.rows and all(row.split.isdecimal() for row in manifest.rows):
         _check_folds(manifest, folds)
         return manifest, ["the folds of the column split are kept"]
-    parted, notes = split_manifest(manifest, folds=folds, seed=seed, by=by)
-    if named:
-        told = f"{named} of {len(manifest)} rows name a fold in the column split; dealt anew"
-        notes = [told, *notes]
-    return parted, notes
+    return split_manifest(manifest, folds=folds, seed=seed, by=by)
 
 
 def _check_folds(manifest: Manifest, folds: int) -> None:
