@@ -273,6 +273,17 @@ def test_full_disk_says_what_to_do_and_resumes(prepared, whole, tmp_path):
     assert differing(whole[0], train(prepared, tmp_path)) == []
 
 
+def test_a_training_that_a_cluster_ends_has_not_ended_well(prepared, tmp_path):
+    def end(words):
+        if "epoch 1 of" in words:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(SystemExit) as ended:
+        train(prepared, tmp_path / "run", notice=end)
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert not list((tmp_path / "run/checkpoints").glob("*.pt"))
+
+
 def test_a_loss_that_is_no_number_ends_the_training(prepared, tmp_path):
     phase = {"name": "wild", "epochs": 3, "draws": 16, "learning_rate": 1e25}
     with pytest.raises(RecipeError, match=r"wild, epoch 1 of 3: the loss is no number .*=1e\+24"):

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from tumorlens.errors import DataError
 from tumorlens.network.assembly import TumorNetwork
@@ -250,13 +251,19 @@ class _ValidationBatches:
 
 @contextmanager
 def _pass_interrupts_on() -> Iterator[None]:
-    """Give Ctrl-C its usual meaning: Lightning raises `SystemExit` and then ignores Ctrl-C."""
+    """Give Ctrl-C and SIGTERM, which clusters send, their usual meaning.
+
+    Lightning raises `SystemExit` for both. After Ctrl-C it ignores the next, and after SIGTERM the
+    code would say that the training has ended well.
+    """
     before = signal.getsignal(signal.SIGINT)
     try:
         yield
     except SystemExit as error:
         if isinstance(error.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None
+        if isinstance(error, SIGTERMException):
+            raise SystemExit(128 + signal.SIGTERM) from None
         raise
     finally:
         if threading.current_thread() is threading.main_thread():
