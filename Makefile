@@ -9,9 +9,9 @@ TORCH ?= torch==2.13.0
 BIN := .venv/bin
 # Python compiles what is imported. To compile all that is installed takes half a minute.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
-# Files of tests are parted among the cores, four at most: each process loads torch. PARTED= runs
-# them one after another.
-PARTED ?= -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Files of tests are parted among three processes: two cores are kept busy while a third waits for a
+# browser, and each process loads torch. PARTED= runs them one after another.
+PARTED ?= -n 3 --dist loadfile --no-loadscope-reorder
 PACKAGE := pyproject.toml src/tumorlens/version.py
 
 .PHONY: help demo test slow check format docs tutorial gallery screenshots screenshots-view examples clean

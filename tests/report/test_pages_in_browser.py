@@ -70,9 +70,17 @@ def test_a_phone_shows_all_of_a_page(name, visit):
     assert cut == []
 
 
+def part_screens():
+    """Each page on one kind of screen, and in `make slow` on the other."""
+    screens = [(390, "dark"), (1440, "light")]
+    for number, name in enumerate(NAMES):
+        for place, screen in enumerate(screens):
+            marks = [pytest.mark.slow] if (number + place) % 2 else []
+            yield pytest.param(name, *screen, marks=marks, id=f"{name}-{screen[0]}")
+
+
 @needs_axe
-@pytest.mark.parametrize(("width", "theme"), [(390, "dark"), (1440, "light")])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "width", "theme"), part_screens())
 def test_anybody_can_read_a_page(name, width, theme, visit):
     page, heard = visit(name, width, theme)
     assert heard == []
