@@ -80,7 +80,7 @@ def part_screens():
 
 
 @needs_axe
-@pytest.mark.parametrize(("name", "width", "theme"), part_screens())
+@pytest.mark.parametrize(("name", "width", "theme"), list(part_screens()))
 def test_anybody_can_read_a_page(name, width, theme, visit):
     page, heard = visit(name, width, theme)
     assert heard == []
