@@ -18,6 +18,7 @@ __all__ = [
     "check_page_name",
     "check_results",
     "check_writable",
+    "end_as_interrupted",
     "hold_interrupts",
     "lock_file",
     "open_when_done",
@@ -189,6 +190,26 @@ def hold_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
     if held:
         raise KeyboardInterrupt
+
+
+@contextmanager
+def end_as_interrupted() -> Iterator[None]:
+    """Let what ends the process end the block as Ctrl-C does, so that no copy of a scan is left.
+
+    It is SIGTERM, which schedulers, containers and service managers send, or SIGHUP, the end of a
+    terminal. A signal that is ignored, as with nohup, stays so.
+    """
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {}
+    with suppress(ValueError):  # not in the main thread, which alone gets signals
+        for number in (getattr(signal, name) for name in names):
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                before[number] = signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _reason(error: OSError) -> str:

@@ -9,11 +9,19 @@ import pytest
 from tumorlens.cli.staged import _end_in_order, stage
 
 
-def test_a_scheduler_ends_a_run_with_addresses_in_order():
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_scheduler_or_the_end_of_a_terminal_ends_a_run_with_addresses_in_order(number):
+    before = signal.getsignal(number)
     with pytest.raises(KeyboardInterrupt), _end_in_order([("a", "s3://bucket/key"), None]):
-        os.kill(os.getpid(), signal.SIGTERM)
-    assert signal.getsignal(signal.SIGTERM) is before
+        os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
+
+
+def test_a_signal_that_nohup_ignores_stays_so():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with _end_in_order(["s3://bucket/key"]):
+        os.kill(os.getpid(), signal.SIGHUP)
+    assert signal.signal(signal.SIGHUP, before) is signal.SIG_IGN
 
 
 def test_without_an_address_a_signal_does_what_it_did():

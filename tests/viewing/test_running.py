@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import signal
 import socket
 import time
 from urllib.parse import quote
@@ -202,16 +203,19 @@ def list_left():
 
 
 @pytest.mark.parametrize(
-    "code",
+    ("code", "number"),
     [
-        None,
-        "import sys, tumorlens\n"
-        "tumorlens.view(sys.argv[1], model=sys.argv[3], browser=False,"
-        " notice=lambda words: print(words, file=sys.stderr, flush=True))",
+        (None, signal.SIGINT),
+        (
+            "import sys, tumorlens\n"
+            "tumorlens.view(sys.argv[1], model=sys.argv[3], browser=False,"
+            " notice=lambda words: print(words, file=sys.stderr, flush=True))",
+            signal.SIGTERM,
+        ),
     ],
     ids=["command", "python"],
 )
-def test_it_judges_what_is_named_and_ends_with_ctrl_c(model, tmp_path, code):
+def test_it_judges_what_is_named_and_leaves_nothing_at_its_end(model, tmp_path, code, number):
     before = list_left()
     write_folder(tmp_path / "scans", tumors=2, healthy=1)
     more = {} if code is None else {"code": code}
@@ -225,7 +229,7 @@ def test_it_judges_what_is_named_and_ends_with_ctrl_c(model, tmp_path, code):
         result = tell(viewer, f"api/jobs/{job['key']}/result")
         verdicts = [scene["slices"][0]["verdict"] for scene in result["scenes"]]
         assert sorted(verdicts) == ["no_tumor", "tumor", "tumor"]
-        assert viewer.interrupt()[0] == 0
+        assert viewer.interrupt(number)[0] == 0
     assert list_left() <= before
 
 

@@ -33,9 +33,9 @@ class Viewer:
     def token(self) -> str:
         return self.url.rstrip("/").rpartition("/")[2]
 
-    def interrupt(self) -> tuple[int, str]:
-        """Ctrl-C: its exit code, and what it said last."""
-        self.process.send_signal(signal.SIGINT)
+    def interrupt(self, number: int = signal.SIGINT) -> tuple[int, str]:
+        """Ctrl-C, or another signal: its exit code, and what it said last."""
+        self.process.send_signal(number)
         _, said = self.process.communicate(timeout=20)
         return self.process.returncode, said
 

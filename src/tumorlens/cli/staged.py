@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from io import TextIOWrapper
 from pathlib import Path
@@ -18,6 +17,7 @@ from tumorlens.errors import UsageError
 from tumorlens.predicting.fetching import fetch_paths
 from tumorlens.remote.addresses import is_address
 from tumorlens.remote.staging import Staging, open_staging
+from tumorlens.writing import end_as_interrupted
 
 __all__ = ["fetch", "fetch_named", "stage"]
 
@@ -58,23 +58,14 @@ def stage(
     return decorate
 
 
-@contextmanager
-def _end_in_order(named: Iterable[Any]) -> Iterator[None]:
-    """Let a scheduler's SIGTERM end the block as Ctrl-C does, where any address is named.
+def _end_in_order(named: Iterable[Any]) -> AbstractContextManager[None]:
+    """Let what ends the process end the block as Ctrl-C does, where any address is named.
 
     So finished records are stored, and no copies of scans stay behind.
     """
     flat = (one for value in named for one in (value if isinstance(value, tuple) else (value,)))
-    try:
-        staged = any(isinstance(one, (str, Path)) and is_address(str(one)) for one in flat)
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler) if staged else None
-    except ValueError:  # not in the main thread, which alone gets signals
-        staged = False
-    try:
-        yield
-    finally:
-        if staged:
-            signal.signal(signal.SIGTERM, before)
+    staged = any(isinstance(one, (str, Path)) and is_address(str(one)) for one in flat)
+    return end_as_interrupted() if staged else nullcontext()
 
 
 def fetch(staging: Staging, *values: Any) -> tuple[Any, ...]:

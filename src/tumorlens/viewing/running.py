@@ -21,6 +21,7 @@ from tumorlens.serving.jobs import Jobs
 from tumorlens.serving.listening import listen
 from tumorlens.viewing.guarding import Guard
 from tumorlens.viewing.routes import Desk, build_app
+from tumorlens.writing import end_as_interrupted
 
 __all__ = ["check_libraries", "view"]
 
@@ -42,6 +43,8 @@ def view(
 ) -> None:
     """Look at scans and their verdicts in a browser; returns when it is interrupted (Ctrl-C).
 
+    The end of its terminal, and SIGTERM, end it in the same way.
+
     It does what ``tumorlens view`` does: a server that only this machine reaches, on an address
     with a random token. What the page hands in lies in a temporary folder until then.
 
@@ -61,7 +64,7 @@ def view(
     """
     check_libraries()
     scans = _list_scans(paths)
-    with listen(LOOPBACK, port) as listening:
+    with end_as_interrupted(), listen(LOOPBACK, port) as listening:
         desk = Desk(Jobs(open_detector(model, operating_point=operating_point)))
         token, address = secrets.token_urlsafe(18), f"{LOOPBACK}:{listening.getsockname()[1]}"
         url = f"http://{address}/{token}/"

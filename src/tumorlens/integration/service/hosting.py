@@ -5,9 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
-import signal
 import socket
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +22,7 @@ from tumorlens.integration.service.entrance import Entrance, check_token
 from tumorlens.optional import load
 from tumorlens.progress import Notice, stay_silent
 from tumorlens.serving.listening import listen
+from tumorlens.writing import end_as_interrupted
 
 __all__ = ["check_libraries", "serve"]
 
@@ -75,7 +74,7 @@ def serve(
     check_access(host, token)
     say = notice or stay_silent
     # From here on, for there are files from the first moment on.
-    with _end_as_interrupted(), suppress(KeyboardInterrupt), listen(host, port) as listening:
+    with end_as_interrupted(), suppress(KeyboardInterrupt), listen(host, port) as listening:
         desk = Desk(open_detector(model, operating_point=operating_point), limits)
         try:
             say(f"tumorlens serves {desk.detector.name} at {_name_address(listening)}")
@@ -166,16 +165,3 @@ def _hush_libraries() -> Iterator[None]:
         yield
     for logger, level in zip(loggers, before, strict=True):
         logger.setLevel(level)
-
-
-@contextmanager
-def _end_as_interrupted() -> Iterator[None]:
-    """SIGTERM, which containers send, ends the service as Ctrl-C does, so that no file is left."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before: Any = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
