@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import tumorlens
@@ -76,7 +77,12 @@ def ended(tmp_path_factory, weights):
         kept, root / "run", weights, recipe,
         left_out=left_out, left_out_counts={"far": 10}, notice=said.append,
     )  # fmt: skip
-    return request, train_model(request), said
+    torch.set_default_dtype(torch.float64)  # as the program of a caller may
+    try:
+        return request, train_model(request), said
+    finally:
+        assert torch.get_default_dtype() is torch.float64
+        torch.set_default_dtype(torch.float32)
 
 
 def test_the_folder_holds_what_it_shall(ended):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +11,7 @@ import torch
 from tumorlens.errors import UsageError
 from tumorlens.training.cluster import Cluster, find_cluster
 
-__all__ = ["Hardware"]
+__all__ = ["Hardware", "set_torch_apart"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +100,16 @@ def _count_devices(device: str) -> int | None:
     if device == "cuda":
         return torch.cuda.device_count() if torch.cuda.is_available() else 0
     return int(torch.backends.mps.is_available()) if device == "mps" else None
+
+
+@contextmanager
+def set_torch_apart() -> Iterator[None]:
+    """Single precision and gradients, whatever the program of a caller has set for all of torch."""
+    dtype, gradients = torch.get_default_dtype(), torch.is_grad_enabled()
+    torch.set_default_dtype(torch.float32)
+    torch.set_grad_enabled(True)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(dtype)
+        torch.set_grad_enabled(gradients)

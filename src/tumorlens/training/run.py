@@ -38,6 +38,7 @@ from tumorlens.training.finishing.cards import complete_card, draft_card
 from tumorlens.training.finishing.embedding import fit_familiarity
 from tumorlens.training.finishing.scored_rows import Scorer, fit_studies, measure_test
 from tumorlens.training.finishing.strangers import teach_strangers
+from tumorlens.training.hardware import set_torch_apart
 from tumorlens.training.journal import hold_folder, open_folder, undo_refusal
 from tumorlens.training.learning.module import build_network
 from tumorlens.training.learning.phases import run_phases
@@ -81,6 +82,7 @@ class _Ready:
     teachers: Teachers | None
 
 
+@set_torch_apart()
 def train_model(request: Request, digests: FileDigests | None = None) -> TrainingResult:
     """Train, calibrate, export and score. A run that is refused leaves no folder.
 

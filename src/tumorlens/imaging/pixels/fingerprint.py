@@ -160,7 +160,8 @@ def _smoothing() -> Array:
     """Gaussian smoothing as a matrix, normalised at the edges."""
     steps = np.arange(SIDE)
     weights = np.exp(-((steps[:, None] - steps) ** 2) / (2 * _SPOT**2))
-    return np.asarray(weights / weights.sum(1, keepdims=True), np.float32)
+    with np.errstate(under="ignore"):  # a program may let NumPy raise at it
+        return np.asarray(weights / weights.sum(1, keepdims=True), np.float32)
 
 
 _BASIS = cosine_basis(((np.arange(SIDE) + 0.5) / SIDE).astype(np.float32))
