@@ -10,6 +10,7 @@ from brains import as_slice, paint_brain
 from tumorlens.imaging.pixels.fingerprint import (
     FINGERPRINT_BYTES,
     SEEN_LIMIT,
+    _smoothing,
     compare_fingerprint,
     cosine_basis,
     describe_frame,
@@ -43,6 +44,14 @@ def test_turning_a_descriptor_is_turning_the_picture():
 def test_a_descriptor_has_length_one_and_a_blank_picture_none():
     assert np.linalg.norm(describe_head(as_slice(paint_brain(2)))) == pytest.approx(1)
     assert not describe_frame(as_slice(np.full((40, 40), 7, np.uint8))).any()
+
+
+def test_a_program_may_let_numpy_raise():
+    """The smoothing of a picture underflows at its rim, in single precision, and may."""
+    slice_ = as_slice(np.pad(np.full((40, 40), 7, np.uint8), 40))
+    with np.errstate(all="raise"):
+        assert len(fingerprint_slice(slice_)) == FINGERPRINT_BYTES
+        assert _smoothing().sum(1) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("describe", [describe_head, describe_frame])

@@ -148,6 +148,7 @@ def _describe(picture: Image.Image, box: Box, dark: float, bright: float) -> Arr
     return np.asarray(coefficients / max(length, 1e-6), np.float32)
 
 
+@np.errstate(under="ignore")  # the program of a caller may let NumPy raise at it
 def _smooth(thumbnail: Array) -> Array:
     return np.asarray(_SMOOTH @ thumbnail @ _SMOOTH.T)
 
@@ -156,12 +157,12 @@ def _transform(thumbnail: Array) -> Array:
     return np.asarray(_KEPT * (_BASIS.T @ thumbnail @ _BASIS))
 
 
+@np.errstate(under="ignore")
 def _smoothing() -> Array:
     """Gaussian smoothing as a matrix, normalised at the edges."""
     steps = np.arange(SIDE)
     weights = np.exp(-((steps[:, None] - steps) ** 2) / (2 * _SPOT**2))
-    with np.errstate(under="ignore"):  # a program may let NumPy raise at it
-        return np.asarray(weights / weights.sum(1, keepdims=True), np.float32)
+    return np.asarray(weights / weights.sum(1, keepdims=True), np.float32)
 
 
 _BASIS = cosine_basis(((np.arange(SIDE) + 0.5) / SIDE).astype(np.float32))
