@@ -88,7 +88,7 @@ def try_recipe(task: Task, running: Running) -> float:
         raise
     except RecipeError as error:
         shutil.rmtree(folder)
-        raise ValueError(str(error)) from None
+        raise ValueError(str(error).partition(";")[0]) from None  # without advice for one training
     if scores is None:
         raise RuntimeError("a trial holds no row back")
     write_scores(task.file_of(running.number), scores, overwrite=True)
