@@ -7,7 +7,8 @@ PYTHON ?= $(firstword $(shell command -v python3.11) $(shell command -v python3)
 TORCH ?= torch==2.13.0
 
 BIN := .venv/bin
-# Python compiles what is imported. To compile all that is installed takes half a minute.
+# Python compiles what is imported, and keeps it. To compile all that is installed takes half a minute.
+unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 # Files of tests are parted among three processes: two cores are kept busy while a third waits for a
 # browser, and each process loads torch. PARTED= runs them one after another.
