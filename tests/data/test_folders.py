@@ -154,31 +154,6 @@ def test_folders_that_sort_images_are_no_patients(tree):
     assert sum(not row.group for row in manifest.rows) == 5
 
 
-@pytest.mark.parametrize(
-    ("name", "group"),
-    [
-        ("TCGA_CS_4941_19960909_1.png", "tcga-cs-4941"),
-        ("BraTS20_Training_001_slice_45.png", "brats20-training-001"),
-        ("Brats18_TCIA01_131_1_t1ce_80.png", "brats18-tcia01-131"),
-        ("BraTS-GLI-00012-000-t1c_80.png", "brats-gli-00012"),
-        ("BraTS2021_00012_75.png", "brats2021-00012"),
-        ("UPENN-GBM-00012_11_T1_80.png", "upenn-gbm-00012"),
-        ("IXI012-HH-1211-T1_80.png", "ixi012"),
-        ("OAS1_0028_MR1_mpr-1_100.png", "oas1-0028"),
-        ("volume_12_slice_3.png", "volume-12"),
-        ("Patient 7 (3).png", "patient-7"),
-        ("Tr-gl_0010.png", ""),
-        ("image(12).png", ""),
-    ],
-)
-def test_a_picture_may_name_its_patient(tree, name, group):
-    """Slices that were saved as pictures of their own must not be parted."""
-    manifest = read_data(tree(f"yes/{name}", "no/patient_99_1.png", "no/p1/case_3.png"))
-    groups = facts(manifest, "group")
-    assert groups[name] == (group,)
-    assert groups["case_3.png"] == ("p1",)  # a folder says it more surely
-
-
 def test_one_folder_for_all_is_no_group(tree):
     manifest = read_data(tree("yes/images/a.png", "no/images/b.png"))
     assert {row.group for row in manifest.rows} == {""}

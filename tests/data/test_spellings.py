@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from builders import write_picture
 from tumorlens.data.choosing import Choice, choose_rows
 from tumorlens.data.manifest import read_data, read_manifest
 from tumorlens.errors import DataError
@@ -78,3 +80,30 @@ def test_a_class_that_contradicts_the_label_is_refused(tmp_path, cells, expected
         read_manifest(write(tmp_path, f"path,label,tumor_class\nx.png,{cells}\n"))
     (row,) = read_manifest(write(tmp_path, "path,label,tumor_class\nx.png,glioma,yes\n")).rows
     assert (row.label, row.tumor_class) == ("tumor", "glioma")
+
+
+@pytest.mark.parametrize(
+    ("name", "group"),
+    [
+        ("TCGA_CS_4941_19960909_1.png", "tcga-cs-4941"),
+        ("BraTS20_Training_001_slice_45.png", "brats20-training-001"),
+        ("Brats18_TCIA01_131_1_t1ce_80.png", "brats18-tcia01-131"),
+        ("BraTS-GLI-00012-000-t1c_80.png", "brats-gli-00012"),
+        ("BraTS2021_00012_75.png", "brats2021-00012"),
+        ("UPENN-GBM-00012_11_T1_80.png", "upenn-gbm-00012"),
+        ("IXI012-HH-1211-T1_80.png", "ixi012"),
+        ("OAS1_0028_MR1_mpr-1_100.png", "oas1-0028"),
+        ("volume_12_slice_3.png", "volume-12"),
+        ("Patient 7 (3).png", "patient-7"),
+        ("Tr-gl_0010.png", ""),
+        ("image(12).png", ""),
+    ],
+)
+def test_a_picture_may_name_its_patient(tmp_path, name, group):
+    """Slices that were saved as pictures of their own must not be parted."""
+    for one in (f"yes/{name}", "no/patient_99_1.png", "no/p1/case_3.png"):
+        (tmp_path / one).parent.mkdir(parents=True, exist_ok=True)
+        write_picture(tmp_path / one, np.arange(64, dtype=np.uint8).reshape(8, 8))
+    groups = {row.path.name: row.group for row in read_data(tmp_path).rows}
+    assert groups[name] == group
+    assert groups["case_3.png"] == "p1"  # a folder says it more surely
