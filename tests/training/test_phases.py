@@ -298,7 +298,7 @@ def test_each_phase_and_each_epoch_has_a_line(prepared, whole, tmp_path):
 
     state = train(prepared, tmp_path, notice=said.append, progress=count)
     assert differing(whole[0], state) == []  # who listens changes nothing
-    assert said[0] == "phase 1 of 2, head: 1 epochs"
+    assert said[0] == "phase 1 of 2, head: 1 epoch"
     assert said[2] == "phase 2 of 2, all: 2 epochs"
     line = r"loss \d\.\d{3}, validation: loss \d\.\d{3}, AUC \d\.\d{3}, \d+ s"
     for words, begin in zip(

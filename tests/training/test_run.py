@@ -160,7 +160,7 @@ def test_the_run_says_what_it_does(ended):
     assert said[0] == "initial weights: w.safetensors"
     assert said[1].startswith("training: ")
     assert said[2].startswith("validation: ")
-    assert said[3] == "phase 1 of 1, short: 1 epochs"
+    assert said[3] == "phase 1 of 1, short: 1 epoch"
     assert said[4].startswith("short, epoch 1 of 1: loss ")
 
 

@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from tumorlens.digits import say_count
 from tumorlens.errors import RecipeError
 from tumorlens.progress import Notice, Progress
 
@@ -38,7 +39,8 @@ class EpochTeller(Callback):  # type: ignore[misc]
         """Report the phase, and how many of its epochs an earlier run has done."""
         phase, (number, of) = module.phase, self.place
         begun = f", {trainer.current_epoch} of them done before" if trainer.current_epoch else ""
-        self._tell(trainer, f"phase {number} of {of}, {phase.name}: {phase.epochs} epochs{begun}")
+        epochs = say_count(phase.epochs, "epoch")
+        self._tell(trainer, f"phase {number} of {of}, {phase.name}: {epochs}{begun}")
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, _: Any) -> None:
         self.started = time.perf_counter()
