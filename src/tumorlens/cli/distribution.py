@@ -27,36 +27,35 @@ _NOT_WITH = {
 """Options that say something else than the engine does, and why."""
 
 
-def engine_options(command: words.Command) -> words.Command:
-    """--engine, --shards, --at-once and --job, handed on as ``engine`` and ``jobs``."""
-    return words.stack_options(
-        click.option(
-            "--engine",
-            type=click.Choice(["slurm", "local"]),
-            help="Judge in shards: as an array of Slurm, or as processes of this machine. "
-            "The records are merged (needs the extra slurm).",
-        ),
-        click.option(
-            "--shards",
-            type=click.IntRange(min=1),
-            metavar="N",
-            help="With --engine: into how many parts.  [default: local: one a core]",
-        ),
-        click.option(
-            "--at-once",
-            type=click.IntRange(min=1),
-            metavar="N",
-            help="With --engine: so many jobs at a time.  [default: slurm: all; local: one a core]",
-        ),
-        click.option(
-            "--job",
-            "job",
-            multiple=True,
-            metavar="NAME=VALUE",
-            help="With --engine: a parameter of submitit, e.g. timeout_min=600 or "
-            "slurm_partition=cpu. Repeatable.",
-        ),
-    )(command)
+engine_options = words.stack_options(
+    click.option(
+        "--engine",
+        type=click.Choice(["slurm", "local"]),
+        help="Judge in shards: as an array of Slurm, or as processes of this machine. "
+        "The records are merged (needs the extra slurm).",
+    ),
+    click.option(
+        "--shards",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="With --engine: into how many parts.  [default: local: one a core]",
+    ),
+    click.option(
+        "--at-once",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="With --engine: so many jobs at a time.  [default: slurm: all; local: one a core]",
+    ),
+    click.option(
+        "--job",
+        "job",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="With --engine: a parameter of submitit, e.g. timeout_min=600 or "
+        "slurm_partition=cpu. Repeatable.",
+    ),
+)
+"""--engine, --shards, --at-once and --job, handed on as ``engine`` and ``jobs``."""
 
 
 def refuse_with_engine(options: Mapping[str, Any], paths: Iterable[str]) -> None:

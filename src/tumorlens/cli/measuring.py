@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "choosing_options",
     "copies_option",
+    "detector_options",
     "folds_by_option",
     "grouping_options",
     "groups_option",
@@ -34,51 +35,48 @@ __all__ = [
 
 Result = TypeVar("Result")
 
-
-def split_option(command: words.Command) -> words.Command:
-    return click.option(
-        "--split",
-        metavar="NAME",
-        help="Only rows of this split; those that share a group with another count as seen.",
-    )(command)
-
-
-def map_option(command: words.Command) -> words.Command:
-    return click.option(
-        "--map",
-        "mapped",
-        multiple=True,
-        metavar="NAME=MEANING",
-        help="What a class folder means: tumor, no_tumor, a tumor class, or skip. Repeatable.",
-    )(command)
-
-
-def copies_option(command: words.Command) -> words.Command:
-    return click.option(
-        "--twins/--no-twins",
-        default=None,
-        help="Join copies of one picture into one group.  [default: where a group is missing]",
-    )(command)
-
-
-def folds_by_option(command: words.Command) -> words.Command:
-    return click.option(
-        "--folds-by",
-        type=click.Choice(["group", "source"]),
-        default="group",
-        show_default=True,
-        help="What a fold keeps whole: groups, or sources. With sources, each fold tests sources "
-        "that its model was not trained on.",
-    )(command)
-
-
-def groups_option(command: words.Command) -> words.Command:
-    return click.option(
-        "--shared-groups/--separate-groups",
-        "shared_groups",
-        default=None,
-        help="Whether a group's name means the same patient in all of DATA....",
-    )(command)
+split_option = click.option(
+    "--split",
+    metavar="NAME",
+    help="Only rows of this split; those that share a group with another count as seen.",
+)
+map_option = click.option(
+    "--map",
+    "mapped",
+    multiple=True,
+    metavar="NAME=MEANING",
+    help="What a class folder means: tumor, no_tumor, a tumor class, or skip. Repeatable.",
+)
+copies_option = click.option(
+    "--twins/--no-twins",
+    default=None,
+    help="Join copies of one picture into one group.  [default: where a group is missing]",
+)
+folds_by_option = click.option(
+    "--folds-by",
+    type=click.Choice(["group", "source"]),
+    default="group",
+    show_default=True,
+    help="What a fold keeps whole: groups, or sources. With sources, each fold tests sources "
+    "that its model was not trained on.",
+)
+groups_option = click.option(
+    "--shared-groups/--separate-groups",
+    "shared_groups",
+    default=None,
+    help="Whether a group's name means the same patient in all of DATA....",
+)
+operating_point_option = click.option(
+    "--operating-point",
+    default="balanced",
+    show_default=True,
+    metavar="NAME",
+    help="One of the model's sets of thresholds.",
+)
+detector_options = words.stack_options(
+    words.model_option, operating_point_option, words.threads_option, words.device_option
+)
+"""What every verb that opens a model for long takes: --model to --device."""
 
 
 def grouping_options(command: Callable[..., Result]) -> Callable[..., Result]:
@@ -126,16 +124,6 @@ def parse_map(items: Iterable[str]) -> dict[str, str]:
         if meanings.setdefault(name, meaning) != meaning:
             raise UsageError(f"--map {item}: {name} is mapped to {meanings[name]} already")
     return meanings
-
-
-def operating_point_option(command: words.Command) -> words.Command:
-    return click.option(
-        "--operating-point",
-        default="balanced",
-        show_default=True,
-        metavar="NAME",
-        help="One of the model's sets of thresholds.",
-    )(command)
 
 
 def open_detector(

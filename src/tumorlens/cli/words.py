@@ -49,81 +49,15 @@ __all__ = [
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def data_arguments(command: Command) -> Command:
-    """DATA…: folders of class folders, manifests."""
-    return click.argument("data", nargs=-1, required=True, type=DATA)(command)
+def _complete_models(
+    _: click.Context, __: click.Parameter, incomplete: str
+) -> list[click.shell_completion.CompletionItem]:
+    from click.shell_completion import CompletionItem
 
+    from tumorlens.model.registry import MODELS
 
-def optional_data_arguments(command: Command) -> Command:
-    """DATA…, which another option may stand for."""
-    return click.argument("data", nargs=-1, type=DATA)(command)
-
-
-def model_argument(command: Command) -> Command:
-    """MODEL: a file or a name."""
-    return click.argument("model", shell_complete=_complete_models)(command)
-
-
-def model_option(command: Command) -> Command:
-    return click.option(
-        "--model",
-        default="default",
-        show_default=True,
-        metavar="FILE|NAME",
-        shell_complete=_complete_models,
-        help="An .onnx file, or the name of a bundled model (see tumorlens info).",
-    )(command)
-
-
-def output_option(command: Command) -> Command:
-    return click.option(
-        "--output", "-o", type=FILE, metavar="FILE", help="Where the main result goes."
-    )(command)
-
-
-def overwrite_option(command: Command) -> Command:
-    return click.option(
-        "--overwrite", is_flag=True, help="Replace a result file that exists already."
-    )(command)
-
-
-def report_option(command: Command) -> Command:
-    return click.option(
-        "--report", type=PAGE, metavar="FILE.html", help="Also write a page for people."
-    )(command)
-
-
-def run_log_option(command: Command) -> Command:
-    return click.option(
-        "--run-log",
-        type=FILE,
-        metavar="FILE.json",
-        help="Also write versions, model, device, options as used, counts and seconds.",
-    )(command)
-
-
-def device_option(command: Command) -> Command:
-    return click.option(
-        "--device",
-        type=click.Choice(list(PROVIDERS)),
-        default="cpu",
-        show_default=True,
-        help="Where the network runs.",
-    )(command)
-
-
-def threads_option(command: Command) -> Command:
-    return click.option(
-        "--threads",
-        type=click.IntRange(min=1),
-        help="Threads to work with.  [default: one for each core]",
-    )(command)
-
-
-def voice_options(command: Command) -> Command:
-    """``-v`` and ``--quiet``, handed to the command as ``verbose`` and ``quiet``."""
-    command = click.option("--quiet", is_flag=True, help="Say nothing but errors.")(command)
-    return click.option("--verbose", "-v", is_flag=True, help="Say more of what is done.")(command)
+    names = [CompletionItem(name) for name in MODELS if name.startswith(incomplete)]
+    return [*names, CompletionItem(incomplete, type="file")]
 
 
 def stack_options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
@@ -137,11 +71,56 @@ def stack_options(*options: Callable[[Command], Command]) -> Callable[[Command],
     return add
 
 
-def work_options(command: Command) -> Command:
-    """What every verb that judges many slices takes: --overwrite to --quiet."""
-    return stack_options(
-        overwrite_option, threads_option, device_option, run_log_option, voice_options
-    )(command)
+data_arguments = click.argument("data", nargs=-1, required=True, type=DATA)
+"""DATA…: folders of class folders, manifests."""
+optional_data_arguments = click.argument("data", nargs=-1, type=DATA)
+"""DATA…, which another option may stand for."""
+model_argument = click.argument("model", shell_complete=_complete_models)
+"""MODEL: a file or a name."""
+model_option = click.option(
+    "--model",
+    default="default",
+    show_default=True,
+    metavar="FILE|NAME",
+    shell_complete=_complete_models,
+    help="An .onnx file, or the name of a bundled model (see tumorlens info).",
+)
+output_option = click.option(
+    "--output", "-o", type=FILE, metavar="FILE", help="Where the main result goes."
+)
+overwrite_option = click.option(
+    "--overwrite", is_flag=True, help="Replace a result file that exists already."
+)
+report_option = click.option(
+    "--report", type=PAGE, metavar="FILE.html", help="Also write a page for people."
+)
+run_log_option = click.option(
+    "--run-log",
+    type=FILE,
+    metavar="FILE.json",
+    help="Also write versions, model, device, options as used, counts and seconds.",
+)
+device_option = click.option(
+    "--device",
+    type=click.Choice(list(PROVIDERS)),
+    default="cpu",
+    show_default=True,
+    help="Where the network runs.",
+)
+threads_option = click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="Threads to work with.  [default: one for each core]",
+)
+voice_options = stack_options(
+    click.option("--verbose", "-v", is_flag=True, help="Say more of what is done."),
+    click.option("--quiet", is_flag=True, help="Say nothing but errors."),
+)
+"""``-v`` and ``--quiet``, handed to the command as ``verbose`` and ``quiet``."""
+work_options = stack_options(
+    overwrite_option, threads_option, device_option, run_log_option, voice_options
+)
+"""What every verb that judges many slices takes: --overwrite to --quiet."""
 
 
 def check_json(output: Path | None) -> None:
@@ -271,14 +250,3 @@ def _plain(value: Any) -> Any:
         return [_plain(one) for one in value]
     plain = value is None or isinstance(value, (bool, int, float))
     return value if plain else spell_address(str(value))
-
-
-def _complete_models(
-    _: click.Context, __: click.Parameter, incomplete: str
-) -> list[click.shell_completion.CompletionItem]:
-    from click.shell_completion import CompletionItem
-
-    from tumorlens.model.registry import MODELS
-
-    names = [CompletionItem(name) for name in MODELS if name.startswith(incomplete)]
-    return [*names, CompletionItem(incomplete, type="file")]

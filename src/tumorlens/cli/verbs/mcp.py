@@ -7,17 +7,14 @@ from pathlib import Path
 import click
 
 from tumorlens.cli import words
-from tumorlens.cli.measuring import open_detector, operating_point_option
+from tumorlens.cli.measuring import detector_options, open_detector
 
 __all__ = ["command"]
 
 
 @click.command(short_help="Let an assistant ask for verdicts (Model Context Protocol).")
 @click.argument("folder", metavar="SCANS", type=words.FOLDER)
-@words.model_option
-@operating_point_option
-@words.threads_option
-@words.device_option
+@detector_options
 def command(
     *, folder: Path, model: str, operating_point: str, threads: int | None, device: str
 ) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from tumorlens.cli import words
-from tumorlens.cli.measuring import open_detector, operating_point_option
+from tumorlens.cli.measuring import detector_options, open_detector
 from tumorlens.errors import UsageError
 
 __all__ = ["command"]
@@ -59,10 +59,7 @@ limit_options = words.stack_options(
     help="The token itself; others on this computer can see it. Also from TUMORLENS_TOKEN.",
 )
 @limit_options
-@words.model_option
-@operating_point_option
-@words.threads_option
-@words.device_option
+@detector_options
 @words.voice_options
 def command(
     *,

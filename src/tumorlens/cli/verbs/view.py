@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tumorlens.cli import words
-from tumorlens.cli.measuring import open_detector, operating_point_option
+from tumorlens.cli.measuring import detector_options, open_detector
 
 __all__ = ["command"]
 
@@ -22,10 +22,7 @@ __all__ = ["command"]
 @click.option(
     "--browser/--no-browser", default=True, help="Open the page in the browser.", show_default=True
 )
-@words.model_option
-@operating_point_option
-@words.threads_option
-@words.device_option
+@detector_options
 @words.voice_options
 def command(
     *,

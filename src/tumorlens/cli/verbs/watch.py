@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from tumorlens.cli import words
-from tumorlens.cli.measuring import open_detector, operating_point_option
+from tumorlens.cli.measuring import detector_options, open_detector
 from tumorlens.errors import UsageError
 
 if TYPE_CHECKING:
@@ -110,10 +110,7 @@ _SPLIT = "joined by commas"
     metavar="FILE",
     help="Keep numbers in a file, as Prometheus reads them.",
 )
-@words.model_option
-@operating_point_option
-@words.threads_option
-@words.device_option
+@detector_options
 @words.voice_options
 def command(
     *,
