@@ -5,9 +5,9 @@ Real files break every rule of the standard. Nothing here loads pydicom.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from tumorlens.imaging.files.refusal import tell
 
@@ -33,13 +33,13 @@ LONGEST_TEXT = 64  # characters of a UID, and of most other texts: PS3.5, 6.2
 def read_floats(dataset: DataSet, keyword: Key, count: int) -> tuple[float, ...] | None:
     """``count`` finite numbers, or all of them for 0."""
     try:
-        value = _value(dataset, keyword)
-        if value is None or not np.size(value) or (isinstance(value, str) and not value.strip()):
+        listed = _list(_value(dataset, keyword))
+        if not listed:
             return None
-        values = tuple(float(v) for v in np.ravel(value)[: count or None])
+        values = tuple(map(float, listed[: count or None]))
     except Exception:  # a broken value may fail in any converter
         values = _read_commas(dataset, keyword)[: count or None]
-    if len(values) < max(1, count) or not np.isfinite(values).all():
+    if len(values) < max(1, count) or not all(map(math.isfinite, values)):
         tell(_BROKEN)
         return None
     return values
@@ -48,7 +48,7 @@ def read_floats(dataset: DataSet, keyword: Key, count: int) -> tuple[float, ...]
 def _read_commas(dataset: DataSet, keyword: Key) -> tuple[float, ...]:
     """Numbers with a decimal comma, which no number of the standard has (PS3.5, 6.2); or none."""
     try:
-        words = [str(word) for word in np.ravel(_value(dataset, keyword))]
+        words = map(str, _list(_value(dataset, keyword)))
         values = tuple(float(word.replace(",", ".")) for word in words)
     except Exception:  # broken in another way
         return ()
@@ -62,6 +62,13 @@ def read_text(dataset: DataSet, keyword: Key) -> str:
         return " ".join(str(_value(dataset, keyword) or "").split())[:LONGEST_TEXT]
     except Exception:  # a broken value may fail in any converter
         return ""
+
+
+def _list(value: Any) -> Sequence[Any]:
+    """The values of an element of one or several; none where it is empty."""
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return value
+    return () if value is None or (isinstance(value, str) and not value.strip()) else (value,)
 
 
 def _value(dataset: DataSet, keyword: Key) -> Any:
