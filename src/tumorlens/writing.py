@@ -15,12 +15,15 @@ from tumorlens.remote.addresses import hide_secrets, is_address, spell_address
 __all__ = [
     "PARTIAL",
     "WORKBOOKS",
+    "cannot_write",
     "check_page_name",
     "check_results",
     "check_writable",
     "end_as_interrupted",
     "hold_interrupts",
     "lock_file",
+    "make_folder",
+    "name_place",
     "open_when_done",
     "partial_path",
     "replace_when_done",
@@ -116,13 +119,9 @@ def replace_when_done(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     check_writable(path, overwrite=overwrite)
     partial = partial_path(path)
     try:
-        yield partial
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise UsageError(
-            f"{path}: cannot be written ({_reason(error)}); free space or choose another place"
-        ) from error
+        with name_place(path):
+            yield partial
+            partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
@@ -136,6 +135,43 @@ def open_when_done(path: Path, *, overwrite: bool = False) -> Iterator[IO[Any]]:
         partial.open("w", encoding="utf-8", newline="") as stream,
     ):
         yield stream
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder of results, and those above it, where they are not there.
+
+    Raises:
+        UsageError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{folder}: no folder can be made there ({error.strerror}); choose another"
+        ) from error
+
+
+@contextmanager
+def name_place(place: str | Path) -> Iterator[None]:
+    """Tell a person where writing failed, and what to do.
+
+    Raises:
+        UsageError: for any `OSError` but that of a pipe that nobody reads any more.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise cannot_write(place, error) from error
+
+
+def cannot_write(place: str | Path, error: OSError) -> UsageError:
+    """Where writing failed, why, and what to do."""
+    reason = (
+        error.strerror or type(error).__name__ if error.errno is None else os.strerror(error.errno)
+    )
+    return UsageError(f"{place}: cannot be written ({reason}); free space or choose another place")
 
 
 def write_text(path: Path, text: str, *, overwrite: bool = False) -> None:
@@ -210,9 +246,3 @@ def end_as_interrupted() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _reason(error: OSError) -> str:
-    return (
-        error.strerror or type(error).__name__ if error.errno is None else os.strerror(error.errno)
-    )

@@ -25,7 +25,6 @@ from tumorlens.predicting.records import (
     Written,
     key_of,
     list_columns,
-    name_place,
 )
 from tumorlens.predicting.sharding.parting import Parting, Sameness
 from tumorlens.predicting.trail import Place, Trail
@@ -35,7 +34,7 @@ from tumorlens.studies.assembling import SeriesGatherer, is_loose
 from tumorlens.studies.series_judging import ONE_SLICE
 from tumorlens.study_finding import NO_STUDY_MODEL, SeriesFinding, StudyFinding
 from tumorlens.workers import open_workers, run_ahead
-from tumorlens.writing import hold_interrupts
+from tumorlens.writing import hold_interrupts, name_place
 
 if TYPE_CHECKING:
     from tumorlens.detector import Detector

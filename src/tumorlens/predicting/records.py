@@ -13,7 +13,7 @@ from typing import IO, Any, Literal, Protocol
 
 from tumorlens.errors import UsageError
 from tumorlens.opening import open_regular
-from tumorlens.writing import lock_file, partial_path
+from tumorlens.writing import lock_file, name_place, partial_path
 
 __all__ = [
     "ERROR_HANDLER",
@@ -28,7 +28,6 @@ __all__ = [
     "flatten_record",
     "key_of",
     "list_columns",
-    "name_place",
     "parse_row",
     "read_written",
     "whole_lines",
@@ -248,7 +247,7 @@ def continue_file(path: Path, form: LineForm, written: Written) -> Iterator[IO[s
         UsageError: the file cannot be written, or another run writes it.
     """
     partial = partial_path(path)
-    with name_place(str(partial)):
+    with name_place(partial):
         stream = partial.open("a", encoding="utf-8", errors=ERROR_HANDLER[form], newline="")
         _claim(stream, partial)
         stream.truncate(written.size)
@@ -260,7 +259,7 @@ def continue_file(path: Path, form: LineForm, written: Written) -> Iterator[IO[s
             if not partial.stat().st_size:
                 partial.unlink()
         raise
-    with name_place(str(partial)):
+    with name_place(partial):
         stream.close()
         partial.replace(path)
 
@@ -288,24 +287,6 @@ def _is_open(stream: IO[str], path: Path) -> bool:
         return os.path.samestat(path.stat(), os.fstat(stream.fileno()))
     except OSError:
         return False
-
-
-@contextmanager
-def name_place(place: str) -> Iterator[None]:
-    """Tell a person where writing failed, and what to do.
-
-    Raises:
-        UsageError: for any `OSError` but that of a pipe that nobody reads any more.
-    """
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise UsageError(
-            f"{place}: cannot be written ({error.strerror or error}); "
-            "free space or choose another place"
-        ) from error
 
 
 def _parse_record(line: bytes, columns: Sequence[str], where: str) -> dict[str, Any]:

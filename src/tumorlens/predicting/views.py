@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tumorlens.errors import UsageError
 from tumorlens.finding import Finding
 from tumorlens.imaging.slices import Slice
 from tumorlens.predicting.options import RunOptions, Taker
 from tumorlens.studies.assembling import FolderRule, gather_studies, is_loose
 from tumorlens.studies.study_model import StudyModel, find_study_model
 from tumorlens.study_finding import SeriesFinding, StudyFinding
+from tumorlens.writing import make_folder, name_place, replace_when_done
 
 if TYPE_CHECKING:
     from tumorlens.detector import Detector
@@ -119,15 +119,11 @@ class Views:
 
     def _save_montage(self, album: Album, series: SeriesFinding) -> None:
         from tumorlens.report.pictures.albums import name_montage, paint_montage
-        from tumorlens.writing import replace_when_done
 
         assert self.montages is not None
         path = self.montages / name_montage(series)
-        try:
-            with replace_when_done(path, overwrite=True) as partial:
-                partial.write_bytes(paint_montage(series, album))
-        except OSError as error:
-            raise UsageError(f"{path}: cannot be written ({error.strerror})") from error
+        with name_place(path), replace_when_done(path, overwrite=True) as partial:
+            partial.write_bytes(paint_montage(series, album))
 
 
 def open_views(detector: Detector, options: RunOptions) -> Views:
@@ -142,7 +138,7 @@ def open_views(detector: Detector, options: RunOptions) -> Views:
 
         volumes = EvidenceVolumes(options.activation_volume)
     if options.montage and options.heatmaps is not None:
-        options.heatmaps.mkdir(parents=True, exist_ok=True)
+        make_folder(options.heatmaps)
     return Views(
         find_study_model(detector),
         sums_up=options.summary,

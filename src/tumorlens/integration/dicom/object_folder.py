@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tumorlens.errors import InputError, TumorlensError, UsageError
+from tumorlens.errors import InputError, TumorlensError
 from tumorlens.finding import Finding
 from tumorlens.imaging.files.refusal import silence
 from tumorlens.imaging.slices import Slice
@@ -45,7 +45,7 @@ from tumorlens.report.pictures.heatmaps import digest_name, make_safe
 from tumorlens.studies.key_slices import choose_key_slices
 from tumorlens.studies.study_model import StudyModel, find_study_model
 from tumorlens.study_finding import SeriesFinding, StudyFinding
-from tumorlens.writing import partial_path
+from tumorlens.writing import cannot_write, make_folder, name_place, partial_path
 
 if TYPE_CHECKING:
     from tumorlens.detector import Detector
@@ -94,13 +94,7 @@ class DicomFolder:
 
     def __post_init__(self) -> None:
         check_library()
-        try:
-            self.options.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(
-                f"{self.options.folder}: no folder can be made there ({error.strerror}); "
-                "choose another"
-            ) from error
+        make_folder(self.options.folder)
 
     def keep(self, slice_: Slice, finding: Finding) -> None:
         """Take what will be needed of a slice."""
@@ -132,10 +126,8 @@ class DicomFolder:
                 lines = [f"{error.path}: no report: it {error.reason}"]
             yield from lines
         for path in self._waiting:
-            try:
+            with name_place(path):
                 partial_path(path).replace(path)
-            except OSError as error:
-                raise _cannot_write(path, error) from error
             self.files.append(path)
         self._waiting.clear()
         if not self.files:
@@ -253,7 +245,7 @@ class DicomFolder:
             partial_path(target).unlink(missing_ok=True)
             if isinstance(error, OSError):
                 cause = _find_cause(error)
-                raise _cannot_write(target, cause) from cause
+                raise cannot_write(target, cause) from cause
             raise
         self._waiting.append(target)
 
@@ -280,11 +272,6 @@ def _find_cause(error: OSError) -> OSError:
     """What the system said; pydicom raises it anew, without its number."""
     inner = error.__cause__ or error.__context__
     return _find_cause(inner) if error.errno is None and isinstance(inner, OSError) else error
-
-
-def _cannot_write(path: Path, error: OSError) -> UsageError:
-    reason = error.strerror or type(error).__name__
-    return UsageError(f"{path}: cannot be written ({reason}); free space or choose another place")
 
 
 def _find_thresholds(

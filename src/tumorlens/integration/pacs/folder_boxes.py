@@ -22,6 +22,7 @@ from tumorlens.integration.pacs.image_headers import (
 from tumorlens.integration.pacs.spool import name_image, save_whole
 from tumorlens.integration.pacs.study_queue import Arrival, QueuedStudy, StudyQueue
 from tumorlens.progress import Notice, stay_silent
+from tumorlens.writing import make_folder
 
 __all__ = ["FolderInbox", "FolderOutbox"]
 
@@ -198,12 +199,7 @@ class FolderOutbox:
     folder: Path
 
     def __post_init__(self) -> None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(
-                f"{self.folder}: no folder can be made there ({error.strerror}); name another one"
-            ) from error
+        make_folder(self.folder)
 
     @property
     def name(self) -> str:

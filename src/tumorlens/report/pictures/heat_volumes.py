@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tumorlens.errors import UsageError
 from tumorlens.finding import Finding
 from tumorlens.imaging.slices import Slice
 from tumorlens.report.pictures.heat import spread_evidence
 from tumorlens.report.pictures.heatmaps import name_series
 from tumorlens.study_finding import SeriesFinding
+from tumorlens.writing import make_folder
 
 __all__ = ["EvidenceVolumes"]
 
@@ -33,12 +33,7 @@ class EvidenceVolumes:
     _planes: dict[tuple[str, int], npt.NDArray[np.uint8]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(
-                f"{self.folder}: no folder can be made there ({error.strerror}); choose another"
-            ) from error
+        make_folder(self.folder)
 
     def keep(self, slice_: Slice, finding: Finding) -> None:
         """Take the evidence of a slice."""

@@ -17,12 +17,12 @@ from itertools import takewhile
 from pathlib import Path, PurePath
 from threading import get_ident
 
-from tumorlens.errors import UsageError
 from tumorlens.finding import Finding, SliceInfo
 from tumorlens.imaging.files.contents import HEAD_BYTES, is_drawn
 from tumorlens.imaging.slices import Slice
 from tumorlens.report.pictures.overlay import draw, encode
 from tumorlens.study_finding import SeriesFinding
+from tumorlens.writing import cannot_write, make_folder, name_place
 
 __all__ = ["HeatmapFolder", "common_folder", "digest_name", "make_safe", "name_series"]
 
@@ -61,12 +61,7 @@ class HeatmapFolder:
     def __init__(self, folder: Path, base: Path) -> None:
         self.folder = folder
         self._base = base
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(
-                f"{folder}: no folder can be made there ({error.strerror}); choose another"
-            ) from error
+        make_folder(folder)
 
     def save(self, slice_: Slice, finding: Finding) -> Path:
         """Draw and save one overlay; gives its path.
@@ -82,12 +77,10 @@ class HeatmapFolder:
             return _write(path, data, source)
         except OSError as error:
             if error.errno not in _NAME_REFUSED:
-                raise _unwritten(path, error) from error
+                raise cannot_write(path, error) from error
         path = self.folder / _name_briefly(info)
-        try:
+        with name_place(path):
             return _write(path, data, source)
-        except OSError as error:
-            raise _unwritten(path, error) from error
 
     def place(self, info: SliceInfo) -> Path:
         """Where the overlay of a slice goes."""
@@ -204,11 +197,6 @@ def _is_overlay(path: Path, source: str) -> bool:
     found = _SOURCE.search(head)
     same = found is None or set(found[1].decode().split()) & set(source.split())
     return is_drawn(head) and bool(same)
-
-
-def _unwritten(path: Path, error: OSError) -> UsageError:
-    reason = error.strerror or str(error)
-    return UsageError(f"{path}: cannot be written ({reason}); free space or choose another folder")
 
 
 def common_folder(paths: Iterable[str]) -> Path:

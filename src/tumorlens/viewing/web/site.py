@@ -6,8 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +19,7 @@ from tumorlens.model.session import Session
 from tumorlens.version import __version__
 from tumorlens.viewing.examples import EXAMPLES, find_examples
 from tumorlens.viewing.web.runtime import copy_runtime
+from tumorlens.writing import name_place
 
 __all__ = ["EIGHT_BIT", "EXAMPLES", "WebPage", "list_files", "write_web_page"]
 
@@ -80,7 +79,7 @@ def write_web_page(
     session = open_detector(model, threads=1).session
     eight_bit, note = _find_eight_bit(session)
     with (
-        _say_where(folder),
+        name_place(folder),
         TemporaryDirectory(dir=folder.absolute().parent, prefix=f"{folder.name}.partial") as place,
     ):
         built = Path(place) / "page"
@@ -127,17 +126,6 @@ def _find_eight_bit(session: Session) -> tuple[Session | None, str]:
     if session.sha256 not in (eight_bit.card.made_from or ""):
         return None, "the 8-bit model was made of another model: the page loads the model as it is"
     return eight_bit, ""
-
-
-@contextmanager
-def _say_where(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise UsageError(
-            f"{folder}: cannot be written ({reason}); free space or choose another place"
-        ) from error
 
 
 def _lay_page(built: Path) -> None:
