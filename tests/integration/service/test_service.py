@@ -101,6 +101,18 @@ def test_a_body_that_is_one_file_may_be_named(service, scans):
     assert service.post("/predict", picture, "image/png").json["slices"][0]["path"] == "upload.png"
 
 
+def test_a_file_of_a_form_may_have_a_name_in_percents_alone(service, scans):
+    kind, body = make_form([("NAME", (scans / "alone.png").read_bytes())])
+    body = body.replace(b'filename="NAME"', b"filename*=utf-8''t%C3%AAte.png")
+    assert service.post("/predict", body, kind).json["slices"][0]["path"] == "tête.png"
+
+
+@pytest.mark.parametrize("path", ["/predict", "/jobs"])
+def test_a_parameter_that_has_no_effect_is_refused(service, path):
+    reply = service.post(f"{path}?operating_point=rule_out", b"x", "image/png")
+    assert "'operating_point', which has no effect" in check_problem(reply, 400)
+
+
 def test_what_cannot_be_read_stands_beside_what_can(service, scans):
     picture = (scans / "alone.png").read_bytes()
     told = service.post_form("/predict", [("a.png", picture), ("b.png", picture[:90])])
@@ -198,6 +210,7 @@ def test_hostile_bodies_are_refused(service):
     [
         (b"", "application/zip", 400, "the request holds no file"),
         (b"x", "application/json", 415, "holds no files here"),
+        (b"x", "", 415, "Content-Type is missing; send multipart/form-data"),
         (bytes(5 * 2**20), "application/zip", 413, "larger than the 4 MiB"),
         (iter([bytes(2**20)] * 5), "application/zip", 413, "larger than the 4 MiB"),
         (b"PK\x03\x04 torn", "application/zip", 422, "upload.zip: "),

@@ -6,8 +6,9 @@ Bytes go to the disk as they come, so that memory does not grow with what is sen
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from email.message import Message
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -51,9 +52,11 @@ async def receive(request: Any, deposit: Deposit) -> None:
         deposit: takes them.
 
     Raises:
-        Problem: the type of the body is none that holds files, or the body is no such thing.
+        Problem: the type of the body is none that holds files, the body is no such thing, or the
+            address asks for what the service does not choose.
         InputError: a file cannot be taken; see `Deposit.open`.
     """
+    _check_query(request.query_params)
     kind, options = _parse_type(request.headers.get("content-type", ""))
     with ExitStack() as stack:
         sink = _open_sink(kind, options, request.query_params.get("name"), deposit, stack)
@@ -66,6 +69,16 @@ async def receive(request: Any, deposit: Deposit) -> None:
         await asyncio.to_thread(_end, sink, bytes(held))
     if not deposit.size:
         raise Problem(400, "the request holds no file; send one, a zip archive, or a form of files")
+
+
+def _check_query(parameters: Iterable[str]) -> None:
+    """Refuse what would have no effect, such as an operating point."""
+    if odd := next((one for one in parameters if one != "name"), ""):
+        raise Problem(
+            400,
+            f"the address has the parameter {odd[:80]!r}, which has no effect; expected none, or "
+            "name (of a file that is sent alone); the start of the service chooses the rest",
+        )
 
 
 def _end(sink: _Sink, rest: bytes) -> None:
@@ -91,9 +104,8 @@ def _open_sink(
         return stack.enter_context(_Form(deposit, boundary))
     if kind not in SINGLE:
         known = ", ".join((FORM, *SINGLE))
-        raise Problem(
-            415, f"Content-Type {kind[:80] or 'is missing'!r} holds no files here; send {known}"
-        )
+        told = f"{kind[:80]!r} holds no files here" if kind else "is missing"
+        raise Problem(415, f"Content-Type {told}; send {known}")
     return _Single(stack.enter_context(deposit.open(name or SINGLE[kind])))
 
 
@@ -183,9 +195,10 @@ class _Form:
 
     def _take_headers_finished(self) -> None:
         _, options = self._parse_header(self._disposition)
-        if b"filename" not in options:
+        coded = options.get(b"filename")
+        name = _decode_percents(self._disposition) if coded is None else _decode(coded)
+        if name is None:
             raise Problem(400, "the form has a field that is no file; send files alone")
-        name = _decode(options[b"filename"])
         self._intake = self._stack.enter_context(self._deposit.open(name))
 
     def _take_part_data(self, data: bytes, start: int, end: int) -> None:
@@ -205,6 +218,13 @@ def _decode(name: bytes) -> str:
         return name.decode()
     except UnicodeDecodeError:
         raise InputError("a file of the form", "has a name that is not UTF-8") from None
+
+
+def _decode_percents(disposition: str) -> str | None:
+    """The name that stands only as ``filename*=utf-8''t%C3%AAte.png`` (RFC 5987)."""
+    header = Message()
+    header["Content-Disposition"] = disposition
+    return header.get_filename()
 
 
 def _malformed(error: Exception) -> Problem:
