@@ -53,6 +53,15 @@ def test_the_difference_of_two_shares_is_at_most_one():
     assert found.low < found.difference < found.high == 1
 
 
+def test_slices_that_one_model_alone_does_not_judge_are_compared():
+    judged = draw_scores(groups=40)
+    silent = replace(judged, verdict=as_text(["not_judged"] * len(judged)))
+    for one, other, expected in [(judged, silent, (0, 1)), (silent, judged, (1, 0))]:
+        found = differences(one, other)
+        for name in ("not_judged_among_tumor", "not_judged_among_no_tumor"):
+            assert (found[name].value, found[name].other) == expected
+
+
 def test_only_the_figures_that_are_asked_for_are_compared():
     grouped = GroupedScores.of(draw_scores())
     found = compare_figures(

@@ -20,6 +20,7 @@ from tumorlens.evaluation.figures.grouped_scores import (
 )
 from tumorlens.evaluation.figures.intervals import Family, Statistic
 from tumorlens.evaluation.scores import Scores
+from tumorlens.finding import VERDICTS
 from tumorlens.optional import load
 
 __all__ = [
@@ -52,26 +53,24 @@ def verdict_family(grouped: GroupedScores) -> Family:
     """Shares of each verdict by label, and the effect of abstention."""
     s = grouped.scores
     normal = s.labelled & ~s.tumor
-    says = {word: np.asarray(s.verdict == word, bool) for word in _WORDS}
+    says = {word: np.asarray(s.verdict == word, bool) for word in VERDICTS}
     answered = says["tumor"] | says["no_tumor"]
     wrong = answered & ((s.tumor & says["no_tumor"]) | (normal & says["tumor"]))
     ratios = [
         Ratio("found", s.tumor & says["tumor"], s.tumor),
         Ratio("uncertain_among_tumor", s.tumor & says["uncertain"], s.tumor),
         Ratio("unfamiliar_among_tumor", s.tumor & says["unfamiliar"], s.tumor),
+        Ratio("not_judged_among_tumor", s.tumor & says["not_judged"], s.tumor),
         Ratio("alarm", normal & says["tumor"], normal),
         Ratio("cleared", normal & ~says["tumor"], normal),
         Ratio("uncertain_among_no_tumor", normal & says["uncertain"], normal),
         Ratio("unfamiliar_among_no_tumor", normal & says["unfamiliar"], normal),
+        Ratio("not_judged_among_no_tumor", normal & says["not_judged"], normal),
         Ratio("unfamiliar", s.labelled & says["unfamiliar"], s.labelled),
         Ratio("coverage", s.labelled & answered, s.labelled),
         Ratio("error_among_answered", s.labelled & wrong, s.labelled & answered),
         _clear_by_group(grouped, normal & ~says["tumor"], normal),
     ]
-    blank = np.asarray(s.verdict == "not_judged", bool)
-    if blank.any():
-        ratios.append(Ratio("not_judged_among_tumor", s.tumor & blank, s.tumor))
-        ratios.append(Ratio("not_judged_among_no_tumor", normal & blank, normal))
     kind = s.column("tumor_class")
     for word in sorted(set(kind[s.tumor]) - {""}):
         is_it = s.tumor & (kind == word)
@@ -163,9 +162,6 @@ def _tell_types(scores: Scores, truth: TextArray) -> list[Ratio]:
             for word in kinds
         ),
     ]
-
-
-_WORDS = ("tumor", "no_tumor", "uncertain", "unfamiliar")
 
 
 def _rates(grouped: GroupedScores) -> Family:
