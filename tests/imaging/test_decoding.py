@@ -21,6 +21,7 @@ from tumorlens.imaging.codecs import apart
 from tumorlens.imaging.readers import iterate_slices, read_object, read_slices
 from tumorlens.imaging.slices import Slice
 
+UNCOMPRESSED = "1.2.840.10008.1.2.1.98"
 GREY = (np.add.outer(np.arange(32) * 5, np.arange(40) ** 2) % 2510).astype(np.uint16)
 
 
@@ -79,6 +80,27 @@ def test_frames_come_in_their_order_however_many(tmp_path) -> None:
     assert len(slices) == 150
     for index, one in enumerate(slices):
         np.testing.assert_array_equal(one.pixels, np.roll(GREY, index))
+
+
+@pytest.mark.parametrize("pixels", [GREY[:31, :39], GREY[:31, :39].astype(np.uint8)])
+@pytest.mark.parametrize("signed", [0, 1])
+def test_frames_may_be_wrapped_and_not_compressed(tmp_path, pixels, signed) -> None:
+    """An odd number of bytes is filled up in each frame."""
+    frames = [np.roll(pixels, step, axis=1) for step in range(3)]
+    frames = [one.astype(f"i{one.itemsize}") if signed else one for one in frames]
+    like = builders.make_dataset(frames[0])
+    path = tmp_path / "a.dcm"
+    path.write_bytes(pack([one.tobytes() for one in frames], UNCOMPRESSED, like))
+    found = [one.pixels for one in read_slices(path)]
+    np.testing.assert_array_equal(found, np.stack(frames).astype(np.float32))
+
+
+def test_a_wrapped_frame_that_is_cut_short_is_refused(tmp_path) -> None:
+    frame = GREY.tobytes()[:-100]
+    path = tmp_path / "a.dcm"
+    path.write_bytes(pack([frame], UNCOMPRESSED, builders.make_dataset(GREY)))
+    with pytest.raises(InputError, match="cannot be decoded"):
+        list(read_slices(path))
 
 
 def test_the_cost_of_a_frame_does_not_grow_with_their_number() -> None:

@@ -11,6 +11,7 @@ from tumorlens.errors import InputError
 from tumorlens.imaging.files.limits import Limits
 from tumorlens.imaging.files.sources import Skipped, Source, find_sources
 from tumorlens.imaging.readers import read_object, read_slices
+from tumorlens.imaging.volumes import streams
 
 VOLUME = np.random.default_rng(0).integers(0, 900, (20, 24, 18)).astype(np.int16)
 SHOWN = VOLUME.transpose(2, 1, 0).astype(
@@ -37,6 +38,34 @@ def test_encodings_here_and_beside(tmp_path, encoding, data) -> None:
 def test_other_names_of_an_encoding(tmp_path, name) -> None:
     body = gzip.compress(VOLUME.tobytes(order="F"))
     path = write(tmp_path / "a.nrrd", encoding=name, zipped=body)
+    np.testing.assert_array_equal(read_stack(path), SHOWN)
+
+
+@pytest.mark.parametrize("name", ["ascii", "text", "TXT"])
+@pytest.mark.parametrize("code", ["i2", "u8", "f4"])
+@pytest.mark.parametrize("step", [31, 1024**2])
+def test_voxels_may_be_written_as_text(tmp_path, monkeypatch, name, code, step) -> None:
+    monkeypatch.setattr(streams, "_STEP", step)
+    volume = VOLUME.astype(code) + (1 / 3 if code == "f4" else 0)
+    words = [str(one) for one in volume.ravel(order="F").tolist()]
+    body = (", ".join(words[:40]) + "\n" + "  ".join(words[40:])).encode()
+    path = write(tmp_path / "a.nrrd", volume, encoding=name, zipped=body, without=["endian"])
+    np.testing.assert_array_equal(read_stack(path), volume.transpose(2, 1, 0).astype(np.float32))
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_voxels_may_be_written_as_hexadecimal_digits(tmp_path, order) -> None:
+    volume = VOLUME.astype(f"{order}i2")
+    body = volume.tobytes(order="F").hex("\n", 35).encode()
+    path = write(tmp_path / "a.nrrd", volume, encoding="hex", zipped=body)
+    np.testing.assert_array_equal(read_stack(path), SHOWN)
+
+
+def test_what_comes_before_text_is_skipped(tmp_path) -> None:
+    words = " ".join(str(one) for one in VOLUME.ravel(order="F").tolist())
+    lines = ["line skip: 1", "byte skip: 3", "data file: a.txt"]
+    path = write(tmp_path / "a.nhdr", encoding="ascii", data="a.txt", lines=lines)
+    (tmp_path / "a.txt").write_text(f"a table\n-1 {words}")
     np.testing.assert_array_equal(read_stack(path), SHOWN)
 
 
@@ -256,8 +285,16 @@ def test_voxels_may_be_zipped_part_by_part(tmp_path, cut) -> None:
 BODY = VOLUME.tobytes(order="F")
 BROKEN = {
     "no type": ({"without": ["type"]}, "type ''"),
-    "text": ({"lines": ["encoding: ascii"]}, "encoding 'ascii'"),
-    "hex": ({"lines": ["encoding: hex"]}, "encoding 'hex'"),
+    "another encoding": ({"lines": ["encoding: zrl"]}, "encoding 'zrl'"),
+    "text cut short": ({"lines": ["encoding: ascii"], "zipped": b"1 2 3"}, "cut short"),
+    "text that is none": ({"lines": ["encoding: ascii"], "zipped": b"1 two 3"}, "damaged volume"),
+    "too large a number": ({"lines": ["encoding: ascii"], "zipped": b"1 99999"}, "damaged volume"),
+    "a number without an end": (
+        {"lines": ["encoding: ascii"], "zipped": b"9" * 2_000_000},
+        "without an end",
+    ),
+    "half a byte of hex": ({"lines": ["encoding: hex"], "zipped": b"0a0b0"}, "damaged volume"),
+    "back from the end of text": ({"lines": ["byte skip: -1", "encoding: text"]}, "encoding"),
     "a block": ({"lines": ["type: block", "block size: 2"]}, "type 'block'"),
     "no byte order": ({"without": ["endian"]}, "byte order"),
     "no sizes": ({"without": ["sizes"]}, "broken NRRD header"),

@@ -16,6 +16,7 @@ with hide_shadows():
     from pydicom.pixels import get_decoder
     from pydicom.uid import (
         JPEG2000,
+        ExplicitVRLittleEndian,
         JPEG2000Lossless,
         JPEGBaseline8Bit,
         JPEGExtended12Bit,
@@ -30,6 +31,9 @@ __all__ = ["decode"]
 
 # This decoder writes to the terminal otherwise; what it says comes in the error anyway.
 logging.getLogger("openjpeg").addHandler(logging.NullHandler())
+
+_UNCOMPRESSED = "1.2.840.10008.1.2.1.98"
+"""Encapsulated Uncompressed Explicit VR Little Endian: wrapped as compressed frames are."""
 
 _PLUGINS = {
     JPEGBaseline8Bit: "pillow",
@@ -53,8 +57,9 @@ def decode(syntax: str, options: Mapping[str, Any], codestream: bytes) -> npt.ND
         options: what the data set says of its pixels, as pydicom names it.
         codestream: the frame, its fragments joined.
     """
-    values, _ = get_decoder(syntax).as_array(
-        encapsulate([codestream]),
+    wrapped = syntax != _UNCOMPRESSED
+    values, _ = get_decoder(syntax if wrapped else ExplicitVRLittleEndian).as_array(
+        encapsulate([codestream]) if wrapped else codestream,
         index=0,
         decoding_plugin=_PLUGINS.get(syntax, ""),
         **{**options, "number_of_frames": 1},

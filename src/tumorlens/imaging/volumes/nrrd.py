@@ -8,7 +8,7 @@ from __future__ import annotations
 import bz2
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from tumorlens.imaging.sequences import guess_sequence
 from tumorlens.imaging.volumes.content import LABELS
 from tumorlens.imaging.volumes.layout import LARGEST_OFFSET, Layout, base_name, color_type
 from tumorlens.imaging.volumes.spaces import Space, doubt_signs, find_space
-from tumorlens.imaging.volumes.streams import Bytes, Inflated, open_beside, quote
+from tumorlens.imaging.volumes.streams import Bytes, Inflated, Spelled, open_beside, quote
 
 __all__ = ["open_nrrd"]
 
@@ -61,6 +61,7 @@ _TO_LPS = {
 }
 """Space of the patient -> signs that turn it into LPS; other spaces tell nothing of the patient."""
 
+_TEXT = ("ascii", "text", "txt")
 _IN_SPACE = ("domain", "space")
 _COLORS = {"rgb-color": 3, "3-color": 3, "rgba-color": 4, "4-color": 4}
 _LISTS = {"list", "time", "scalar", "stub", "point", "none", "???", ""}
@@ -185,7 +186,8 @@ def _read_type(header: Header, path: str) -> np.dtype[Any]:
     if name not in _TYPE_OF:
         raise InputError(path, f"has voxels of the type {quote(name)}", _ADVICE)
     dtype, order = np.dtype(_TYPE_OF[name]), header.get("endian").lower()
-    if dtype.itemsize > 1 and order not in ("little", "big"):
+    needs_order = dtype.itemsize > 1 and _read_encoding(header) not in _TEXT
+    if needs_order and order not in ("little", "big"):
         raise ValueError("no byte order")
     return dtype.newbyteorder(">" if order == "big" else "<")
 
@@ -232,7 +234,7 @@ def _find_voxels(
         raise ValueError(f"skips {lines} lines and {skipped} bytes")
     for _ in range(lines):
         data.readline(_LONGEST_HEADER)
-    encoding = header.get("encoding").lower()
+    encoding = _read_encoding(header)
     if encoding == "raw":
         if skipped >= 0:
             return data, data.tell() + skipped
@@ -241,4 +243,22 @@ def _find_voxels(
         return Inflated(data), skipped
     if skipped >= 0 and encoding in ("bzip2", "bz2"):
         return bz2.BZ2File(data), skipped
+    if skipped >= 0 and encoding in (*_TEXT, "hex"):
+        data.seek(skipped, 1)
+        return Spelled(data, _read_hex if encoding == "hex" else _make_reader(header, path)), 0
     raise InputError(path, f"has voxels in the encoding {quote(encoding)}", _ADVICE)
+
+
+def _read_encoding(header: Header) -> str:
+    return header.get("encoding").lower()
+
+
+def _make_reader(header: Header, path: str) -> Callable[[Sequence[bytes]], bytes]:
+    """What turns decimal numbers into voxels; one that the type cannot hold is an error."""
+    dtype = _read_type(header, path)
+    convert: type[float] = float if dtype.kind == "f" else int
+    return lambda words: np.array([*map(convert, words)], dtype).tobytes()
+
+
+def _read_hex(words: Sequence[bytes]) -> bytes:
+    return bytes.fromhex(b"".join(words).decode("ascii"))

@@ -1,11 +1,13 @@
-"""Streams of voxels: plain or zipped, in the file of their header or in one beside it."""
+"""Streams of voxels: plain, zipped or written as text, in the file of their header or beside it."""
 
 from __future__ import annotations
 
 import bz2
 import gzip
+import io
+import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, TypeGuard
@@ -16,6 +18,7 @@ from tumorlens.imaging.files.access import open_file
 __all__ = [
     "Bytes",
     "Inflated",
+    "Spelled",
     "check_end",
     "is_plain",
     "open_beside",
@@ -66,7 +69,38 @@ class Inflated:
         return True
 
 
-Bytes = BinaryIO | gzip.GzipFile | bz2.BZ2File | Inflated
+class Spelled:
+    """Voxels that are written as words, turned into bytes as far as they are asked for.
+
+    Args:
+        stream: at the first word; blanks, ends of lines and commas part words.
+        convert: gives the bytes of some words.
+
+    Raises:
+        ValueError: a word has no end; and whatever ``convert`` raises.
+    """
+
+    def __init__(
+        self, stream: BinaryIO, convert: Callable[[Sequence[bytes]], bytes | bytearray]
+    ) -> None:
+        self._stream, self._convert = stream, convert
+        self._begun = b""
+        self._ready = io.BytesIO()
+
+    def read(self, count: int) -> bytes:
+        """Up to ``count`` bytes; none at the end of the file."""
+        while not (found := self._ready.read(count)):
+            text = self._stream.read(_STEP)
+            if not (text or self._begun):
+                break
+            *words, self._begun = re.split(rb"[\s,]+", self._begun + (text or b" "))
+            if len(self._begun) >= _STEP:
+                raise ValueError("a number without an end")
+            self._ready = io.BytesIO(self._convert([word for word in words if word]))
+        return found
+
+
+Bytes = BinaryIO | gzip.GzipFile | bz2.BZ2File | Inflated | Spelled
 
 
 def unzip(stream: BinaryIO) -> Bytes:
@@ -79,11 +113,11 @@ def unzip(stream: BinaryIO) -> Bytes:
 
 def is_plain(stream: Bytes) -> TypeGuard[BinaryIO]:
     """Whether the stream's length tells how much it holds."""
-    return not isinstance(stream, (gzip.GzipFile, bz2.BZ2File, Inflated))
+    return not isinstance(stream, (gzip.GzipFile, bz2.BZ2File, Inflated, Spelled))
 
 
 def seek_voxels(stream: Bytes, offset: int) -> None:
-    """Go to byte ``offset`` of a plain stream, or over so many of a zipped one."""
+    """Go to byte ``offset`` of a plain stream, or over so many of another."""
     if is_plain(stream):
         stream.seek(offset)
         return
