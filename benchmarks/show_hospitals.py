@@ -33,7 +33,6 @@ from tumorlens.evaluation.figures.clearing import judge_chance
 from tumorlens.evaluation.figures.families import compare_figures
 from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.intervals import Difference, Estimate, measure
-from tumorlens.evaluation.points import choose_points
 from tumorlens.evaluation.scores import Scores, drop_unfit, join_scores
 from tumorlens.evaluation.scoring import read_scored
 
@@ -41,6 +40,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "release"))
 
 from bundle_model import drop_wrong_labels  # noqa: E402
+from operating_points import choose_points  # noqa: E402
 
 LOTS = 5
 Measured = tuple[dict[str, Estimate], int]

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from operating_points import choose_points
 
 from tumorlens.evaluation.assessment import evaluate_scores
-from tumorlens.evaluation.points import choose_points
 from tumorlens.evaluation.results import Subset
 from tumorlens.evaluation.score_files import read_scores, write_scores
 from tumorlens.evaluation.scores import Scores, join_scores

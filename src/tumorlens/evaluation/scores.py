@@ -17,11 +17,13 @@ from tumorlens.errors import DataError
 from tumorlens.finding import Finding
 
 __all__ = [
+    "SMALLEST_LESION",
     "UNKNOWN",
     "Judged",
     "Scores",
     "Thresholds",
     "drop_unfit",
+    "has_small_lesion",
     "join_scores",
     "know_patients",
     "mark_training_groups",
@@ -44,7 +46,7 @@ manifests give them. Any other group is taken for a patient."""
 UNFIT_NOTES = ("CT head", "abdomen CT", "doubtful", "audit: leave out")
 """Rows whose note says so are left out of every figure, unless the caller keeps them."""
 
-SMALL_LESION = re.compile(r"(?<!\d)(\d+) tumor pixels")
+_PIXELS = re.compile(r"(?<!\d)(\d+) tumor pixels")
 SMALLEST_LESION = 150
 """Slices of ``tcga_lgg`` with 1 to 150 tumor pixels are left out: what nobody could see there, no
 model has to find."""
@@ -299,13 +301,17 @@ def as_text(values: Sequence[str]) -> TextArray:
     return array
 
 
+def has_small_lesion(note: str) -> bool:
+    """Whether the note of a row tells of 1 to `SMALLEST_LESION` tumor pixels."""
+    pixels = _PIXELS.search(note)
+    return pixels is not None and 1 <= int(pixels[1]) <= SMALLEST_LESION
+
+
 def _find_fault(source: str, note: str, small_lesions: bool) -> str:
     for word in UNFIT_NOTES:
         if word in note:
             return f"note says {word}"
-    counted = small_lesions and source.startswith("tcga_lgg")
-    pixels = SMALL_LESION.search(note) if counted else None
-    if pixels and 1 <= int(pixels[1]) <= SMALLEST_LESION:
+    if small_lesions and source.startswith("tcga_lgg") and has_small_lesion(note):
         return f"1 to {SMALLEST_LESION} tumor pixels"
     return ""
 

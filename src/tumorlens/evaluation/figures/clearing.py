@@ -17,11 +17,10 @@ import numpy.typing as npt
 from tumorlens.data.rows import Row
 from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.intervals import Family, Statistic
-from tumorlens.evaluation.scores import Scores, know_patients
+from tumorlens.evaluation.scores import Scores, has_small_lesion, know_patients
 
 __all__ = [
     "CLEARED",
-    "SMALLEST",
     "clearing_family",
     "judge_chance",
     "largest_of_series",
@@ -33,9 +32,6 @@ BoolArray = npt.NDArray[np.bool_]
 
 CLEARED = (99, 95)
 """Percent of the slices of tumor-free people that are cleared."""
-PIXELS = re.compile(r"(?<!\d)(\d+) tumor pixels")
-SMALLEST = 150
-"""Tumor slices whose mask has this many pixels or fewer are not counted."""
 SKULL = re.compile(r"skull (on|off|stripped)")
 
 
@@ -73,7 +69,7 @@ def part_people(grouped: GroupedScores) -> tuple[BoolArray, BoolArray]:
     """Masks of the slices of tumor-free people, and of the slices whose tumor is large enough."""
     s = grouped.scores
     free = (grouped.of_each[:, 0] == 0)[grouped.codes] & s.labelled & ~s.tumor
-    return free, s.tumor & ~np.array([_is_small(row) for row in s.rows], bool)
+    return free, s.tumor & ~np.array([has_small_lesion(row.note) for row in s.rows], bool)
 
 
 def judge_chance(scores: Scores) -> FloatArray:
@@ -177,17 +173,10 @@ def _list_series(grouped: GroupedScores, free: BoolArray) -> _Series | None:
     rows = free & know_patients(s) & (s.column("sequence") != "")
     if not rows.any():
         return None
-    _, stratum = np.unique(s.stratum, return_inverse=True)
-    key = grouped.codes * (stratum.max() + 1) + stratum
-    names, code = np.unique(key[rows], return_inverse=True)
-    largest = np.full(len(names), -np.inf)
+    code, group = grouped.number_series(rows)
+    largest = np.full(len(group), -np.inf)
     np.maximum.at(largest, code, judge_chance(s)[rows])
-    return _Series(largest, np.asarray(names // (stratum.max() + 1), np.intp))
-
-
-def _is_small(row: Row) -> bool:
-    pixels = PIXELS.search(row.note)
-    return pixels is not None and 1 <= int(pixels[1]) <= SMALLEST
+    return _Series(largest, group)
 
 
 def _find_skull(row: Row) -> str:

@@ -18,6 +18,7 @@ ONE_LABEL = "needs slices of both labels"
 """Note of a figure that has no value, because one label is missing."""
 
 FloatArray = npt.NDArray[np.float64]
+IndexArray = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,7 @@ class GroupedScores:
 
     scores: Scores
     names: tuple[str, ...]
-    codes: npt.NDArray[np.intp]
+    codes: IndexArray
 
     @classmethod
     def of(cls, scores: Scores) -> GroupedScores:
@@ -49,6 +50,13 @@ class GroupedScores:
     def count_groups(self, rows: npt.ArrayLike) -> int:
         """How many groups have one of the rows (mask)."""
         return int(np.count_nonzero(self.total(rows)))
+
+    def number_series(self, rows: npt.NDArray[np.bool_]) -> tuple[IndexArray, IndexArray]:
+        """The series, a group's slices of one stratum, of each of the rows; the group of each."""
+        _, stratum = np.unique(self.scores.stratum, return_inverse=True)
+        strata = stratum.max(initial=0) + 1
+        key, code = np.unique((self.codes * strata + stratum)[rows], return_inverse=True)
+        return code, key // strata
 
     @cached_property
     def of_each(self) -> FloatArray:

@@ -52,13 +52,9 @@ def _quiet_series(
     """(G,) series without alarm and series, among those without a tumor slice."""
     s = grouped.scores
     rows = rows & (s.column("sequence") != "")
-    _, stratum = np.unique(s.stratum, return_inverse=True)
-    names, code = np.unique(
-        grouped.codes[rows] * (stratum.max(initial=0) + 1) + stratum[rows], return_inverse=True
-    )
-    group = names // (stratum.max(initial=0) + 1)
-    without_tumor = np.bincount(code, weights=s.tumor[rows], minlength=len(names)) == 0
-    quiet = without_tumor & (np.bincount(code, weights=says[rows], minlength=len(names)) == 0)
+    code, group = grouped.number_series(rows)
+    without_tumor = np.bincount(code, weights=s.tumor[rows], minlength=len(group)) == 0
+    quiet = without_tumor & (np.bincount(code, weights=says[rows], minlength=len(group)) == 0)
     size = len(grouped.names)
     return (
         np.bincount(group, weights=quiet, minlength=size).astype(np.float64),

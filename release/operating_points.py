@@ -11,14 +11,9 @@ import numpy.typing as npt
 
 from tumorlens.digits import show_probability
 from tumorlens.errors import DataError
-from tumorlens.evaluation.figures.clearing import (
-    SMALLEST,
-    judge_chance,
-    largest_of_series,
-    part_people,
-)
+from tumorlens.evaluation.figures.clearing import judge_chance, largest_of_series, part_people
 from tumorlens.evaluation.figures.grouped_scores import GroupedScores
-from tumorlens.evaluation.scores import Scores
+from tumorlens.evaluation.scores import SMALLEST_LESION, Scores
 from tumorlens.model.card import OperatingPoint
 
 __all__ = ["choose_points"]
@@ -48,8 +43,8 @@ def choose_points(scores: Scores) -> dict[str, OperatingPoint]:
     free, positives = part_people(grouped)
     if not (free.any() and positives.any()):
         raise DataError(
-            f"{scores.name}: operating points need slices with a tumor of over {SMALLEST} pixels "
-            "and people without one; give scores that hold both"
+            f"{scores.name}: operating points need slices with a tumor of over {SMALLEST_LESION} "
+            "pixels and people without one; give scores that hold both"
         )
     p = judge_chance(scores)
     negatives, tumors, judged = (np.sort(p[rows]) for rows in (free, positives, scores.labelled))
