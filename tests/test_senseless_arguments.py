@@ -9,7 +9,7 @@ import pytest
 import tumorlens
 from score_tables import draw_scores
 from tumorlens.evaluation.assessment import evaluate_scores
-from tumorlens.evaluation.calibrating import Wishes
+from tumorlens.evaluation.site_calibration import Wishes
 from tumorlens.predicting.options import RunOptions
 
 

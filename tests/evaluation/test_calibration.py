@@ -20,7 +20,7 @@ from tumorlens.evaluation.calibration import (
 )
 from tumorlens.evaluation.figures.reliability import assign_bins, calibration_error
 from tumorlens.evaluation.scores import as_text
-from tumorlens.evaluation.site_calibration import calibrate_crosswise, calibrate_model
+from tumorlens.evaluation.site_calibration import Wishes, calibrate_crosswise, calibrate_model
 from tumorlens.logits import to_logit
 from tumorlens.model.card import OperatingPoint
 from tumorlens.model.contract import Calibration
@@ -190,7 +190,7 @@ def test_crosswise_verdicts_are_those_of_thresholds_fitted_on_others():
 def test_a_point_that_hardly_answers_is_warned_of():
     scores = draw_scores(groups=60)
     assert calibrate_model(make_card(), scores).warnings == []
-    calibrated = calibrate_model(make_card(), scores, coverage=0.3)
+    calibrated = calibrate_model(make_card(), scores, Wishes(coverage=0.3))
     assert "of the slices would get an answer" in calibrated.warnings[0]
     assert calibrated.card.history[0].notes == [*calibrated.notes, *calibrated.warnings]
 

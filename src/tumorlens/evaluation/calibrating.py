@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from tumorlens.arguments import DEVICE, TEXT, check_arguments, optional
@@ -21,59 +20,18 @@ from tumorlens.evaluation.series_and_studies.study_calibration import (
     calibrate_held_out,
     calibrate_misses,
 )
-from tumorlens.evaluation.site_calibration import SiteCalibration, calibrate_model, set_seen_aside
+from tumorlens.evaluation.site_calibration import (
+    SiteCalibration,
+    Wishes,
+    calibrate_model,
+    set_seen_aside,
+)
 from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.progress import Notice, Progress, stay_silent
 from tumorlens.studies.study_model import find_study_model
 from tumorlens.writing import check_results
 
-__all__ = ["Wishes", "calibrate", "calibrate_scores", "score_site"]
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """The goals of a calibration.
-
-    Attributes:
-        sensitivity, specificity: wanted at the middle threshold of slices.
-        coverage: smallest share of familiar slices that get an answer (tumor or no tumor).
-        misses: share of tumor studies that may be missed. With it, only the threshold of studies
-            is set.
-        operating_point: the point to set; the others keep their decisions.
-        with_seen: also fit on slices that the model has seen in training.
-
-    Raises:
-        UsageError: wishes that contradict each other, a rate outside of 0 to 1, or a point
-            without a name.
-    """
-
-    sensitivity: float | None = None
-    specificity: float | None = None
-    coverage: float = COVERAGE
-    misses: float | None = None
-    operating_point: str = "balanced"
-    with_seen: bool = False
-
-    def __post_init__(self) -> None:
-        if not self.operating_point.strip():
-            raise UsageError("`operating_point=`: an operating point needs a name")
-        for name in ("sensitivity", "specificity", "coverage", "misses"):
-            rate = getattr(self, name)
-            if rate is not None and not 0 < rate < 1:
-                raise UsageError(f"`{name}=` must lie between 0 and 1, got {rate}")
-        if self.misses is None:
-            return
-        for wish in ("sensitivity", "specificity"):
-            if getattr(self, wish) is not None:
-                raise UsageError(
-                    f"give `misses=` or `{wish}=`, not both: `misses=` sets the threshold of "
-                    f"studies and leaves the slices as they are, `{wish}=` is wanted of slices"
-                )
-        if self.coverage != COVERAGE:
-            raise UsageError(
-                "`misses=` sets the threshold of studies and leaves the slices as they are, so "
-                "`coverage=` has no effect: leave it out"
-            )
+__all__ = ["calibrate", "calibrate_scores", "score_site"]
 
 
 @check_arguments(device=optional(DEVICE), operating_point=TEXT)
@@ -192,26 +150,12 @@ def calibrate_scores(
     if wishes.misses is not None:
         kept, notes = set_seen_aside(scores, wishes.with_seen)
         return calibrate_misses(
-            detector.card,
-            numbers,
-            kept,
-            wishes.misses,
-            point=wishes.operating_point,
-            notes=notes,
+            detector.card, numbers, kept, wishes.misses, point=wishes.operating_point, notes=notes
         )
     if held_out:
         _refuse_idle(wishes)
         return calibrate_held_out(detector.card, scores)
-    return calibrate_model(
-        detector.card,
-        scores,
-        point=wishes.operating_point,
-        sensitivity=wishes.sensitivity,
-        specificity=wishes.specificity,
-        coverage=wishes.coverage,
-        with_seen=wishes.with_seen,
-        numbers=numbers,
-    )
+    return calibrate_model(detector.card, scores, wishes, numbers)
 
 
 def _refuse_idle(wishes: Wishes) -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
+from tumorlens.errors import UsageError
 from tumorlens.evaluation.calibration import (
     COVERAGE,
     ChosenPoint,
@@ -33,6 +33,7 @@ from tumorlens.evaluation.scores import Judged, Scores, drop_unfit, join_scores
 from tumorlens.evaluation.series_and_studies.study_calibration import (
     carry_numbers,
     compare_heads,
+    enter_calibration,
     refit_numbers,
 )
 from tumorlens.evaluation.series_and_studies.study_fitting import (
@@ -45,7 +46,14 @@ from tumorlens.model.contract import Calibration
 from tumorlens.model.graph import read_calibration, write_model
 from tumorlens.studies.study_model import StudyModel
 
-__all__ = ["Change", "SiteCalibration", "calibrate_crosswise", "calibrate_model", "set_seen_aside"]
+__all__ = [
+    "Change",
+    "SiteCalibration",
+    "Wishes",
+    "calibrate_crosswise",
+    "calibrate_model",
+    "set_seen_aside",
+]
 
 SHOWN = (
     "found",
@@ -69,6 +77,52 @@ LEAST_RATE = 0.7
 SEEN_SHARE = 0.1
 """A group goes with its seen slices if at least so many of its slices were seen: about 2 in 1,000
 pictures are taken for seen that were not, and one of them must not cost a patient of 100 slices."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """The goals of a calibration.
+
+    Attributes:
+        sensitivity, specificity: wanted at the middle threshold of slices.
+        coverage: smallest share of familiar slices that get an answer (tumor or no tumor).
+        misses: share of tumor studies that may be missed. With it, only the threshold of studies
+            is set.
+        operating_point: the point to set; the others keep their decisions.
+        with_seen: also fit on slices that the model has seen in training.
+
+    Raises:
+        UsageError: wishes that contradict each other, a rate outside of 0 to 1, or a point
+            without a name.
+    """
+
+    sensitivity: float | None = None
+    specificity: float | None = None
+    coverage: float = COVERAGE
+    misses: float | None = None
+    operating_point: str = "balanced"
+    with_seen: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.operating_point.strip():
+            raise UsageError("`operating_point=`: an operating point needs a name")
+        for name in ("sensitivity", "specificity", "coverage", "misses"):
+            rate = getattr(self, name)
+            if rate is not None and not 0 < rate < 1:
+                raise UsageError(f"`{name}=` must lie between 0 and 1, got {rate}")
+        if self.misses is None:
+            return
+        for wish in ("sensitivity", "specificity"):
+            if getattr(self, wish) is not None:
+                raise UsageError(
+                    f"give `misses=` or `{wish}=`, not both: `misses=` sets the threshold of "
+                    f"studies and leaves the slices as they are, `{wish}=` is wanted of slices"
+                )
+        if self.coverage != COVERAGE:
+            raise UsageError(
+                "`misses=` sets the threshold of studies and leaves the slices as they are, so "
+                "`coverage=` has no effect: leave it out"
+            )
 
 
 @dataclass(frozen=True)
@@ -131,12 +185,7 @@ class SiteCalibration:
 def calibrate_model(
     card: Card,
     scores: Scores,
-    *,
-    point: str = "balanced",
-    sensitivity: float | None = None,
-    specificity: float | None = None,
-    coverage: float = COVERAGE,
-    with_seen: bool = False,
+    wishes: Wishes | None = None,
     numbers: StudyModel | None = None,
 ) -> SiteCalibration:
     """Fit calibration, thresholds, familiarity limit and numbers for studies on labelled scores.
@@ -144,10 +193,7 @@ def calibrate_model(
     Args:
         card: of the model that gave the scores.
         scores: of a site's own slices; rows without a label or noted as unfit are ignored.
-        point: operating point to set; others keep their decisions.
-        sensitivity, specificity: wanted at the middle threshold, one of them at most.
-        coverage: smallest share of familiar slices that get an answer.
-        with_seen: also fit on slices that the model has seen in training, and knows too well.
+        wishes: the goals for slices; by default those of `Wishes`.
         numbers: of the model, for series and studies; where there are too few studies to refit
             them, they are carried along.
 
@@ -155,11 +201,17 @@ def calibrate_model(
         DataError: too few patients that the model has not seen; says how many are needed.
         UsageError: goals that contradict each other.
     """
-    whole, notes = set_seen_aside(scores.take(scores.labelled), with_seen)
+    wishes = wishes or Wishes()
+    point = wishes.operating_point
+    sensitivity, specificity = wishes.sensitivity, wishes.specificity
+    whole, notes = set_seen_aside(scores.take(scores.labelled), wishes.with_seen)
     labelled = drop_unfit(whole)[0]
     check_enough(labelled, sensitivity=sensitivity, specificity=specificity, notes=notes)
     choose = partial(
-        choose_thresholds, sensitivity=sensitivity, specificity=specificity, coverage=coverage
+        choose_thresholds,
+        sensitivity=sensitivity,
+        specificity=specificity,
+        coverage=wishes.coverage,
     )
     fitted = _fit(labelled)
     chosen = choose(apply_calibration(labelled, fitted))
@@ -172,12 +224,15 @@ def calibrate_model(
     refit, heads = _refit_heads(numbers, whole, fitted, chosen.point.middle, point)
     if isinstance(heads, str):
         notes += [f"numbers for series and studies were not refitted: {heads}"] if heads else []
-    entry = _enter(labelled, fitted, f"operating point {point}: {chosen.point.meaning}")
     entry = msgspec.structs.replace(
-        entry,
+        enter_calibration(
+            labelled,
+            f"scale x {fitted.scale:.4g}, offset {fitted.offset:+.4g}, unfamiliarity x "
+            f"{fitted.unfamiliarity:.4g}; operating point {point}: {chosen.point.meaning}",
+            [*notes, *warnings],
+        ),
         before=_state([one.before for one in changes], labelled.name, "as it was"),
         after=_state([one.after for one in changes], labelled.name, CROSSWISE),
-        notes=[*notes, *warnings],
     )
     new = _renew(card, fitted, {point: chosen.point}, entry)
     return SiteCalibration(
@@ -301,31 +356,13 @@ def _fit(scores: Scores) -> Calibration:
     )
 
 
-def _enter(scores: Scores, fitted: Calibration, what: str) -> HistoryEntry:
-    return HistoryEntry(
-        date=datetime.now(UTC).date().isoformat(),
-        change=(
-            f"scale x {fitted.scale:.4g}, offset {fitted.offset:+.4g}, unfamiliarity x "
-            f"{fitted.unfamiliarity:.4g}; {what}"
-        ),
-        slices=len(scores),
-        groups=len(set(scores.group)),
-        data=scores.name,
-    )
-
-
 def _renew(
     card: Card, fitted: Calibration, chosen: dict[str, OperatingPoint], entry: HistoryEntry
 ) -> Card:
     points = {name: carry_point(one, fitted) for name, one in card.operating_points.items()}
     kept = [one for one in card.figures if one.name.lower().startswith(RANK_FIGURES)]
     return msgspec.structs.replace(
-        card,
-        version=f"{card.version.partition('+')[0]}+calibrated.{len(card.history) + 1}",
-        created=entry.date,
-        operating_points=points | chosen,
-        figures=[*kept, *entry.after],
-        history=[*card.history, entry],
+        card.calibrated(entry), operating_points=points | chosen, figures=[*kept, *entry.after]
     )
 
 

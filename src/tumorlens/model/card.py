@@ -230,6 +230,12 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             )
         return self.operating_points[name]
 
+    def calibrated(self, entry: HistoryEntry) -> Card:
+        """The card of the same model after a calibration: a version of its own, and the entry."""
+        history = [*self.history, entry]
+        version = f"{self.version.partition('+')[0]}+calibrated.{len(history)}"
+        return msgspec.structs.replace(self, version=version, created=entry.date, history=history)
+
     def to_json(self, *, indent: int = -1) -> str:
         """JSON, in the order of the schema: on one line, as a model file holds it, or indented."""
         return msgspec.json.format(msgspec.json.encode(self), indent=indent).decode()

@@ -117,7 +117,8 @@ def command(
     With --misses only the threshold of studies is set, so that it can promise something; with
     --scores only the numbers for series and studies are fitted.
     """
-    from tumorlens.evaluation.calibrating import Wishes, calibrate_scores, score_site
+    from tumorlens.evaluation.calibrating import calibrate_scores, score_site
+    from tumorlens.evaluation.site_calibration import Wishes
 
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
     wishes = Wishes(sensitivity, specificity, coverage, misses, operating_point, with_seen)

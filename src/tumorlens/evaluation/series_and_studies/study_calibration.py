@@ -50,7 +50,7 @@ __all__ = [
     "calibrate_misses",
     "carry_numbers",
     "compare_heads",
-    "promise_misses",
+    "enter_calibration",
     "refit_numbers",
 ]
 
@@ -151,34 +151,6 @@ def compare_heads(
     return (None if model is None else judge_with(scores, model, point)), after
 
 
-def promise_misses(
-    model: StudyModel, scores: Scores, misses: float, *, point: str = "balanced"
-) -> tuple[StudyModel, MissBound]:
-    """Set the threshold of studies so that at most a share of tumor studies is missed.
-
-    Nothing else changes: the bound holds only for scores that these studies did not influence.
-
-    Args:
-        model: the numbers of the model file.
-        scores: of the slices of a site's labelled studies, as the model gives them.
-        misses: the share.
-        point: operating point of studies to set.
-
-    Raises:
-        DataError: too few tumor studies; says how many are needed.
-    """
-    every = list_all_series(scores)
-    series = [one for one in every if one.is_judged]
-    judged = {one.row.group_key for one in series}
-    tumor_groups = {one.row.group_key for one in every if one.row.label == "tumor"}
-    logits = weigh_series(series, model)
-    now = model.study_points["balanced"]
-    studies = score_studies(series, logits, model.study, now, scores.name)
-    bound = bound_misses(studies, misses, unjudged=len(tumor_groups - judged))
-    points = {**model.study_points, point: bound.point}
-    return msgspec.structs.replace(model, study_points=points), bound
-
-
 def _carry_terms(terms: SeriesTerms, fitted: Calibration) -> SeriesTerms:
     moved = {name: weight / fitted.scale for name, weight in terms.weights.items()}
     shift = fitted.offset * sum(MOVED[name] * weight for name, weight in moved.items())
@@ -260,10 +232,16 @@ def calibrate_misses(
             f"{card.full_name}: {NO_STUDY_MODEL}, so there is no threshold of studies to set; "
             "first calibrate without `misses=`, on other studies than these"
         )
-    numbers, bound = promise_misses(model, scores, misses, point=point)
-    entry = _enter(scores, f"threshold of studies, point {point}: {bound.meaning}", notes)
-    card = _renew(_offer(card, point), entry)
-    return StudyCalibration(card, _note(numbers, entry), bound, notes=tuple(notes))
+    bound = _bound(model, scores, misses)
+    words = f"threshold of studies, point {point}: {bound.meaning}"
+    entry = enter_calibration(scores, words, notes)
+    numbers = msgspec.structs.replace(
+        model,
+        study_points={**model.study_points, point: bound.point},
+        history=[*model.history, entry],
+    )
+    card = _offer(card, point).calibrated(entry)
+    return StudyCalibration(card, numbers, bound, notes=tuple(notes))
 
 
 def calibrate_held_out(card: Card, scores: Scores) -> StudyCalibration:
@@ -278,11 +256,19 @@ def calibrate_held_out(card: Card, scores: Scores) -> StudyCalibration:
     """
     middle = float(np.median(scores.thresholds[:, 1]))
     numbers = fit_study_model(list_fit_series(scores), slice_middle=middle, data=scores.name)
-    entry = _enter(scores, f"numbers for series and studies, fitted on {numbers.fitted_on}")
-    return StudyCalibration(_renew(card, entry), numbers, heads=judge_crosswise(scores))
+    words = f"numbers for series and studies, fitted on {numbers.fitted_on}"
+    card = card.calibrated(enter_calibration(scores, words))
+    return StudyCalibration(card, numbers, heads=judge_crosswise(scores))
 
 
-def _enter(scores: Scores, change: str, notes: Sequence[str] = ()) -> HistoryEntry:
+def enter_calibration(scores: Scores, change: str, notes: Sequence[str] = ()) -> HistoryEntry:
+    """An entry of today in the history of a model.
+
+    Args:
+        scores: that it was fitted on.
+        change: what was rewritten.
+        notes: what to know about it.
+    """
     return HistoryEntry(
         date=datetime.now(UTC).date().isoformat(),
         change=change,
@@ -293,17 +279,19 @@ def _enter(scores: Scores, change: str, notes: Sequence[str] = ()) -> HistoryEnt
     )
 
 
+def _bound(model: StudyModel, scores: Scores, misses: float) -> MissBound:
+    """The threshold of studies with which at most a share of tumor studies is missed."""
+    every = list_all_series(scores)
+    series = [one for one in every if one.is_judged]
+    judged = {one.row.group_key for one in series}
+    tumor_groups = {one.row.group_key for one in every if one.row.label == "tumor"}
+    logits = weigh_series(series, model)
+    now = model.study_points["balanced"]
+    studies = score_studies(series, logits, model.study, now, scores.name)
+    return bound_misses(studies, misses, unjudged=len(tumor_groups - judged))
+
+
 def _offer(card: Card, point: str) -> Card:
     """A card with that operating point: slices and series are judged there as at balanced."""
     points = {point: card.find_operating_point("balanced"), **card.operating_points}
     return msgspec.structs.replace(card, operating_points=points)
-
-
-def _renew(card: Card, entry: HistoryEntry) -> Card:
-    history = [*card.history, entry]
-    version = f"{card.version.partition('+')[0]}+calibrated.{len(history)}"
-    return msgspec.structs.replace(card, version=version, created=entry.date, history=history)
-
-
-def _note(numbers: StudyModel, entry: HistoryEntry) -> StudyModel:
-    return msgspec.structs.replace(numbers, history=[*numbers.history, entry])
