@@ -245,6 +245,11 @@ def test_a_detector_keeps_its_point_and_its_device(tmp_path):
             call_()
 
 
+def test_what_is_given_one_by_one_is_named_as_what_it_is():
+    with pytest.raises(tumorlens.UsageError, match=r"got a ndarray$"):
+        tumorlens.audit(np.zeros((40, 40)))
+
+
 def test_a_card_is_asked_of_a_detector_itself():
     with pytest.raises(tumorlens.UsageError, match=r"a Detector has its card already"):
         tumorlens.load_card(tumorlens.Detector(threads=1))

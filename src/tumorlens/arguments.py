@@ -101,6 +101,8 @@ def optional(rule: Rule) -> Rule:
 
 def _show(value: Any) -> str:
     """A value in a message: itself where it is short, else its type."""
+    if isinstance(value, tuple) and len(value) == 1:  # what a function takes one by one
+        return _show(value[0])
     plain = value is None or isinstance(value, (str, bytes, bool, int, float, list, tuple, dict))
     text = repr(value) if plain else ""
     if text and len(text) <= _LONGEST:

@@ -47,6 +47,15 @@ def test_a_column_of_patients_under_another_name_is_no_extra(tmp_path, name):
     assert (row.group, row.extra) == ("a", ((name, "b"),))
 
 
+@pytest.mark.parametrize("name", ["class", "Diagnosis", "has_tumor", "LABEL"])
+def test_a_column_of_labels_under_another_name_is_no_extra(tmp_path, name):
+    """Without labels, a set is split as if all of its slices were alike."""
+    with pytest.raises(DataError, match=f"column {name}: expected label"):
+        read_manifest(write(tmp_path, f"path,{name}\nx.png,a\n"))
+    (row,) = read_manifest(write(tmp_path, f"path,label,{name}\nx.png,tumor,b\n")).rows
+    assert (row.label, row.extra) == ("tumor", ((name, "b"),))
+
+
 def test_rows_that_stand_twice_are_told(tmp_path):
     path, heard = write(tmp_path, "path,group\nx.png,a\n./x.png,a\ny.png,b\n"), []
     choose_rows([path], Choice(twins=False), notice=heard.append)

@@ -55,6 +55,11 @@ _NAMES = ("series", "study", "position_mm")
 """Columns beside `COLUMNS` in which a missing value must not join what lacks it."""
 _PATIENTS = ("patient", "patientid", "subject", "subjectid", "participantid", "case", "caseid")
 """Names, squeezed, of a column of patients: what no split may part. Here it is called ``group``."""
+_CLASSES = (
+    *("class", "classname", "classlabel", "diagnosis", "target", "category", "groundtruth"),
+    *("tumor", "tumour", "hastumor", "istumor"),
+)
+"""Names, squeezed, of a column that says what is seen: here ``label``, or ``tumor_class``."""
 _INDEX = ("", "Unnamed: 0")
 """Headers of a column of row numbers, as pandas writes them."""
 
@@ -293,14 +298,23 @@ def _check_header(cells: list[str], file: Path) -> list[str]:
         if count > 1 or not name:
             what = f"{count} columns named {name!r}" if name else "a column without a name"
             raise DataError(f"{file}, line 1: expected distinct column names, got {what}")
-        close = get_close_matches(name.casefold(), COLUMNS, n=1, cutoff=0.75)
-        close = ["group"] if squeeze(name) in _PATIENTS else close
-        if name not in COLUMNS and close and close[0] not in header:
+        meant = _find_meant(name)
+        if name not in COLUMNS and meant and not {*meant} & {*header}:
             raise DataError(
-                f"{file}, line 1, column {name}: expected {close[0]}? tumorlens knows "
+                f"{file}, line 1, column {name}: expected {meant[0]}? tumorlens knows "
                 f"{', '.join(COLUMNS)}; rename the column if it is something else"
             )
     return header
+
+
+def _find_meant(name: str) -> Sequence[str]:
+    """The columns that a header may mean; it is an extra where one of them is there."""
+    squeezed = squeeze(name)
+    if squeezed in _PATIENTS:
+        return ("group",)
+    if squeezed in _CLASSES:
+        return ("label", "tumor_class")
+    return get_close_matches(name.casefold(), COLUMNS, n=1, cutoff=0.75)
 
 
 def _parse_row(cells: dict[str, str], folder: Path, name: str, where: str) -> Row:
