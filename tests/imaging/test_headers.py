@@ -10,6 +10,7 @@ from pydicom.uid import EnhancedMRImageStorage
 import builders
 from tumorlens.errors import InputError
 from tumorlens.imaging.files.sources import find_sources
+from tumorlens.imaging.pixels.voxels import FAR_INTERCEPT
 from tumorlens.imaging.readers import iterate_slices, read_slices
 
 PIXELS = np.arange(32 * 40, dtype=np.uint16).reshape(32, 40)
@@ -67,6 +68,32 @@ def test_padding_of_the_other_sign_is_background(tmp_path, pixels, representatio
     (slice_,) = read_slices(path)
     assert set(slice_.pixels[:, :4].ravel()) == {0}
     np.testing.assert_array_equal(slice_.pixels[:, 4:], values[:, 4:])
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [(1, 1e9), (-1, -1e12), (0.01, 1e7)])
+def test_a_picture_survives_an_intercept_that_single_precision_cannot_hold(
+    tmp_path, slope, intercept
+):
+    window = {"WindowCenter": intercept + 40, "WindowWidth": 10}
+    scale = {"RescaleSlope": slope, "RescaleIntercept": intercept}
+    (slice_,) = read_slices(builders.write_dicom(tmp_path / "a", PIXELS, **scale, **window))
+    np.testing.assert_array_equal(slice_.pixels, PIXELS * np.float32(slope))
+    assert FAR_INTERCEPT in slice_.info.notes
+    assert slice_.info.window == (40, 10)
+
+
+def test_large_intercepts_are_kept_where_single_precision_holds_them(tmp_path):
+    scale = {"RescaleSlope": 1, "RescaleIntercept": 1e7}
+    (slice_,) = read_slices(builders.write_dicom(tmp_path / "a", PIXELS, **scale))
+    np.testing.assert_array_equal(slice_.pixels, PIXELS + np.float32(1e7))
+    assert FAR_INTERCEPT not in slice_.info.notes
+
+
+def test_an_intercept_brings_back_large_stored_values(tmp_path):
+    stored = PIXELS.astype(np.uint32) + 2**31
+    scale = {"RescaleSlope": 1, "RescaleIntercept": -(2**31)}
+    (slice_,) = read_slices(builders.write_dicom(tmp_path / "a", stored, **scale))
+    np.testing.assert_array_equal(slice_.pixels, PIXELS)
 
 
 def test_a_slope_of_zero_is_named(tmp_path):

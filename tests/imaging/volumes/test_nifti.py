@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 import builders
 from tumorlens.errors import InputError
+from tumorlens.imaging.pixels.voxels import FAR_INTERCEPT
 from tumorlens.imaging.readers import read_slice, read_slices
 
 HEAD = builders.paint_head((20, 24, 18)).astype(np.int16)
@@ -52,12 +54,28 @@ def test_number_types(tmp_path, dtype) -> None:
     np.testing.assert_array_equal(read_stack(tmp_path / "a.nii"), show(FULL % 100))
 
 
-def test_scaling_is_applied(tmp_path) -> None:
-    path = builders.write_nifti(tmp_path / "a.nii", FULL)
+def scale_file(path: Path, slope: float, intercept: float) -> Path:
     data = bytearray(path.read_bytes())
-    data[112:120] = np.array([2.5, -10], "<f4").tobytes()  # scl_slope, scl_inter
+    data[112:120] = np.array([slope, intercept], "<f4").tobytes()  # scl_slope, scl_inter
     path.write_bytes(data)
+    return path
+
+
+def test_scaling_is_applied(tmp_path) -> None:
+    path = scale_file(builders.write_nifti(tmp_path / "a.nii", FULL), 2.5, -10)
     np.testing.assert_array_equal(read_stack(path), show(FULL) * 2.5 - 10)
+
+
+def test_a_picture_survives_an_intercept_that_single_precision_cannot_hold(tmp_path) -> None:
+    path = scale_file(builders.write_nifti(tmp_path / "a.nii", FULL), 2, 1e12)
+    np.testing.assert_array_equal(read_stack(path), show(FULL) * 2)
+    assert FAR_INTERCEPT in next(iter(read_slices(path))).info.notes
+
+
+def test_an_intercept_brings_back_large_stored_values(tmp_path) -> None:
+    stored = FULL.astype(np.uint32) + 2**31
+    path = scale_file(builders.write_nifti(tmp_path / "a.nii", stored), 1, -(2**31))
+    np.testing.assert_array_equal(read_stack(path), show(FULL))
 
 
 def test_four_dimensions_come_volume_by_volume(tmp_path) -> None:

@@ -125,6 +125,13 @@ def write_swapped_pairs(folder: Path) -> None:
     builders.save_dataset(folder / "a", dataset)
 
 
+def write_far_from_zero(folder: Path) -> None:
+    builders.write_dicom(folder / "a", GREY, RescaleSlope=1, RescaleIntercept=1e9)
+    image = nib.Nifti1Image(paint_ramp().astype(np.int16), np.eye(4)).to_bytes()
+    scale = np.array([2, 1e12], "<f4").tobytes()  # scl_slope, scl_inter
+    (folder / "b.nii").write_bytes(image[:112] + scale + image[120:])
+
+
 def write_misspelt(folder: Path) -> None:
     builders.write_dicom(folder / "a", GREY, PhotometricInterpretation="MONOCHROME 1")
 
@@ -133,7 +140,7 @@ def write_misspelt(folder: Path) -> None:
     "write",
     [
         *(write_bits, write_one_instance, write_two_contrasts),
-        *(write_screenshot, write_swapped_pairs, write_misspelt),
+        *(write_screenshot, write_swapped_pairs, write_misspelt, write_far_from_zero),
     ],
 )
 def test_the_page_reads_the_pixels_of_python(page, tmp_path, write):

@@ -276,7 +276,8 @@ def _rescale(values: Pixels, header: FrameHeader) -> Pixels:
     elif (slope, intercept) != (1.0, 0.0):
         if slope < 0:
             tell("a negative Rescale Slope swaps dark and bright")
-        values = values.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+        values = values.astype(np.float32 if values.dtype.itemsize <= 2 else np.float64)
+        values = values * values.dtype.type(slope) + values.dtype.type(intercept)
     if dataset.PhotometricInterpretation != "MONOCHROME1":
         return values
     # Mirrored in the range of the stored bits, not of this frame: all slices stay comparable.

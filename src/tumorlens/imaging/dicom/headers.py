@@ -30,6 +30,7 @@ from tumorlens.imaging.dicom.modality import (
 )
 from tumorlens.imaging.files.refusal import tell
 from tumorlens.imaging.geometry import grid_of_slice
+from tumorlens.imaging.pixels.voxels import FAR_INTERCEPT, is_out_of_reach
 from tumorlens.imaging.sequences import guess_sequence
 from tumorlens.imaging.series.places import Contents, Place
 
@@ -86,7 +87,16 @@ class FrameHeader:
 
     @property
     def rescale(self) -> tuple[float, float]:
-        """Rescale Slope and Intercept; PS3.3, C.7.6.16.2.9."""
+        """Rescale Slope and Intercept; PS3.3, C.7.6.16.2.9. One out of reach is left out."""
+        slope, intercept = self._stated_rescale
+        return slope, 0.0 if self._is_far else intercept
+
+    @property
+    def _is_far(self) -> bool:
+        return is_out_of_reach(*self._stated_rescale, self._bits)
+
+    @property
+    def _stated_rescale(self) -> tuple[float, float]:
         slope = self.floats("RescaleSlope", 1, "PixelValueTransformationSequence")
         intercept = self.floats("RescaleIntercept", 1, "PixelValueTransformationSequence")
         return (slope[0] if slope else 1.0), (intercept[0] if intercept else 0.0)
@@ -116,10 +126,12 @@ class FrameHeader:
 
     @property
     def window(self) -> tuple[float, float] | None:
-        """First Window Center and Width."""
+        """First Window Center and Width, around the values that `rescale` gives."""
         center = self.floats("WindowCenter", 1, "FrameVOILUTSequence")
         width = self.floats("WindowWidth", 1, "FrameVOILUTSequence")
-        return (center[0], width[0]) if center and width and width[0] > 0 else None
+        if not (center and width and width[0] > 0):
+            return None
+        return center[0] - self._stated_rescale[1] + self.rescale[1], width[0]
 
     @property
     def padding(self) -> tuple[float, float] | None:
@@ -136,12 +148,16 @@ class FrameHeader:
         return low, high
 
     def _as_stored(self, value: float) -> float:
-        bits = int((self.floats("BitsAllocated", 1) or (16.0,))[0])
+        bits = self._bits
         signed = bool((self.floats("PixelRepresentation", 1) or (0.0,))[0])
         if not 1 <= bits <= 64 or value != int(value):
             return value
         least, size = -(2 ** (bits - 1)) if signed else 0, 2**bits
         return float((int(value) - least) % size + least)
+
+    @property
+    def _bits(self) -> int:
+        return int((self.floats("BitsAllocated", 1) or (16.0,))[0])
 
     @property
     def directions(self) -> tuple[float, ...] | None:
@@ -267,6 +283,7 @@ class FrameHeader:
                 doubt_modality(read_text(dataset, "Modality"), read_text(dataset, "SOPClassUID")),
                 doubt_contrast(self.kinds, read_text(dataset, "SeriesDescription")),
                 doubt_body_part(self._name_part()),
+                FAR_INTERCEPT if self._is_far else "",
                 doubt_extent(_read_shape(dataset), spacing) if spacing else "",
                 self.spacing_note,
             ),

@@ -13,19 +13,35 @@ from tumorlens.errors import InputError
 
 __all__ = [
     "BLANK",
+    "FAR_INTERCEPT",
     "NOT_FINITE",
     "choose_window",
     "clean_pixels",
     "find_range",
+    "is_out_of_reach",
     "to_luminance",
 ]
 
 BLANK = "constant image, nothing to see"
+FAR_INTERCEPT = "the rescale intercept is too large beside the slope: it is left out"
 NOT_FINITE = "no voxel is finite (all NaN or infinite)"
+_FRACTION = 24  # bits of a number in single precision
 _SINGLE = (2.0**-100, float(np.finfo(np.float32).max))
 
 _BT601 = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """Weights of red, green and blue in luma: ITU-R BT.601-7, section 2.5.1."""
+
+
+def is_out_of_reach(slope: float, intercept: float, bits: int) -> bool:
+    """Whether single precision cannot tell neighbours of stored values apart after the rescale.
+
+    No stored value brings the sum back near 0. Without the intercept the picture survives.
+
+    Args:
+        slope, intercept: of the rescale.
+        bits: of a stored value.
+    """
+    return 0 < abs(slope) * 2.0 ** max(bits, _FRACTION) < abs(intercept)
 
 
 def to_luminance(colors: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -248,6 +248,6 @@ def _scale(values: npt.NDArray[Any], layout: Layout) -> npt.NDArray[Any]:
     if (slope, intercept) == (1.0, 0.0):
         return values
     with np.errstate(over="ignore", invalid="ignore"):
-        if _SINGLE[0] < abs(slope) < _SINGLE[1]:
+        if values.dtype.itemsize <= 2 and _SINGLE[0] < abs(slope) < _SINGLE[1]:
             return values.astype(np.float32) * np.float32(slope) + np.float32(intercept)
         return values.astype(np.float64) * slope + intercept

@@ -22,6 +22,7 @@ from tumorlens.imaging.files.limits import Limits
 from tumorlens.imaging.files.refusal import refuse
 from tumorlens.imaging.files.shadows import hide_shadows
 from tumorlens.imaging.geometry import Grid
+from tumorlens.imaging.pixels.voxels import FAR_INTERCEPT, is_out_of_reach
 from tumorlens.imaging.sequences import guess_sequence
 from tumorlens.imaging.slices import Slice
 from tumorlens.imaging.volumes.content import LABELS
@@ -264,7 +265,10 @@ def _read_scale(header: Any) -> tuple[tuple[float, float], tuple[str, ...]]:
         return (1.0, 0.0), notes
     if not np.isfinite(intercept):
         return (slope, 0.0), (f"scl_inter is {intercept}: not applied",)
-    return (slope, intercept), (_UPSIDE_DOWN,) if slope < 0 else ()
+    notes = (_UPSIDE_DOWN,) if slope < 0 else ()
+    if is_out_of_reach(slope, intercept, 8 * header.get_data_dtype().itemsize):
+        return (slope, 0.0), (*notes, FAR_INTERCEPT)
+    return (slope, intercept), notes
 
 
 def _pick_volume(data: Any, index: int, dimensions: int) -> npt.NDArray[Any]:

@@ -2,6 +2,7 @@
 // modality.py. Real files break every rule, so a value that makes no sense counts as absent.
 import { gridOfSlice, length, scale } from "./geometry.js";
 import { guessSequence } from "./sequences.js";
+import { FAR_INTERCEPT, isOutOfReach } from "./voxels.js";
 
 // Tags, and how their values are stored where that is not text: numbers of 16 or 32 bits, doubles.
 const TAGS = {
@@ -114,6 +115,15 @@ export class FrameHeader {
   }
 
   get rescale() {
+    const [slope, intercept] = this.statedRescale;
+    return [slope, this.isFar ? 0 : intercept];
+  }
+
+  get isFar() {
+    return isOutOfReach(...this.statedRescale, this.number("BitsAllocated") ?? 16);
+  }
+
+  get statedRescale() {
     const macro = "PixelValueTransformationSequence";
     return [this.number("RescaleSlope", macro) ?? 1, this.number("RescaleIntercept", macro) ?? 0];
   }
@@ -127,10 +137,12 @@ export class FrameHeader {
     return ratio && isSound(ratio) && ratio[0] !== ratio[1] ? [ratio[0] / ratio[1], 1] : null;
   }
 
-  /** Ends of the first window, in the scanner's values. */
+  /** Ends of the first window, around the values that `rescale` gives. */
   get window() {
     const center = this.number("WindowCenter", "FrameVOILUTSequence"), width = this.number("WindowWidth", "FrameVOILUTSequence");
-    return center !== null && width > 0 ? [center - width / 2, center + width / 2] : null;
+    if (center === null || !(width > 0)) return null;
+    const middle = center - this.statedRescale[1] + this.rescale[1];
+    return [middle - width / 2, middle + width / 2];
   }
 
   /** Unit vectors along a row and down a column; null where the file states no sensible ones. */
@@ -217,6 +229,7 @@ export class FrameHeader {
     return [
       !["", "MR"].includes(modality) && `modality ${modality}, not MR: its verdict means nothing`,
       this.rescale[0] < 0 && "a negative Rescale Slope swaps dark and bright",
+      this.isFar && FAR_INTERCEPT,
       kind && `${kind}, no plain MR picture: its verdict means little`,
       !NO_PART.test(part) && !HEAD.test(part) && `body part ${part}, not the head: its verdict means nothing`,
       Math.min(rows * down, columns * across) > WIDEST && "wider than a head: perhaps many slices in one picture",

@@ -3,7 +3,7 @@ import { isNIFTI, readHeader } from "../vendor/nifti-reader-js/nifti.js";
 import { arrange, chooseAxis, pick, SMALLEST } from "./geometry.js";
 import { guessSequence } from "./sequences.js";
 import { findSpace } from "./spaces.js";
-import { cleanPixels, findRange, measureTypical, toLuma } from "./voxels.js";
+import { cleanPixels, FAR_INTERCEPT, findRange, isOutOfReach, measureTypical, toLuma } from "./voxels.js";
 
 const TYPES = {
   2: Uint8Array, 4: Int16Array, 8: Int32Array, 16: Float32Array, 64: Float64Array,
@@ -107,9 +107,10 @@ export function swapBytes(bytes, size) {
 }
 
 // The header's slope and intercept; by the standard, 0 scales nothing.
-function readScale({ scl_slope: slope, scl_inter: intercept }) {
+function readScale({ scl_slope: slope, scl_inter: intercept, numBitsPerVoxel: bits }) {
   if (slope === 0 || !Number.isFinite(slope)) return { slope: 1, intercept: 0, notes: [] };
   const notes = slope < 0 ? ["a negative scl_slope swaps dark and bright"] : [];
+  if (isOutOfReach(slope, intercept, bits)) return { slope, intercept: 0, notes: [...notes, FAR_INTERCEPT] };
   return { slope, intercept: Number.isFinite(intercept) ? intercept : 0, notes };
 }
 

@@ -3,6 +3,14 @@
 import { measureContrast } from "../judging/prepare.js";
 
 const SAMPLED = 9; // slices of a series whose contrast is measured
+const FRACTION = 24; // bits of a number in single precision
+export const FAR_INTERCEPT = "the rescale intercept is too large beside the slope: it is left out";
+
+/** Whether single precision cannot tell neighbours of stored values apart after the rescale. */
+export function isOutOfReach(slope, intercept, bits) {
+  const reach = Math.abs(slope) * 2 ** Math.max(bits, FRACTION);
+  return 0 < reach && reach < Math.abs(intercept);
+}
 
 /** Finite float32 pixels and notes on what was mended. Throws where no value is finite. */
 export function cleanPixels(values) {
