@@ -9,7 +9,7 @@ import pytest
 
 from rights import as_nobody
 from tumorlens.errors import UsageError
-from tumorlens.writing import check_writable
+from tumorlens.writing import check_writable, write_text
 
 
 def test_a_folder_without_rights_is_told_before_any_work():
@@ -27,3 +27,17 @@ def test_a_folder_without_rights_is_told_before_any_work():
 def test_no_result_is_written_under_the_name_of_a_workbook(tmp_path, name):
     with pytest.raises(UsageError, match="is another kind of file"):
         check_writable(tmp_path / name)
+
+
+def test_a_result_goes_where_a_link_leads(tmp_path):
+    link, disk = tmp_path / "page.html", tmp_path / "disk"
+    link.symlink_to("disk/kept.html")
+    with pytest.raises(UsageError, match=r"its folder does not exist; create .*disk first"):
+        write_text(link, "first")
+    disk.mkdir()
+    write_text(link, "first")
+    with pytest.raises(UsageError, match="exists already"):
+        write_text(link, "second")
+    write_text(link, "second", overwrite=True)
+    assert link.is_symlink() and (disk / "kept.html").read_text() == "second"
+    assert sorted(tmp_path.iterdir()) == [disk, link] and len(list(disk.iterdir())) == 1

@@ -20,6 +20,7 @@ __all__ = [
     "check_results",
     "check_writable",
     "end_as_interrupted",
+    "follow_link",
     "hold_interrupts",
     "lock_file",
     "make_folder",
@@ -38,9 +39,15 @@ PARTIAL = ".partial"
 """Ending of a result that is being written, or that a broken run has left."""
 
 
+def follow_link(path: Path) -> Path:
+    """The file that a result goes to: where a symbolic link leads, or ``path`` itself."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
 def partial_path(path: Path) -> Path:
-    """``FILE.partial``, beside ``path``."""
-    return path.with_name(path.name + PARTIAL)
+    """``FILE.partial``, beside the file that a result goes to."""
+    place = follow_link(path)
+    return place.with_name(place.name + PARTIAL)
 
 
 def check_writable(path: Path, *, overwrite: bool = False) -> None:
@@ -71,9 +78,10 @@ def check_writable(path: Path, *, overwrite: bool = False) -> None:
             )
     if path.exists() and not overwrite:
         raise UsageError(f"{path}: exists already; choose another name or give `overwrite=True`")
-    if not path.absolute().parent.is_dir():
-        raise UsageError(f"{path}: its folder does not exist; create {path.parent} first")
-    if not _may_write(path.absolute().parent):
+    folder = follow_link(path).parent
+    if not folder.absolute().is_dir():
+        raise UsageError(f"{path}: its folder does not exist; create {folder} first")
+    if not _may_write(folder.absolute()):
         raise UsageError(
             f"{path}: its folder may not be written to; change its rights or choose another"
         )
@@ -114,14 +122,15 @@ def check_results(paths: Iterable[Path | None], *, overwrite: bool = False) -> N
 def replace_when_done(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Give a ``FILE.partial`` to write to; rename it to ``path`` if the block ends well.
 
-    After an error the partial file is removed, and what stood at ``path`` stands there still.
+    After an error the partial file is removed, and what stood at ``path`` stands there still. A
+    symbolic link stays one: the file that it leads to is replaced.
     """
     check_writable(path, overwrite=overwrite)
     partial = partial_path(path)
     try:
         with name_place(path):
             yield partial
-            partial.replace(path)
+            partial.replace(follow_link(path))
     except BaseException:
         partial.unlink(missing_ok=True)
         raise

@@ -251,6 +251,20 @@ def test_broken_run_leaves_its_lines_and_a_torn_one_is_cut(tmp_path):
     assert path.read_text() == "whole\nnext\n"
 
 
+def test_records_go_where_a_link_leads(tmp_path):
+    link, disk = tmp_path / "a.jsonl", tmp_path / "disk"
+    disk.mkdir()
+    link.symlink_to(disk / "kept.jsonl")
+    with pytest.raises(KeyboardInterrupt), continue_file(link, "jsonl", Written()) as stream:
+        stream.write("first\n")
+        raise KeyboardInterrupt
+    assert [file.name for file in disk.iterdir()] == ["kept.jsonl.partial"]
+    with continue_file(link, "jsonl", Written(size=6)) as stream:
+        stream.write("second\n")
+    assert link.is_symlink() and (disk / "kept.jsonl").read_text() == "first\nsecond\n"
+    assert [file.name for file in disk.iterdir()] == ["kept.jsonl"]
+
+
 def test_what_is_left_of_another_run_is_cleared(tmp_path):
     path = tmp_path / "r.jsonl"
     partial_path(path).write_text("old\n")

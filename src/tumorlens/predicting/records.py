@@ -13,7 +13,7 @@ from typing import IO, Any, Literal, Protocol
 
 from tumorlens.errors import UsageError
 from tumorlens.opening import open_regular
-from tumorlens.writing import lock_file, name_place, partial_path
+from tumorlens.writing import follow_link, lock_file, name_place, partial_path
 
 __all__ = [
     "ERROR_HANDLER",
@@ -261,7 +261,7 @@ def continue_file(path: Path, form: LineForm, written: Written) -> Iterator[IO[s
         raise
     with name_place(partial):
         stream.close()
-        partial.replace(path)
+        partial.replace(follow_link(path))
 
 
 def _claim(stream: IO[str], partial: Path) -> None:
