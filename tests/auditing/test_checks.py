@@ -62,6 +62,16 @@ def test_a_leaked_patient_and_a_leaked_copy(site):
     assert leaked.severity == "serious"
 
 
+def test_versions_of_one_image_on_two_sides(site):
+    train, test = site.of(split="train")[0], site.of(split="test", label="no_tumor")[0]
+    for number, row in enumerate((train | {"label": "no_tumor"}, test)):
+        place = f"y1_png.rf.0123456789abcdef{number}.png"
+        (site.folder / row["path"]).rename(site.folder / place)
+        (train, test)[number].update(path=place, label="no_tumor")
+    leaked = find(audit(site), "edited copies across splits")
+    assert leaked.title.startswith("1 image with edited copies in more than one of test and train")
+
+
 def test_only_the_held_out_side_is_counted_whatever_it_is_called(tmp_path):
     site = Site(tmp_path / "site", patients=6)
     for row in site.rows:

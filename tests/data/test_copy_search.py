@@ -150,6 +150,23 @@ def test_groups_of_a_manifest(tmp_path, brains):
     assert [row.group for row in again.rows] == [row.group for row in grouped.rows]
 
 
+@pytest.mark.parametrize("name", ["{}_jpg.rf.0a1b2c3d4e5f607182{}.jpg", "aug_{}_0_4{}.png"])
+def test_versions_that_an_augmentation_made_of_one_image_are_one_group(tmp_path, brains, name):
+    """Turned by 30 degrees, an image correlates with its original as with any other head."""
+    rows = []
+    for label, number, angle in [(0, 1, 0), (0, 1, 30), (0, 2, 0), (1, 1, 0), (1, 1, -30)]:
+        path = tmp_path / ("no", "yes")[label] / name.format(number, len(rows))
+        path.parent.mkdir(exist_ok=True)
+        brains[2 * label + number].rotate(angle).save(path)
+        rows.append(Row(path, label=("no_tumor", "tumor")[label]))
+    grouped, _ = group_manifest(Manifest(tuple(rows), "m", tmp_path))
+    groups = [row.group for row in grouped.rows]
+    assert groups[0] == groups[1] != ""
+    assert groups[3] == groups[4] != ""
+    assert groups[2] == ""
+    assert len(set(groups)) == 3
+
+
 def test_slices_of_a_volume_are_compared_too(tmp_path, brains):
     volume = np.stack([np.asarray(brain).T for brain in brains[:4]], 2).astype(np.int16)
     path = write_nifti(tmp_path / "volume.nii.gz", volume, np.diag([1.0, 1.0, 6.0, 1.0]))

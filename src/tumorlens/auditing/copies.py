@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator
 from tumorlens.auditing.evidence import Evidence
 from tumorlens.auditing.findings import AuditFinding, Example
 from tumorlens.data.class_names import find_split
-from tumorlens.data.duplicates.copy_search import CopyPair
+from tumorlens.data.duplicates.copy_search import CopyPair, original_key
 from tumorlens.data.rows import Row
 from tumorlens.digits import say_count
 
 __all__ = ["find_conflicts", "find_copies", "find_divided_groups", "find_leaks", "find_shared"]
 
+_ORIGINALS = ("image with edited copies", "images with edited copies")
 _GROUPS = ("group (patient)", "groups (patients)")
 
 
@@ -74,13 +75,17 @@ def find_conflicts(evidence: Evidence) -> Iterator[AuditFinding]:
 def find_leaks(evidence: Evidence) -> Iterator[AuditFinding]:
     """Report groups and copies that are on two sides of a split."""
     groups: dict[str, list[int]] = defaultdict(list)
-    for number in range(evidence.own):
-        if evidence.rows[number].group:
-            groups[evidence.rows[number].group].append(number)
+    edited: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for number, row in enumerate(evidence.rows[: evidence.own]):
+        if row.group:
+            groups[row.group].append(number)
+        if key := original_key(row):
+            edited[key].append(number)
     copies = [[row for row in same if row < evidence.own] for same in evidence.sets_of_copies()]
     for check, clusters, what in (
         ("groups across splits", groups.values(), _GROUPS),
         ("copies across splits", copies, ("picture",)),
+        ("edited copies across splits", edited.values(), _ORIGINALS),
     ):
         crossing = [one for one in clusters if len(_splits(evidence, one)) > 1]
         if crossing:

@@ -12,6 +12,7 @@ __all__ = [
     "TUMOR_CLASSES",
     "ClassNames",
     "find_meaning",
+    "find_original",
     "find_patient",
     "find_split",
     "is_container",
@@ -82,6 +83,10 @@ _PATIENT = re.compile(
 """Patients in names of files: those of public collections (TCGA, BraTS, UPENN-GBM, UCSF-PDGM, IXI,
 OASIS, ADNI), and words that say so, such as ``patient_12_slice_3.png``."""
 
+_EDITED = re.compile(r"(.+)\.rf\.[0-9a-zA-Z]{16,}\.\w+|(aug_.+_\d+)_\d{1,4}\.\w+")
+"""Names that Roboflow (``y1_jpg.rf.HASH.jpg``) and Keras (``aug_y1_0_4711.jpg``) give to an image
+and to each of its rotated, cropped or blurred versions."""
+
 
 def squeeze(name: str) -> str:
     """``No_Tumor`` -> ``notumor``: lower case, letters and digits alone."""
@@ -105,6 +110,12 @@ def find_patient(name: str) -> str:
     """
     found = _PATIENT.search(name)
     return re.sub(r"[_ ]", "-", found[0].casefold()) if found else ""
+
+
+def find_original(name: str) -> str:
+    """What files share that an augmentation made of one image, as their names tell; or nothing."""
+    found = _EDITED.fullmatch(name)
+    return (found[1] or found[2]) if found else ""
 
 
 def is_container(name: str) -> bool:

@@ -19,6 +19,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from tumorlens.data.class_names import find_original
 from tumorlens.data.duplicates.alignment import correlate_aligned
 from tumorlens.data.duplicates.candidates import (
     BLOCK,
@@ -31,14 +32,21 @@ from tumorlens.data.duplicates.candidates import (
     take_best,
 )
 from tumorlens.data.duplicates.chains import Chains
-from tumorlens.data.rows import Manifest
+from tumorlens.data.rows import Manifest, Row
 from tumorlens.errors import DataError, InputError
 from tumorlens.imaging.pixels.fingerprint import ORIENTATIONS, TERMS, describe_frame, describe_head
 from tumorlens.imaging.readers import iterate_slices, read_slice
 from tumorlens.imaging.slices import Slice
 from tumorlens.optional import load
 
-__all__ = ["COPY_CORRELATION", "Copies", "CopyPair", "group_manifest", "search_copies"]
+__all__ = [
+    "COPY_CORRELATION",
+    "Copies",
+    "CopyPair",
+    "group_manifest",
+    "original_key",
+    "search_copies",
+]
 
 COPY_CORRELATION = 0.9
 """Least correlation of aligned thumbnails that counts as a copy; benchmarks/copies_quality.py.
@@ -137,7 +145,8 @@ def group_manifest(
     """Join rows whose images are copies into groups, also if the patients are unknown.
 
     Groups that are known stay whole, and become one where a picture of one is a copy of a
-    picture of another. Rows without group that have copies get a group ``twins-N``.
+    picture of another. Rows without group that have copies get a group ``twins-N``. So do those
+    whose names say that an augmentation made them of one image: it may be turned by any angle.
 
     An image that cannot be read keeps its group. It is reported later, when the manifest is used.
 
@@ -148,11 +157,24 @@ def group_manifest(
         _pictures(manifest), threads=threads, progress=progress, on_error="ignore"
     )
     chains = Chains(len(manifest))
-    for labels in (copies.clusters.tolist(), [row.group_key for row in manifest.rows]):
+    for labels in (
+        copies.clusters.tolist(),
+        [row.group_key for row in manifest.rows],
+        [original_key(row) or number for number, row in enumerate(manifest.rows)],
+    ):
         first: dict[Any, int] = {}
         for number, label in enumerate(labels):
             chains.join(first.setdefault(label, number), number)
     return _name_groups(manifest, chains.number()), copies
+
+
+def original_key(row: Row) -> tuple[str, ...]:
+    """What rows share whose names say that they were made of one image; or nothing.
+
+    Names are told apart by class, since each class folder may count its images anew.
+    """
+    original = find_original(row.path.name)
+    return (row.source, row.label, row.tumor_class, original) if original else ()
 
 
 def _pictures(manifest: Manifest) -> Iterator[SliceOrFile]:
