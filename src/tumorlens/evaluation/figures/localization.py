@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tumorlens.data.pictures import read_mask
 from tumorlens.data.rows import Edges, Row
 from tumorlens.errors import DataError, InputError
 from tumorlens.finding import Finding, SliceInfo
-from tumorlens.imaging.readers import read_slice
-from tumorlens.imaging.slices import find_marked, measure_offset
+from tumorlens.imaging.slices import find_marked
 from tumorlens.optional import load
 
 __all__ = ["Lesion", "fill_hits", "read_lesion", "score_pointing"]
@@ -73,20 +73,9 @@ def read_lesion(
     if row.mask is None:
         return None
     try:
-        drawn = read_slice(row.mask, row.mask_frame, any_content=True)
+        mask = find_marked(read_mask(row.mask, row.mask_frame, shape, info))
     except InputError as error:
         raise DataError(f"mask of {row.path}: {error}") from None
-    mask = find_marked(drawn)
-    if shape is not None and mask.shape != shape:
-        size, wanted = (f"{width} x {height}" for height, width in (mask.shape, shape))
-        raise DataError(
-            f"mask of {row.path}: {row.mask}: expected {wanted} pixels like its picture, got {size}"
-        )
-    if info is not None and (apart := measure_offset(drawn, info)):
-        raise DataError(
-            f"mask of {row.path}: {row.mask}: lies {apart:.0f} mm away from its picture; save it "
-            "with the orientation (affine) of the picture"
-        )
     return Lesion(mask=mask) if mask.any() else None
 
 

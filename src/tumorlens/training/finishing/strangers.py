@@ -11,7 +11,6 @@ from tumorlens.network.outside_nodes import add_outside, measure_features, weigh
 from tumorlens.progress import Notice
 from tumorlens.training.finishing.embedding import draw_alike
 from tumorlens.training.outside import FEWEST, fit_outside
-from tumorlens.training.rows.codes import BRAIN_SHOWN
 from tumorlens.training.rows.prepared_rows import PreparedRows
 
 __all__ = ["draw_examples", "measure_rows", "teach_strangers"]
@@ -65,13 +64,7 @@ def draw_examples(
     Slices without brain of a head that shows it elsewhere, such as a neck, serve neither side.
     """
     strange = prepared.find_strangers()[kept]
-    shown = np.array(
-        [
-            prepared.rows[index].brain is None or bool((prepared.brain[index] == BRAIN_SHOWN).any())
-            for index in kept
-        ],
-        np.bool_,
-    )
+    shown = prepared.find_shown()[kept]
     brains = draw_alike(prepared, kept[shown & ~strange], seed, each=_BRAINS)
     others = draw_alike(prepared, kept[strange], seed, each=_STRANGERS)
     is_brain = np.concatenate([np.ones(len(brains), np.bool_), np.zeros(len(others), np.bool_)])

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
+from tumorlens.data.pictures import read_mask
 from tumorlens.data.rows import Row
 from tumorlens.errors import InputError
 from tumorlens.imaging.pixels.voxels import BLANK
 from tumorlens.imaging.preprocess import Prepared, place
-from tumorlens.imaging.readers import read_slice
 from tumorlens.training.rows.codes import BRAIN_NONE, BRAIN_SHOWN, BRAIN_UNKNOWN, TUMOR_MASK
 
 __all__ = ["find_brain"]
@@ -58,19 +58,11 @@ def find_brain(
 
 def _read_mask(file: Path, frame: int, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
     try:
-        mask = read_slice(file, frame, any_content=True).pixels
+        return read_mask(file, frame, shape).pixels
     except InputError as error:
         if error.reason != BLANK:
             raise
         return np.zeros(shape, np.float32)  # a slice without brain has an empty mask
-    if mask.shape != shape:
-        raise InputError(
-            str(file),
-            f"mask of {mask.shape[1]} x {mask.shape[0]} pixels on a slice of "
-            f"{shape[1]} x {shape[0]}",
-            "give masks the size of their slices",
-        )
-    return mask
 
 
 def _close(picture: Image.Image) -> npt.NDArray[np.bool_]:

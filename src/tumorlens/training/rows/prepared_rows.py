@@ -58,17 +58,20 @@ class PreparedRows:
         others = (self.gains, self.looks, self.tumor, self.kinds, self.sources, self.fingerprints)
         return _reopen, (self.rows, planes, *others)
 
+    def find_shown(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether a row shows brain, as far as its mask of the brain tells."""
+        told = zip(self.rows, self.brain, strict=True)
+        shown = (row.brain is None or (brain == BRAIN_SHOWN).any() for row, brain in told)
+        return np.array([*shown], np.bool_)
+
     def find_brains(self) -> npt.NDArray[np.bool_]:
         """(N,) whether a row's group shows brain anywhere, as far as masks of the brain tell.
 
         A group without any, such as CT of the head or a knee, teaches the map of the brain. It says
         nothing about what is familiar, or about where the thresholds should be.
         """
-        groups = {
-            row.group_key
-            for row, brain in zip(self.rows, self.brain, strict=True)
-            if row.brain is None or (brain == BRAIN_SHOWN).any()
-        }
+        shown = self.find_shown()
+        groups = {row.group_key for row, has in zip(self.rows, shown, strict=True) if has}
         return np.array([row.group_key in groups for row in self.rows], np.bool_)
 
     def find_strangers(self) -> npt.NDArray[np.bool_]:
@@ -76,12 +79,8 @@ class PreparedRows:
 
         A patient may have both, CT in one source and MRI in another. A neck below a brain is none.
         """
-        shown = [
-            row.brain is None or bool((brain == BRAIN_SHOWN).any())
-            for row, brain in zip(self.rows, self.brain, strict=True)
-        ]
         keys = [(row.source, row.group_key) for row in self.rows]
-        with_brain = {key for key, has in zip(keys, shown, strict=True) if has}
+        with_brain = {key for key, has in zip(keys, self.find_shown(), strict=True) if has}
         return np.array([key not in with_brain for key in keys], np.bool_)
 
     def take(self, indices: npt.NDArray[np.intp]) -> tuple[Tensor, Tensor]:

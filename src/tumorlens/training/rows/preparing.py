@@ -15,15 +15,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from tumorlens.data.pictures import read_row
+from tumorlens.data.pictures import read_mask, read_row
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.data.scans import group_series
 from tumorlens.errors import DataError, InputError
 from tumorlens.imaging.pixels.contrast import choose_evenly, typical_contrast
 from tumorlens.imaging.pixels.fingerprint import fingerprint_slice
 from tumorlens.imaging.preprocess import PreprocessSpec, find_gain, place, prepare
-from tumorlens.imaging.readers import read_slice
-from tumorlens.imaging.slices import Slice, find_marked, measure_offset
+from tumorlens.imaging.slices import Slice, find_marked
 from tumorlens.model.contract import LOOKS
 from tumorlens.training.rows.brains import find_brain
 from tumorlens.training.rows.codes import TUMOR_BOX, TUMOR_MASK, TUMOR_NONE, TUMOR_UNKNOWN
@@ -157,19 +156,7 @@ def _read_annotation(row: Row, slice_: Slice) -> ByteImage:
     if row.label != "tumor":
         return np.full(shape, TUMOR_NONE, np.uint8)
     if row.mask is not None:
-        drawn = read_slice(row.mask, row.mask_frame, any_content=True)
-        mask = find_marked(drawn)
-        if mask.shape != shape:
-            raise InputError(
-                str(row.mask),
-                f"mask of {mask.shape[1]} x {mask.shape[0]} pixels on a slice of "
-                f"{shape[1]} x {shape[0]}",
-                "give masks the size of their slices",
-            )
-        if apart := measure_offset(drawn, slice_.info):
-            reason = f"mask that lies {apart:.0f} mm away from its picture"
-            advice = "save it with the orientation (affine) of the picture"
-            raise InputError(str(row.mask), reason, advice)
+        mask = find_marked(read_mask(row.mask, row.mask_frame, shape, slice_.info))
         return np.where(mask, TUMOR_MASK, TUMOR_NONE).astype(np.uint8)
     if not row.boxes:
         return np.full(shape, TUMOR_UNKNOWN, np.uint8)
