@@ -58,7 +58,6 @@ def write(path, form, records, summary=False):
         writer = JsonlWriter(stream) if form == "jsonl" else CsvWriter(stream, columns)
         for record in records:
             writer.write(record)
-        writer.close()
     return path
 
 

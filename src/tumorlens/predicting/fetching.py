@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tumorlens.errors import InputError
 from tumorlens.imaging.files.limits import Limits
-from tumorlens.imaging.files.sources import Skipped, Source
+from tumorlens.imaging.files.stored_files import Found, Source, rename_found
 from tumorlens.imaging.readers import find_inputs
 from tumorlens.remote.staging import Staging, open_staging
 
@@ -95,21 +95,10 @@ def name_addresses(staging: Staging, found: Iterable[Any]) -> Iterator[Any]:
         for fault in staging.take_faults():
             told.add(fault.path)
             yield fault
-        named = _name(staging, one)
+        named = rename_found(staging.show, one) if isinstance(one, Found) else one
         if not _is_told(named, told):
             yield named
     yield from staging.take_faults()
-
-
-def _name(staging: Staging, found: Any) -> Any:
-    show = staging.show
-    if isinstance(found, Source):
-        parts = tuple(replace(part, path=show(part.path)) for part in found.parts)
-        notes = tuple(map(show, found.notes))
-        return replace(found, path=show(found.path), parts=parts, notes=notes)
-    if isinstance(found, Skipped):
-        return Skipped(show(found.path), show(found.reason))
-    return staging.show_error(found) if isinstance(found, InputError) else found
 
 
 def _is_told(found: Any, told: set[str]) -> bool:

@@ -66,9 +66,6 @@ class RecordWriter(Protocol):
     def write(self, record: Mapping[str, Any]) -> None:
         """Write one record of kind ``slice`` or ``series``."""
 
-    def close(self) -> None:
-        """Write what is still held back; the stream stays open."""
-
 
 class JsonlWriter:
     """One JSON object a line.
@@ -83,9 +80,6 @@ class JsonlWriter:
     def write(self, record: Mapping[str, Any]) -> None:
         self._stream.write(_escape(json.dumps(record, ensure_ascii=False)) + "\n")
         self._stream.flush()
-
-    def close(self) -> None:
-        """Nothing is held back."""
 
 
 class CsvWriter:
@@ -114,9 +108,6 @@ class CsvWriter:
         rows = self._quoted if any("\r" in cell for cell in row) else self._rows
         rows.writerow(row)
         self._stream.flush()
-
-    def close(self) -> None:
-        """Nothing is held back."""
 
 
 def list_columns(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tumorlens.errors import InputError
-from tumorlens.imaging.files.stored_files import Found, Source
+from tumorlens.imaging.files.stored_files import Found, rename_found
 from tumorlens.progress import Notice, stay_silent
 from tumorlens.serving.scenes import Scene, SceneKeeper
 from tumorlens.study_finding import StudyFinding
@@ -61,9 +60,6 @@ class _Records:
 
     def write(self, record: Mapping[str, Any]) -> None:
         self.kept.append(dict(record))
-
-    def close(self) -> None:
-        """Nothing is left to write."""
 
 
 def judge_files(
@@ -121,15 +117,7 @@ def _name_below(folder: Path) -> Callable[[Found], Found]:
     """Names relative to a folder, as the sender of its files knows them."""
     start = f"{folder}{os.sep}"
 
-    def shorten(path: str) -> str:
-        return path.removeprefix(start) if path != str(folder) else os.curdir
+    def shorten(text: str) -> str:
+        return text.removeprefix(start) if text != str(folder) else os.curdir
 
-    def rename(found: Found) -> Found:
-        if isinstance(found, Source):
-            parts = tuple(replace(part, path=shorten(part.path)) for part in found.parts)
-            return replace(found, path=shorten(found.path), parts=parts)
-        if isinstance(found, InputError):
-            return type(found)(shorten(found.path), found.reason, found.advice)
-        return replace(found, path=shorten(found.path))
-
-    return rename
+    return partial(rename_found, shorten)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -11,7 +12,7 @@ from tumorlens.errors import InputError
 if TYPE_CHECKING:  # only the name of a type: a source never looks into its places
     from tumorlens.imaging.series.places import Place
 
-__all__ = ["Found", "Skipped", "Source", "StoredFile"]
+__all__ = ["Found", "Skipped", "Source", "StoredFile", "rename_found"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +80,13 @@ class Skipped:
 
 
 Found = Source | Skipped | InputError
+
+
+def rename_found(show: Callable[[str], str], found: Found) -> Found:
+    """The same, with every path and text as ``show`` gives it; the files on disk stay."""
+    if isinstance(found, InputError):
+        return type(found)(*map(show, (found.path, found.reason, found.advice)))
+    if isinstance(found, Skipped):
+        return Skipped(show(found.path), show(found.reason))
+    parts = tuple(replace(part, path=show(part.path)) for part in found.parts)
+    return replace(found, path=show(found.path), parts=parts, notes=tuple(map(show, found.notes)))

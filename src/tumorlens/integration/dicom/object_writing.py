@@ -119,6 +119,3 @@ class _Nowhere:
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Forget it."""
-
-    def close(self) -> None:
-        """Nothing is held back."""
