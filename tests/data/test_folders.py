@@ -240,8 +240,10 @@ def name_volume(name):
 @pytest.mark.parametrize(
     ("names", "group"),
     [
-        (("BraTS-GLI-00007-000-t2f.nii.gz", "BraTS-GLI-00007-001-t1n.nii.gz"), "BraTS-GLI-00007"),
-        (("UPENN-GBM-00001_11_T1GD.nii.gz", "UPENN-GBM-00001_21_FLAIR.nii"), "UPENN-GBM-00001"),
+        (("BraTS-GLI-00007-000-t2f.nii.gz", "BraTS-GLI-00007-001-t1n.nii.gz"), "brats-gli-00007"),
+        (("UPENN-GBM-00001_11_T1GD.nii.gz", "UPENN-GBM-00001_21_FLAIR.nii"), "upenn-gbm-00001"),
+        (("UCSF-PDGM-0004_T1_bias.nii.gz", "UCSF-PDGM-0004_FLAIR.nii.gz"), "ucsf-pdgm-0004"),
+        (("ADNI_002_S_0295_MR_x.nii", "ADNI_002_S_0295_MR_y.nii"), "002-s-0295"),
         (("a_Timepoint_1_t1c.nii.gz", "a_Timepoint_2_t1c.nii.gz"), "a"),
         (("case1_T1.nrrd", "case1_T2.mha", "case1_flair.mgz", "case1_PD.nii"), "case1"),
         (("p7/T1.nii.gz", "p7/t2.nii.gz", "p7/mri/T1.mgz", "p7/week-044/FLAIR.nii.gz"), "p7"),
@@ -264,6 +266,20 @@ def test_cases_with_like_names_stay_apart():
     )
     cases = {find_case(name_volume(name)) for name in names}
     assert cases == {"visit_1", "visit_2", "p1", "p2", "PD_01", "BraTS20_001"}
+
+
+def test_channels_of_nnunet_are_one_case_and_numbered_cases_are_not(tmp_path):
+    names = (
+        "imagesTr/BRATS_7_0000.nii.gz",
+        "imagesTr/BRATS_7_0003.nii.gz",
+        "x/p_0000.nii",
+        "x/p_0001.nii",
+    )
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    cases = [find_case(name_volume(f"{tmp_path / name}")) for name in names]
+    assert cases == ["BRATS_7", "BRATS_7", "p_0000", "p_0001"]
 
 
 def test_two_volumes_of_one_case_share_a_group(tmp_path):

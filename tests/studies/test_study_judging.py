@@ -51,6 +51,16 @@ def test_a_study_that_says_otherwise_than_its_only_series_says_why():
     assert not any("by itself" in note for note in same.notes)
 
 
+def test_a_study_that_clears_a_tumor_series_says_so():
+    terms = StudyTerms(offset=-9.0, weights={"other": 1.0}, alike=0.5)
+    clear, ill = ("T1", [0.02] * 30), ("FLAIR", draw_chances(30, slice(12, 17)))
+    study = judge(clear, ill, model=make_study_model(study=terms))
+    assert [one.verdict for one in study.series] == ["no_tumor", "tumor"]
+    assert study.verdict == "no_tumor"
+    assert study.notes[-1] == "1 of 2 series says 'tumor' alone; the study weighs them together"
+    assert not any("weighs" in note for note in judge(ill, ill).notes)
+
+
 def test_series_that_tell_the_same_count_as_one():
     terms = StudyTerms(weights={"other": 1.0}, alike=1.0)
     model = make_study_model(study=terms)

@@ -72,16 +72,19 @@ _CONTAINER = re.compile(
 )
 """Names of folders, squeezed, that sort images in another way than by patient."""
 
-_PATIENT = re.compile(
-    r"(?<![a-z0-9])(?:"
+_COLLECTIONS = (
     r"tcga[-_][a-z0-9]{2}[-_][a-z0-9]{4}"
     r"|brats\d\d_[a-z0-9]+_[a-z0-9]+|brats(?:\d{4})?_\d{3,5}|brats-[a-z]{3}(?:-[a-z]{2})?-\d{4,5}"
     r"|upenn-gbm-\d{5}|ucsf-pdgm-\d{4}|ixi\d{3}|oas[12]_\d{4}|oas[34]\d{4}|\d{3}_s_\d{4}"
-    r"|(?:patient|subject|subj|case|volume)[-_ ]?\d+)(?![0-9])",
-    re.IGNORECASE,
 )
-"""Patients in names of files: those of public collections (TCGA, BraTS, UPENN-GBM, UCSF-PDGM, IXI,
-OASIS, ADNI), and words that say so, such as ``patient_12_slice_3.png``."""
+"""Patients of public collections: TCGA, BraTS, UPENN-GBM, UCSF-PDGM, IXI, OASIS, ADNI."""
+
+_WORDS = r"|(?:patient|subject|subj|case|volume)[-_ ]?\d+"
+_PATIENT, _MEMBER = (
+    re.compile(rf"(?<![a-z0-9])(?:{ids})(?![0-9])", re.IGNORECASE)
+    for ids in (_COLLECTIONS + _WORDS, _COLLECTIONS)
+)
+"""Patients in names of files; the first also by words, such as ``patient_12_slice_3.png``."""
 
 _EDITED = re.compile(r"(.+)\.rf\.[0-9a-zA-Z]{16,}\.\w+|(aug_.+_\d+)_\d{1,4}\.\w+")
 """Names that Roboflow (``y1_jpg.rf.HASH.jpg``) and Keras (``aug_y1_0_4711.jpg``) give to an image
@@ -103,12 +106,16 @@ def spell_split(name: str) -> str:
     return find_split(name) or name
 
 
-def find_patient(name: str) -> str:
-    """The patient that the name of a picture tells, in lower case with hyphens; or nothing.
+def find_patient(name: str, *, words: bool = True) -> str:
+    """The patient that the name of a file tells, in lower case with hyphens; or nothing.
 
     Slices of one patient that were saved as pictures share it: they must not be parted.
+
+    Args:
+        name: of the file.
+        words: not only patients of public collections.
     """
-    found = _PATIENT.search(name)
+    found = (_PATIENT if words else _MEMBER).search(name)
     return re.sub(r"[_ ]", "-", found[0].casefold()) if found else ""
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from tumorlens.data.class_names import find_patient
 from tumorlens.data.rows import SEQUENCES, UNREADABLE, Row, absolute_path
 from tumorlens.errors import InputError
 from tumorlens.finding import SliceInfo
@@ -34,6 +36,8 @@ _VISIT = re.compile(
     re.IGNORECASE,
 )
 """What a name says of a visit; BraTS and UPENN-GBM number the visits of a patient."""
+_CHANNELS, _CHANNEL = re.compile(r"images(Tr|Ts|Val)"), re.compile(r"_\d{4}")
+"""nnU-Net's folders of images, and how its files name the sequence."""
 _NAMELESS = re.compile(
     r"(brain|head|mri?|anat|struct(ural)?|mp?rage|orig|norm|image|img|scan|vol(ume)?|data|input)",
     re.IGNORECASE,
@@ -121,15 +125,26 @@ def find_subject(words: str) -> str:
 def find_case(source: Source) -> str:
     """The file's name without what names its sequence and visit: volumes of one case share it.
 
-    A name that says no more than the sequence or that it is a scan (``T1.nii.gz``, ``brain.mgz``)
-    is that of every case: then the folder of the case names it.
+    A name of a public collection tells the patient, whatever stands behind it. A name that says no
+    more than the sequence or that it is a scan (``T1.nii.gz``, ``brain.mgz``) is that of every
+    case: then the folder of the case names it.
     """
     file = source.files[0]
     stem = _SUFFIX.sub("", file.name)
     if not (_SEQUENCE_WORD.fullmatch(f"_{stem}") or _NAMELESS.fullmatch(stem)):
-        return _VISIT.sub("", _SEQUENCE_WORD.sub("", stem))
+        case = _VISIT.sub("", _SEQUENCE_WORD.sub("", _drop_channel(file, stem)))
+        return find_patient(case, words=False) or case
     folders = (one.name for one in file.parents if one.name and not _INNER.fullmatch(one.name))
     return next(folders, stem)
+
+
+def _drop_channel(file: Path, stem: str) -> str:
+    """The name without its channel, in nnU-Net's folders: ``BRATS_001_0002`` -> ``BRATS_001``."""
+    case, channel = stem[:-5], stem[-5:]
+    first = file.with_name(f"{case}_0000{file.name[len(stem) :]}")
+    if _CHANNEL.fullmatch(channel) and _CHANNELS.fullmatch(file.parent.name) and first.exists():
+        return case
+    return stem
 
 
 def _levels(one: Slice) -> tuple[float, float, float]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from tumorlens.digits import say_count
 from tumorlens.finding import Verdict
 from tumorlens.imaging.dicom.modality import says_no_plain_mri
 from tumorlens.logits import to_logit, to_probability
@@ -119,8 +120,15 @@ def _tell_left_out(series: Sequence[SeriesFinding], counted: Sequence[SeriesFind
 
 
 def _tell_other_verdict(counted: Sequence[SeriesFinding], verdict: Verdict) -> list[str]:
-    """Why the verdict of a study differs from that of its only series."""
-    if len(counted) > 1 or counted[0].verdict == verdict:
+    """Why the verdict of a study differs from that of its only series, or clears a tumor series."""
+    if len(counted) > 1:
+        alarming = [one for one in counted if one.verdict == "tumor"]
+        if verdict != "no_tumor" or not alarming:
+            return []
+        all_of_them = f"of {len(counted)} series"
+        told = say_count(len(alarming), f"{all_of_them} says", f"{all_of_them} say")
+        return [f"{told} 'tumor' alone; the study weighs them together"]
+    if counted[0].verdict == verdict:
         return []
     said = str(counted[0].verdict).replace("_", " ")
     return [

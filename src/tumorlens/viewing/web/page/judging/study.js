@@ -45,6 +45,9 @@ export function judgeStudy(series, studies) {
     notes.push(`${series.length - counted.length} of ${series.length} series do not count in the verdict of the study: no plain MRI, unfamiliar, not judged or unreadable`);
   if (counted.length === 1 && counted[0].verdict !== verdict)
     notes.push(`its only series is '${counted[0].verdict.replace("_", " ")}' by itself; the study has its own thresholds, and they decide`);
+  const alarming = counted.filter((one) => one.verdict === "tumor").length;
+  if (counted.length > 1 && verdict === "no_tumor" && alarming)
+    notes.push(`${alarming} of ${counted.length} series ${alarming === 1 ? "says" : "say"} 'tumor' alone; the study weighs them together`);
   const leading = counted.reduce((best, one) => (one.tumor > best.tumor ? one : best));
   return { series, leading, verdict, tumor, notes };
 }
