@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from tumorlens.data.manifest import read_data
 from tumorlens.data.rows import Manifest
 from tumorlens.network.mobilenet import MobileNetV2
 from tumorlens.training.hardware import Hardware
@@ -43,6 +45,13 @@ TINY: dict[str, Any] = {
     ],
 }  # fmt: skip
 
+ONE_PHASE = [
+    {
+        "name": "short", "epochs": 1, "draws": 8, "learning_rate": 1e-3,
+        "backbone_learning_rate": 1e-4,
+    }
+]  # fmt: skip
+
 
 def make_recipe(**changes: Any) -> Recipe:
     """`TINY` with other values; a table among ``changes`` is merged into that of `TINY`."""
@@ -57,6 +66,31 @@ def write_weights(path: Path, width: float = 0.35, seed: int = 1) -> Path:
     torch.manual_seed(seed)
     save_file(MobileNetV2(width).state_dict(), path)
     return path
+
+
+def make_request(
+    data: Path | Manifest,
+    folder: Path,
+    weights: Path | None,
+    recipe: Recipe | None = None,
+    **more: Any,
+) -> Request:
+    """A training of `ONE_PHASE` that says nothing, on one thread; ``more`` of the `Request`."""
+    manifest = data if isinstance(data, Manifest) else read_data(data)
+    recipe = recipe or make_recipe(phases=ONE_PHASE)
+    more = {"notice": lambda words: None, "hardware": Hardware(threads=1), **more}
+    return Request(recipe=recipe, manifest=manifest, folder=folder, weights=(weights,), **more)
+
+
+def stop_after(said: list[str], words: str) -> Callable[[str], None]:
+    """A notice that keeps what is said, and breaks the training after a line that begins so."""
+
+    def notice(one: str) -> None:
+        said.append(one)
+        if one.startswith(words):
+            raise KeyboardInterrupt
+
+    return notice
 
 
 def train_phases(
