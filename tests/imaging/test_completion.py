@@ -118,6 +118,16 @@ def test_a_sign_that_is_not_extended_is_no_overlay(tmp_path) -> None:
     assert not slice_.info.notes
 
 
+@pytest.mark.parametrize(("bits", "high"), [(16, 15), (16, 31), (12, 11)])
+def test_floats_use_all_bits_whatever_is_stated_of_integers(bits, high) -> None:
+    """Maps that were made from integers keep their Bits Stored."""
+    dataset = builders.make_dataset(GREY, BitsAllocated=32, BitsStored=bits, HighBit=high)
+    del dataset.PixelData
+    dataset.FloatPixelData = (GREY + 0.5).astype("<f4").tobytes()
+    (slice_,) = read_object(dataset)
+    np.testing.assert_array_equal(slice_.pixels, GREY + 0.5)
+
+
 @pytest.mark.parametrize("syntax", [JPEG2000Lossless, JPEGLSLossless])
 def test_a_frame_of_more_bits_than_stated_is_refused(tmp_path, syntax) -> None:
     """Its upper bits would be lost, and white become black."""

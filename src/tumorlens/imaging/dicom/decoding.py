@@ -88,6 +88,9 @@ class Frames:
     def _take_plain(self, index: int) -> Pixels:
         """An uncompressed frame; bits below and above its values are left out."""
         dataset, below = self._dataset, count_bits_below(self._dataset)
+        if "PixelData" not in dataset:
+            floats: Pixels = pixel_array(dataset, index=index)  # all of their bits count
+            return floats
         allocated, stored = (int(dataset.get(key) or 0) for key in ("BitsAllocated", "BitsStored"))
         if below:
             raised: Pixels = pixel_array(dataset, index=index, bits_stored=stored + below)
