@@ -42,7 +42,8 @@ async def hold_session(scans, model):
         told["hello"] = await session.initialize()
         told["tools"] = (await session.list_tools()).tools
         told["card"] = await session.call_tool("read_card", {})
-        for path in ("3.png", ".", "absent.png", "../secret.png", str(scans.parent), "link.png"):
+        outside = ("../secret.png", str(scans.parent), "link.png")
+        for path in ("3.png", ".", "absent.png", "a\0b", "x" * 5000, *outside):
             told[path] = await session.call_tool("judge", {"path": path})
     return told
 
@@ -75,6 +76,9 @@ def test_the_card_can_be_read(answers):
 def test_what_is_not_there_or_lies_elsewhere_is_refused_in_a_sentence(answers):
     assert answers["absent.png"].is_error
     assert "is not there" in answers["absent.png"].content[0].text
+    for name in ("a\0b", "x" * 5000):
+        assert answers[name].is_error
+        assert f"{name[:80]}: can be no path" in answers[name].content[0].text
     for name, answer in answers.items():
         if name.startswith(("..", "/")) or name == "link.png":
             assert answer.is_error

@@ -91,10 +91,16 @@ class Tools:
         Raises:
             InputError: it does not lie below the folder, or there is nothing.
         """
-        place = (self.folder / path).resolve()
+        try:
+            place = (self.folder / path).resolve()
+            is_there = place.exists()
+        except (OSError, ValueError):  # too long, or with a null character
+            raise InputError(
+                path[:80], "can be no path", "judge '.' to see what is there"
+            ) from None
         if not place.is_relative_to(self.folder):
             raise InputError(path, "does not lie in the folder of the scans", "name a path in it")
-        if not place.exists():
+        if not is_there:
             raise InputError(path, "is not there", "judge '.' to see what the folder holds")
         return place
 
