@@ -83,6 +83,8 @@ def command(
     --set 'data.exclude_notes=["audit: leave out"]'.
     """
     from tumorlens.auditing.checks import audit_data
+    from tumorlens.report.audits.audit_tables import print_audit
+    from tumorlens.report.tables import open_console
 
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
     kinds = _read_kinds(fail_on)
@@ -109,7 +111,7 @@ def command(
     if report is not None:
         _write_page(report, audit, ctx, overwrite)
     if not quiet:
-        _show(audit)
+        print_audit(open_console(), audit)
     if run_log is not None:
         counts = {"slices": audit.own, "findings": len(audit.findings)}
         watch.write_log(run_log, "audit", ctx.params, counts=counts, session=session)
@@ -127,13 +129,6 @@ def _read_kinds(text: str) -> set[str]:
             f"expected any, {', '.join(KINDS)}"
         )
     return set(KINDS) if "any" in kinds else kinds
-
-
-def _show(audit: Audit) -> None:
-    from tumorlens.report.audits.audit_tables import print_audit
-    from tumorlens.report.tables import open_console
-
-    print_audit(open_console(), audit)
 
 
 def _write_page(path: Path, audit: Audit, ctx: click.Context, overwrite: bool) -> None:

@@ -14,7 +14,7 @@ from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.writing import check_results, write_text
 
 if TYPE_CHECKING:
-    from tumorlens.exporting.benchmarking.speed import Benchmark
+    pass
 
 __all__ = ["command"]
 
@@ -76,6 +76,9 @@ def command(
     ExecuTorch the model is exported first; ExecuTorch always takes all cores.
     """
     from tumorlens.exporting.benchmarking import speed
+    from tumorlens.report.exports.export_tables import print_benchmark
+    from tumorlens.report.exports.speed_plots import plot_benchmark
+    from tumorlens.report.tables import open_console
 
     voice = words.Voice(quiet, verbose)
     check_inputs_survive((), output, plot)
@@ -93,20 +96,7 @@ def command(
     if output is not None:
         write_text(output, benchmark.to_json(), overwrite=overwrite)
     if plot is not None:
-        _draw(benchmark, plot, overwrite)
+        plot_benchmark(benchmark, plot, overwrite=overwrite)
     if not quiet:
-        _show(benchmark)
+        print_benchmark(open_console(), benchmark)
     return 0
-
-
-def _draw(benchmark: Benchmark, plot: Path, overwrite: bool) -> None:
-    from tumorlens.report.exports.speed_plots import plot_benchmark
-
-    plot_benchmark(benchmark, plot, overwrite=overwrite)
-
-
-def _show(benchmark: Benchmark) -> None:
-    from tumorlens.report.exports.export_tables import print_benchmark
-    from tumorlens.report.tables import open_console
-
-    print_benchmark(open_console(), benchmark)

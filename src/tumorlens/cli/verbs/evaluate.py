@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from tumorlens.data.choosing import Choice
     from tumorlens.detector import Detector
     from tumorlens.evaluation.evaluating import Measurement
-    from tumorlens.evaluation.results import Evaluation
-    from tumorlens.evaluation.scores import Scores
     from tumorlens.remote.staging import Staging
 
 __all__ = ["command"]
@@ -128,6 +126,9 @@ def command(
     The summary goes to standard output, all figures to --output (JSON).
     """
     from tumorlens.evaluation.evaluating import Counting, measure_model
+    from tumorlens.evaluation.score_files import write_scores
+    from tumorlens.report.evaluations.evaluation_tables import print_evaluation
+    from tumorlens.report.tables import open_console
 
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose, staging.show)
     results = (output, save_scores, report, run_log)
@@ -162,13 +163,13 @@ def command(
         )
     evaluation, scored = measurement.evaluation, measurement.scored
     if save_scores is not None:
-        _save(save_scores, scored.scores, overwrite)
+        write_scores(save_scores, scored.scores, overwrite=overwrite)
     if output is not None:
         write_text(output, staging.show(evaluation.to_json()), overwrite=overwrite)
     if report is not None:
         _write_page(report, ctx, measurement)
     if not quiet:
-        _show(evaluation)
+        print_evaluation(open_console(), evaluation)
     tell_failures(scored, voice)
     if run_log is not None:
         detector = measurement.detector
@@ -238,6 +239,7 @@ def _score_shard(
 ) -> int:
     """Write the scores of one part of the rows; gives the exit code."""
     from tumorlens.evaluation.evaluating import score_data
+    from tumorlens.evaluation.score_files import write_scores
     from tumorlens.shards import Shard
 
     options = ctx.params
@@ -248,19 +250,13 @@ def _score_shard(
             detector, inputs[1:], choice, shard=Shard.parse(options["shard"]),
             threads=options["threads"], progress=pulse.advance, notice=pulse.say,
         )  # fmt: skip
-    _save(options["save_scores"], scored.scores, options["overwrite"])
+    write_scores(options["save_scores"], scored.scores, overwrite=options["overwrite"])
     tell_failures(scored, voice)
     voice.say(f"{options['save_scores']}: {len(scored.scores):,} slices, shard {options['shard']}")
     if options["run_log"] is not None:
         session, counts = detector.session, scored.counts
         watch.write_log(options["run_log"], "evaluate", options, counts=counts, session=session)
     return 1 if scored.failures else 0
-
-
-def _save(path: Path, scores: Scores, overwrite: bool) -> None:
-    from tumorlens.evaluation.score_files import write_scores
-
-    write_scores(path, scores, overwrite=overwrite)
 
 
 def _write_page(path: Path, ctx: click.Context, measurement: Measurement) -> None:
@@ -279,10 +275,3 @@ def _write_page(path: Path, ctx: click.Context, measurement: Measurement) -> Non
         versions=list_versions(),
     )
     write_page(path, page, overwrite=ctx.params["overwrite"])
-
-
-def _show(evaluation: Evaluation) -> None:
-    from tumorlens.report.evaluations.evaluation_tables import print_evaluation
-    from tumorlens.report.tables import open_console
-
-    print_evaluation(open_console(), evaluation)

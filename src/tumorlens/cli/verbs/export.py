@@ -88,7 +88,7 @@ def command(
     list of training pictures (tumorlens seen) stays behind.
     """
     from tumorlens.exporting.conversion import draw_for_target, export_model
-    from tumorlens.progress import count_up
+    from tumorlens.progress import count_up, stay_silent
 
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
     if output is None:
@@ -118,7 +118,7 @@ def command(
             force=force,
             overwrite=overwrite,
             progress=count_up(pulse.advance, "exporting", steps),
-            show=_ignore if quiet else _show,
+            show=stay_silent if quiet else _show,
         )
     if not quiet:
         size = output.stat().st_size / 1e6
@@ -134,7 +134,3 @@ def _show(report: ParityReport) -> None:
     from tumorlens.report.tables import open_console
 
     print_parity(open_console(), report)
-
-
-def _ignore(report: ParityReport) -> None:
-    """Quiet."""

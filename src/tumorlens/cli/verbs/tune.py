@@ -110,6 +110,8 @@ def command(
     """
     for one in data:
         find_data(one)  # before torch, which takes seconds to load
+    from tumorlens.report.tables import open_console
+    from tumorlens.report.tunings.tuning_tables import print_tuning
     from tumorlens.tuning.searching import tune
 
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
@@ -135,7 +137,7 @@ def command(
             progress=pulse.advance,
             notice=pulse.say,
         )
-    _show(found)
+    print_tuning(open_console(), found)
     if report is not None:
         _write_page(report, ctx, found)
     for line in _name_next_steps(found, data, report):
@@ -143,13 +145,6 @@ def command(
     if run_log is not None:
         watch.write_log(run_log, "tune", ctx.params, counts={"trials": len(found.trials)})
     return 0
-
-
-def _show(found: Tuning) -> None:
-    from tumorlens.report.tables import open_console
-    from tumorlens.report.tunings.tuning_tables import print_tuning
-
-    print_tuning(open_console(), found)
 
 
 def _write_page(path: Path, ctx: click.Context, found: Tuning) -> None:
