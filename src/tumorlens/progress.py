@@ -20,13 +20,13 @@ def stay_silent(*_: object) -> None:
     """Serves as a `Progress` or a `Notice` that nobody hears."""
 
 
-def count_up(progress: Progress, what: str, total: int) -> Callable[[int], None]:
+def count_up(progress: Progress, what: str, total: int | None) -> Callable[[int], None]:
     """Turn "so many more" into "so many of all".
 
     Args:
         progress: told after each step.
         what: is going on, in a phrase.
-        total: units in all.
+        total: units in all; None if nobody knows, so that all known ones are done.
 
     Returns:
         A function that takes the number of units done since its last call.
@@ -36,6 +36,6 @@ def count_up(progress: Progress, what: str, total: int) -> Callable[[int], None]
     def advance(count: int) -> None:
         nonlocal done
         done += count
-        progress(what, done, total)
+        progress(what, done, done if total is None else total)
 
     return advance

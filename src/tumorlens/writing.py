@@ -24,6 +24,7 @@ __all__ = [
     "hold_interrupts",
     "lock_file",
     "make_folder",
+    "may_write",
     "name_place",
     "open_when_done",
     "partial_path",
@@ -81,16 +82,15 @@ def check_writable(path: Path, *, overwrite: bool = False) -> None:
     folder = follow_link(path).parent
     if not folder.absolute().is_dir():
         raise UsageError(f"{path}: its folder does not exist; create {folder} first")
-    if not _may_write(folder.absolute()):
+    if not may_write(folder.absolute()):
         raise UsageError(
             f"{path}: its folder may not be written to; change its rights or choose another"
         )
 
 
-def _may_write(folder: Path) -> bool:
+def may_write(path: Path) -> bool:
     """Whether the rights allow it, which says nothing of room on the disk."""
-    effective = os.access in os.supports_effective_ids
-    return os.access(folder, os.W_OK, effective_ids=effective)
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def check_page_name(path: Path) -> None:

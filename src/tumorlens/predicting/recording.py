@@ -24,7 +24,7 @@ from tumorlens.predicting.record_files import (
 )
 from tumorlens.predicting.records import LineForm, RecordWriter
 from tumorlens.predicting.sharding.shard_notes import check_resumed, keep_note
-from tumorlens.progress import Notice, Progress, stay_silent
+from tumorlens.progress import Notice, Progress, count_up, stay_silent
 from tumorlens.remote.addresses import spell_address
 from tumorlens.remote.file_addresses import drop_host
 from tumorlens.remote.staging import open_staging
@@ -35,7 +35,7 @@ from tumorlens.writing import check_page_name, check_results
 
 __all__ = [
     "count_files",
-    "count_up",
+    "count_judged",
     "list_inputs",
     "open_records",
     "write_records",
@@ -131,7 +131,7 @@ def write_records(
         detector = open_detector(model, operating_point=operating_point)
         staging.results.claim()
         inputs = fetch_paths(staging, inputs)
-        advance = staging.follow(count_up(progress, inputs))
+        advance = staging.follow(count_judged(progress, inputs))
         named_anew = staging.is_used or isinstance(inputs, Iterator)
         run = PredictionRun(
             detector, inputs, named, options, place=staging.show(str(file)), own=own,
@@ -235,18 +235,11 @@ def _count_below(folder: Path) -> int:
     return count
 
 
-def count_up(progress: Progress | None, paths: Iterable[str]) -> Callable[[int], None]:
+def count_judged(progress: Progress | None, paths: Iterable[str]) -> Callable[[int], None]:
     """What tells ``progress`` of the files that are done, for a `Listener`."""
     if progress is None:
         return stay_silent
-    total, done = count_files(paths), 0
-
-    def advance(count: int) -> None:
-        nonlocal done
-        done += count
-        progress("judging", done, done if total is None else total)
-
-    return advance
+    return count_up(progress, "judging", count_files(paths))
 
 
 def _as_path(path: Path_ | None) -> Path | None:

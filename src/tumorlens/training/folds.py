@@ -51,9 +51,7 @@ def train_folds(request: Request, folds: int, by: By = "group") -> TrainingResul
         recipe=request.recipe,
         folder=request.folder,
         slices=len(request.manifest),
-        model=None,
         folds={name: _fold_folder(request, name) for name in names},
-        validation=None,
         test=joined,
         evaluation=measure_test(joined),
         # A fold of whole sources is new to its model, and may be unfamiliar.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tumorlens.evaluation.figures.intervals import FEW_GROUPS
@@ -15,7 +15,7 @@ from tumorlens.training.rows.selection import count_label_groups
 __all__ = ["TrainingResult"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class TrainingResult:
     """What a training leaves. *Test* rows were scored once, by a model that never saw them.
 
@@ -40,11 +40,11 @@ class TrainingResult:
     recipe: Recipe
     folder: Path
     slices: int
-    model: Path | None
-    folds: dict[str, Path]
-    validation: Scores | None
-    test: Scores | None
-    evaluation: Evaluation | None
+    model: Path | None = None
+    folds: dict[str, Path] = field(default_factory=dict)
+    validation: Scores | None = None
+    test: Scores | None = None
+    evaluation: Evaluation | None = None
     familiarity: FamiliarityCheck
     copies: int = 0
     seconds: float = 0.0

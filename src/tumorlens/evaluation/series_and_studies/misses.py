@@ -80,10 +80,10 @@ def count_allowed(patients: int, misses: float, confidence: float = CONFIDENCE) 
     return int(allowed[-1]) if len(allowed) else None
 
 
-def count_needed(misses: float, missed: int = 0, confidence: float = CONFIDENCE) -> int:
+def count_needed(misses: float, missed: int = 0) -> int:
     """The smallest number of patients that promises a share with so many of them missed."""
-    needed = max(missed + 1, ceil(log(1 - confidence) / log1p(-misses) - 1e-9))
-    while (allowed := count_allowed(needed, misses, confidence)) is None or allowed < missed:
+    needed = max(missed + 1, ceil(log(1 - CONFIDENCE) / log1p(-misses) - 1e-9))
+    while (allowed := count_allowed(needed, misses)) is None or allowed < missed:
         needed += 1
     return needed
 

@@ -53,10 +53,10 @@ def read_encoding(path: str | os.PathLike[str]) -> Encoding:
     return Encoding(found["format"], size, found["channels"], found["quantization"])
 
 
-def encode_jpeg(pixels: npt.NDArray[np.uint8], quality: int = 90) -> bytes:
+def encode_jpeg(pixels: npt.NDArray[np.uint8]) -> bytes:
     """A grey picture (H, W) as the bytes of a JPEG file."""
     stream = BytesIO()
-    Image.fromarray(pixels).save(stream, "JPEG", quality=quality)
+    Image.fromarray(pixels).save(stream, "JPEG", quality=90)
     return stream.getvalue()
 
 

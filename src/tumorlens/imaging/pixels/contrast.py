@@ -27,9 +27,9 @@ SAMPLED = 9
 """Slices of a series that are measured; more slices do not change the result."""
 
 
-def choose_evenly(count: int, most: int = SAMPLED) -> list[int]:
-    """Places of at most ``most`` of ``count`` slices, spread evenly, the ends left out."""
-    number = min(count, most)
+def choose_evenly(count: int) -> list[int]:
+    """Places of at most `SAMPLED` of ``count`` slices, spread evenly, the ends left out."""
+    number = min(count, SAMPLED)
     return [int((place + 0.5) * count / number) for place in range(number)]
 
 

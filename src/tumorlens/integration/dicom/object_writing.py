@@ -83,7 +83,7 @@ def write_dicom(
         ModelFileError: the model is unknown, or its file breaks the contract.
         MissingExtra: highdicom is not installed.
     """
-    from tumorlens.predicting.recording import count_up, list_inputs
+    from tumorlens.predicting.recording import count_judged, list_inputs
 
     options = DicomOptions(
         folder=Path(folder), objects=tuple(objects), deidentified=deidentified,
@@ -94,7 +94,7 @@ def write_dicom(
     wanted = RunOptions(
         summary=True, slices=False, series_from=series_from, study_from=study_from, takers=(taker,)
     )
-    listener = Listener(say=notice or stay_silent, advance=count_up(progress, inputs))
+    listener = Listener(say=notice or stay_silent, advance=count_judged(progress, inputs))
     return fill_folder(
         PredictionRun(taker.detector, inputs, named, wanted, str(folder), listener=listener), taker
     )

@@ -22,6 +22,7 @@ from threading import RLock
 from typing import Any, Literal, get_args
 
 from tumorlens.errors import UsageError
+from tumorlens.writing import may_write
 
 __all__ = ["STATES", "Arrival", "QueuedStudy", "State", "StudyQueue"]
 
@@ -317,7 +318,7 @@ class StudyQueue:
     def _unusable(self, error: sqlite3.Error) -> UsageError:
         # Where a folder above may not be entered, `Path.exists` raises.
         places = [self.path] if os.path.exists(self.path) else []  # noqa: PTH110
-        if not all(map(_may_write, (*places, self.path.parent))):
+        if not all(map(may_write, (*places, self.path.parent))):
             return UsageError(
                 f"{self.path}: the queue cannot be written, for this file or its folder is "
                 "read-only; permit writing, or name another folder with `queue=`"
@@ -326,7 +327,3 @@ class StudyQueue:
             f"{self.path}: the queue cannot be used ({error}); free space, or name another folder "
             "with `queue=`"
         )
-
-
-def _may_write(path: Path) -> bool:
-    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
