@@ -294,6 +294,7 @@ class Finding:
         """A small table for notebooks, without numbers that would contradict the verdict."""
         answered = self.verdict not in ("unfamiliar", "not_judged")
         points = self.verdict in ("tumor", "uncertain")
+        strange = self.unfamiliarity
         shown = {
             "file": self.info.path,
             "frame": self.info.frame,
@@ -301,7 +302,7 @@ class Finding:
             "tumor probability": show_probability(self.tumor_probability)
             if answered and self.tumor_probability is not None
             else None,
-            "unfamiliarity": _shown(self.unfamiliarity),
+            "unfamiliarity": None if strange is None else f"{strange:.3f}",
             "regions": len(self.boxes) if points and self.boxes is not None else None,
             "notes": "; ".join(self.info.notes) or None,
             "error": self.error,
@@ -360,7 +361,3 @@ def _describe_origin(info: SliceInfo) -> dict[str, Any]:
 def plain_number(value: float | None) -> float | None:
     """A number of NumPy as Python's own."""
     return None if value is None else float(value)
-
-
-def _shown(value: float | None) -> str | None:
-    return None if value is None else f"{value:.3f}"

@@ -246,15 +246,11 @@ def _write(candidate: Path, output: Path, card: Card, overwrite: bool) -> None:
         return
     card_path(candidate).write_text(card.to_json(indent=1), encoding="utf-8")
     parts = sorted(candidate.parent.glob(f"{candidate.stem}.*"))
-    for target in (places := [output.with_suffix(_suffixes(part)) for part in parts]):
+    for target in (places := [output.with_suffix("".join(part.suffixes)) for part in parts]):
         check_writable(target, overwrite=overwrite)
     for part, target in zip(parts, places, strict=True):
         with replace_when_done(target, overwrite=overwrite) as partial:
             partial.write_bytes(part.read_bytes())
-
-
-def _suffixes(part: Path) -> str:
-    return "".join(part.suffixes)
 
 
 def _describe(

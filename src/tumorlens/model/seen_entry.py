@@ -57,7 +57,7 @@ def decode_fingerprints(text: str, path: str) -> Prints:
         ModelFileError: the entry is damaged, or holds more than a million pictures.
     """
     try:
-        data = _inflate(text) if text.startswith(_CHAIN) else _decode_plain(text)
+        data = _inflate(text) if text.startswith(_CHAIN) else base64.b64decode(text, validate=True)
         if len(data) > _MOST * FINGERPRINT_BYTES:
             raise ModelFileError(
                 f"{path}: its list of training pictures (tumorlens.seen) holds more than the "
@@ -82,10 +82,6 @@ def load_seen_test(session: Session) -> Callable[[Slice], bool] | None:
         return None
     fingerprints = decode_fingerprints(session.seen, str(session.path))
     return lambda slice_: is_seen(slice_, fingerprints)
-
-
-def _decode_plain(text: str) -> bytes:
-    return base64.b64decode(text, validate=True)
 
 
 def _inflate(text: str) -> bytes:

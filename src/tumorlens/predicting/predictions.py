@@ -9,7 +9,6 @@ from typing import Any, Literal
 from tumorlens.arguments import check_arguments
 from tumorlens.detector import Detector, open_detector
 from tumorlens.finding import Finding, Findings
-from tumorlens.imaging.files.limits import Limits
 from tumorlens.imaging.readers import find_inputs
 from tumorlens.predicting.fetching import fetch_inputs
 from tumorlens.predicting.sharding.parting import take_part
@@ -64,7 +63,8 @@ def predict(
     part = None if shard is None else Shard.parse(shard)
     detector = open_detector(model, operating_point=operating_point)
     with fetch_inputs(x, detector.limits) as near:
-        found = near if part is None else _take_part(near, part, detector.limits)
+        limits = detector.limits
+        found = near if part is None else take_part(find_inputs(near, limits), part, limits)
         judged = detector.iterate(found, on_error=on_error, axes=axes)
         return Findings(finding for _, finding in judged)
 
@@ -105,10 +105,6 @@ def predict_studies(
         judged = detector.iterate(near, on_error=on_error, axes=axes)
         series = _gather((finding for _, finding in judged), numbers, series_from)
         return Findings(gather_studies(series, numbers, study_from))
-
-
-def _take_part(inputs: Any, part: Shard, limits: Limits) -> Iterator[Any]:
-    return take_part(find_inputs(inputs, limits), part, limits)
 
 
 def _gather(

@@ -76,14 +76,14 @@ def _show_figures(card: Card, drawn: bool) -> Iterator[Block]:
 
 def _plot_figures(figures: list[Figure]) -> Iterator[Plot]:
     panels = {
-        name_figure(name): [_draw_line(one) for one in figures if one.name == name]
+        name_figure(name): [
+            Interval(one.data, one.value, one.low, one.high, one.split)
+            for one in figures
+            if one.name == name
+        ]
         for name in _DRAWN
     }
     yield from plot_forests({name: lines for name, lines in panels.items() if lines})
-
-
-def _draw_line(one: Figure) -> Interval:
-    return Interval(one.data, one.value, one.low, one.high, one.split)
 
 
 def _show_model(card: Card, sha256: str) -> Iterator[Block]:

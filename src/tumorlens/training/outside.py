@@ -75,7 +75,8 @@ def fit_outside(
     share = _weigh(names, brain)
     projection, shift = _project(features, brain, share, blocks)
     points = features @ projection + shift
-    chosen = np.concatenate([_draw(rng, np.flatnonzero(brain == one)) for one in (True, False)])
+    drawn = [rng.permutation(np.flatnonzero(brain == one)) for one in (True, False)]
+    chosen = np.concatenate([one[: CENTERS // 2] for one in drawn])
     centers = points[chosen]
     kernel, target = _compare(points, centers), np.where(brain, 1.0, -1.0) - PRIOR
     weights = _solve(*_sum_up(kernel, share, target), kernel[chosen])
@@ -111,10 +112,6 @@ def _project(features: Array, brain: Mask, share: Numbers, blocks: Array) -> tup
     axes = np.linalg.eigh(covariance)[1][:, -COMPONENTS:]
     projection = (axes * scale[:, None]).astype(np.float32)
     return projection, (-center @ projection).astype(np.float32)
-
-
-def _draw(rng: np.random.Generator, indices: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-    return rng.permutation(indices)[: CENTERS // 2]
 
 
 def _deal(groups: Names, rng: np.random.Generator) -> npt.NDArray[np.intp]:

@@ -14,7 +14,7 @@ from tumorlens.integration.dicom.concepts import ABNORMAL, BRAIN, NEOPLASM
 from tumorlens.integration.dicom.stored_frames import SourceSeries, StoredFrame
 from tumorlens.optional import load
 
-__all__ = ["list_references", "make_segmentation", "refer", "tell_lossy"]
+__all__ = ["MR_IMAGE", "list_references", "make_segmentation", "refer", "tell_lossy"]
 
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 _EVEN = 0.01  # of the distance of slices: how far one of an even series may differ

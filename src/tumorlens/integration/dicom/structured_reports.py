@@ -10,7 +10,7 @@ from tumorlens.finding import RESEARCH_USE, Box, Finding
 from tumorlens.integration.dicom import concepts as coded
 from tumorlens.integration.dicom.attributes import Header, Maker
 from tumorlens.integration.dicom.concepts import Concept
-from tumorlens.integration.dicom.segmentations import list_references, refer
+from tumorlens.integration.dicom.segmentations import MR_IMAGE, list_references, refer
 from tumorlens.integration.dicom.stored_evidence import to_stored
 from tumorlens.integration.dicom.stored_frames import SourceSeries, StoredFrame
 from tumorlens.landmarks import KeySlice
@@ -145,9 +145,10 @@ def make_report(
     regions = [region for one in series for region in _report_regions(words, one)]
     for one in series:
         groups += [_report_series(words, one), *_report_key_slices(words, one)]
+    procedure = coded.BRAIN_MRI if series[0].source.modality == "MR" else coded.IMAGING
     content = hd.sr.MeasurementReport(
         observation_context=_tell_observer(words),
-        procedure_reported=_name_procedure(series[0].source).to_item(),
+        procedure_reported=procedure.to_item(),
         imaging_measurements=[*groups, *(group for group, _ in regions)],
     )
     content[0].ContentSequence.extend(_comment(hd, study))
@@ -313,10 +314,6 @@ def _tell_observer(words: _Words) -> Any:
     )
 
 
-def _name_procedure(source: SourceSeries) -> Concept:
-    return coded.BRAIN_MRI if source.modality == "MR" else coded.IMAGING
-
-
 def _comment(hd: Any, study: StudyFinding) -> list[Any]:
     """That it is for research only, then what the reader and the judge doubt."""
     silent = [_NO_VERDICT] if study.verdict is None else []
@@ -337,7 +334,7 @@ def _list_evidence(series: Sequence[ReportedSeries], common: Any) -> list[Any]:
         item.StudyInstanceUID, item.SeriesInstanceUID = series[0].source.study, own
         return item
 
-    listed = [stand_in("2.25.1", "1.2.840.10008.5.1.4.1.1.4", "2.25.2")]
+    listed = [stand_in("2.25.1", MR_IMAGE, "2.25.2")]
     for one in series:
         frames = {frame.sop_instance: frame.sop_class for frame in one.source.frames}
         listed += [stand_in(uid, kind, one.source.series) for uid, kind in frames.items()]

@@ -79,7 +79,7 @@ def _show_network(one: Result) -> tuple[str, ...]:
     measured, network = one.measured, one.measured.network
     memory = "" if measured.memory is None else f"{measured.memory / 1e6:.0f}"
     return (
-        _name(one),
+        f"{one.model}\n{one.runtime}, {say_count(one.threads, 'thread')}",
         f"{one.measured.bytes / 1e6:.2f}",
         f"{1e3 * measured.load:.0f}",
         f"{1e3 * network.median:.2f}",
@@ -97,10 +97,6 @@ def _show_whole(one: Result) -> tuple[str, ...]:
     seconds = (measured.prepare, measured.bare, measured.whole)
     energy = "" if measured.joules is None else f"{1e3 * measured.joules:.1f}"
     return one.model, *(f"{1e3 * s.median:.2f}" for s in seconds), f"{one.overhead:.2f}", energy
-
-
-def _name(one: Result) -> str:
-    return f"{one.model}\n{one.runtime}, {say_count(one.threads, 'thread')}"
 
 
 def _show(difference: Difference | None) -> str:
