@@ -66,6 +66,7 @@ class _Verbs(click.Group):
             return None
         module = import_module(f"tumorlens.cli.verbs.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
+        command.short_help = VERBS[cmd_name]  # shells show it
         return command
 
     def resolve_command(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command(short_help="Say what is wrong with labelled slices.")
+@click.command()
 @words.data_arguments
 @click.option(
     "--against",

@@ -21,7 +21,7 @@ __all__ = ["command"]
 MOST_THREADS, MOST_SECONDS = 256, 60.0
 
 
-@click.command(short_help="Measure how fast models run on this machine.")
+@click.command()
 @click.argument("models", nargs=-1, metavar="[MODEL...]")
 @click.option(
     "--runtime",

@@ -36,7 +36,7 @@ class _Renamed(click.Option):
 RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
-@click.command(short_help="Fit a model's thresholds to labelled slices of a site.")
+@click.command()
 @words.model_argument
 @words.optional_data_arguments
 @click.option("--sensitivity", type=RATE, help="Wanted at the middle threshold.")

@@ -14,7 +14,7 @@ from tumorlens.writing import check_writable, write_text
 __all__ = ["command"]
 
 
-@click.command(short_help="Render a model's card as Markdown or HTML.")
+@click.command()
 @words.model_argument
 @click.option(
     "--format",

@@ -24,7 +24,7 @@ __all__ = ["command"]
 _WIDEST = 96
 
 
-@click.group(short_help="Public sets: list, add, get.")
+@click.group()
 def command() -> None:
     """Public sets of brain MRI slices: what they are, their terms, and what is wrong with them."""
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command(short_help="Measure a model on labelled slices.")
+@click.command()
 @click.argument("inputs", nargs=-1, metavar="MODEL DATA...")
 @click.option(
     "--scores",

@@ -24,7 +24,7 @@ __all__ = ["command"]
 COUNT = click.IntRange(min=20)
 
 
-@click.command(short_help="Write a model in another format, and compare it with the original.")
+@click.command()
 @words.model_argument
 @click.option(
     "--to",

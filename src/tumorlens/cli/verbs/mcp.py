@@ -12,7 +12,7 @@ from tumorlens.cli.measuring import detector_options, open_detector
 __all__ = ["command"]
 
 
-@click.command(short_help="Let an assistant ask for verdicts (Model Context Protocol).")
+@click.command()
 @click.argument("folder", metavar="SCANS", type=words.FOLDER)
 @detector_options
 def command(

@@ -13,7 +13,7 @@ from tumorlens.report.tables import count_words
 __all__ = ["command"]
 
 
-@click.command(short_help="Join the records of shards of predict.")
+@click.command()
 @click.argument("shards", nargs=-1, required=True, metavar="SHARD...", type=words.FILE)
 @click.option(
     "--output", "-o", required=True, type=words.FILE, metavar="FILE", help="Where the records go."

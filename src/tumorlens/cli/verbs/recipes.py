@@ -12,7 +12,7 @@ from tumorlens.training.recipe import find_recipes, read_recipe
 __all__ = ["command"]
 
 
-@click.command(short_help="List the recipes of train, or print one.")
+@click.command()
 @click.argument("name", required=False)
 def command(name: str | None) -> int:
     """List the recipes that come with tumorlens; with NAME (or a file), print that recipe."""

@@ -22,7 +22,7 @@ __all__ = ["command"]
 SEEN, UNSEEN, ERROR = "seen", "not seen", "error"
 
 
-@click.command(short_help="Ask whether images were in a model's training.")
+@click.command()
 @words.model_argument
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @words.output_option

@@ -32,7 +32,7 @@ limit_options = words.stack_options(
 )
 
 
-@click.command(short_help="Verdicts over HTTP: files or a zip in, JSON out.")
+@click.command()
 @click.option(
     "--host",
     default="127.0.0.1",

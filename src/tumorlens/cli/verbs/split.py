@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command(short_help="Split labelled slices by patient.")
+@click.command()
 @words.data_arguments
 @click.option("--folds", type=click.IntRange(min=2), metavar="K", help="K folds, named 0 to K-1.")
 @folds_by_option

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command(short_help="Train a model on labelled slices.")
+@click.command()
 @words.data_arguments
 @click.option(
     "--recipe", default="seed", show_default=True, metavar="NAME|FILE", help="What is done."

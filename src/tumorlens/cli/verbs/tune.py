@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command(short_help="Search for the recipe that does best on held-out slices.")
+@click.command()
 @words.data_arguments
 @click.option(
     "--space", type=words.FILE, required=True, metavar="FILE.toml",

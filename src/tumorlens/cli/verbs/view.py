@@ -10,7 +10,7 @@ from tumorlens.cli.measuring import detector_options, open_detector
 __all__ = ["command"]
 
 
-@click.command(short_help="Look at scans and their verdicts in a browser on this machine.")
+@click.command()
 @click.argument("scans", nargs=-1, metavar="[SCANS]...", type=click.Path())
 @click.option(
     "--port",

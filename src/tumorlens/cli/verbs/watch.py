@@ -20,7 +20,7 @@ __all__ = ["command"]
 _SPLIT = "joined by commas"
 
 
-@click.command(short_help="Judge studies as they reach a folder or a PACS, and answer.")
+@click.command()
 @click.option(
     "--folder",
     nargs=2,

@@ -12,7 +12,7 @@ from tumorlens.errors import UsageError
 __all__ = ["command"]
 
 
-@click.command(short_help="Write a page that judges in the browser, for any web server.")
+@click.command()
 @words.model_option
 @click.option(
     "--output",
