@@ -231,6 +231,19 @@ def test_the_fingerprint_tells_rows_apart():
     assert first != fingerprint_rows(manifest.rows[1:])
     assert first != fingerprint_rows(change_rows(manifest, {0}, group="other").rows)
     assert first != fingerprint_rows(change_rows(manifest, {0}, tumor_class="glioma").rows)
+    for column in ({"skull": "off"}, {"plane": "coronal"}, {"sequence": "T2"}):
+        assert first != fingerprint_rows(change_rows(manifest, {0}, **column).rows)
+
+
+@pytest.mark.parametrize("column", ["mask", "brain"])
+def test_the_fingerprint_tells_masks_apart(tmp_path, column):
+    mask = tmp_path / "mask.png"
+    row = replace(make_manifest().rows[0], **{column: mask})
+    told = {fingerprint_rows((replace(row, **{column: None}),))}
+    for content in (b"one", b"two"):
+        mask.write_bytes(content)
+        told.add(fingerprint_rows((row,)))
+    assert len(told) == 3
 
 
 def test_the_fingerprint_tells_contents_apart(tmp_path):

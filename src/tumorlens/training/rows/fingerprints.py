@@ -53,7 +53,10 @@ def _digest(file: Path) -> str:
 
 
 def fingerprint_rows(rows: Iterable[Row], digests: FileDigests | None = None) -> str:
-    """SHA-256 over the content, frames, groups, labels and annotation of the rows, in order.
+    """SHA-256 over all that is learned from the rows, in order.
+
+    It is the content of the images, of the masks of tumors and of those of the brain; frames,
+    groups, labels and boxes; and what a slice shows: plane, sequence and skull.
 
     Args:
         rows: rows that are trained on.
@@ -62,7 +65,8 @@ def fingerprint_rows(rows: Iterable[Row], digests: FileDigests | None = None) ->
     digests = digests or FileDigests()
     total = hashlib.sha256()
     for row in rows:
-        files = [digests.find(file) for file in (row.path, row.mask) if file]
-        facts = (row.source, files, row.frame, row.group_key, row.class_name, row.boxes)
+        files = [file and digests.find(file) for file in (row.path, row.mask, row.brain)]
+        looks = (row.plane, row.sequence, row.skull)
+        facts = (row.source, files, row.frame, row.group_key, row.class_name, row.boxes, looks)
         total.update(repr(facts).encode())
     return total.hexdigest()
