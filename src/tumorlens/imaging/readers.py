@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from tumorlens.errors import InputError, UsageError
+from tumorlens.finding import SliceInfo
 from tumorlens.imaging.dicom.filemeta import DIRECTORY, read_file_meta
 from tumorlens.imaging.files.access import Opener, is_file, open_file
 from tumorlens.imaging.files.contents import (
@@ -36,13 +37,14 @@ from tumorlens.imaging.files.stored_files import Found, Skipped, Source
 from tumorlens.imaging.pixels.arrays import read_array
 from tumorlens.imaging.pixels.voxels import BLANK, NOT_FINITE
 from tumorlens.imaging.raster import convert_picture, read_picture, read_pictures
-from tumorlens.imaging.slices import Slice
+from tumorlens.imaging.slices import Slice, measure_offset
 
 __all__ = [
     "find_inputs",
     "iterate_slices",
     "keep_visible",
     "read_input",
+    "read_mask",
     "read_object",
     "read_slice",
     "read_slices",
@@ -125,6 +127,32 @@ def read_slice(
         if item.info.frame == frame:
             return item
     raise InputError(name, f"has no frame {frame} with anything to see", "count frames from 0")
+
+
+def read_mask(
+    file: Path, frame: int, shape: tuple[int, ...] | None = None, info: SliceInfo | None = None
+) -> Slice:
+    """A mask that is drawn on an image.
+
+    Args:
+        file: of the mask.
+        frame: index inside it.
+        shape: (H, W) of the image; None leaves it unchecked.
+        info: where the image lies; None leaves it unchecked.
+
+    Raises:
+        InputError: the mask cannot be read, has another size, or lies elsewhere.
+    """
+    mask = read_slice(file, frame, any_content=True)
+    if shape is not None and mask.pixels.shape != shape:
+        size, wanted = (f"{width} x {height}" for height, width in (mask.pixels.shape, shape))
+        reason = f"mask of {size} pixels on a slice of {wanted}"
+        raise InputError(str(file), reason, "give masks the size of their slices")
+    if info is not None and (apart := measure_offset(mask, info)):
+        reason = f"mask that lies {apart:.0f} mm away from its picture"
+        advice = "save it with the orientation (affine) of the picture"
+        raise InputError(str(file), reason, advice)
+    return mask
 
 
 def _read_cut(name: str, frame: int, limits: Limits) -> Slice:

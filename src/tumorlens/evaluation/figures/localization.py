@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tumorlens.data.pictures import read_mask
 from tumorlens.data.rows import Edges, Row
 from tumorlens.errors import DataError, InputError
 from tumorlens.finding import Finding, SliceInfo
+from tumorlens.imaging.readers import read_mask
 from tumorlens.imaging.slices import find_marked
 from tumorlens.optional import load
 

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
-from tumorlens.data.pictures import read_mask
 from tumorlens.data.rows import Row
 from tumorlens.errors import InputError
 from tumorlens.imaging.pixels.voxels import BLANK
 from tumorlens.imaging.preprocess import Prepared, place
+from tumorlens.imaging.readers import read_mask
 from tumorlens.training.rows.codes import BRAIN_NONE, BRAIN_SHOWN, BRAIN_UNKNOWN, TUMOR_MASK
 
 __all__ = ["find_brain"]

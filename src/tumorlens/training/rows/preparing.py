@@ -15,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from tumorlens.data.pictures import read_mask, read_row
+from tumorlens.data.pictures import read_row
 from tumorlens.data.rows import Manifest, Row
 from tumorlens.data.scans import group_series
 from tumorlens.errors import DataError, InputError
 from tumorlens.imaging.pixels.contrast import choose_evenly, typical_contrast
 from tumorlens.imaging.pixels.fingerprint import fingerprint_slice
 from tumorlens.imaging.preprocess import PreprocessSpec, find_gain, place, prepare
+from tumorlens.imaging.readers import read_mask
 from tumorlens.imaging.slices import Slice, find_marked
 from tumorlens.model.contract import LOOKS
 from tumorlens.training.rows.brains import find_brain
