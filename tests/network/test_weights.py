@@ -116,6 +116,17 @@ def test_a_broken_file_is_refused(tmp_path, name):
         load_backbone(MobileNetV2(0.35), tmp_path / name)
 
 
+def test_a_whole_network_is_refused_without_advice_to_run_its_code(tmp_path):
+    """So is a file of Keras, which is none of PyTorch."""
+    torch.save(torch.nn.Identity(), tmp_path / "whole.pth")
+    (tmp_path / "keras.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    for name in ("whole.pth", "keras.h5"):
+        with pytest.raises(DataError, match="or holds more than tensors") as caught:
+            load_backbone(MobileNetV2(0.35), tmp_path / name)
+        assert "model.state_dict()" in str(caught.value)
+        assert "weights_only" not in str(caught.value)
+
+
 def test_offline_says_what_to_do(tmp_path, monkeypatch):
     """Nothing listens at that port: what a computer without a network sees."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
