@@ -48,13 +48,18 @@ def describe_judgement(judgement: Judgement) -> dict[str, Any]:
     """What a viewer needs to know of files that were judged.
 
     Returns:
-        ``studies``: records of studies, each with ``scenes``, the numbers of its scenes;
+        ``studies``: records of studies, each with ``scenes``, the numbers of its scenes, and
+        ``leading``, the place among them of the series whose run and slices it shows;
         ``scenes``: one object each, with the records of its slices;
         ``errors``: records of what could not be read; ``skipped``: reason -> files.
     """
     numbers = {id(scene.series): number for number, scene in enumerate(judgement.scenes)}
     studies = [
-        {**study.to_record(), "scenes": [numbers[id(one)] for one in study.series]}
+        {
+            **study.to_record(),
+            "scenes": [numbers[id(one)] for one in study.series],
+            "leading": study.leading,
+        }
         for study in judgement.studies
     ]
     return {
