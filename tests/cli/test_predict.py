@@ -87,7 +87,7 @@ def test_a_record_a_slice_with_the_keys_of_the_contracts(predict, folder):
     assert [list(record) for record in records] == [KEYS] * 6
     assert names_of(records) == ["n0.png", "n1.png", "n2.png", "t0.png", "t1.png", "t2.png"]
     assert [record["verdict"] for record in records] == ["no_tumor"] * 3 + ["tumor"] * 3
-    assert shown.err == "6 slices: 3 no tumor, 3 tumor\n"
+    assert shown.err == "6 slices: 3 tumor, 3 no tumor\n"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """What is told of a series: once, in a line each, and never without end."""
 
+from dataclasses import replace
+
 import pytest
 
 from tumorlens.finding import Finding, SliceInfo
@@ -39,6 +41,11 @@ def make_series(*verdicts):
 )
 def test_slices_without_an_answer_are_counted(verdicts, said):
     assert tell(make_series(*verdicts)) == said
+
+
+def test_a_series_with_a_verdict_says_no_more_of_its_slices():
+    series = make_series("tumor", "not_judged")
+    assert tell(replace(series, verdict="tumor")) == []
 
 
 def test_notes_that_differ_in_numbers_are_one_line():

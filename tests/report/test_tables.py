@@ -80,12 +80,26 @@ def test_a_note_is_shown_once_a_series_and_alike_ones_too():
     ] * 2
 
 
+def test_a_long_path_breaks_behind_a_folder():
+    records = [make_record("examples/t1c_sagittal_synthetic_lesion.png"), make_record("a" * 50)]
+    words = [line.split()[-1] for line in print_records(records, width=80).splitlines()[2:]]
+    assert words == ["examples/", "t1c_sagittal_synthetic_lesion.png", "a" * 33, "a" * 17]
+
+
+def test_a_series_names_its_sequence_and_counts_verdicts_in_one_order():
+    counts = {"not_judged": 2, "no_tumor": 9, "tumor": 6}
+    series = SeriesFinding("dir", None, 17, 6, 0.9, 6, verdict="tumor", tumor_probability=0.9)
+    record = replace(series, verdicts=counts, sequence="T1c", plane="axial").to_record()
+    words = " ".join(print_records([record], width=160).split())
+    assert "series dir, T1c, axial: 17 slices (6 tumor, 9 no tumor, 2 not judged)" in words
+
+
 def test_errors_and_series_have_their_rows():
     error = Finding(SliceInfo("bad.png"), error="is empty").to_record()
     series = SeriesFinding("dir", None, 20, 3, 0.9, 2)
     shown = print_records([error, series.to_record()])
     assert "bad.png: is empty" in shown
-    assert "dir: 3 of 20 slices, longest run 2" in shown
+    assert "dir: tumor in 3 of 20 slices, longest run 2" in shown
     assert "90.0%" in shown
     assert "uncertain" not in shown
     open_ends = replace(series, uncertain_slices=2, unfamiliar_slices=1, not_judged=4)
@@ -152,3 +166,4 @@ def test_counts_in_words():
         "1,203 slices: 3 tumor, 1,200 no tumor; 2 unreadable; 1 file skipped (a web page)"
     )
     assert count_words({"tumor": 1}) == "1 slice: 1 tumor"
+    assert count_words({"not_judged": 1, "tumor": 2}) == "3 slices: 2 tumor, 1 not judged"

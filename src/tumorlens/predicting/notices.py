@@ -33,15 +33,16 @@ class Notices:
         Args:
             series: what was counted over it.
             notes: of its slices, one after the other, with repetitions.
-            counted: say how many slices have no answer.
+            counted: say how many slices have no answer, if the series has none either; else its
+                verdict says what they were worth.
         """
         where = series.path
         if counted and series.series_instance_uid:
             where += f" (series {series.series_instance_uid})"
         for note in _sum_up(notes):
             self._tell(kind_of_note(note), f"{where}: {note}", note)
-        words = unanswered_words(series.to_record()) if counted else []
-        if words:
+        words = unanswered_words(series.to_record())
+        if words and counted and series.verdict is None:
             slices = say_count(len(series.findings), "slice")
             self._tell(
                 _COUNTS, f"{where}: of {slices}, {', '.join(map(_say_count, words))}", _COUNTS

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tumorlens.digits import say_count, show_apart, show_probability
+from tumorlens.finding import VERDICTS
 
 if TYPE_CHECKING:
     from tumorlens.model.card import OperatingPoint
@@ -85,8 +86,8 @@ class RecordTable:
         if not self._held:
             return
         table = self._make_table()
-        for cells in self._held:
-            table.add_row(*cells)
+        for *cells, file in self._held:
+            table.add_row(*cells, _break_paths(file, table.columns[-1].width or 0))
         self._console.print(table)
         self._held, self._headed = [], True
 
@@ -134,8 +135,7 @@ def count_words(counts: Mapping[str, int], *, skipped: Mapping[str, int] | None 
     slices = sum(verdicts.values())
     words = say_count(slices, "slice")
     if verdicts:
-        shares = (f"{count:,} {name.replace('_', ' ')}" for name, count in verdicts.items())
-        words += ": " + ", ".join(shares)
+        words += f": {_count_verdicts(verdicts)}"
     if counts.get("error"):
         words += f"; {counts['error']:,} unreadable"
     return f"{words}; {skipped_words(skipped)}" if skipped else words
@@ -150,8 +150,13 @@ def count_studies(verdicts: Iterable[str | None]) -> str:
     counts = Counter(verdict for verdict in verdicts if verdict)
     if not counts:
         return ""
-    shares = (f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items())
-    return f"{say_count(counts.total(), 'study', 'studies')}: {', '.join(shares)}"
+    return f"{say_count(counts.total(), 'study', 'studies')}: {_count_verdicts(counts)}"
+
+
+def _count_verdicts(counts: Mapping[str, int]) -> str:
+    """``3 tumor, 5 no tumor``: always in one order, whatever came first in the run."""
+    order = sorted(counts, key=[*VERDICTS, *counts].index)
+    return ", ".join(f"{counts[name]:,} {name.replace('_', ' ')}" for name in order)
 
 
 def skipped_words(skipped: Mapping[str, int]) -> str:
@@ -197,7 +202,7 @@ def _note_cells(note: str) -> tuple[Text, ...]:
 
 def _series_cells(record: Mapping[str, Any]) -> tuple[Text, ...]:
     words = (
-        f"{record['path']}: {record['tumor_slices']} of {record['slices']} slices, "
+        f"{record['path']}: tumor in {record['tumor_slices']} of {record['slices']} slices, "
         f"longest run {record['longest_run']}"
     )
     words += "".join(f", {more}" for more in unanswered_words(record))
@@ -211,9 +216,9 @@ def _concluded_cells(record: Mapping[str, Any]) -> tuple[Text, ...]:
     """The verdict of a series or a study, and the slice to open first."""
     verdict = record["verdict"]
     chance = _NONE if verdict in _NO_CHANCE else _percent(record["tumor_probability"])
-    words = f"{record['kind']} {record['path']}: {record['slices']:,} slices"
-    odd = [f"{count:,} {name.replace('_', ' ')}" for name, count in record["verdicts"].items()]
-    words += f" ({', '.join(odd)})" if odd else ""
+    named = [record["path"], *filter(None, (record.get("sequence"), record.get("plane")))]
+    words = f"{record['kind']} {', '.join(named)}: {record['slices']:,} slices"
+    words += f" ({_count_verdicts(record['verdicts'])})" if record["verdicts"] else ""
     if record["first_slices"]:
         first = record["first_slices"][0]
         asks = "open first" if verdict in ("tumor", "uncertain") else "strongest slice"
@@ -270,6 +275,17 @@ def _show_unfamiliarity(value: float | None) -> str:
 
 def _percent(value: float | None) -> str:
     return "" if value is None else show_probability(value)
+
+
+def _break_paths(words: Text, width: int) -> Text:
+    """Words too long for a line, broken behind the last slash that fits in place of anywhere."""
+    lines = []
+    for word in words.plain.split(" "):
+        while len(word) > width and (end := word.rfind("/", 0, width) + 1):
+            lines.append(f"{word[:end]}\n")
+            word = word[end:]
+        lines.append(f"{word} ")
+    return Text("".join(lines)[:-1])
 
 
 def _printable(words: str) -> Text:

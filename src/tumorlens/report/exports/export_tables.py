@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from rich.console import Console
 from rich.text import Text
 
@@ -45,22 +47,18 @@ def print_benchmark(console: Console, benchmark: Benchmark) -> None:
     console.print(Text(f"{machine.processor}, {cores}, {machine.system}: {sets}."))
     console.print(Text(machine.integers))
     for numbers, peaks in benchmark.peaks.items():
-        told = ", ".join(f"{peak / 1e9:.0f} on {number}" for number, peak in peaks.items())
-        console.print(Text(f"Peak of {numbers}: {told} thread(s), in 10⁹ multiply-adds a second."))
+        told = ", ".join(
+            f"{peak / 1e9:.0f} on {say_count(number, 'thread')}" for number, peak in peaks.items()
+        )
+        console.print(Text(f"Peak of {numbers}: {told}, in 10⁹ multiply-adds a second."))
     results = benchmark.results
-    network = (
-        "MB",
-        "load ms",
-        "network ms",
-        "best",
-        "p95",
-        "roofline ms",
-        "of roofline",
-        "slices/s",
-        "MB RAM",
-    )
-    title = "The network: one prepared slice; slices/s in batches of 8"
-    console.print(make_table(title, ("", *network), map(_show_network, results)))
+    names = [f"{one.model}\n{one.runtime}, {say_count(one.threads, 'thread')}" for one in results]
+    rows = [(name, *_show_network(one)) for name, one in zip(names, results, strict=True)]
+    title = "The network: one prepared slice"
+    _print_figures(console, title, ("MB", "load\nms", "network\nms", "best", "p95"), rows)
+    rows = [(name, *_show_limits(one)) for name, one in zip(names, results, strict=True)]
+    title = "The network beside its roofline; slices/s in batches of 8"
+    _print_figures(console, title, ("roofline\nms", "of\nroofline", "slices/s", "MB\nRAM"), rows)
     if any(one.measured.network.median > _BUSY * one.measured.network.best for one in results):
         console.print(
             Text(
@@ -71,22 +69,43 @@ def print_benchmark(console: Console, benchmark: Benchmark) -> None:
         )
     title = "A slice in ONNX Runtime on one thread: from the bytes of a picture to a verdict"
     models = {one.file: one for one in reversed(results)}
-    whole = ("prepare ms", "decode + network ms", "whole ms", "whole / (decode + network)", "mJ")
-    console.print(make_table(title, ("", *whole), map(_show_whole, reversed(models.values()))))
+    parts = (
+        "prepare\nms",
+        "decode +\nnetwork ms",
+        "whole\nms",
+        "whole /\n(decode + network)",
+        "mJ",
+    )
+    _print_figures(console, title, parts, map(_show_whole, reversed(models.values())))
+
+
+def _print_figures(
+    console: Console, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
+) -> None:
+    """A table of models by figures, in which the name of the model gives way, not the figures."""
+    table = make_table(title, ("", *columns), rows)
+    for column in table.columns[1:]:
+        column.no_wrap = True
+    console.print(table)
 
 
 def _show_network(one: Result) -> tuple[str, ...]:
     measured, network = one.measured, one.measured.network
-    memory = "" if measured.memory is None else f"{measured.memory / 1e6:.0f}"
     return (
-        f"{one.model}\n{one.runtime}, {say_count(one.threads, 'thread')}",
         f"{one.measured.bytes / 1e6:.2f}",
         f"{1e3 * measured.load:.0f}",
         f"{1e3 * network.median:.2f}",
         f"{1e3 * network.best:.2f}",
         f"{1e3 * network.p95:.2f}",
+    )
+
+
+def _show_limits(one: Result) -> tuple[str, ...]:
+    measured = one.measured
+    memory = "" if measured.memory is None else f"{measured.memory / 1e6:.0f}"
+    return (
         f"{1e3 * one.roofline:.2f}",
-        f"{one.roofline / network.median:.0%}",
+        f"{one.roofline / measured.network.median:.0%}",
         f"{measured.throughput:.0f}",
         memory,
     )
