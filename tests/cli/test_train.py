@@ -90,7 +90,7 @@ def test_train_leaves_model_curves_figures_and_a_log(place, capsys):
         assert words in table
     assert "initial weights: w.safetensors" in shown.err
     assert re.search(r"\d\d:\d\d:\d\d frozen, epoch 1 of 1: loss", shown.err)
-    for words in ("found (verdict)", "alarm (verdict)", "unfamiliar"):
+    for words in ("found (verdict)", "false alarm (verdict)", "unfamiliar"):
         assert words in table
     steps = shown.err[shown.err.index("to look at:") :]
     for words in ("curves.png", "tumorlens predict PATH --model", "tumorlens card", "calibrate",

@@ -1,6 +1,7 @@
 """Pages of real scores: what stands on them, how large they are, which mistakes they show."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -133,3 +134,14 @@ def test_slices_without_an_answer_are_told_beside_found_and_alarm(strange, told)
     text = PageReader(make_html(scores)).text
     assert f"unfamiliar {strange / 40:.3f}" in text
     assert ("75% of the slices are flagged as unfamiliar. They get no answer" in text) == told
+
+
+def test_a_comparison_stands_at_the_top():
+    scores = draw_scores()
+    other = replace(scores, tumor_probability=1 - scores.tumor_probability)
+    evaluation = evaluate_scores(scores, other=other, replicates=100)
+    page = build_evaluation_page(evaluation, scores)
+    headings = [section.heading for section in page.shown]
+    assert headings[:2] == ["At a glance", f"Against {evaluation.other}"]
+    alone = build_evaluation_page(evaluate_scores(scores, replicates=100), scores)
+    assert not any(section.heading.startswith("Against") for section in alone.shown)

@@ -58,6 +58,8 @@ def test_counts_per_group_stand_on_terminal_and_page():
     assert title in " ".join(show(evaluation, 80).split())
     assert title in render_html(build_evaluation_page(evaluation, scores))
     assert "0 of 1" in show(evaluation, 80)
+    assert "false alarm" in show(evaluation, 80).split("Counts per")[1]
+    assert "under 20 groups" not in " ".join(show(evaluation, 80).split())  # said once, above
 
 
 def test_figures_have_names_that_read_well():

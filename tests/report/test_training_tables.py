@@ -49,8 +49,18 @@ def test_verdicts_stand_below():
     before = make_table()
     shown = show_run(make_scores(before.rows, before.tumor_probability, unfamiliarity=strange))
     assert f"{11 / 16:.4f}" in row_of(shown, "found (verdict)")
-    assert f"{2 / 16:.4f}" in row_of(shown, "alarm (verdict)")
+    assert f"{2 / 16:.4f}" in row_of(shown, "false alarm (verdict)")
     assert f"{4 / 32:.4f}" in row_of(shown, "unfamiliar")
+
+
+def test_the_title_says_how_many_pictures_were_seen_before():
+    before = make_table()
+    seen = np.arange(32) % 4 == 0
+    shown = show_run(make_scores(before.rows, before.tumor_probability, seen=seen * 1.0))
+    assert "Test pictures not seen in training: 24 of 32" in " ".join(shown.split())
+    shown = show_run(make_scores(before.rows, before.tumor_probability, seen=np.ones(32)))
+    title = "Test pictures, all 32 SEEN in training, so too optimistic"
+    assert title in " ".join(shown.split())
 
 
 def test_published_figures_stand_beside_ours():

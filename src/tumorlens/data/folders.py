@@ -15,6 +15,7 @@ from tumorlens.data.class_names import (
 )
 from tumorlens.data.rows import Manifest, Row, absolute_path
 from tumorlens.data.volumes import describe_broken, describe_volume, find_subject, is_mask
+from tumorlens.digits import say_count
 from tumorlens.errors import DataError, InputError
 from tumorlens.imaging.files.sources import HIDDEN, Skipped, Source, find_sources
 from tumorlens.imaging.files.stored_files import StoredFile
@@ -26,6 +27,8 @@ __all__ = ["read_folder"]
 Found = Source | InputError
 
 _SHOWN = 6
+_HEAD_OF_SLICES = 12
+"""From so many slices on a volume is taken for a whole head, whose ends show no tumor."""
 
 
 def read_folder(
@@ -41,7 +44,8 @@ def read_folder(
     Args:
         place: the folder, absolute.
         classes: folder name -> meaning, beside the known names; see `ClassNames`.
-        notice: called with a sentence on hidden folders, which are left out.
+        notice: called with a sentence on hidden folders, which are left out, on folders above class
+            folders, and on volumes whose slices are all labelled tumor.
 
     Raises:
         DataError: nothing readable, or folders whose names say no class.
@@ -56,7 +60,7 @@ def read_folder(
         )
     meanings = [_meaning(place, source, names) for source in sources]
     if any(meaning is not None for meaning in meanings):
-        rows = _label(place, sources, meanings, names)
+        rows = _label(place, sources, meanings, names, notice)
         _tell_upper({_find_upper(place, source, names) for source in sources} - {""}, notice)
     else:
         rows = _unlabelled(place, sources)
@@ -132,20 +136,37 @@ def _find_meaning(folders: Sequence[str], names: ClassNames) -> str | None:
 
 
 def _label(
-    place: Path, sources: Sequence[Found], meanings: Sequence[str | None], names: ClassNames
+    place: Path,
+    sources: Sequence[Found],
+    meanings: Sequence[str | None],
+    names: ClassNames,
+    notice: Notice,
 ) -> list[Row]:
     pairs = list(zip(sources, meanings, strict=True))
     _refuse_nameless(place, [source for source, meaning in pairs if meaning is None])
     rows: list[Row] = []
+    whole: list[str] = []
     for source, meaning in pairs:
         if meaning is None or meaning == SKIP:
             continue
         label, tumor_class = names.label(meaning)
-        rows.extend(
-            replace(row, label=label, tumor_class=tumor_class)
-            for row in _rows(place, source, group=_subfolder(place, source, names))
-        )
+        mine = list(_rows(place, source, group=_subfolder(place, source, names)))
+        rows.extend(replace(row, label=label, tumor_class=tumor_class) for row in mine)
+        if label == "tumor" and len(mine) >= _HEAD_OF_SLICES:
+            whole.append(_file(source).name)
+    _tell_whole(whole, notice)
     return rows
+
+
+def _tell_whole(names: Sequence[str], notice: Notice) -> None:
+    """Say that volumes in folders of tumors label all of their slices so: no whole head is so."""
+    if names:
+        notice(
+            f"{say_count(len(names), 'volume or series', 'volumes or series')} in folders of "
+            f"tumors, such as {names[0]}: each of their slices is labelled tumor, also those that "
+            "show none. Unless all do, write a manifest with the label of each slice "
+            "(`tumorlens split` writes one to begin with)"
+        )
 
 
 def _refuse_nameless(place: Path, sources: Iterable[Found]) -> None:
@@ -217,8 +238,10 @@ def _tell_upper(folders: Set[str], notice: Notice) -> None:
     if len(folders) > 1:
         shown = ", ".join(sorted(folders)[:_SHOWN]) + (", …" if len(folders) > _SHOWN else "")
         notice(
-            f"{len(folders)} folders hold class folders ({shown}): they are not taken for patients "
-            "or splits; if they are, write a manifest with the column group or split"
+            f"{len(folders)} folders hold class folders ({shown}): they are not taken for "
+            "patients, splits or hospitals. If they are hospitals, name each of them in place of "
+            "the folder that holds them; if they are patients or splits, write a manifest with "
+            "the column group or split"
         )
 
 

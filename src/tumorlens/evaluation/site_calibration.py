@@ -342,8 +342,8 @@ def _warn(changes: Mapping[str, Change], wish: str) -> Iterator[str]:
         rate = changes[name].difference.value
         if rate < LEAST_RATE:
             yield (
-                f"with {wish} the {name} is only {rate:.2f} there: the model separates these "
-                f"slices poorly (AUC {auc.difference.other:.2f}), and no threshold can change that"
+                f"with {wish} the {name} is only {rate:.2f} there: with this model (AUC "
+                f"{auc.difference.other:.2f} on these slices) no threshold gives more of both"
             )
 
 

@@ -281,10 +281,11 @@ def _break_paths(words: Text, width: int) -> Text:
     """Words too long for a line, broken behind the last slash that fits in place of anywhere."""
     lines = []
     for word in words.plain.split(" "):
-        while len(word) > width and (end := word.rfind("/", 0, width) + 1):
-            lines.append(f"{word[:end]}\n")
-            word = word[end:]
-        lines.append(f"{word} ")
+        rest = word
+        while len(rest) > width and (end := rest.rfind("/", 0, width) + 1):
+            lines.append(f"{rest[:end]}\n")
+            rest = rest[end:]
+        lines.append(f"{rest} ")
     return Text("".join(lines)[:-1])
 
 

@@ -161,7 +161,8 @@ def check_enough_series(series: Sequence[LabelledSeries], name: str) -> None:
             raise DataError(
                 f"{name}: too few series to fit numbers for series and studies: {have} patients "
                 f"with series labelled {label}; expected at least {LEAST_GROUPS}, with five slices "
-                "or more each, a group (the patient) and a sequence"
+                "or more each, a group (the patient) and a sequence; a series of which all slices "
+                "are labelled tumor does not count, for no whole head is so"
             )
 
 

@@ -52,4 +52,8 @@ def _describe(audit: Audit, finding: AuditFinding) -> Iterator[tuple[str, str, s
 
 
 def _shorten(name: str) -> str:
-    return name if len(name) <= _LONGEST else f"…{name[1 - _LONGEST :]}"
+    """The end of a long name, cut between folders if its file leaves room for that."""
+    if len(name) <= _LONGEST:
+        return name
+    end = name[1 - _LONGEST :]
+    return f"…{end[max(end.find('/'), 0) :]}"

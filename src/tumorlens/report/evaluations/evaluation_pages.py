@@ -97,6 +97,7 @@ def build_evaluation_sections(
     )
     return [
         Section("At a glance", tuple(_list_first(evaluation))),
+        Section(f"Against {evaluation.other}", tuple(_compare(evaluation))),
         Section("Tumor against no tumor", (*_say_which(whole), *ranked)),
         Section("Probabilities and classes", called),
         Section("Subset by subset", tuple(_show_parts(parts))),
@@ -111,7 +112,8 @@ def _list_first(evaluation: Evaluation) -> Iterator[Block]:
             continue
         seen = word_seen(part)
         if seen:
-            yield Text((f"{seen[0].upper()}{seen[1:]}: {part.slices:,} slices.",))
+            size = f": {part.slices:,} slices" if part.seen == "without_seen" else ""
+            yield Text((f"{seen[0].upper()}{seen[1:]}{size}.",))
         facts = [
             _state(one, _warn(part))
             for name in FIRST
@@ -132,6 +134,15 @@ def _list_first(evaluation: Evaluation) -> Iterator[Block]:
     notes = tuple(list_notes(evaluation))
     if notes:
         yield Text(notes, listed=True)
+
+
+def _compare(evaluation: Evaluation) -> Iterator[Block]:
+    """The paired differences to another model; nothing if none was named."""
+    for part in evaluation.parts:
+        if part.differences and not part.by:
+            words = word_seen(part) or "all slices"
+            rows = tuple(list_differences(part.differences))
+            yield Table(f"{words[0].upper()}{words[1:]}", DIFFERENCE_COLUMNS, rows)
 
 
 def _warn(part: Subset) -> str:
@@ -215,9 +226,6 @@ def _tabulate_all(evaluation: Evaluation) -> Iterator[Block]:
         few = list_counts(part)
         if few is not None:
             yield Table(_join(COUNTS, warning), few[0], limit_rows(few[1], more=ELSEWHERE))
-        if part.differences:
-            rows = tuple(list_differences(part.differences))
-            yield Table(f"Against {evaluation.other}", DIFFERENCE_COLUMNS, rows)
 
 
 _COLUMNS = ("figure", "value", "95 % interval", "n", "groups", "remark")

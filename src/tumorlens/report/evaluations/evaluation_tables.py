@@ -140,7 +140,8 @@ def print_estimates(
 def _name_with_remark(one: Estimate, words: Mapping[str, str]) -> str:
     """The name of a figure, and below it what it counts."""
     name, _, counts = words.get(one.name, name_figure(one.name)).partition(" (")
-    below = "; ".join(filter(None, (counts.removesuffix(")"), remark_on(one))))
+    remark = one.note if one.method == "counts" else remark_on(one)  # `COUNTS` says it once
+    below = "; ".join(filter(None, (counts.removesuffix(")"), remark)))
     return f"{name}\n  {below}" if below else name
 
 
@@ -164,6 +165,8 @@ def _print_whole(console: Console, evaluation: Evaluation, part: Subset) -> None
     counts = list_counts(part)
     if counts is not None:
         console.print(make_table(COUNTS, *counts))
+    elif any(one.method == "counts" for one in part.estimates):
+        console.print(Text("Figures without an interval have fewer than 20 groups."))
     if part.differences:
         rows = list_differences(part.differences)
         console.print(make_table(f"Against {evaluation.other}", DIFFERENCE_COLUMNS, rows))
@@ -176,7 +179,7 @@ def word_seen(part: Subset) -> str:
     if not part.slices_seen:
         return ""
     share = "all" if part.slices_seen == part.slices else f"{part.slices_seen:,} of"
-    return f"{share} {part.slices:,} SEEN in training: too optimistic"
+    return f"{share} {part.slices:,} SEEN in training, so too optimistic"
 
 
 def label_part(part: Subset) -> str:
@@ -254,7 +257,7 @@ def list_counts(part: Subset) -> tuple[tuple[str, ...], list[tuple[str, ...]]] |
         (shorten_group(group), *(counts.get(group, "") for counts in cells.values()))
         for group in groups
     ]
-    return ("group", *few), rows
+    return ("group", *(name_figure(name).split(" (")[0] for name in few)), rows
 
 
 def shorten_group(group: str) -> str:

@@ -10,7 +10,7 @@ from rich.text import Text
 from tumorlens.evaluation.figures.intervals import Estimate
 from tumorlens.evaluation.results import Evaluation, Subset
 from tumorlens.finding import RESEARCH_USE
-from tumorlens.report.evaluations.evaluation_tables import tabulate_confusion
+from tumorlens.report.evaluations.evaluation_tables import tabulate_confusion, word_seen
 from tumorlens.report.tables import make_table
 
 __all__ = ["print_run"]
@@ -31,7 +31,7 @@ _FIGURES = {
 prevalence of the test; after these come F1 of each type of tumor."""
 _VERDICTS = {
     "found (verdict)": "found",
-    "alarm (verdict)": "alarm",
+    "false alarm (verdict)": "alarm",
     "unfamiliar": "unfamiliar",
 }
 """Shares of the tumors and of the others that get the verdict tumor, and of all that get none for
@@ -59,7 +59,7 @@ def print_run(
         rows.append(row)
     if published:
         columns.append("published")
-    console.print(make_table("Test pictures", columns, rows))
+    console.print(make_table(_title(evaluation), columns, rows))
     confusion = tabulate_confusion(whole)
     if confusion is not None:
         console.print(confusion)
@@ -68,6 +68,16 @@ def print_run(
     if copies:
         console.print(Text(f"{copies} of the test pictures had a copy or a patient in training."))
     console.print(Text(RESEARCH_USE))
+
+
+def _title(evaluation: Evaluation) -> str:
+    """Which of the test pictures are counted: those that a model learned from before are not."""
+    part = evaluation.parts[0]
+    seen = word_seen(part)
+    if part.seen != "without_seen":
+        return f"Test pictures, {seen}" if seen else "Test pictures"
+    whole = next(one for one in evaluation.parts if not one.by and one.seen == "as_is")
+    return f"Test pictures {seen}: {part.slices:,} of {whole.slices:,}"
 
 
 def _pick_figures(part: Subset) -> Iterator[tuple[str, Estimate]]:

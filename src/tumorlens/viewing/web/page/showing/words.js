@@ -77,7 +77,7 @@ export function listFacts(item, series, finding) {
   if (run) facts.push(["Where", `slices ${numberOf(series, run.first)} to ${numberOf(series, run.last)} of ${findings.length}${run.length ? `, ${Math.round(run.length)} mm of the head` : ""}`]);
   if (extent && extent.some(Boolean)) facts.push(["Extent of the evidence", extent.map((mm) => (mm ? `${Math.round(mm)}` : "?")).join(" × ") + " mm"]);
   if (speaks(finding)) facts.push(["Strongest point here", sayPlace(finding)]);
-  if (peak?.patient && run) facts.push(["In the patient (LPS)", peak.patient.map((mm) => mm.toFixed(0)).join(", ") + " mm"]);
+  if (peak?.patient && run) facts.push(["In the patient (LPS)", peak.patient.map((mm) => Math.round(mm) || 0).join(", ") + " mm"]);
   const saw = ["plane", "sequence", "skull"].map((question) => {
     const [word, chance] = rankLook(finding.looks, question);
     return word && `${LOOKS[word] ?? word} (${Math.round(100 * chance)} %)`;
