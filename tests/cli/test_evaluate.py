@@ -124,7 +124,7 @@ def test_a_group_on_both_sides_of_the_split_was_seen(tmp_path, model, capsys):
     assert [(part["seen"], part["slices"]) for part in parts] == [("without_seen", 4), ("as_is", 7)]
     shown = " ".join(capsys.readouterr().out.split())
     unseen = shown.index("hospital, not seen in training: 4 slices")
-    assert unseen < shown.index("hospital, 3 of 7 SEEN in training: too optimistic: 7 slices")
+    assert unseen < shown.index("hospital, 3 of 7 SEEN in training, so too optimistic: 7 slices")
 
 
 def test_all_seen_is_said_plainly_and_is_no_error(tmp_path, site, capsys):
@@ -134,7 +134,7 @@ def test_all_seen_is_said_plainly_and_is_no_error(tmp_path, site, capsys):
     model = write_tiny_model(tmp_path / "m.onnx", seen=fingerprints)
     assert evaluate(model, site) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "hospital, all 48 SEEN in training: too optimistic: 48 slices" in shown
+    assert "hospital, all 48 SEEN in training, so too optimistic: 48 slices" in shown
     assert "hospital, not seen in training: no slice is left" in shown
 
 
