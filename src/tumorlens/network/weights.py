@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from urllib.error import URLError
 
 import torch
@@ -134,8 +133,9 @@ def _read(path: Path) -> Mapping[str, Tensor]:
         else:
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # each format has errors of its own
-        reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-        if isinstance(error, UnpicklingError):  # torch advises to run whatever code the file holds
+        kind = type(error).__name__
+        reason = f"{kind}: {(str(error).splitlines() or [''])[0]}"
+        if kind == "UnpicklingError":  # torch advises to run whatever code the file holds
             reason = "it is no file of PyTorch, or holds more than tensors"
         raise DataError(
             f"{path}: cannot be read as weights ({reason}); a .safetensors or .pth with "

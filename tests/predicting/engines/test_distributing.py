@@ -79,7 +79,7 @@ def test_jobs_give_the_records_of_one_run(tmp_path, scans, model, capsys):
     words = ["predict", str(scans), "--model", str(model), "--engine", "local", "--shards", "2"]
     assert run([*words, "--output", str(target)]) == 1  # one input is no picture
     assert timeless(target) == timeless(tmp_path / "whole.jsonl")
-    assert "12 slices: 6 no tumor, 6 tumor; 1 unreadable" in capsys.readouterr().err
+    assert "12 slices: 6 tumor, 6 no tumor; 1 unreadable" in capsys.readouterr().err
     parts = tmp_path / "jobs.jsonl.parts"
     book = json.loads((parts / "jobs.json").read_text())
     assert (book["engine"], book["shards"], set(book["jobs"])) == ("local", 2, {"1", "2"})
