@@ -132,6 +132,29 @@ def write_far_from_zero(folder: Path) -> None:
     (folder / "b.nii").write_bytes(image[:112] + scale + image[120:])
 
 
+def write_decimal_commas(folder: Path) -> None:
+    for index, name in enumerate("dbcaefgh"):
+        write_placed(folder, name, GREY + index, index + 0.5, InstanceNumber=1)
+        data = (folder / name).read_bytes()
+        (folder / name).write_bytes(data.replace(b"\\%d.5 " % index, b"\\%d,5 " % index))
+
+
+def write_nameless_series(folder: Path) -> None:
+    for index, name in enumerate("dbcaefgh"):
+        elements = {"SeriesInstanceUID": "", "InstanceNumber": index + 1}
+        write_placed(folder, name, GREY + index, 5 * index, **elements)
+
+
+def write_half_byte(folder: Path) -> None:
+    write_offset(folder, 352.5)
+
+
+def write_offset(folder: Path, offset: float) -> None:
+    image = nib.Nifti1Image(paint_ramp().astype(np.int16), np.eye(4)).to_bytes()
+    stated = np.array([offset], "<f4").tobytes()  # vox_offset
+    (folder / "b.nii").write_bytes(image[:108] + stated + image[112:])
+
+
 def write_misspelt(folder: Path) -> None:
     builders.write_dicom(folder / "a", GREY, PhotometricInterpretation="MONOCHROME 1")
 
@@ -141,6 +164,7 @@ def write_misspelt(folder: Path) -> None:
     [
         *(write_bits, write_one_instance, write_two_contrasts),
         *(write_screenshot, write_swapped_pairs, write_misspelt, write_far_from_zero),
+        *(write_decimal_commas, write_nameless_series, write_half_byte),
     ],
 )
 def test_the_page_reads_the_pixels_of_python(page, tmp_path, write):
@@ -190,7 +214,13 @@ def hurt(data: bytes) -> bytes:
     return data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 255]) + data[len(data) // 2 + 1 :]
 
 
-@pytest.mark.parametrize("write", [write_other_size, write_results, write_shares, write_damaged])
+def write_voxels_in_header(folder: Path) -> None:
+    write_offset(folder, 0)
+
+
+@pytest.mark.parametrize(
+    "write", [write_other_size, write_results, write_shares, write_damaged, write_voxels_in_header]
+)
 def test_the_page_refuses_what_python_refuses(page, tmp_path, write):
     write(tmp_path)
     slices, errors, _ = ask(page, tmp_path)
@@ -228,3 +258,12 @@ def test_the_page_doubts_what_python_doubts(page, tmp_path, elements, said):
     assert any(note.startswith(said) for note in notes)
     (slice_,) = iterate_slices(tmp_path)
     assert any(note.startswith(said) for note in slice_.info.notes)
+
+
+def test_the_page_refuses_jpeg_2000_of_8_bits_with_a_sign(page, tmp_path):
+    """Its decoder makes negative values 0."""
+    dataset = builders.make_dataset((GREY // 10 - 90).astype(np.int8))
+    dataset.compress(JPEG2000Lossless)
+    builders.save_dataset(tmp_path / "a", dataset)
+    slices, errors, _ = ask(page, tmp_path)
+    assert slices == [] and "with a sign" in errors[0]

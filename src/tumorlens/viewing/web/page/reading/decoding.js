@@ -195,6 +195,8 @@ async function decodeByWasm(bytes, { rows, columns }, file, name, kind) {
     decoder.decode();
     const { bitsPerSample, isSigned, width, height } = decoder.getFrameInfo();
     checkSize({ width, height }, rows, columns);
+    if (kind === "J2KDecoder" && isSigned && bitsPerSample <= 8) // it makes negative values 0
+      throw new Error("it holds JPEG 2000 of 8 bits with a sign, which this page cannot read; use tumorlens itself");
     return typed(decoder.getDecodedBuffer().slice(), integerType(bitsPerSample > 8 ? 16 : 8, Boolean(isSigned)));
   } finally {
     decoder.delete();

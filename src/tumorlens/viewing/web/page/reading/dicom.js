@@ -53,9 +53,9 @@ function explainNoPicture(set) {
   return countFrames(set) === 1 && words.some((word) => MOSAICS.includes(word)) ? "it is a mosaic of many slices in one picture" : "";
 }
 
-/** What no two files of one series differ in: UID of the series, study and patient. */
+/** What no two files of one series differ in: UID of the series, else their folder, study and patient. */
 export const nameSeries = ({ set, path }) =>
-  [readText(set, "SeriesInstanceUID") || `file ${path}`, readText(set, "StudyInstanceUID"), readText(set, "PatientID")].join("\n");
+  [readText(set, "SeriesInstanceUID") || `in ${path.slice(0, path.lastIndexOf("/") + 1)}`, readText(set, "StudyInstanceUID"), readText(set, "PatientID")].join("\n");
 
 /**
  * The files of one series as a source of slices.

@@ -68,7 +68,7 @@ export function readNumbers(set, keyword, count) {
   try {
     values = read
       ? Array.from({ length: Math.floor(element.length / read[0]) }, (_, i) => set[read[1]](`x${tag}`, i))
-      : (set.string(`x${tag}`) ?? "").replaceAll("\0", "").split("\\").map((word) => (word.trim() ? Number(word) : NaN));
+      : (set.string(`x${tag}`) ?? "").replaceAll("\0", "").split("\\").map((word) => (word.trim() ? Number(word.replace(",", ".")) : NaN));
   } catch {
     return null;
   }

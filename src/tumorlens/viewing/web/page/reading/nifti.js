@@ -85,9 +85,10 @@ export async function openNifti(path, buffer) {
 }
 
 function readVoxels(header, buffer, shape, volumes) {
-  const count = shape[0] * shape[1] * shape[2] * volumes, offset = header.vox_offset;
+  const count = shape[0] * shape[1] * shape[2] * volumes, offset = Math.trunc(header.vox_offset);
   const type = TYPES[header.datatypeCode], bytes = COLORS[header.datatypeCode] ?? type?.BYTES_PER_ELEMENT;
   if (!bytes) throw new Error(`it holds voxels of NIfTI type ${header.datatypeCode}; store magnitudes as float32`);
+  if (offset < header.getExtensionLocation()) throw new Error(`it has a broken NIfTI header (voxels at byte ${offset}); export it again`);
   if (offset + count * bytes > buffer.byteLength)
     throw new Error(`it is cut short: ${buffer.byteLength} bytes of ${offset + count * bytes}; copy it anew`);
   if (!type) return toLumas(new Uint8Array(buffer, offset, count * bytes), bytes);
