@@ -10,6 +10,7 @@ from convolved import write_convolved_model
 from sites import write_site
 from tumorlens.cli.main import run
 from tumorlens.detector import Detector
+from tumorlens.exporting.benchmarking.backends import find_backends
 from tumorlens.exporting.parity import BARS, Bars
 
 
@@ -39,6 +40,16 @@ def test_an_export_is_written_and_shown(target, site, model, tmp_path, capsys):
     assert f"tiny 0+{target}" in shown
     assert Detector(output).card.parity.slices == 30
     assert json.loads(log.read_text())["counts"] == {"slices": 60 if target == "onnx-fp16" else 90}
+
+
+@pytest.mark.skipif("openvino" not in find_backends(), reason="the extra openvino is not installed")
+def test_files_that_belong_together_are_named_and_counted(model, tmp_path, capsys):
+    output = tmp_path / "model.xml"
+    assert export(model, "--to", "openvino", "--force", "--output", output) == 0
+    written = list(tmp_path.iterdir())
+    shown = capsys.readouterr().out
+    assert all(str(file) in shown for file in written)
+    assert f"{sum(file.stat().st_size for file in written) / 1e6:.2f} MB" in shown
 
 
 def test_a_miss_is_told_and_forced(model, site, tmp_path, capsys, monkeypatch):

@@ -64,6 +64,10 @@ def test_the_card_names_the_original_and_carries_the_parity(export, original):
     assert not card.known_failures
 
 
+def test_one_file_is_written(export):
+    assert export.files == (export.path,)
+
+
 def test_the_list_of_training_pictures_stays_behind(export, original):
     assert original.session.seen == "few"
     assert Detector(export.path).session.seen is None

@@ -39,8 +39,8 @@ def samples(tmp_path_factory):
 def test_the_same_answers_with_the_card_beside(original, samples, tmp_path):
     export = export_model(original, TARGETS["openvino"], tmp_path / "model.xml", samples=samples)
     assert export.report.parity.largest_difference <= 1e-4
-    names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"model.xml", "model.bin", "model.card.json"}
+    assert set(export.files) == set(tmp_path.iterdir())
+    assert [file.name for file in export.files] == ["model.xml", "model.bin", "model.card.json"]
     assert b"few" not in (tmp_path / "model.xml").read_bytes()  # the list of training pictures
     session = open_session(tmp_path / "model.xml", threads=1)
     assert session.card == export.card

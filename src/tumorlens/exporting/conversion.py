@@ -48,11 +48,13 @@ class Export:
         path: of its file.
         card: as it stands in there.
         report: how it compares with the original; None if there were no slices to compare on.
+        files: all that was written: ``path``, and what must lie beside it.
     """
 
     path: Path
     card: Card
     report: ParityReport | None
+    files: tuple[Path, ...]
 
 
 @check_arguments(data=SETS)
@@ -198,8 +200,8 @@ def export_model(
                 "judge, or `force=True` to write it and to note this in its card"
             )
         card = _describe(original, target, report, misses)
-        _write(candidate, output, card, overwrite)
-    return Export(output, card, report)
+        files = _write(candidate, output, card, overwrite)
+    return Export(output, card, report, files)
 
 
 def _check_samples(target: Target, samples: Samples | None, force: bool) -> None:
@@ -239,11 +241,11 @@ def _compare(
     return compare_scores(score(export), score(original), target.kind)
 
 
-def _write(candidate: Path, output: Path, card: Card, overwrite: bool) -> None:
+def _write(candidate: Path, output: Path, card: Card, overwrite: bool) -> tuple[Path, ...]:
     """One file with its card inside, or all files of the candidate with the card beside them."""
     if candidate.suffix == ".onnx":
         write_model(candidate, output, card=card, overwrite=overwrite)
-        return
+        return (output,)
     card_path(candidate).write_text(card.to_json(indent=1), encoding="utf-8")
     parts = sorted(candidate.parent.glob(f"{candidate.stem}.*"))
     for target in (places := [output.with_suffix("".join(part.suffixes)) for part in parts]):
@@ -251,6 +253,7 @@ def _write(candidate: Path, output: Path, card: Card, overwrite: bool) -> None:
     for part, target in zip(parts, places, strict=True):
         with replace_when_done(target, overwrite=overwrite) as partial:
             partial.write_bytes(part.read_bytes())
+    return (output, *(one for one in places if one != output))
 
 
 def _describe(

@@ -68,7 +68,10 @@ def read_model(path: Path) -> bytes:
     try:
         reason = _find_fault(Reader(data))
     except ValueError as error:
-        raise ModelFileError(f"{path}: is no ONNX model that can run here ({error})") from None
+        raise ModelFileError(
+            f"{path}: is no ONNX model that can run here ({error}); give an .onnx file: an export "
+            "in another format is for programs of your own"
+        ) from None
     if reason:
         raise ModelFileError(f"{path}: {reason}")
     return data

@@ -121,8 +121,9 @@ def command(
             show=stay_silent if quiet else _show,
         )
     if not quiet:
-        size = output.stat().st_size / 1e6
-        click.echo(words.make_printable(f"{output}: {export.card.full_name}, {size:.2f} MB"))
+        names = ", ".join(map(str, export.files))
+        size = sum(file.stat().st_size for file in export.files) / 1e6
+        click.echo(words.make_printable(f"{names}: {export.card.full_name}, {size:.2f} MB"))
     if run_log is not None:
         counts = {"slices": steps}
         watch.write_log(run_log, "export", ctx.params, counts=counts, session=detector.session)
