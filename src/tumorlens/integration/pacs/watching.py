@@ -27,6 +27,7 @@ __all__ = ["Watch"]
 
 _FIRST_WAIT, _LONGEST_WAIT = 2.0, 300.0  # seconds until the next try
 _MOST_REFUSALS = 5
+_LATER = "nothing is lost, start the watch again later"
 
 
 @dataclass(slots=True)
@@ -74,7 +75,7 @@ class Watch:
         """
         sound = True
         while not self.stop.is_set():
-            arriving = self._look()
+            arriving = self._look(once)
             study = self.queue.take_next(self.clock())
             if study is not None:
                 sound = self._advance(study) and sound
@@ -86,7 +87,7 @@ class Watch:
             self.stop.wait(min(self.every, 1.0) if once else self.every)
         return sound and not self._misses
 
-    def _look(self) -> bool:
+    def _look(self, once: bool) -> bool:
         """Take in what is complete. Called between two studies, too, but not more often than due.
 
         Gives whether something is arriving; that a source cannot be reached is told once.
@@ -97,9 +98,11 @@ class Watch:
         try:
             arriving = self.inbox.look(self.queue)
         except Unreachable as error:
-            return self._miss(now, f"{error}; the watch tries again until it answers")
+            again = _LATER if once else "the watch tries again until it answers"
+            return self._miss(now, f"{error}; {again}")
         except OSError as error:  # e.g. no room for what was received
-            return self._miss(now, f"{_tell_disk(error)}; the watch tries again until it does not")
+            again = _LATER if once else "the watch tries again until it does not"
+            return self._miss(now, f"{_tell_disk(error)}; {again}")
         if self._misses:
             self.notice("the source answers again")
         took = time.monotonic() - now
