@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import sys
 
 import pytest
@@ -83,3 +84,18 @@ def test_what_is_not_there_or_lies_elsewhere_is_refused_in_a_sentence(answers):
         if name.startswith(("..", "/")) or name == "link.png":
             assert answer.is_error
             assert "does not lie in the folder" in answer.content[0].text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_a_person_at_a_terminal_is_told_that_it_waits(tmp_path):
+    keyboard, terminal = os.openpty()
+    os.write(keyboard, b"\x04")  # Ctrl-D ends it
+    model = write_tiny_model(tmp_path / "tiny.onnx")
+    words = [sys.executable, "-m", "tumorlens", "mcp", str(tmp_path), "--model", str(model)]
+    done = subprocess.run(
+        words, check=False, stdin=terminal, capture_output=True, text=True, timeout=300
+    )
+    os.close(keyboard)
+    os.close(terminal)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "waits for an assistant" in done.stderr

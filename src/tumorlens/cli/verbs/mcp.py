@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -28,5 +29,8 @@ def command(
 
     check_libraries()  # before the model takes its time
     detector = open_detector(model, operating_point=operating_point, threads=threads, device=device)
-    serve_tools(Tools(detector, folder))
+    tools = Tools(detector, folder)
+    if sys.stdin.isatty():
+        click.echo("This waits for an assistant to start it. End it with Ctrl-C.", err=True)
+    serve_tools(tools)
     return 0
