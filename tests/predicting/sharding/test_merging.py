@@ -148,6 +148,13 @@ def test_a_shard_that_never_started_is_told_and_nothing_is_written(tmp_path, sha
     assert told == [f"missing: {done.missing[0]}"]
 
 
+def test_a_folder_is_no_shard(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("", tmp_path):  # the first, when a variable of a shell is empty
+        said = refuse([folder], tmp_path / "m.jsonl")
+        assert f"{Path(folder)}: is a folder; name the files in it" in said
+
+
 def copy_shards(shards, folder):
     folder.mkdir(exist_ok=True)
     for one in shards:

@@ -228,6 +228,13 @@ def test_the_page_refuses_what_python_refuses(page, tmp_path, write):
     assert errors
 
 
+def test_a_damaged_picture_says_what_to_do(page, tmp_path):
+    picture = builders.write_picture(tmp_path / "a.png", (GREY // 10).astype(np.uint8))
+    picture.write_bytes(picture.read_bytes()[:-30])
+    (error,) = ask(page, tmp_path)[1]
+    assert "damaged" in error and error.endswith("save it again, or leave it out")
+
+
 def test_gzip_with_bytes_behind_its_end_is_read(page, tmp_path):
     plain = nib.Nifti1Image(paint_ramp(), np.eye(4)).to_bytes()
     (tmp_path / "a.nii.gz").write_bytes(gzip.compress(plain) + b"behind")

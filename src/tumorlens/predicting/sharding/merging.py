@@ -134,7 +134,7 @@ def _take_in(files: Iterable[Path]) -> tuple[list[_Part], list[str]]:
     """The shards that are complete, and a sentence for each file that is not."""
     parts, faults = [], []
     for path in files:
-        note = read_note(path)
+        note = None if path.is_dir() else read_note(path)
         fault = _find_fault(path, note)
         if fault:
             faults.append(fault)
@@ -146,6 +146,8 @@ def _take_in(files: Iterable[Path]) -> tuple[list[_Part], list[str]]:
 def _find_fault(path: Path, note: ShardNote | None) -> str:
     """What keeps a shard from being merged; empty if nothing does."""
     if note is None:
+        if path.is_dir():
+            return f"{path}: is a folder; name the files in it"
         if path.exists():
             return f"{path}: has no {note_path(path).name} beside it; copy that file, too"
         return f"{path}: there is no such file; its shard never started"

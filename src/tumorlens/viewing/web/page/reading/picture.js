@@ -7,7 +7,9 @@ const MOST_PIXELS = 100_000_000;
 /** A picture as a source of one slice: grey values as Pillow makes them, transparency over black. */
 export async function openPicture(path, blob) {
   await checkDepth(blob);
-  const picture = await createImageBitmap(blob, { colorSpaceConversion: "none" });
+  const picture = await createImageBitmap(blob, { colorSpaceConversion: "none" }).catch(() => {
+    throw new Error("it cannot be decoded, as it is damaged, cut short or too large; save it again, or leave it out");
+  });
   const { width, height } = picture;
   if (Math.min(width, height) < SMALLEST || width * height > MOST_PIXELS)
     throw new Error(`it has ${width} x ${height} pixels; at least ${SMALLEST} a side and at most ${MOST_PIXELS} in all can be judged`);
