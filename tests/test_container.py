@@ -49,7 +49,7 @@ def test_what_is_copied_is_there_and_enough_for_the_wheel():
 
 
 def test_what_is_copied_is_not_ignored_and_nothing_else_is_let_in():
-    lines = (ROOT / ".containerignore").read_text(encoding="utf-8").splitlines()
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert "*" in lines
     assert {line[1:] for line in lines if line.startswith("!")} == list_copied()
 
