@@ -53,7 +53,8 @@ def test_what_it_costs_in_alarms():
 
 
 def test_too_few_are_refused_with_the_number():
-    with pytest.raises(DataError, match=r"20 patients with a tumor; expected at least 29: add 9"):
+    words = "20 patients have a tumor and a series of five slices or more; expected at least 29"
+    with pytest.raises(DataError, match=words):
         bound_misses(make_studies([0.9] * 20), 0.1)
 
 

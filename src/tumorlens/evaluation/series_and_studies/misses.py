@@ -137,8 +137,9 @@ def _say_needed(name: str, patients: int, silent: int, misses: float) -> str:
     because = f", of which {silent} get no answer (unfamiliar or not judged)" if silent else ""
     return (
         f"{name}: too few tumor studies to promise that at most {misses:.3g} are missed with "
-        f"{CONFIDENCE:.0%} confidence: {patients} patients with a tumor{because}; expected at "
-        f"least {needed}: add {needed - patients} more, or allow more misses"
+        f"{CONFIDENCE:.0%} confidence: {patients} patients have a tumor and a series of five "
+        f"slices or more{because}; expected at least {needed}: add {needed - patients} more, or "
+        "allow more misses"
     )
 
 
