@@ -1,5 +1,5 @@
 #!/bin/bash
-# One training on two nodes with four GPUs each. Not tried on a real Slurm.
+# One training on two nodes with four GPUs each. Tried with two nodes on the processor, not with GPUs.
 #   sbatch slurm_train.sh DATA RUN
 # DATA and RUN are on a disk that all nodes see. --nodes and --ntasks-per-node stand twice: for
 # Slurm, and (taken from it) for tumorlens.
