@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +18,11 @@ from tumorlens.data.rows import Manifest, Row, absolute_path
 from tumorlens.data.volumes import describe_broken, describe_volume, find_subject, is_mask
 from tumorlens.digits import say_count
 from tumorlens.errors import DataError, InputError
+from tumorlens.imaging.files.contents import DRAWN
 from tumorlens.imaging.files.sources import HIDDEN, Skipped, Source, find_sources
 from tumorlens.imaging.files.stored_files import StoredFile
 from tumorlens.imaging.sequences import guess_sequence
+from tumorlens.imaging.volumes.content import LABELS
 from tumorlens.progress import Notice, stay_silent
 
 __all__ = ["read_folder"]
@@ -27,6 +30,9 @@ __all__ = ["read_folder"]
 Found = Source | InputError
 
 _SHOWN = 6
+_BESIDE_IMAGES = ("a text file", "a file of notes that macOS writes", HIDDEN, DRAWN)
+"""What class folders hold that nobody takes for an image."""
+
 _HEAD_OF_SLICES = 12
 """From so many slices on a volume is taken for a whole head, whose ends show no tumor."""
 
@@ -44,8 +50,9 @@ def read_folder(
     Args:
         place: the folder, absolute.
         classes: folder name -> meaning, beside the known names; see `ClassNames`.
-        notice: called with a sentence on hidden folders, which are left out, on folders above class
-            folders, and on volumes whose slices are all labelled tumor.
+        notice: called with a sentence on hidden folders, and on files in class folders, that are
+            left out, on folders above class folders, and on volumes whose slices are all labelled
+            tumor.
 
     Raises:
         DataError: nothing readable, or folders whose names say no class.
@@ -77,6 +84,7 @@ def _sources(place: Path, names: ClassNames, notice: Notice) -> Iterator[Found]:
         return _find_meaning(folders, names), splits[-1] if splits else None
 
     hidden: list[str] = []
+    others: Counter[str] = Counter()
     for found in find_sources([place], apart=label):
         if isinstance(found, InputError):
             path = Path(found.path)
@@ -85,10 +93,31 @@ def _sources(place: Path, names: ClassNames, notice: Notice) -> Iterator[Found]:
             yield _with_text_names(found)
         elif isinstance(found, Skipped):
             hidden += [found.path] if found.reason == HIDDEN else []
+            if _is_missed(place, found, names):
+                others[found.reason] += 1
         elif not is_mask(found):
             yield _with_text_names(found)
     if hidden:
         notice(_tell_hidden(hidden))
+    if others:
+        notice(_tell_others(others))
+
+
+def _is_missed(place: Path, found: Skipped, names: ClassNames) -> bool:
+    """Whether a file that no reader takes lies in the folder of a class, and may be an image."""
+    if found.reason in _BESIDE_IMAGES or LABELS in found.reason:
+        return False
+    folders = absolute_path(Path(found.path)).relative_to(place).parts[:-1]
+    return _find_meaning(folders, names) not in (None, SKIP)
+
+
+def _tell_others(reasons: Counter[str]) -> str:
+    kinds = [f"{reason}: {count:,}" for reason, count in reasons.most_common(_SHOWN)]
+    shown = "; ".join(kinds) + ("; …" if len(reasons) > _SHOWN else "")
+    return (
+        f"{say_count(reasons.total(), 'file')} in class folders left out ({shown}); "
+        "save as PNG what is a labelled image"
+    )
 
 
 def _tell_hidden(folders: Sequence[str]) -> str:
