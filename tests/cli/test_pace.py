@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from tumorlens.cli import pace, words
-from tumorlens.cli.pace import Pace, Pulse, open_bar
+from tumorlens.cli.pace import Pace, Pulse
 
 
 @pytest.fixture
@@ -69,19 +69,20 @@ def test_a_silent_bar_of_long_work_says_lines_without_a_terminal(clock, capsys):
         counted.append(1)
         return 4
 
-    with open_bar(words.Voice(), "auditing", total, unit="steps") as bar:
+    with Pulse(words.Voice(), unit="steps") as pulse:
+        advance = pulse.count("auditing", total)
         for _ in range(4):
-            bar.advance(1)
+            advance(1)
             clock[0] += 20
     assert capsys.readouterr().err == "auditing: 3 of 4 steps after 40 s, about 13 s left\n"
     assert counted == [1]
 
 
 def test_a_quiet_voice_says_no_lines(clock, capsys):
-    with open_bar(words.Voice(quiet=True), "auditing", lambda: 4, unit="steps") as bar:
-        clock[0] += 99
-        bar.advance(1)
     with Pulse(words.Voice(quiet=True)) as pulse:
+        advance = pulse.count("auditing", lambda: 4)
+        clock[0] += 99
+        advance(1)
         pulse.advance("preparing", 0, 9)
         clock[0] += 99
         pulse.advance("preparing", 1, 9)
@@ -89,7 +90,7 @@ def test_a_quiet_voice_says_no_lines(clock, capsys):
 
 
 def test_a_pulse_says_sentences_and_counts_with_the_time_of_day(clock, capsys):
-    with Pulse(words.Voice()) as pulse:
+    with Pulse(words.Voice(), dated=True) as pulse:
         pulse.say("initial weights: w")
         for done in (1, 2, 3):
             pulse.advance("preparing", done, 8)
@@ -120,21 +121,22 @@ def test_no_bar_where_nobody_looks(capsys):
     def never():
         raise AssertionError("the total was asked for")
 
-    with open_bar(words.Voice(), "work", never, unit="files") as bar:
-        bar.advance(3)
-        assert bar.stream is None
+    with Pulse(words.Voice(), unit="files") as pulse:
+        pulse.count("work", never)(3)
+        assert pulse.stream is None
     assert capsys.readouterr() == ("", "")
 
 
 def test_bar_on_a_terminal_shows_count_rate_and_time():
     shown = on_terminal(
         """
-from tumorlens.cli.pace import open_bar
+from tumorlens.cli.pace import Pulse
 from tumorlens.cli.words import Voice
 import time
-with open_bar(Voice(), "predict", lambda: 4, unit="files") as bar:
+with Pulse(Voice(), unit="files") as pulse:
+    advance = pulse.count("predict", lambda: 4)
     for _ in range(3):
-        bar.advance(1)
+        advance(1)
         time.sleep(0.15)
 """
     )
@@ -146,21 +148,22 @@ with open_bar(Voice(), "predict", lambda: 4, unit="files") as bar:
 
 def test_quiet_draws_no_bar_on_a_terminal():
     code = """
-from tumorlens.cli.pace import open_bar
+from tumorlens.cli.pace import Pulse
 from tumorlens.cli.words import Voice
-with open_bar(Voice(quiet=True), "predict", lambda: 4, unit="files") as bar:
-    bar.advance(1)
+with Pulse(Voice(quiet=True), unit="files") as pulse:
+    pulse.count("predict", lambda: 4)(1)
 """
     assert on_terminal(code) == ""
 
 
 def test_lines_stand_whole_above_the_bar():
     code = """
-from tumorlens.cli.pace import open_bar
+from tumorlens.cli.pace import Pulse
 from tumorlens.cli.words import Voice
-with open_bar(Voice(), "predict", lambda: 4, unit="files", on_output=True) as bar:
-    bar.stream.write('{"path": "[red]' + "x" * 200 + '"}' + chr(10))
-    bar.stream.flush()
+with Pulse(Voice(), unit="files", on_output=True) as pulse:
+    pulse.count("predict", lambda: 4)(1)
+    pulse.stream.write('{"path": "[red]' + "x" * 200 + '"}' + chr(10))
+    pulse.stream.flush()
 """
     assert '{"path": "[red]' + "x" * 200 + '"}' in on_terminal(code).replace("\r\n", "\n")
 

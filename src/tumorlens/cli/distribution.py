@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tumorlens.cli import words
-from tumorlens.cli.pace import Pace, Pulse
+from tumorlens.cli.pace import Pulse
 from tumorlens.errors import UsageError
 
 if TYPE_CHECKING:
@@ -97,22 +97,16 @@ def distribute(voice: words.Voice, options: Mapping[str, Any]) -> RunSummary:
         *("activation_volume", "mirror", "batch_size", "threads", "device"),
     )
     given = {name: options[name] for name in names}
-    with Pulse(voice, dated=False) as pulse:
+    with Pulse(voice) as pulse:
         return distributing.distribute(
             **given, job=_parse_job(options["job"]), progress=_follow(pulse), notice=pulse.say
         )
 
 
 def _follow(pulse: Pulse) -> Callable[[str, int, int], None]:
-    """One line on a terminal, a line now and then in a log."""
-    pace = Pace(pulse.say, "predict")
-
     def tell(what: str, done: int, total: int) -> None:
-        if pulse.drawn:
-            pulse.advance(f"{done:,} of {total:,} shards: {what}", done, total)
-        elif not pulse.voice.quiet:
-            pace.unit = f"shards ({what})"
-            pace.tell(done, lambda: total)
+        pulse.unit = f"shards ({what})"
+        pulse.advance("predict", done, total)
 
     return tell
 

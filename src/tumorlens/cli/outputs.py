@@ -11,7 +11,7 @@ from shlex import quote
 from typing import IO, TYPE_CHECKING, Literal, cast
 
 from tumorlens.cli import words
-from tumorlens.cli.pace import Bar
+from tumorlens.cli.pace import Pulse
 from tumorlens.errors import UsageError
 from tumorlens.model.registry import DEFAULT
 from tumorlens.predicting.record_files import (
@@ -75,7 +75,7 @@ def check_options(
 
 @contextmanager
 def open_writer(
-    form: Form, output: Path | None, run: PredictionRun, bar: Bar, *, resume: bool
+    form: Form, output: Path | None, run: PredictionRun, pulse: Pulse, *, resume: bool
 ) -> Iterator[RecordWriter]:
     """What takes the records and shows or writes them."""
     if output is not None and form != "table":
@@ -84,9 +84,9 @@ def open_writer(
         with open_records(run, output, form, resume=resume) as records:
             yield records
         return
-    with _open_stream(form, output, bar) as stream:
+    with _open_stream(form, output, pulse) as stream:
         if form == "table":
-            table = RecordTable(bar.console or open_console(stream))
+            table = RecordTable(pulse.console or open_console(stream))
             try:
                 yield table
             finally:
@@ -95,11 +95,11 @@ def open_writer(
             yield make_writer(stream, form, run.columns)
 
 
-def _open_stream(form: Form, output: Path | None, bar: Bar) -> AbstractContextManager[IO[str]]:
+def _open_stream(form: Form, output: Path | None, pulse: Pulse) -> AbstractContextManager[IO[str]]:
     if output is not None:
         return open_when_done(output, overwrite=True)
     errors = "replace" if form == "table" else ERROR_HANDLER[form]
-    stream = bar.stream or _open_stdout(errors)
+    stream = pulse.stream or _open_stdout(errors)
     shown = form == "csv" and sys.stdout.isatty()  # which has no escapes of its own
     return nullcontext(cast("IO[str]", _Printable(stream)) if shown else stream)
 

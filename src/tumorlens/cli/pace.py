@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from time import perf_counter
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -14,8 +13,9 @@ from tumorlens.cli.words import Voice
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
-__all__ = ["Bar", "Pace", "Pulse", "open_bar"]
+__all__ = ["Pace", "Pulse"]
 
 SECONDS = 30.0
 """Between two lines of a log."""
@@ -56,24 +56,34 @@ class Pace:
 
 
 class Pulse:
-    """What a long run says: sentences, and between them how far it has come.
+    """What a long run says: sentences, and how far it has come. A bar on a terminal, else lines.
 
     Args:
-        voice: that speaks.
+        voice: that speaks; a quiet one draws and says nothing.
+        unit: what is counted, e.g. ``"files"``; may be empty, and may change on the way.
         dated: whether each line begins with the time of day where there is no terminal.
+        on_output: results scroll on the same terminal, so the bar is drawn below them on standard
+            output. They go to `console` or to `stream`.
+
+    Attributes:
+        drawn: whether there is a bar.
     """
 
-    def __init__(self, voice: Voice, *, dated: bool = True) -> None:
+    def __init__(
+        self, voice: Voice, *, unit: str = "", dated: bool = False, on_output: bool = False
+    ) -> None:
         self.voice = voice
+        self.unit = unit
         self.dated = dated
-        self.drawn = not voice.quiet and sys.stderr.isatty()
-        self._what = ""
+        self.on_output = on_output
+        seen = sys.stderr.isatty() and (sys.stdout.isatty() or not on_output)
+        self.drawn = seen and not voice.quiet
         self._pace: Pace | None = None
-        self._bar: Any = None
+        self._bar: Progress | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process has no part in what is drawn here."""
-        return partial(Pulse, dated=self.dated), (self.voice,)
+        return partial(Pulse, unit=self.unit, dated=self.dated), (self.voice,)
 
     def __enter__(self) -> Pulse:
         return self
@@ -81,35 +91,78 @@ class Pulse:
     def __exit__(self, *_: object) -> None:
         self._clear()
 
+    @property
+    def console(self) -> Console | None:
+        """What the bar is drawn on, if results scroll above it; else None."""
+        return self._console if self.drawn and self.on_output else None
+
+    @property
+    def stream(self) -> IO[str] | None:
+        """Takes text to show above the bar; None where there is no bar in the way."""
+        return None if self.console is None else cast("IO[str]", _AboveBar(self.console))
+
     def say(self, words: str) -> None:
-        """Say a sentence; a bar makes way."""
-        self._clear()
-        dated = self.dated and not self.drawn
-        self.voice.say(f"{datetime.now():%H:%M:%S} {words}" if dated else words)
+        """Say a sentence; it stands above the bar."""
+        if self._bar is not None:
+            _print_above(self._console, self.voice.spell(words) + "\n")
+        else:
+            dated = self.dated and not self.drawn
+            self.voice.say(f"{datetime.now():%H:%M:%S} {words}" if dated else words)
 
     def advance(self, what: str, done: int, total: int) -> None:
         """Say how far ``what`` has come."""
+        self._tell(what, done, lambda: total)
+
+    def count(self, what: str, total: Callable[[], int | None]) -> Callable[[int], None]:
+        """Say how far ``what`` has come, step by step.
+
+        Args:
+            what: is going on, in a word.
+            total: gives the number of units, None if nobody knows; called once, and only if the
+                bar is drawn or a line is due.
+
+        Returns:
+            A function that takes the number of units done since its last call.
+        """
+        done, known = 0, cache(total)
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            self._tell(what, done, known)
+
         if self.drawn:
-            self._draw(what, done, total)
+            self._draw(what, 0, total=known())
+        return advance
+
+    def _tell(self, what: str, done: int, total: Callable[[], int | None]) -> None:
+        if self.drawn:
+            self._draw(what, done, total())
         elif not self.voice.quiet:
-            if what != self._what or self._pace is None:
-                self._what, self._pace = what, Pace(self.say, what)
-            self._pace.tell(done, lambda: total)
+            if self._pace is None or self._pace.what != what:
+                self._pace = Pace(self.say, what)
+            self._pace.unit = self.unit
+            self._pace.tell(done, total)
 
-    def _draw(self, what: str, done: int, total: int) -> None:
+    def _draw(self, what: str, done: int, total: int | None) -> None:
         if self._bar is None:
-            from rich.console import Console
-            from rich.progress import Progress
-
-            self._bar = Progress(
-                console=Console(stderr=True), transient=True, redirect_stdout=False,
-                redirect_stderr=False,
-            )  # fmt: skip
-            self._bar.add_task(what, total=total)
-            self._bar.start()
-        self._bar.update(self._bar.task_ids[0], description=what, completed=done, total=total)
-        if done >= total:
+            self._bar = _open_bar(self._console)
+            self._bar.add_task(what, total=total, unit="", rate="")
+        bar, task = self._bar, self._bar.tasks[0]
+        if task.description != what:
+            bar.reset(task.id)
+        rate = f"{done / max(task.elapsed or 0, 1e-9):,.0f}/s" if self.unit and done else ""
+        bar.update(
+            task.id, description=what, completed=done, total=total, unit=self.unit, rate=rate
+        )
+        if done == total:
             self._clear()
+
+    @cached_property
+    def _console(self) -> Console:
+        from rich.console import Console
+
+        return Console(stderr=not self.on_output)
 
     def _clear(self) -> None:
         if self._bar is not None:
@@ -117,29 +170,20 @@ class Pulse:
             self._bar = None
 
 
-class Bar:
-    """A progress bar, or nothing where nobody looks.
+def _open_bar(console: Console) -> Progress:
+    """A bar with count, rate and remaining time."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    Attributes:
-        advance: takes the number of units that were done since the last call.
-        say: takes a line for the person, which may not tear the bar.
-        console: what the bar is drawn on, if results scroll above it; else None.
-    """
-
-    def __init__(
-        self,
-        advance: Callable[[int], None],
-        say: Callable[[str], None],
-        console: Console | None = None,
-    ) -> None:
-        self.advance = advance
-        self.say = say
-        self.console = console
-
-    @property
-    def stream(self) -> IO[str] | None:
-        """Takes text to show above the bar; None where there is no bar in the way."""
-        return None if self.console is None else cast("IO[str]", _AboveBar(self.console))
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} {task.fields[unit]}"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=console, transient=True, redirect_stdout=False, redirect_stderr=False,
+    )  # fmt: skip
+    bar.start()
+    return bar
 
 
 class _AboveBar:
@@ -147,69 +191,14 @@ class _AboveBar:
         self._console = console
 
     def write(self, text: str) -> None:
-        self._console.print(text, end="", soft_wrap=True, markup=False, highlight=False)
+        _print_above(self._console, text)
 
     def flush(self) -> None:
         """Rich prints at once."""
 
 
-def _count_for(pace: Pace, total: Callable[[], int | None]) -> Callable[[int], None]:
-    done, known = 0, cache(total)
-
-    def advance(count: int) -> None:
-        nonlocal done
-        done += count
-        pace.tell(done, known)
-
-    return advance
-
-
-@contextmanager
-def open_bar(
-    voice: Voice, what: str, total: Callable[[], int | None], *, unit: str, on_output: bool = False
-) -> Iterator[Bar]:
-    """A bar with rate and remaining time on a terminal; without one, a line now and then.
-
-    Args:
-        voice: a quiet one draws and says nothing.
-        what: what is going on, in a word.
-        total: gives the number of units; called only if the bar is drawn, or a line is due.
-        unit: what is counted, e.g. ``"files"``.
-        on_output: results scroll on the same terminal, so the bar is drawn below them on standard
-            output; print through its ``console`` then.
-    """
-    if voice.quiet:
-        yield Bar(lambda count: None, voice.say)
-        return
-    if not sys.stderr.isatty() or (on_output and not sys.stdout.isatty()):
-        yield Bar(_count_for(Pace(voice.say, what, unit), total), voice.say)
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=not on_output)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn(f"{{task.completed}}/{{task.total}} {unit}"),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    start = perf_counter()
-    with Progress(
-        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
-    ) as progress:
-        task = progress.add_task(what, total=total(), rate="")
-
-        def advance(count: int) -> None:
-            done = progress.tasks[task].completed + count
-            rate = f"{done / max(perf_counter() - start, 1e-9):,.0f}/s"
-            progress.update(task, advance=count, rate=rate)
-
-        def say(words: str) -> None:
-            console.print(voice.spell(words), soft_wrap=True, markup=False, highlight=False)
-
-        yield Bar(advance, say, console if on_output else None)
+def _print_above(console: Console, text: str) -> None:
+    console.print(text, end="", soft_wrap=True, markup=False, highlight=False)
 
 
 def _write_time(seconds: float) -> str:

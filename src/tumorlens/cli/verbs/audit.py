@@ -93,7 +93,7 @@ def command(
     words.check_json(output)
     check_results(results, overwrite=overwrite)
     session = None if no_model else open_detector(model, threads=1, device=device).session
-    with Pulse(voice, dated=False) as pulse:
+    with Pulse(voice) as pulse:
         audit, manifest = audit_data(
             data,
             () if against is None else (against,),

@@ -84,7 +84,7 @@ def command(
     check_inputs_survive((), output, plot)
     words.check_json(output)
     check_results((output, plot), overwrite=overwrite)
-    with Pulse(voice, dated=False) as pulse:
+    with Pulse(voice) as pulse:
         benchmark = speed.benchmark(
             *models,
             runtimes=runtimes,

@@ -129,7 +129,7 @@ def command(
     check_inputs_survive(map(str, data), output, run_log)
     check_results((output, run_log), overwrite=overwrite)
     detector = open_detector(model, threads=threads, device=device)
-    with Pulse(voice, dated=False) as pulse:
+    with Pulse(voice) as pulse:
         scored = score_site(
             detector,
             data,

@@ -12,7 +12,7 @@ import click
 
 from tumorlens.cli import words
 from tumorlens.cli.measuring import copies_option
-from tumorlens.cli.pace import Pulse, open_bar
+from tumorlens.cli.pace import Pulse
 from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.writing import check_writable
 
@@ -78,7 +78,7 @@ def add(
     manifest = read_download(name, path, notice=voice.say)
     check_inputs_survive((), target)
     check_writable(target, overwrite=overwrite)
-    with Pulse(voice, dated=False) as pulse:
+    with Pulse(voice) as pulse:
         grouped = group_copies(
             manifest, twins, threads=threads, progress=pulse.advance, notice=pulse.say
         )
@@ -101,8 +101,9 @@ def get(*, name: str, folder: Path, quiet: bool, verbose: bool) -> None:
     known = find_set(name)
     if known.archives:
         voice.say(f"{name}: {known.terms}")
-    with open_bar(voice, name, lambda: len(known.archives), unit="files") as bar:
-        files = fetch_set(name, folder, progress=bar.advance)
+    with Pulse(voice, unit="files") as pulse:
+        advance = pulse.count(name, lambda: len(known.archives))
+        files = fetch_set(name, folder, progress=advance)
     for file in files:
         click.echo(file)
     if not known.layout:

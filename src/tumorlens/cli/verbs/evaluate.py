@@ -149,7 +149,7 @@ def command(
 
     if shard is not None:
         return _score_shard(ctx, inputs, choice, watch, voice)
-    with Pulse(voice, dated=False) as pulse:
+    with Pulse(voice) as pulse:
         measurement = measure_model(
             scores_files or find(inputs[0]),
             inputs[1:],
@@ -245,7 +245,7 @@ def _score_shard(
     options = ctx.params
     names = ("operating_point", "threads", "device")
     detector = open_detector(inputs[0], **{name: options[name] for name in names})
-    with Pulse(voice, dated=False) as pulse:
+    with Pulse(voice) as pulse:
         scored = score_data(
             detector, inputs[1:], choice, shard=Shard.parse(options["shard"]),
             threads=options["threads"], progress=pulse.advance, notice=pulse.say,

@@ -98,7 +98,7 @@ def command(
     aim = find_target(target)
     aim.find_convert()
     detector = open_detector(model, threads=threads)
-    with Pulse(voice, dated=False) as pulse:
+    with Pulse(voice) as pulse:
         samples = draw_for_target(
             aim,
             data,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +22,7 @@ from tumorlens.cli.outputs import (
     name_next_steps,
     open_writer,
 )
-from tumorlens.cli.pace import Bar, open_bar
+from tumorlens.cli.pace import Pulse
 from tumorlens.cli.staged import fetch_named, stage
 from tumorlens.errors import UsageError
 from tumorlens.imaging.files.survival import check_inputs_survive
@@ -216,11 +215,12 @@ def command(
         )
     voice.detail(f"model {detector.name} ({detector.session.path}), {detector.threads} threads")
     inputs = fetch_named(staging, paths, again=taker is not None)
-    with _open_bar(voice, inputs, output) as bar:
-        listener = _listen(voice, bar, staging)
+    on_output = output is None and sys.stdout.isatty()
+    with Pulse(voice, unit="files", on_output=on_output) as pulse:
+        listener = _listen(pulse, inputs, staging)
         run = _begin(ctx.params, detector, inputs, options=options, listener=listener, by=staging)
         try:
-            with open_writer(form, output, run, bar, resume=resume) as writer:
+            with open_writer(form, output, run, pulse, resume=resume) as writer:
                 run.run(writer)
         except (KeyboardInterrupt, UsageError):
             _tell_of_rest(voice, run, output)
@@ -276,11 +276,13 @@ def _tell_of_rest(voice: words.Voice, run: PredictionRun, output: Path | None) -
         voice.say(f"{partial_path(output)} holds the finished records; continue with --resume")
 
 
-def _listen(voice: words.Voice, bar: Bar, staging: Staging) -> Listener:
-    advance = staging.follow(bar.advance)
-    if voice.verbose:
-        return Listener(say=bar.say, detail=bar.say, advance=advance)
-    return Listener(say=bar.say, advance=advance)
+def _listen(pulse: Pulse, paths: Iterable[str], staging: Staging) -> Listener:
+    from tumorlens.predicting.recording import count_files
+
+    advance = staging.follow(pulse.count("predict", lambda: count_files(paths)))
+    if pulse.voice.verbose:
+        return Listener(say=pulse.say, detail=pulse.say, advance=advance)
+    return Listener(say=pulse.say, advance=advance)
 
 
 def _tell_counts(
@@ -357,12 +359,3 @@ def _open_folder(options: DicomOptions, detector: Detector) -> DicomFolder:
     from tumorlens.integration.dicom.object_folder import DicomFolder
 
     return DicomFolder(options, detector)
-
-
-def _open_bar(
-    voice: words.Voice, paths: Iterable[str], output: Path | None
-) -> AbstractContextManager[Bar]:
-    from tumorlens.predicting.recording import count_files
-
-    on_output = output is None and sys.stdout.isatty()
-    return open_bar(voice, "predict", lambda: count_files(paths), unit="files", on_output=on_output)

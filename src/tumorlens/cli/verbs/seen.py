@@ -10,7 +10,7 @@ import click
 
 from tumorlens.cli import words
 from tumorlens.cli.measuring import open_detector
-from tumorlens.cli.pace import Bar, open_bar
+from tumorlens.cli.pace import Pulse
 from tumorlens.errors import UsageError
 from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.predicting.records import CsvWriter
@@ -51,12 +51,13 @@ def command(
     session = open_detector(model, operating_point="balanced", threads=1, device="cpu").session
     was_seen = open_fingerprints(session)
     answers = []
-    with open_bar(voice, "comparing", lambda: None, unit="slices", on_output=True) as bar:
+    with Pulse(voice, unit="slices", on_output=True) as pulse:
+        advance = pulse.count("comparing", lambda: None)
         for answer in iterate_seen(was_seen, paths, on_error="record"):
             answers.append(answer)
-            bar.advance(1)
+            advance(1)
             if not quiet:
-                _say(answer, bar)
+                _say(answer, pulse)
     if all(answer.error is not None for answer in answers):
         raise UsageError("no slice could be read, so nothing was compared; check the paths")
     if output is not None:
@@ -76,13 +77,13 @@ def _write(output: Path, model: str, answers: list[SeenSlice], *, overwrite: boo
     write_text(output, json.dumps(record, indent=1) + "\n", overwrite=overwrite)
 
 
-def _say(answer: SeenSlice, bar: Bar) -> None:
+def _say(answer: SeenSlice, pulse: Pulse) -> None:
     where = answer.path + (f" [{answer.frame}]" if answer.frame else "")
     line = words.make_printable(f"{_word(answer):8}  {answer.error or where}")
-    if bar.stream is None:
+    if pulse.stream is None:
         click.echo(line)
     else:
-        bar.stream.write(line + "\n")
+        pulse.stream.write(line + "\n")
 
 
 def _word(answer: SeenSlice) -> str:

@@ -88,7 +88,7 @@ def command(
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
     check_inputs_survive(map(str, data), output, run_log)
     check_results((output, run_log), overwrite=overwrite)
-    with Pulse(voice, dated=False) as pulse:
+    with Pulse(voice) as pulse:
         whole = choose_rows(
             data, choice, threads=threads, progress=pulse.advance, notice=pulse.say
         ).manifest

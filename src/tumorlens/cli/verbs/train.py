@@ -101,7 +101,7 @@ def command(
 
     watch, voice = words.Stopwatch(), words.Voice(quiet, verbose)
     check_results((report, run_log))
-    with Pulse(voice) as pulse:
+    with Pulse(voice, dated=True) as pulse:
         result = train(
             *data,
             output=output,
