@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
+from limits_of_disk import small_files
 from rights import as_nobody
 from tumorlens.errors import UsageError
 from tumorlens.writing import check_writable, write_text
@@ -41,3 +44,16 @@ def test_a_result_goes_where_a_link_leads(tmp_path):
     write_text(link, "second", overwrite=True)
     assert link.is_symlink() and (disk / "kept.html").read_text() == "second"
     assert sorted(tmp_path.iterdir()) == [disk, link] and len(list(disk.iterdir())) == 1
+
+
+def test_a_module_that_is_imported_while_the_disk_is_full_can_be_imported_again(
+    tmp_path, monkeypatch
+):
+    """Python writes byte code that does not fit in part, and says nothing."""
+    (tmp_path / "large_module.py").write_text(f"WORDS = {'x' * 5000!r}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    with small_files(1000):
+        import_module("large_module")
+    monkeypatch.delitem(sys.modules, "large_module")
+    assert len(import_module("large_module").WORDS) == 5000
