@@ -54,6 +54,7 @@ class Scene:
         span: (lowest, highest) value that a person may choose.
         reason: why the slices are laid in a row, and not where the patient lay; empty if they lie
             there.
+        contrast: typical range of intensities, as `Slice` has it.
     """
 
     folder: Path
@@ -66,6 +67,7 @@ class Scene:
     window: tuple[float, float]
     span: tuple[float, float]
     reason: str
+    contrast: float | None = None
 
     @property
     def scan(self) -> Path:
@@ -91,7 +93,7 @@ class Scene:
         with self.scan.open("rb") as stream:
             stream.seek(start)
             values = np.fromfile(stream, self.dtype, rows * columns).reshape(rows, columns)
-        return Slice(values.astype(np.float32), self.findings[number].info)
+        return Slice(values.astype(np.float32), self.findings[number].info, self.contrast)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ class _Kept:
     dtype: np.dtype[Any]
     marks: Markers
     finding: Finding
+    contrast: float | None
 
 
 @dataclass(slots=True)
@@ -131,7 +134,9 @@ class SceneKeeper:
         plane = _shrink(slice_.pixels)
         marks = choose_markers(finding, outline, (rows, columns))
         with self._lock, self._waiting.open("ab") as stream:
-            kept = _Kept(stream.tell(), (rows, columns), plane.dtype, marks, finding)
+            kept = _Kept(
+                stream.tell(), (rows, columns), plane.dtype, marks, finding, slice_.contrast
+            )
             stream.write(plane.data)
             stream.write(heat.data)
             self._kept[_key(finding.info)] = kept
@@ -175,7 +180,8 @@ class SceneKeeper:
         span, window = _find_window(folder / "scan.nii", shape, dtype, kept[0].finding.info)
         findings, marks = (one.finding for one in kept), (one.marks for one in kept)
         scene = Scene(
-            folder, tuple(findings), tuple(marks), series, shape, dtype, affine, window, span, told
+            folder, tuple(findings), tuple(marks), series, shape, dtype, affine, window, span, told,
+            kept[0].contrast,
         )  # fmt: skip
         self.scenes.append(scene)
 

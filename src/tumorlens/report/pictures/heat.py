@@ -71,8 +71,10 @@ def tell_weak(finding: Finding) -> str:
 
 def paint_greys(slice_: Slice) -> npt.NDArray[np.uint8]:
     """Greys by the file's own window; by the middle 99.4 % of the values if it has none or a
-    senseless one."""
+    senseless one. A slice that is dimmer than its series stays so: noise of an empty one is dark.
+    """
     low, high = find_range(slice_.pixels)
+    high = max(high, low + (slice_.contrast or 0.0))
     if low == high:
         return np.full(slice_.pixels.shape, 128, np.uint8)
     if slice_.info.window is not None:

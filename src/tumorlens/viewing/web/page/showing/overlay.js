@@ -48,9 +48,11 @@ export function drawSlice(canvas, slice, finding, { threshold, heat = true, stre
   return shown;
 }
 
-/** Greys by the file's own window; by the middle of the values if it has none or a senseless one. */
-function paintGreys({ pixels, width, height, info }) {
+/** Greys by the file's own window; by the middle of the values if it has none or a senseless one.
+ * A slice that is dimmer than its series stays so: noise of an empty one is dark. */
+function paintGreys({ pixels, width, height, info, contrast }) {
   let [low, high] = findRange(pixels, [height, width]);
+  high = Math.max(high, low + (contrast ?? 0));
   if (low === high) return new Uint8ClampedArray(pixels.length).fill(128);
   if (info.window && fits(pixels, info.window, [low, high])) [low, high] = info.window;
   const factor = 255 / (high - low);
