@@ -204,3 +204,16 @@ def test_each_path_that_is_named_exists():
         if not any((base / path).exists() for base in (ROOT, PACKAGE, DOCS))
     ]
     assert not missing
+
+
+def test_shares_are_spelled_in_one_way():
+    """``95 %``: in what people read on pages and terminals, and in the documentation."""
+    glued = [
+        f"{path.relative_to(ROOT)}: {found}"
+        for path in (*PACKAGE.rglob("*.py"), *DOCS.rglob("*.md"), ROOT / "README.md")
+        if path != DOCS / "decisions.md"
+        for found in re.findall(
+            r"(?<![a-z%])[0-9]%(?![0-9A-F])|:\.[0-9]%\}", path.read_text("utf-8")
+        )
+    ]
+    assert glued == []

@@ -26,7 +26,7 @@ def test_a_series_without_a_judged_slice_has_counts_all_the_same():
 
 
 @pytest.mark.parametrize(
-    ("verdict", "chance", "regions"),
+    ("verdict", "chance", "boxes"),
     [
         ("tumor", True, True),
         ("uncertain", True, True),
@@ -35,11 +35,11 @@ def test_a_series_without_a_judged_slice_has_counts_all_the_same():
         ("not_judged", False, False),
     ],
 )
-def test_a_notebook_shows_no_number_against_the_verdict(verdict, chance, regions):
+def test_a_notebook_shows_no_number_against_the_verdict(verdict, chance, boxes):
     shown = make_finding(verdict, 0.92837465, notes=("<cut anew>",))._repr_html_()
-    assert ("92.8%" in shown) is chance
+    assert ("92.8 %" in shown) is chance
     assert "0.92837" not in shown
-    assert ("regions" in shown) is regions
+    assert ("boxes" in shown) is boxes
     assert "&lt;cut anew&gt;" in shown
 
 

@@ -21,6 +21,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 import tumorlens
+from tumorlens.digits import say_share
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -53,7 +54,7 @@ def read_verdict(report: Dataset) -> str:
     answer = next(one for one in items if one.ValueType == "CODE" and _name(one) == "Neoplasm")
     chance = next(one for one in items if one.ValueType == "NUM" and _name(one) == "Probability")
     value = float(chance.MeasuredValueSequence[0].NumericValue)
-    return f"Report: Neoplasm {answer.ConceptCodeSequence[0].CodeMeaning}, {value:.1%}"
+    return f"Report: Neoplasm {answer.ConceptCodeSequence[0].CodeMeaning}, {say_share(value, 1)}"
 
 
 def _name(item: Dataset) -> str:

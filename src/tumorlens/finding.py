@@ -303,7 +303,7 @@ class Finding:
             if answered and self.tumor_probability is not None
             else None,
             "unfamiliarity": None if strange is None else f"{strange:.3f}",
-            "regions": len(self.boxes) if points and self.boxes is not None else None,
+            "boxes": len(self.boxes) if points and self.boxes is not None else None,
             "notes": "; ".join(self.info.notes) or None,
             "error": self.error,
         }

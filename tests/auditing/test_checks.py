@@ -169,7 +169,7 @@ def test_text_burnt_into_one_class(site):
     audited = audit(site)
     assert names(audited, find(audited, "burnt-in text").rows) == {row["path"] for row in burnt}
     assert (
-        "100% of the tumor pictures and on 0%"
+        "100 % of the tumor pictures and on 0 %"
         in find(audited, "burnt-in text predicts the label").title
     )
     warning = find(audited, "label predicted without the brain, the files")

@@ -263,7 +263,7 @@ def test_misses_promise_and_tell_the_cost(model, held_out, tmp_path, capsys):
     words = ("--misses", "0.1", "--operating-point", "screening", "--output", new)
     assert calibrate(first, *held_out[2:], *words) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "at most 0.1 of tumor studies missed, with 95% confidence" in shown
+    assert "at most 0.1 of tumor studies missed, with 95 % confidence" in shown
     assert "false alarms in 40 tumor-free studies" in shown
     old, numbers = (find_study_model(Detector(path)) for path in (first, new))
     assert numbers.study_points["balanced"] == old.study_points["balanced"]

@@ -58,9 +58,9 @@ def test_a_miss_is_told_and_forced(model, site, tmp_path, capsys, monkeypatch):
     words = ["--to", "onnx-int8", "--data", site, "--calibration-slices", 30]
     assert export(model, *words, "--output", output) == 2
     shown, told = capsys.readouterr()
-    assert "Missed: 100.00% of the verdicts are equal" in shown
+    assert "Missed: 100.00 % of the verdicts are equal" in shown
     assert "not written" in told
-    assert "of the verdicts are equal, at least 101% were expected" in told
+    assert "of the verdicts are equal, at least 101 % were expected" in told
     assert not output.exists()
     assert export(model, *words, "--output", output, "--force") == 0
     assert "Missed: " in capsys.readouterr().out

@@ -89,7 +89,7 @@ def test_it_is_said_where_balance_gave_way():
     _, notes = split_manifest(make(cases), folds=5)
     assert len(notes) == 1
     assert "rare tumor (5 slices in 1 group)" in notes[0]
-    assert "100% and not 20%" in notes[0]
+    assert "100 % and not 20 %" in notes[0]
 
 
 def test_it_is_more_even_than_scikit_learn():

@@ -116,7 +116,20 @@ def test_a_few_odd_normals_do_not_silence_the_model(wish, odd):
     scores = draw_separated(odd=odd)
     chosen = choose_thresholds(scores, **wish)
     assert cover(scores, chosen.point) >= 0.9
-    assert "at least 90% of slices answered" in chosen.point.meaning or odd == 0
+    told = "at least 90 % of the slices get an answer" in chosen.point.meaning
+    assert told or odd == 0
+
+
+def test_a_point_says_in_plain_words_what_its_thresholds_do():
+    scores = draw_separated(slices=200)
+    point = choose_thresholds(scores, sensitivity=0.95).point
+    chance, tumor = scores.tumor_probability, scores.tumor
+    kept, passed = np.mean(chance[tumor] >= point.low), np.mean(chance[~tumor] < point.high)
+    assert point.meaning == (
+        f"sensitivity 0.95 at the middle; {100 * kept:.1f} % of 100 tumor slices are not cleared "
+        f"(at or over the low threshold), and {100 * passed:.1f} % of 100 other slices are not "
+        "called tumor (under the high one)"
+    )
 
 
 def test_a_poor_model_still_answers_what_was_asked():

@@ -113,7 +113,7 @@ def test_an_export_that_judges_what_the_original_does_not_misses_its_bar(kind):
     report = parity.compare_scores(judged, replace(judged, verdict=words), kind)
     assert report.parity.largest_difference == 0
     (miss,) = report.misses
-    assert "95.00% of the verdicts are equal" in miss
+    assert "95.00 % of the verdicts are equal" in miss
 
 
 @pytest.mark.parametrize("name", WRITABLE)

@@ -133,7 +133,7 @@ def test_slices_without_an_answer_are_told_beside_found_and_alarm(strange, told)
     scores = make_scores(rows, np.full(40, 0.9), unfamiliarity=unfamiliarity)
     text = PageReader(make_html(scores)).text
     assert f"unfamiliar {strange / 40:.3f}" in text
-    assert ("75% of the slices are flagged as unfamiliar. They get no answer" in text) == told
+    assert ("75 % of the slices are flagged as unfamiliar. They get no answer" in text) == told
 
 
 def test_a_comparison_stands_at_the_top():

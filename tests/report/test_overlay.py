@@ -162,7 +162,7 @@ def test_boxes_are_drawn_only_where_the_verdict_asks_to_look(verdict, drawn, mon
     colored = colorfulness(draw_heat(slice_, finding))[:512] > 60
     assert colored[200, 110:290].all() == drawn
     assert colored.any() == drawn
-    assert ("region" in " ".join(read_words(slice_, finding, monkeypatch))) == drawn
+    assert ("box" in " ".join(read_words(slice_, finding, monkeypatch))) == drawn
     assert finding.to_record()["boxes"] == [[100.0, 200.0, 300.0, 280.0, 0.8]]
 
 
@@ -282,6 +282,14 @@ def test_a_window_that_shows_a_slice_white_is_not_applied():
     assert (half_white == 255).mean() == pytest.approx(0.5, abs=0.01)
 
 
+@pytest.mark.parametrize("window", [None, (500.0, 1000.0)])
+def test_noise_of_an_empty_slice_stays_dark_beside_its_series(window):
+    noise = np.random.default_rng(0).normal(0, 6, (64, 64))
+    empty = replace(make_slice(np.abs(noise), window=window), contrast=800.0)
+    assert np.quantile(paint_greys(empty), 0.99) < 8
+    assert paint_greys(replace(empty, contrast=None)).max() == 255  # a picture alone is stretched
+
+
 @pytest.mark.parametrize("window", [None, (5000.0, 10.0), (256.0, -4.0), (0.0, 1e9)])
 def test_senseless_windows_are_not_applied(window):
     greys = paint_greys(make_slice(np.tile(np.arange(512.0), (512, 1)), window=window))
@@ -334,7 +342,7 @@ def test_caption_says_verdict_probability_file_and_research_use_once(monkeypatch
     slice_ = make_slice(path="/data/P-1/synthetic-lesion.dcm", frame=12)
     said = read_words(slice_, make_finding(slice_), monkeypatch)
     assert "tumor" in said
-    assert "tumor probability 93.0%" in said
+    assert "tumor probability 93.0 %" in said
     assert "synthetic-lesion.dcm, slice 12" in said
     assert said.count("For research only, not a medical device.") == 1
     assert not [words for words in said if "P-1" in words]
@@ -343,12 +351,12 @@ def test_caption_says_verdict_probability_file_and_research_use_once(monkeypatch
 @pytest.mark.parametrize(
     ("verdict", "chance", "told", "threshold"),
     [
-        ("tumor", 0.93, "tumor probability 93.0%", "tumor from 52.0%"),
-        ("uncertain", 0.3, "tumor probability 30.0%", "between 19.1% and 52.0%"),
-        ("no_tumor", 0.123, "tumor probability 12.3%", "no tumor under 19.1%"),
-        ("no_tumor", 0.19085, "tumor probability 19.085%", "no tumor under 19.086%"),
+        ("tumor", 0.93, "tumor probability 93.0 %", "tumor from 52.0 %"),
+        ("uncertain", 0.3, "tumor probability 30.0 %", "between 19.1 % and 52.0 %"),
+        ("no_tumor", 0.123, "tumor probability 12.3 %", "no tumor under 19.1 %"),
+        ("no_tumor", 0.19085, "tumor probability 19.085 %", "no tumor under 19.086 %"),
         ("unfamiliar", 0.928, "unlike the training pictures", "unfamiliarity 1.34, over 1"),
-        ("not_judged", 0.928, "shows no brain", "brain in 1.0% of it"),
+        ("not_judged", 0.928, "shows no brain", "brain in 1.0 % of it"),
     ],
 )
 def test_words_of_verdict_probability_and_threshold_agree(
@@ -366,7 +374,7 @@ def test_words_of_verdict_probability_and_threshold_agree(
     )
     said = read_words(slice_, finding, monkeypatch)
     assert {told, threshold} <= set(said)
-    assert "92.8%" not in " ".join(said)
+    assert "92.8 %" not in " ".join(said)
 
 
 def test_a_picture_of_something_else_says_so(monkeypatch):
@@ -411,9 +419,9 @@ def test_the_line_of_the_probability_shows_both_thresholds(chance, monkeypatch):
     slice_ = make_slice()
     verdict = "no_tumor" if chance < 0.4 else "tumor" if chance > 0.6 else "uncertain"
     finding = make_finding(slice_, verdict=verdict, tumor_probability=chance, thresholds=(0.4, 0.6))
-    assert {"40.0%", "60.0%"} <= set(read_words(slice_, finding, monkeypatch))
+    assert {"40.0 %", "60.0 %"} <= set(read_words(slice_, finding, monkeypatch))
     one = replace(finding, thresholds=(0.4, 0.4), verdict="tumor" if chance > 0.4 else "no_tumor")
-    assert read_words(slice_, one, monkeypatch).count("40.0%") == 1
+    assert read_words(slice_, one, monkeypatch).count("40.0 %") == 1
 
 
 @pytest.mark.parametrize("verdict", VERDICTS)

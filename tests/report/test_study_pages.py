@@ -102,6 +102,18 @@ def test_the_curve_marks_the_run_and_counts_what_was_not_judged(judged):
     )
 
 
+def test_on_a_phone_the_thresholds_are_named_above_the_curve(judged):
+    detector, series, _ = judged
+    plot = plot_slices(series, detector.card.find_operating_point("balanced"))
+
+    def find_height(words):
+        return float(re.search(rf'y="([0-9.]+)"[^>]*>{words}', plot.narrow)[1])
+
+    for words in ("tumor from", "no tumor below"):
+        assert find_height(words) < find_height("100 %") - 10
+        assert words in plot.svg
+
+
 def test_a_page_says_verdict_why_and_what_to_open_first(judged):
     detector, series, album = judged
     study = StudyFinding(
@@ -133,8 +145,8 @@ def test_a_healthy_study_names_its_strongest_slice_and_each_level_its_thresholds
     text = " ".join(" ".join(PageReader(page).words).split())
     assert "slice to open first" in text
     assert text.count("slice 12 (counted from 0)") >= 2
-    assert "Thresholds of a slice: tumor from 75.0%, no tumor below 20.0%." in text
-    assert "Thresholds of a study: tumor from 60.0%, no tumor below 47.5%." in text
+    assert "Thresholds of a slice: tumor from 75.0 %, no tumor below 20.0 %." in text
+    assert "Thresholds of a study: tumor from 60.0 %, no tumor below 47.5 %." in text
 
 
 def test_pictures_without_a_series_have_a_page_those_that_ask_for_a_look_first(tmp_path):
@@ -160,7 +172,7 @@ def test_a_probability_is_printed_in_one_way(judged):
         first_slices=series.first_slices, operating_point="balanced",
     )  # fmt: skip
     text = PageReader(render_html(build_study_page([study], detector.card, album))).text
-    assert "tumor probability 93.0%" in text
+    assert "tumor probability 93.0 %" in text
     assert not re.search(r"(?<![\d.])[01]\.\d\d", text.split("Every slice was judged")[1])
 
 

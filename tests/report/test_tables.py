@@ -35,8 +35,8 @@ def make_record(path="scan.png", frame=0, verdict="no_tumor", boxes=(), **info):
 def test_rows_hold_what_matters():
     shown = print_records([make_record(), make_record("v.nii", 7, "tumor")])
     head, _, first, second = shown.splitlines()
-    assert head.split() == ["verdict", "tumor", "unfamiliar", "regions", "file"]
-    assert first.split() == ["no", "tumor", "3.4%", "0.50", "–", "scan.png"]
+    assert head.split() == ["verdict", "tumor", "unfamiliar", "boxes", "file"]
+    assert first.split() == ["no", "tumor", "3.4", "%", "0.50", "–", "scan.png"]
     assert second.endswith("v.nii [7]") or "v.nii [7]" in second
 
 
@@ -53,9 +53,9 @@ def test_many_rows_have_one_head_and_stay_aligned():
 @pytest.mark.parametrize(
     ("verdict", "cells"),
     [
-        ("tumor", ["3.4%", "0.50", "1"]),
-        ("uncertain", ["3.4%", "0.50", "1"]),
-        ("no_tumor", ["3.4%", "0.50", "–"]),
+        ("tumor", ["3.4", "%", "0.50", "1"]),
+        ("uncertain", ["3.4", "%", "0.50", "1"]),
+        ("no_tumor", ["3.4", "%", "0.50", "–"]),
         ("unfamiliar", ["–", "0.50", "–"]),
         ("not_judged", ["–", "0.50", "–"]),
     ],
@@ -83,7 +83,7 @@ def test_a_note_is_shown_once_a_series_and_alike_ones_too():
 def test_a_long_path_breaks_behind_a_folder():
     records = [make_record("examples/t1c_sagittal_synthetic_lesion.png"), make_record("a" * 50)]
     words = [line.split()[-1] for line in print_records(records, width=80).splitlines()[2:]]
-    assert words == ["examples/", "t1c_sagittal_synthetic_lesion.png", "a" * 33, "a" * 17]
+    assert words == ["examples/", "t1c_sagittal_synthetic_lesion.png", "a" * 35, "a" * 15]
 
 
 def test_a_series_names_its_sequence_and_counts_verdicts_in_one_order():
@@ -100,12 +100,12 @@ def test_errors_and_series_have_their_rows():
     shown = print_records([error, series.to_record()])
     assert "bad.png: is empty" in shown
     assert "dir: tumor in 3 of 20 slices, longest run 2" in shown
-    assert "90.0%" in shown
+    assert "90.0 %" in shown
     assert "uncertain" not in shown
     open_ends = replace(series, uncertain_slices=2, unfamiliar_slices=1, not_judged=4)
     words = " ".join(print_records([open_ends.to_record()], width=160).split())
     assert "longest run 2, 2 uncertain, 1 unfamiliar, 4 not judged" in words
-    assert "90.0%" not in print_records([replace(series, unfamiliar_slices=20).to_record()])
+    assert "90.0 %" not in print_records([replace(series, unfamiliar_slices=20).to_record()])
 
 
 def test_a_slice_to_open_is_counted_only_in_a_file_that_holds_several():

@@ -130,7 +130,7 @@ def judge(values, source="near", start=0):
 def test_a_model_that_knows_its_own_sources_passes():
     check = check_familiarity([judge([0.5] * 39 + [2.0])], {"near"})
     assert (check.slices, check.groups, check.unfamiliar, check.passed) == (40, 20, 1, True)
-    assert check.words.startswith("1 of 40 validation and test pictures (2.5%)")
+    assert check.words.startswith("1 of 40 validation and test pictures (2.5 %)")
     assert "calibrate" not in check.words
 
 
@@ -141,7 +141,7 @@ def test_a_model_that_does_not_is_told_with_a_way_out():
     assert check.unfamiliar == 2  # twenty are enough: later sets do not count
     both = check_familiarity([join_scores([own, other])], {"near", "second"})
     assert (both.unfamiliar, both.worst, both.passed) == (32, "second", False)
-    for word in ("32 of 52", "most of them of second", "at most 5% should be", "calibrate"):
+    for word in ("32 of 52", "most of them of second", "at most 5 % should be", "calibrate"):
         assert word in both.words
 
 

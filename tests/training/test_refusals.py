@@ -108,7 +108,7 @@ def test_no_groups_to_hold_out_is_refused(tmp_path, weights):
     one = manifest.with_rows(replace(row, group="everybody") for row in manifest.rows)
     with pytest.raises(
         DataError,
-        match="1 group is too few to hold out 25% of them; at least 4 are needed: add patients",
+        match="1 group is too few to hold out 25 % of them; at least 4 are needed: add patients",
     ):
         train_model(make_request(one, tmp_path / "deep/run", weights))
     assert not (tmp_path / "deep").exists()

@@ -203,7 +203,7 @@ def test_a_model_that_calls_its_own_sources_unfamiliar_says_so(tmp_path, weights
     assert result.familiarity.words in said
     (failure,) = Session(result.model).card.known_failures
     assert failure == result.familiarity.words
-    assert "are flagged as unfamiliar; at most 5% should be" in failure
+    assert "are flagged as unfamiliar; at most 5 % should be" in failure
 
 
 def test_rows_that_a_recipe_leaves_out_are_told(tmp_path, weights):

@@ -302,7 +302,7 @@ def check_facts(page, tmp_path):
     assert "What it thinks it saw" in facts
     assert "Slices to open first" in facts
     for words, name in (
-        ("Heat as NIfTI", "heat.nii.gz"),
+        ("Heat map as NIfTI", "heat.nii.gz"),
         ("This slice", "slice.png"),
         ("Report", "report.html"),
     ):

@@ -11,7 +11,7 @@ from tumorlens.auditing.annotations import MISFITS
 from tumorlens.auditing.evidence import Evidence
 from tumorlens.auditing.findings import AuditFinding, Example
 from tumorlens.auditing.traits import Traits
-from tumorlens.digits import say_count
+from tumorlens.digits import say_count, say_share
 from tumorlens.optional import load
 
 __all__ = [
@@ -176,7 +176,8 @@ def find_telling_text(evidence: Evidence) -> Iterator[AuditFinding]:
     yield AuditFinding(
         "shortcuts",
         "burnt-in text predicts the label",
-        f"burnt-in text on {with_:.0%} of the tumor pictures and on {without:.0%} of the others",
+        f"burnt-in text on {say_share(with_)} of the tumor pictures and on "
+        f"{say_share(without)} of the others",
         "remove the text, or balance it over the labels",
         impact=min(1.0, abs(with_ - without)),
         rows=tuple(rows),

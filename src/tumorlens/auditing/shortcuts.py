@@ -21,6 +21,7 @@ from tumorlens.auditing.evidence import Evidence
 from tumorlens.auditing.findings import AuditFinding, Clue
 from tumorlens.auditing.traits import FILE_FEATURES, PREPARED_FEATURES
 from tumorlens.data.rows import Row
+from tumorlens.digits import say_share
 from tumorlens.evaluation.figures.grouped_scores import GroupedScores, Ratio, ratio_family
 from tumorlens.evaluation.figures.intervals import FEW_GROUPS, Estimate, measure
 from tumorlens.evaluation.figures.ranking import ranking_family
@@ -218,8 +219,8 @@ def _warn_of_source(one: Estimate, guess: float, place: str) -> AuditFinding:
     return AuditFinding(
         "shortcuts",
         f"source predicted without the brain, {PLACES[place]}",
-        f"{_SEEN[place]} of {PLACES[place]} predict the source of {one.value:.0%} of them"
-        f"{_span(one)}; guessing reaches {guess:.0%}",
+        f"{_SEEN[place]} of {PLACES[place]} predict the source of "
+        f"{say_share(one.value or 0)} of them{_span(one)}; guessing reaches {say_share(guess)}",
         "harmless if every source has the same share of tumors; else a network learns the source",
         impact=0.1 * _WEIGHTS[place],
         estimate=one,

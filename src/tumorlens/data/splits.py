@@ -13,6 +13,7 @@ import numpy.typing as npt
 from tumorlens.data.balance import deal_groups
 from tumorlens.data.public_sets.catalogue import SETS
 from tumorlens.data.rows import Manifest, Row
+from tumorlens.digits import say_share
 from tumorlens.errors import DataError, UsageError
 from tumorlens.optional import load
 
@@ -216,7 +217,7 @@ def _tell_uneven(
         got = held[:, number] / total
         if np.abs(got - shares).max() > _UNEVEN + 1e-9:
             told = ", ".join(
-                f"{name} holds {share:.0%} and not {wanted:.0%}"
+                f"{name} holds {say_share(share)} and not {say_share(wanted)}"
                 for name, share, wanted in zip(names, got, shares, strict=True)
                 if abs(share - wanted) > _UNEVEN
             )
@@ -246,8 +247,8 @@ def hold_out_groups(
     if len(groups) < least:
         count = "1 group is" if len(groups) == 1 else f"{len(groups)} groups are"
         raise DataError(
-            f"{count} too few to hold out {share:.0%} of them; at least {least} are needed: add "
-            "patients, or leave the group empty where it is no patient"
+            f"{count} too few to hold out {say_share(share)} of them; at least {least} are needed: "
+            "add patients, or leave the group empty where it is no patient"
         )
     _, counts = _count(rows, groups)
     dealt = deal_groups(counts, np.array([1 - share, share]), seed)

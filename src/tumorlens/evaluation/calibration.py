@@ -13,6 +13,7 @@ from math import ceil
 import numpy as np
 import numpy.typing as npt
 
+from tumorlens.digits import say_count, say_share
 from tumorlens.errors import DataError, UsageError
 from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.intervals import FEW_GROUPS
@@ -153,12 +154,16 @@ def choose_thresholds(
         positives, negatives, judged, middle=middle, most=confident, floor=coverage
     )
     wish = _word_wish(sensitivity, specificity)
-    lowered = f", at least {coverage:.0%} of slices answered" if reached < confident else ""
-    meaning = (
-        f"{wish}, cleared at sensitivity {np.mean(positives >= low):.3f} "
-        f"and called at specificity {np.mean(negatives < high):.3f}{lowered}, "
-        f"on {len(positives)} tumor and {len(negatives)} other slices"
+    found, passed = (
+        say_share(float(np.mean(one)), 1) for one in (positives >= low, negatives < high)
     )
+    meaning = (
+        f"{wish}; {found} of {say_count(len(positives), 'tumor slice')} are not cleared (at or "
+        f"over the low threshold), and {passed} of {say_count(len(negatives), 'other slice')} are "
+        "not called tumor (under the high one)"
+    )
+    if reached < confident:
+        meaning += f"; at least {say_share(coverage)} of the slices get an answer"
     point = OperatingPoint(low=low, middle=middle, high=high, meaning=meaning)
     return ChosenPoint(point, reached, wish)
 

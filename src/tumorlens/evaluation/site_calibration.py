@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from tumorlens.digits import say_share
 from tumorlens.errors import UsageError
 from tumorlens.evaluation.calibration import (
     COVERAGE,
@@ -334,9 +335,9 @@ def _warn(changes: Mapping[str, Change], wish: str) -> Iterator[str]:
     coverage, auc = (changes[name] for name in ("coverage", "auc"))
     if coverage.difference.value < LEAST_COVERAGE:
         yield (
-            f"only {coverage.difference.value:.0%} of the slices would get an answer (verdict "
-            f"tumor or no tumor), less than {LEAST_COVERAGE:.0%}: ask for less, or use another "
-            "model"
+            f"only {say_share(coverage.difference.value)} of the slices would get an answer "
+            f"(verdict tumor or no tumor), less than {say_share(LEAST_COVERAGE)}: ask for less, or "
+            "use another model"
         )
     for name in ("sensitivity", "specificity"):
         rate = changes[name].difference.value

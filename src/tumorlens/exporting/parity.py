@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
+from tumorlens.digits import say_share
 from tumorlens.evaluation.figures.families import compare_figures
 from tumorlens.evaluation.figures.grouped_scores import GroupedScores
 from tumorlens.evaluation.figures.intervals import Difference
@@ -45,8 +46,8 @@ class Bars:
             )
         if parity.verdicts_equal < self.verdicts_equal:
             misses.append(
-                f"{parity.verdicts_equal:.2%} of the verdicts are equal, at least "
-                f"{self.verdicts_equal:.0%} were expected"
+                f"{say_share(parity.verdicts_equal, 2)} of the verdicts are equal, at least "
+                f"{say_share(self.verdicts_equal)} were expected"
             )
         change = parity.auc_difference or 0.0
         if abs(change) > self.auc_difference:

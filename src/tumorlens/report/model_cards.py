@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from tumorlens.digits import show_probability
+from tumorlens.digits import say_share, show_probability
 from tumorlens.model.card import Card, Figure, HistoryEntry
 from tumorlens.report.checklists import CLAIM, NOT_ANSWERED, TRIPOD_AI, Item, answer
 from tumorlens.report.evaluations.evaluation_tables import name_figure, write_span
@@ -114,8 +114,8 @@ def _show_model(card: Card, sha256: str) -> Iterator[Block]:
         yield Text(
             (
                 f"Compared with the original model, on {compared.slices:,} slices of "
-                f"{compared.groups:,} groups: {compared.verdicts_equal:.2%} of the verdicts are "
-                f"equal, the largest difference of a probability is "
+                f"{compared.groups:,} groups: {say_share(compared.verdicts_equal, 2)} of the "
+                f"verdicts are equal, the largest difference of a probability is "
                 f"{compared.largest_difference:.2g}.",
             )
         )

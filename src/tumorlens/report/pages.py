@@ -277,6 +277,9 @@ def render_markdown(page: Page) -> str:
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
+_PER_CENT = re.compile(r"(?<=\d) %")
+
+
 @cache
 def _open_templates() -> Any:
     jinja2 = load("jinja2", "pages")
@@ -296,10 +299,15 @@ def _open_templates() -> Any:
 
 
 def _clean(value: Any) -> Any:
-    """Control and direction-changing characters of a file's name must not reorder the page."""
-    if type(value) is not str or value.isprintable():
+    """Control and direction-changing characters of a file's name must not reorder the page.
+
+    No line breaks before the sign of per cent.
+    """
+    if type(value) is not str:
         return value
-    return "".join(letter if letter.isprintable() or letter == "\n" else "�" for letter in value)
+    if not value.isprintable():
+        value = "".join(one if one.isprintable() or one == "\n" else "�" for one in value)
+    return _PER_CENT.sub("\N{NO-BREAK SPACE}%", value)
 
 
 def _is_number(cell: str) -> bool:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tumorlens.digits import say_count, show_apart, show_probability
+from tumorlens.digits import say_count, say_share, show_apart, show_probability
 from tumorlens.finding import VERDICTS
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _STYLES = {
     "series": "bold",
     "note": "yellow",
 }
-_WIDTHS = {"verdict": 11, "tumor": 7, "unfamiliar": 11, "regions": 7}
+_WIDTHS = {"verdict": 11, "tumor": 7, "unfamiliar": 11, "boxes": 5}
 _ROWS_AT_ONCE = 20
 _NARROWEST_PATH = 24
 _WIDTH_OF_FILES = 120
@@ -95,7 +95,7 @@ class RecordTable:
         width = self._console.width - sum(_WIDTHS.values()) - 2 * (len(_WIDTHS) + 1)
         table = Table(box=SIMPLE_HEAD, show_header=not self._headed, show_edge=False)
         table.add_column("verdict", width=_WIDTHS["verdict"])
-        for name in ("tumor", "unfamiliar", "regions"):
+        for name in ("tumor", "unfamiliar", "boxes"):
             table.add_column(name, width=_WIDTHS[name], justify="right")
         table.add_column("file", width=max(_NARROWEST_PATH, width), overflow="fold")
         return table
@@ -184,13 +184,13 @@ def _cells(record: Mapping[str, Any]) -> tuple[Text, ...]:
         Text(verdict.replace("_", " "), style=_STYLES[verdict]),
         Text(_NONE if verdict in _NO_CHANCE else _percent(record["tumor_probability"])),
         Text(_show_unfamiliarity(record["unfamiliarity"])),
-        Text(_count_regions(record)),
+        Text(_count_boxes(record)),
         _printable(where if record["error"] is None else f"{where}: {record['error']}"),
     )
 
 
-def _count_regions(record: Mapping[str, Any]) -> str:
-    """Regions only where the verdict asks to look: beside ``no tumor`` they would contradict it."""
+def _count_boxes(record: Mapping[str, Any]) -> str:
+    """Boxes only where the verdict asks to look: beside ``no tumor`` they would contradict it."""
     if record["boxes"] is None:
         return ""
     return str(len(record["boxes"])) if record["verdict"] in ("tumor", "uncertain") else _NONE
@@ -254,8 +254,8 @@ def threshold_words(points: Mapping[str, OperatingPoint], name: str) -> str:
 
 
 def word_thresholds(point: OperatingPoint) -> str:
-    """``tumor from 60.0%, no tumor below 40.0%``."""
-    return f"tumor from {point.high:.1%}, no tumor below {point.low:.1%}"
+    """``tumor from 60.0 %, no tumor below 40.0 %``."""
+    return f"tumor from {say_share(point.high, 1)}, no tumor below {say_share(point.low, 1)}"
 
 
 def unanswered_words(record: Mapping[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ from math import floor
 import numpy as np
 import numpy.typing as npt
 
+from tumorlens.digits import say_share
 from tumorlens.evaluation.scores import Scores
 
 __all__ = [
@@ -92,7 +93,7 @@ class FamiliarityCheck:
     @property
     def words(self) -> str:
         """What was found, and what to do if it is too much, in one or two sentences."""
-        share = f"{self.unfamiliar / self.slices:.1%}" if self.slices else "none"
+        share = f"{say_share(self.unfamiliar / self.slices, 1)}" if self.slices else "none"
         found = (
             f"{self.unfamiliar} of {self.slices} validation and test pictures ({share}) of sources "
             "that the model was trained on are flagged as unfamiliar"
@@ -101,9 +102,9 @@ class FamiliarityCheck:
             return found
         where = f", most of them of {self.worst}" if self.worst else ""
         return (
-            f"{found}{where}; at most {MOST_UNFAMILIAR:.0%} should be. The model will give no "
-            "answer for many pictures like those that it learned from: train on more patients, or "
-            "fit its limit to slices of your own with tumorlens calibrate"
+            f"{found}{where}; at most {say_share(MOST_UNFAMILIAR)} should be. The model "
+            "will give no answer for many pictures like those that it learned from: train on more "
+            "patients, or fit its limit to slices of your own with tumorlens calibrate"
         )
 
 

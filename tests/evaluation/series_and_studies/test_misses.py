@@ -40,7 +40,7 @@ def test_the_threshold_is_the_order_statistic():
     assert bound.threshold == ill[allowed]
     assert (bound.patients, bound.missed) == (61, allowed)
     assert bound.point.low == bound.point.high == bound.threshold
-    assert "at most 0.1 of tumor studies missed, with 95% confidence: 2 of 61" in bound.meaning
+    assert "at most 0.1 of tumor studies missed, with 95 % confidence: 2 of 61" in bound.meaning
 
 
 def test_what_it_costs_in_alarms():

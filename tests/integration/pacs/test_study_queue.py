@@ -33,7 +33,7 @@ def test_a_study_goes_its_way(queue):
     study = queue.take_next(now=10.0)
     assert (study.study, study.state, study.images) == ("1.2.1", "received", 3)
     assert queue.begin(study)
-    queue.judge(study, {"2.25.1": "a.sr.dcm", "2.25.2": "b.seg.dcm"}, 11.0, "tumor 93.0%")
+    queue.judge(study, {"2.25.1": "a.sr.dcm", "2.25.2": "b.seg.dcm"}, 11.0, "tumor 93.0 %")
     judged = queue.take_next(now=11.0)
     assert judged.state == "judged"
     assert queue.list_unsent(judged) == {"2.25.1": "a.sr.dcm", "2.25.2": "b.seg.dcm"}

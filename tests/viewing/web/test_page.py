@@ -456,9 +456,9 @@ def test_arrows_leaf_and_letters_switch(watched, tmp_path):
     page.keyboard.press("ArrowRight")
     assert page.inner_text("#where-slice") != before
     page.focus("#result")
-    page.keyboard.press("e")
+    page.keyboard.press("h")
     assert not page.is_checked("#heat")
-    page.keyboard.press("e")
+    page.keyboard.press("h")
     label = page.get_attribute("#canvas", "aria-label")
     assert label.startswith("Slice ")
 
@@ -492,6 +492,33 @@ def test_evidence_beside_no_tumor_is_explained(watched, strongest, boxes, said):
     )
     assert said in words
     assert bool(said) == bool(words)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "offset", "said"),
+    [
+        (["no_tumor", "tumor"], -9, "1 of 2 series says 'tumor' alone; the study weighs them"),
+        (["tumor", "no_tumor", "tumor"], -9, "2 of 3 series say 'tumor' alone; the study weighs"),
+        (["no_tumor", "tumor"], 9, ""),
+        (["no_tumor", "no_tumor"], -9, ""),
+    ],
+)
+def test_a_study_that_clears_a_tumor_series_says_so(watched, verdicts, offset, said):
+    """As tests/studies/test_study_judging.py asks of Python."""
+    series = [
+        {"verdict": one, "tumor": 0.9 if one == "tumor" else 0.1, "sequence": "T1", "notes": []}
+        for one in verdicts
+    ]
+    terms = {"offset": offset, "weights": {"other": 1}, "alike": 0.5}
+    numbers = {"study": terms, "study_points": {"balanced": {"low": 0.5, "high": 0.5}}}
+    study = watched.page.evaluate(
+        """async ([series, numbers]) =>
+          (await import("/judging/study.js")).judgeStudy(series, numbers)""",
+        [series, numbers],
+    )
+    assert study["verdict"] == ("no_tumor" if offset < 0 else "tumor")
+    assert len(study["notes"]) == bool(said)
+    assert "".join(study["notes"]).startswith(said)
 
 
 @pytest.mark.parametrize(("outside", "judged"), [(None, True), (1.0, True), (1.2, False)])

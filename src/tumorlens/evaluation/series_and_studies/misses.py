@@ -17,6 +17,7 @@ from math import ceil, log, log1p
 import numpy as np
 import numpy.typing as npt
 
+from tumorlens.digits import say_share
 from tumorlens.errors import DataError, UsageError
 from tumorlens.evaluation.figures.intervals import bound_exactly
 from tumorlens.evaluation.scores import Scores
@@ -68,7 +69,7 @@ class MissBound:
     def meaning(self) -> str:
         """The promise in a sentence."""
         return (
-            f"at most {self.misses:.3g} of tumor studies missed, with {self.confidence:.0%} "
+            f"at most {self.misses:.3g} of tumor studies missed, with {say_share(self.confidence)} "
             f"confidence: {self.missed} of {self.patients} missed here, one study a patient"
         )
 
@@ -137,9 +138,9 @@ def _say_needed(name: str, patients: int, silent: int, misses: float) -> str:
     because = f", of which {silent} get no answer (unfamiliar or not judged)" if silent else ""
     return (
         f"{name}: too few tumor studies to promise that at most {misses:.3g} are missed with "
-        f"{CONFIDENCE:.0%} confidence: {patients} patients have a tumor and a series of five "
-        f"slices or more{because}; expected at least {needed}: add {needed - patients} more, or "
-        "allow more misses"
+        f"{say_share(CONFIDENCE)} confidence: {patients} patients have a tumor and a series of "
+        f"five slices or more{because}; expected at least {needed}: add {needed - patients} more, "
+        "or allow more misses"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from tumorlens.digits import say_share
 from tumorlens.evaluation.figures.intervals import Estimate, find_estimate
 from tumorlens.evaluation.results import Evaluation, Subset
 from tumorlens.evaluation.scores import Scores
@@ -126,9 +127,9 @@ def _list_first(evaluation: Evaluation) -> Iterator[Block]:
         strange = find_estimate(part.estimates, "unfamiliar")
         if strange is not None and (strange.value or 0) > MOST_UNFAMILIAR:
             words = (
-                f"{strange.value:.0%} of the slices are flagged as unfamiliar. They get no answer, "
-                "so they count neither as found nor as false alarms. Sensitivity and specificity "
-                "count all slices, at the middle threshold."
+                f"{say_share(strange.value or 0)} of the slices are flagged as unfamiliar. "
+                "They get no answer, so they count neither as found nor as false alarms. "
+                "Sensitivity and specificity count all slices, at the middle threshold."
             )
             yield Text((words,))
     notes = tuple(list_notes(evaluation))

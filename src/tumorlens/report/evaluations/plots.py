@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tumorlens.digits import say_share
 from tumorlens.evaluation.figures.curves import trace_precision_recall, trace_roc
 from tumorlens.evaluation.figures.reliability import ReliabilityBin
 from tumorlens.evaluation.scores import Scores
@@ -33,7 +34,8 @@ MOST_LINES = 40
 """Lines of one forest plot."""
 _ALONE = {"sensitivity": "data with tumors only", "specificity": "data without tumors"}
 _MARKS = ("o", "s", "D", "^")
-_PER_CENT = ([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
+_SIDES = {"low": "right", "high": "left"}  # of the names of thresholds: away from each other
+_PER_CENT = ([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,8 @@ def plot_roc(scores: Scores) -> Plot | None:
         _frame_square(axes, "share of no-tumor slices called tumor", "share of tumors called tumor")
         axes.legend(loc="lower right", title="AUC", alignment="left")
         alt = (
-            f"ROC curve: AUC {whole.area:.3f}; at the middle threshold {found:.0%} of the tumor "
-            f"slices and {alarm:.0%} of the others are called tumor."
+            f"ROC curve: AUC {whole.area:.3f}; at the middle threshold {say_share(found)} of the "
+            f"tumor slices and {say_share(alarm)} of the others are called tumor."
         )
         return sheet.finish(alt, "ROC")
 
@@ -96,8 +98,8 @@ def plot_precision_recall(scores: Scores) -> Plot | None:
         _frame_square(axes, "recall (sensitivity)", "precision (PPV) at this share of tumors")
         axes.legend(loc="lower left", title="average precision", alignment="left")
         alt = (
-            f"Precision-recall curve: average precision {whole.area:.3f}, where {share:.0%} of the "
-            "slices are tumors."
+            f"Precision-recall curve: average precision {whole.area:.3f}, where "
+            f"{say_share(share)} of the slices are tumors."
         )
         return sheet.finish(alt, "Precision and recall")
 
@@ -149,7 +151,7 @@ def plot_confusion(confusion: Mapping[str, Mapping[str, int]]) -> Plot | None:
             alpha = 0.08 + 0.5 * float(share)
             axes.bar(across + 0.5, 0.94, 0.94, down + 0.03, color=hue, alpha=alpha)
             axes.text(
-                across + 0.5, down + 0.5, f"{counts[down, across]:,.0f}\n{share:.0%}",
+                across + 0.5, down + 0.5, f"{counts[down, across]:,.0f}\n{say_share(share)}",
                 ha="center", va="center",
             )  # fmt: skip
         axes.set(xlim=(0, len(names)), ylim=(len(names), 0), xlabel="called", ylabel="true")
@@ -160,7 +162,7 @@ def plot_confusion(confusion: Mapping[str, Mapping[str, int]]) -> Plot | None:
         axes.tick_params(length=0)
         axes.spines[["left", "bottom"]].set_visible(False)
         right = float(np.trace(counts) / max(counts.sum(), 1))
-        alt = f"Confusion of {', '.join(names)}: {right:.0%} of the slices lie on the diagonal."
+        alt = f"Confusion of {', '.join(names)}: {say_share(right)} of slices lie on the diagonal."
         return sheet.finish(
             alt,
             "True class (rows), predicted class (columns) at the middle threshold; shares of a row",
@@ -176,7 +178,7 @@ def plot_histogram(scores: Scores) -> Plot | None:
     ]
     kinds = [kind for kind in kinds if kind[2].any()]
     alt = "Histogram of tumor probabilities: " + ", ".join(
-        f"median {np.median(scores.tumor_probability[rows]):.1%} of {name} slices"
+        f"median {say_share(np.median(scores.tumor_probability[rows]), 1)} of {name} slices"
         for name, _, rows in kinds
     )
 
@@ -195,7 +197,8 @@ def plot_histogram(scores: Scores) -> Plot | None:
             )
             axes.annotate(
                 ", ".join(names), (value, 1), (0, 3), xycoords=("data", "axes fraction"),
-                textcoords="offset points", ha="center", fontsize=9, color=FAINT,
+                textcoords="offset points", fontsize=9, color=FAINT,
+                ha=_SIDES.get(", ".join(names), "center"),
             )  # fmt: skip
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="tumor probability", ylabel="share of slices")
         axes.set_xticks(*_PER_CENT)

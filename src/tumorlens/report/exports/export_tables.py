@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.text import Text
 
-from tumorlens.digits import say_count
+from tumorlens.digits import say_count, say_share
 from tumorlens.evaluation.figures.intervals import Difference
 from tumorlens.exporting.benchmarking.speed import Benchmark, Result
 from tumorlens.exporting.parity import ParityReport, SourceParity
@@ -20,7 +20,7 @@ def print_parity(console: Console, report: ParityReport) -> None:
     """Print a parity report: the whole, then source by source, then what is missed."""
     one = report.parity
     rows = [
-        ("verdicts equal", f"{one.verdicts_equal:.2%}"),
+        ("verdicts equal", f"{say_share(one.verdicts_equal, 2)}"),
         ("largest difference of a probability", f"{one.largest_difference:.2g}"),
         ("mean difference of a probability", f"{one.mean_difference:.2g}"),
         ("AUC", _show(report.auc)),
@@ -105,7 +105,7 @@ def _show_limits(one: Result) -> tuple[str, ...]:
     memory = "" if measured.memory is None else f"{measured.memory / 1e6:.0f}"
     return (
         f"{1e3 * one.roofline:.2f}",
-        f"{one.roofline / measured.network.median:.0%}",
+        f"{say_share(one.roofline / measured.network.median)}",
         f"{measured.throughput:.0f}",
         memory,
     )
@@ -131,5 +131,5 @@ def _show(difference: Difference | None) -> str:
 
 def _show_source(one: SourceParity) -> tuple[str, ...]:
     change = "" if one.auc_difference is None else f"{one.auc_difference:+.4f}"
-    equal, largest = f"{one.verdicts_equal:.1%}", f"{one.largest_difference:.2g}"
+    equal, largest = f"{say_share(one.verdicts_equal, 1)}", f"{one.largest_difference:.2g}"
     return one.source, str(one.slices), equal, largest, change

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from PIL import Image, ImageDraw, ImageFont
 
 from tumorlens.design.tokens import find_color
-from tumorlens.digits import show_apart, show_probability
+from tumorlens.digits import say_share, show_apart, show_probability
 from tumorlens.finding import RESEARCH_USE, Finding, Verdict
 from tumorlens.report.pictures.heat import paint_scale, speaks, tell_weak
 from tumorlens.report.pictures.markers import (
@@ -114,7 +114,7 @@ def _draw_scale(
     place, half = x + finding.tumor_probability * width, unit * 0.32
     pen.rectangle((place - unit * 0.16, y - half, place + unit * 0.16, y + half), INK, DARK)
     low, high = finding.thresholds
-    words = [f"{low:.1%}"] if low == high else [f"{low:.1%}", f"{high:.1%}"]
+    words = [say_share(level, 1) for level in sorted({low, high})]
     end = x - unit
     for level, shown in zip((low, high), words, strict=False):
         start = max(x + level * width - font.getlength(shown) / 2, end + unit * 0.4)
@@ -132,12 +132,13 @@ def _explain(finding: Finding) -> tuple[str, str, str]:
         return "no MRI of the brain as the model knows it", "", where
     if finding.verdict == "not_judged":
         share = finding.brain_share
-        return "shows no brain", "" if share is None else f"brain in {share:.1%} of it", where
+        words = "" if share is None else f"brain in {say_share(share, 1)} of it"
+        return "shows no brain", words, where
     if finding.verdict == "unfamiliar":
         level = finding.unfamiliarity
         words = "" if level is None else f"unfamiliarity {show_apart(level, (1.0,), 2)[0]}, over 1"
         return "unlike the training pictures", words, where
-    limits = show_apart(chance, finding.thresholds or (), 1, "%")[1:]
+    limits = show_apart(chance, finding.thresholds or (), 1, say_share)[1:]
     shown = show_probability(chance, finding.thresholds or ())
     return f"tumor probability {shown}", _explain_verdict(finding, limits), where
 
@@ -180,7 +181,7 @@ def _draw_legend(
     if markers.boxes:
         side, line = unit * 0.7, max(2, unit // 10)
         pen.rectangle((x, y, x + side, y + side), outline=MARKER, width=line)
-        pen.text((x + unit, y - unit * 0.1), "region", _FAINT, font)
+        pen.text((x + unit, y - unit * 0.1), "box", _FAINT, font)
         x += round(unit * 4.5)
     if markers.peak is not None:
         draw_peak(pen, (x + unit * 0.4, y + unit * 0.35), round(unit * 0.8))
@@ -201,7 +202,7 @@ def _list_ticks(finding: Finding) -> Iterator[tuple[float, str]]:
     yield 0.0, "0"
     threshold = finding.cell_threshold
     if threshold is not None and 0.15 < threshold < 0.85:
-        yield threshold, f"region from {threshold:.2g}" if speaks(finding) else f"{threshold:.2g}"
+        yield threshold, f"box from {threshold:.2g}" if speaks(finding) else f"{threshold:.2g}"
     yield 1.0, "1"
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 
-from tumorlens.digits import say_count, show_probability
+from tumorlens.digits import say_count, say_share, show_probability
 from tumorlens.finding import VERDICTS, Finding
 from tumorlens.landmarks import KeySlice
 from tumorlens.model.card import Card, OperatingPoint
@@ -143,7 +143,7 @@ def _list_facts(study: StudyFinding) -> Iterator[Fact]:
             "evidence along the slices", told, (f"of the {leading.sequence}",) if several else ()
         )
     if study.not_judged_share:
-        yield Fact("not judged", f"{study.not_judged_share:.0%}", ("of the slices",))
+        yield Fact("not judged", f"{say_share(study.not_judged_share)}", ("of the slices",))
 
 
 def _show_series(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tumorlens.digits import show_probability
+from tumorlens.digits import say_share, show_probability
 from tumorlens.finding import Finding
 from tumorlens.model.card import OperatingPoint
 from tumorlens.report.drawing import FAINT, HUES, Drawing, draw_twice
@@ -41,27 +41,29 @@ def plot_slices(series: SeriesFinding, point: OperatingPoint) -> Plot:
             ends = places[inside]
             axes.axvspan(ends.min(), ends.max(), color=HUES[1], alpha=0.18, linewidth=0)
         axes.plot(places, np.where(judged, chance, np.nan), color=HUES[0], marker=".")
-        _draw_thresholds(axes, point, inside_of_it=narrow)
+        _draw_thresholds(sheet, point, narrow=narrow)
         axes.set_ylim(-0.02, 1.02)
-        axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
+        axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
         axes.set(xlabel=unit, ylabel="tumor probability")
 
     caption = told + _tell_grey(int((~judged).sum()))
     return draw_twice(paint, (2.8, 2.6), alt=alt, caption=caption)
 
 
-def _draw_thresholds(axes: Any, point: OperatingPoint, *, inside_of_it: bool) -> None:
-    """Two lines with their words: right of the curve, or over it where there is no room."""
-    place, side, lift = (
-        ((0.99, -1), "right", "bottom") if inside_of_it else ((1, 4), "left", "center")
-    )
-    for level, name in ((point.low, "no tumor below"), (point.high, "tumor from")):
-        axes.axhline(level, color=FAINT, linewidth=0.8, linestyle="--")
-        axes.annotate(
-            f"{name} {level:.1%}", (place[0], level), (place[1], 0),
-            xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=8,
-            color=FAINT, ha=side, va=lift,
-        )  # fmt: skip
+def _draw_thresholds(sheet: Drawing, point: OperatingPoint, *, narrow: bool) -> None:
+    """Two lines with their words: right of the curve, or above it where there is no room."""
+    axes = sheet.figure.axes[0]
+    lines = (point.high, "tumor from", "--"), (point.low, "no tumor below", ":")
+    for level, name, style in lines:
+        words = f"{name} {say_share(level, 1)}"
+        axes.axhline(level, color=FAINT, linewidth=1, linestyle=style, label=words)
+        if not narrow:
+            axes.annotate(
+                words, (1, level), (4, 0), xycoords=("axes fraction", "data"),
+                textcoords="offset points", fontsize=8, color=FAINT, va="center",
+            )  # fmt: skip
+    if narrow:
+        sheet.figure.legend(loc="outside upper center", ncols=len(lines))
 
 
 def _tell_grey(count: int) -> str:

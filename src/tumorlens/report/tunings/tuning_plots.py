@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tumorlens.digits import say_share
 from tumorlens.report.drawing import FAINT, HUES, INK, Drawing, draw_twice
 from tumorlens.report.pages import Plot
 from tumorlens.report.tunings.tuning_tables import FIGURE_NAMES
@@ -42,12 +43,12 @@ def plot_history(found: Tuning) -> Plot:
 def plot_importances(found: Tuning) -> Plot:
     """Share of each key of the recipe in the spread of the figure."""
     shares = sorted(found.importances.items(), key=lambda pair: pair[1])
-    alt = ", ".join(f"{key} {share:.0%}" for key, share in reversed(shares))
+    alt = ", ".join(f"{key} {say_share(share)}" for key, share in reversed(shares))
 
     def paint(sheet: Drawing, narrow: bool) -> None:
         axes = sheet.axes()
         bars = axes.barh([key for key, _ in shares], [share for _, share in shares], color=HUES[0])
-        axes.bar_label(bars, [f"{share:.0%}" for _, share in shares], padding=3, color=INK)
+        axes.bar_label(bars, [f"{say_share(share)}" for _, share in shares], padding=3, color=INK)
         axes.set_xlim(0, 1.1)
         axes.grid(axis="y", visible=False)
         axes.set_xlabel("share in the spread of the figure")

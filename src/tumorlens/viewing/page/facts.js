@@ -64,9 +64,9 @@ function* describeExports(job, study, scene, number, extras) {
   yield make("h3", {}, "Take along");
   yield make("p", { class: "exports" },
     study ? link(`api/jobs/${job}/report.html?download`, "Report", "A page for people, as one HTML file") : null,
-    scene.series && !scene.reason ? link(placeOf(job, number, "evidence.nii.gz"), "Heat as NIfTI", "Percent a voxel, where the patient lay") : null,
+    scene.series && !scene.reason ? link(placeOf(job, number, "evidence.nii.gz"), "Heat map as NIfTI", "Percent a voxel, where the patient lay") : null,
     extras.dicom && scene.series?.series_instance_uid
       ? link(`api/jobs/${job}/dicom.zip`, "DICOM objects", "Report, segmentation and picture for a PACS. They bear the patient's name") : null,
-    make("a", { class: "button slice-picture", download: "", title: "This slice with heat, boxes and verdict, as PNG" }, "This slice"),
+    make("a", { class: "button slice-picture", download: "", title: "This slice with heat map, boxes and verdict, as PNG" }, "This slice"),
     link(`api/jobs/${job}/records.jsonl`, "Records", "What tumorlens predict --summary writes, as JSON lines"));
 }

@@ -63,7 +63,7 @@ function* describePlace(told, scene, keys, go) {
     yield make("p", {}, first === last ? `Slice ${first} of ${scene.slices.length}${length}.`
       : `Slices ${first} to ${last} of ${scene.slices.length}${length}.`);
   } else if (asks && told.shown_boxes) {
-    yield make("p", {}, told.shown_boxes.length ? `${count(told.shown_boxes.length, "box", "boxes")} in the picture.` : "No region stands out.");
+    yield make("p", {}, told.shown_boxes.length ? `${count(told.shown_boxes.length, "box", "boxes")} in the picture.` : "No box in the picture.");
   } else {
     yield make("p", {}, asks ? "The evidence is in single slices." : "Nowhere in particular.");
   }

@@ -12,9 +12,9 @@ export const MEANING = {
   null: "There is no verdict on the whole. Look at its slices.",
 };
 
-const sayShare = (share, digits) => `${(100 * share).toFixed(digits)}%`;
+const sayShare = (share, digits) => `${(100 * share).toFixed(digits)}\u00a0%`;
 
-/** A probability as Python prints it: 63.1%, never rounded to a threshold or to a certainty. */
+/** A probability as Python prints it: 63.1 %, never rounded to a threshold or to a certainty. */
 export function sayChance(chance, thresholds = []) {
   if (chance === null || chance === undefined) return "–";
   let told;
@@ -22,8 +22,8 @@ export function sayChance(chance, thresholds = []) {
     told = sayShare(chance, digits);
     if (thresholds.includes(chance) || thresholds.every((one) => sayShare(one, digits) !== told)) break;
   }
-  if (told === "0.0%" && chance > 0) return "<0.1%";
-  return told === "100.0%" && chance < 1 ? ">99.9%" : told;
+  if (told === "0.0\u00a0%" && chance > 0) return "<0.1\u00a0%";
+  return told === "100.0\u00a0%" && chance < 1 ? ">99.9\u00a0%" : told;
 }
 
 export const hasChance = (verdict) => !["unfamiliar", "not_judged", null].includes(verdict);
@@ -33,6 +33,9 @@ export const nameOf = (path) => path.split(/[/\\]/).filter(Boolean).at(-1) ?? pa
 export const count = (number, one, many = `${one}s`) =>
   `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 
+// No line ends before the sign.
+const keepTogether = (child) => (typeof child === "string" ? child.replace(/(\d) %/g, "$1\u00a0%") : child);
+
 /** An element with attributes, and children that are elements or text. */
 export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -41,7 +44,7 @@ export function make(tag, attributes = {}, ...children) {
     else if (value === true) element.setAttribute(name, "");
     else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
   }
-  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false).map(keepTogether));
   return element;
 }
 

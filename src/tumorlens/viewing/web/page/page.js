@@ -140,7 +140,7 @@ function listen() {
   find("canvas").onwheel = (event) => (event.preventDefault(), step(Math.sign(event.deltaY)));
   document.onkeydown = (event) => {
     if (event.target.matches("input, summary") || event.ctrlKey || event.metaKey || event.altKey) return;
-    const keys = { ArrowRight: () => step(1), ArrowLeft: () => step(-1), e: () => find("heat").click(), r: () => find("marks").click() };
+    const keys = { ArrowRight: () => step(1), ArrowLeft: () => step(-1), h: () => find("heat").click(), b: () => find("marks").click() };
     keys[event.key]?.();
   };
 }

@@ -126,7 +126,7 @@ function chooseKeys(judged, place, inside, high) {
 }
 
 function wordReason({ tumor, verdict }, rank, inside, high) {
-  const chance = `tumor probability ${Math.round(100 * tumor)} %`;
+  const chance = `tumor probability ${Math.round(100 * tumor)}\u00a0%`;
   if (verdict === "unfamiliar") return `${chance}, but the slice is unlike the training data of the model`;
   if (inside) return rank ? `same run of slices: ${chance}` : `strongest evidence: ${chance}`;
   if (tumor >= high) return `evidence at another level: ${chance}`;

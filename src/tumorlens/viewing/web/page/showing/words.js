@@ -7,17 +7,17 @@ export const VERDICTS = {
 };
 const LOOKS = { on: "with skull", off: "skull removed" };
 
-const share = (value, digits) => `${(100 * value).toFixed(digits)}%`;
+const share = (value, digits) => `${(100 * value).toFixed(digits)}\u00a0%`;
 
-/** A probability as Python prints it: 63.1%, never rounded to a threshold or to a certainty. */
+/** A probability as Python prints it: 63.1 %, never rounded to a threshold or to a certainty. */
 export function percent(value, thresholds = []) {
   let told;
   for (let digits = 1; digits < 5; digits++) {
     told = share(value, digits);
     if (thresholds.includes(value) || thresholds.every((one) => share(one, digits) !== told)) break;
   }
-  if (told === "0.0%" && value > 0) return "<0.1%";
-  return told === "100.0%" && value < 1 ? ">99.9%" : told;
+  if (told === "0.0\u00a0%" && value > 0) return "<0.1\u00a0%";
+  return told === "100.0\u00a0%" && value < 1 ? ">99.9\u00a0%" : told;
 }
 
 const many = (count, one) => `${count} ${one}${count === 1 ? "" : "s"}`;
@@ -51,7 +51,7 @@ export function saySlice(finding, marks, { kind, verdict }) {
       ? "Some places show evidence of a tumor, but the slice as a whole stays under the threshold, so the colors are kept faint. Look at these places yourself."
       : "Some evidence, below the threshold: the faint colors.";
   if (finding.verdict === "tumor" && !finding.boxes.length)
-    return "The evidence is spread over the slice: no single place passes the threshold of a region.";
+    return "The evidence is spread over the slice: no single place passes the threshold of a box.";
   return "";
 }
 
@@ -80,13 +80,13 @@ export function listFacts(item, series, finding) {
   if (peak?.patient && run) facts.push(["In the patient (LPS)", peak.patient.map((mm) => Math.round(mm) || 0).join(", ") + " mm"]);
   const saw = ["plane", "sequence", "skull"].map((question) => {
     const [word, chance] = rankLook(finding.looks, question);
-    return word && `${LOOKS[word] ?? word} (${Math.round(100 * chance)} %)`;
+    return word && `${LOOKS[word] ?? word} (${Math.round(100 * chance)}\u00a0%)`;
   }).filter(Boolean);
   if (saw.length) facts.push(["What the model thinks it sees", saw.join(", ")]);
   const stated = [sequence, plane].filter(Boolean).join(", ");
   if (item.kind === "study" && stated) facts.push(["Series", stated]);
-  if (unfamiliarShare) facts.push(["Unlike the training data", `${Math.round(100 * unfamiliarShare)} % of the tissue`]);
-  if (notJudgedShare) facts.push(["Not judged, shows no brain", `${Math.round(100 * notJudgedShare)} % of the slices`]);
+  if (unfamiliarShare) facts.push(["Unlike the training data", `${Math.round(100 * unfamiliarShare)}\u00a0% of the tissue`]);
+  if (notJudgedShare) facts.push(["Not judged, shows no brain", `${Math.round(100 * notJudgedShare)}\u00a0% of the slices`]);
   return facts;
 }
 
