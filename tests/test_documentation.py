@@ -143,7 +143,7 @@ def test_the_example_of_readme_answers_for_single_pictures(tmp_path, monkeypatch
 def test_the_table_of_the_tutorial_is_what_predict_says(monkeypatch):
     monkeypatch.chdir(ROOT)
     text = (DOCS / "tutorials/report.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^ ([a-z ]+?) +([\d.]+)% +([\d.]+) +(\d|–)   (examples/\S+)$", text, re.M)
+    rows = re.findall(r"^ ([a-z ]+?) +([\d.]+) % +([\d.]+) +(\d|–)   (examples/\S+)$", text, re.M)
     assert len(rows) > 4
     findings = tumorlens.predict([path for *_, path in rows])
     for (verdict, chance, unfamiliarity, regions, _), found in zip(rows, findings, strict=True):

@@ -113,7 +113,8 @@ def test_examples_say_what_predict_says(tmp_path):
             assert slices[name]["verdict"] == one.verdict
             assert slices[name]["tumor_probability"] == one.tumor_probability
             assert one.verdict.replace("_", " ") in rows[name]
-            assert rows[name].endswith(f" {show_probability(one.tumor_probability)}")
+            shown = rows[name].replace("\N{NO-BREAK SPACE}", " ")
+            assert shown.endswith(f" {show_probability(one.tumor_probability)}")
         look_at_unjudged(page, found, tmp_path)
         check_quiet(found, viewer)
 
