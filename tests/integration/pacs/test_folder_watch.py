@@ -96,7 +96,7 @@ def test_the_log_names_no_patient(watch, tmp_path, log):
     lay_study(tmp_path / "in" / NAME, 1)
     watch()
     assert re.fullmatch(
-        r"study [0-9a-f]{12} sent: \w+ [<>]?\d{1,3}\.\d%, judged in [\d.]+ s, 1 object, "
+        r"study [0-9a-f]{12} sent: \w+ [<>]?\d{1,3}\.\d %, judged in [\d.]+ s, 1 object, "
         r"[\d.]+ s after arrival",
         log[0],
     )
