@@ -11,7 +11,10 @@ import pytest
 from convolved import write_convolved_model
 from study_tables import make_study_model
 from tumorlens.detector import Detector
+from tumorlens.errors import UsageError
 from tumorlens.exporting.beside import open_beside, write_card
+from tumorlens.exporting.conversion import export_model
+from tumorlens.exporting.targets import TARGETS
 from tumorlens.model.contract import OUTPUTS
 from tumorlens.model.graph import write_model
 from tumorlens.model.session import Session
@@ -46,3 +49,10 @@ def test_numbers_for_studies_travel_along(model, tmp_path):
         write_card(source, path)
         detector = Detector(open_beside(path, open_runtime))
         assert find_study_model(detector) == wanted
+
+
+def test_the_card_of_another_export_is_kept_and_told_before_the_work(model, tmp_path):
+    (tmp_path / "edge.card.json").write_text("that of edge.tflite")
+    with pytest.raises(UsageError, match=r"edge\.card\.json: exists already"):
+        export_model(Detector(model), TARGETS["executorch"], tmp_path / "edge.pte", force=True)
+    assert (tmp_path / "edge.card.json").read_text() == "that of edge.tflite"

@@ -183,6 +183,8 @@ def export_model(
     convert = target.find_convert()
     if output.suffix != target.suffix:
         raise UsageError(f"{output}: `target={target.name}` writes NAME{target.suffix}")
+    if target.suffix != ".onnx":
+        check_writable(card_path(output), overwrite=overwrite)
     _check_samples(target, samples, force)
     with TemporaryDirectory(prefix="tumorlens-") as folder:
         candidate = Path(folder) / f"candidate{target.suffix}"
