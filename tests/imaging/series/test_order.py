@@ -251,9 +251,34 @@ def test_without_numbers_and_positions_the_names_give_the_order(tmp_path):
 def test_slice_location_serves_where_all_positions_are_one(tmp_path):
     for index in range(6):
         elements = {"SliceLocation": -5.0 * index, "InstanceNumber": index}
-        write(tmp_path, f"{index}", HEAD[index], (0, 0, 0), **elements)
-    names = [Path(one.info.path).name for one in read_slices(tmp_path)]
-    assert names == ["5", "4", "3", "2", "1", "0"]
+        write(tmp_path, f"{index}", HEAD[index], (0, -90, 7), **elements)
+    slices = list(read_slices(tmp_path))
+    assert [Path(one.info.path).name for one in slices] == ["5", "4", "3", "2", "1", "0"]
+    assert [one.info.position_mm for one in slices] == [-25, -20, -15, -10, -5, 0]
+    assert {one.info.lps_mm for one in slices} == {None}
+    assert "their Slice Location is taken" in slices[0].info.notes[0]
+
+
+@pytest.mark.parametrize("elements", [{}, {"SliceLocation": 0}])
+def test_position_0_of_all_slices_is_none(tmp_path, elements):
+    """As anonymisers write it; each slice was a series of its own."""
+    for index in range(6):
+        write(tmp_path, f"{index}", HEAD[index], (0, 0, 0), InstanceNumber=6 - index, **elements)
+    slices = list(read_slices(tmp_path))
+    assert [Path(one.info.path).name for one in slices] == ["5", "4", "3", "2", "1", "0"]
+    assert {(one.info.position_mm, one.info.lps_mm, one.info.plane) for one in slices} == {
+        (None, None, "axial")
+    }
+    assert all("position 0 for all slices" in one.info.notes[0] for one in slices)
+
+
+def test_slices_that_lie_at_one_place_keep_it(tmp_path):
+    """A slice taken again and again; and one alone, which may lie at 0."""
+    for index in range(3):
+        write(tmp_path / "again", f"{index}", HEAD[index], (0, -90, 7), InstanceNumber=index)
+    write(tmp_path / "alone", "a", HEAD[3], (0, 0, 0))
+    assert [one.info.position_mm for one in read_slices(tmp_path / "again")] == [7, 7, 7]
+    assert [one.info.position_mm for one in read_slices(tmp_path / "alone")] == [0]
 
 
 def test_sizes_that_are_mixed_are_read_size_by_size(tmp_path):

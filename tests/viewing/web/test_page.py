@@ -329,6 +329,28 @@ def save_study(folder):
     )
 
 
+def save_patients_of_one_study(folder):
+    """As anonymisers make them that give one UID to all; one ID is given by two who give IDs."""
+    for name, issuer in (("a", ""), ("b", ""), ("b", "elsewhere")):
+        elements = {"PatientID": name, "IssuerOfPatientID": issuer, "StudyInstanceUID": "1.2.3.4.5"}
+        place = folder / f"{name}{issuer}"
+        write_series(
+            place, stack_head(6), scale_steps((14, 2, 2)), SeriesInstanceUID="1.7", **elements
+        )
+
+
+def save_without_positions(folder):
+    write_series(folder, stack_head(8), scale_steps((10, 2, 2)), ImagePositionPatient=[0, 0, 0])
+
+
+def save_with_locations_alone(folder):
+    save_without_positions(folder)
+    for file in folder.iterdir():
+        dataset = pydicom.dcmread(file)
+        dataset.SliceLocation = 10 * dataset.InstanceNumber
+        dataset.save_as(file)
+
+
 def save_nifti(folder):
     write_nifti(
         folder / "head_T2.nii.gz",
@@ -356,6 +378,9 @@ MAKERS = [
     save_thin,
     save_gapped,
     save_study,
+    save_patients_of_one_study,
+    save_without_positions,
+    save_with_locations_alone,
     save_nifti,
     save_float_times,
     save_archive,

@@ -56,7 +56,7 @@ class Layout:
         origins: (n, 3) of their first pixels as displayed, in mm; None where a file does not say.
         positions: (n,) along the normal, in mm, or along an axis that no file names; None where
             not all slices have one.
-        measured: the positions are those of ``origins``.
+        measured: the positions are those of ``origins``; else what ``origins`` says is no place.
         shown: one of them as displayed, for spacing and plane.
     """
 
@@ -171,7 +171,7 @@ def _lay_out(places: Sequence[Place], alike: Sequence[tuple[Indices, Arranged | 
     members = members[order]
     measured = None if origins is None or shown is None else origins @ shown.normal
     stated = _locate(places, members)
-    use = measured is not None and not (stated is not None and _is_one(measured, stated))
+    use = measured is not None and not _lie_nowhere([places[i] for i in members], measured, stated)
     return Layout(
         members,
         tuple(grids[i] for i in order),
@@ -206,12 +206,17 @@ def _find_origins(
 
 def _locate(places: Sequence[Place], members: Indices) -> Floats | None:
     stated = [places[index].location for index in members]
-    return None if None in stated else np.array(stated, np.float64)
+    several_at_0 = len(stated) > 1 and set(stated) == {0.0}
+    return None if None in stated or several_at_0 else np.array(stated, np.float64)
 
 
-def _is_one(measured: Floats, stated: Floats) -> bool:
-    """Whether all slices have one position, which is none where Slice Location has several."""
-    return bool(len(measured) > 1 and np.ptp(measured) < JITTER < np.ptp(stated))
+def _lie_nowhere(places: Sequence[Place], measured: Floats, stated: Floats | None) -> bool:
+    """Whether several slices have one position that is none: 0, as anonymisers write in place of
+    any, or one where Slice Location has several."""
+    if len(places) < 2 or np.ptp(measured) >= JITTER:
+        return False
+    at_0 = {place.origin for place in places} == {(0.0, 0.0, 0.0)}
+    return at_0 or (stated is not None and bool(np.ptp(stated) > JITTER))
 
 
 def _part_by(key: str, contents: Sequence[Contents], group: Indices) -> list[Indices]:

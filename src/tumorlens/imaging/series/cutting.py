@@ -74,10 +74,13 @@ def _read_as_stored(stack: Stack, load: Load, *notes: str) -> Iterator[Slice | I
 
 
 def _load(stack: Stack, load: Load, notes: Sequence[str]) -> Iterator[Slice | InputError]:
-    for index, grid in zip(stack.members, stack.grids, strict=True):
+    for number, (index, grid) in enumerate(zip(stack.members, stack.grids, strict=True)):
         item = load(index, grid)
-        if item is not None:
-            yield item if isinstance(item, InputError) else _add(item, *stack.notes, *notes)
+        if isinstance(item, Slice):
+            placed = item if stack.positions is None else _move(item, stack.positions[number])
+            yield _add(placed, *stack.notes, *notes)
+        elif item is not None:
+            yield item
 
 
 def _cut(stack: Stack, volume: Volume, load: Load, path: str) -> Iterator[Slice | InputError]:
@@ -172,6 +175,11 @@ def _join_infos(infos: Sequence[SliceInfo], *notes: str) -> SliceInfo:
 
 def _store(info: SliceInfo) -> StoredSlice:
     return StoredSlice(info.path, info.frame, info.instance_number)
+
+
+def _move(item: Slice, position: float | None) -> Slice:
+    """The slice at another position, on an axis of which nobody knows where it lies."""
+    return replace(item, info=replace(item.info, position_mm=position, lps_mm=None))
 
 
 def _add(item: Slice, *notes: str) -> Slice:

@@ -39,6 +39,11 @@ _SCOUT = "one of {} planes in its series, as of a localizer"
 _PARTED = "one of {} parts of its series, which differ in size, spacing or direction"
 _UNTURNED = "no valid orientation in the files: plane and sides are unknown"
 _UNPLACED = "the files state no positions: read in the order of their numbers, else of their names"
+_AT_0 = "the files state the position 0 for all slices, which is none: read in the order of their "
+_AT_0 += "numbers, else of their names"
+_ONE_PLACE = (
+    "the files state one position for all slices: their Slice Location is taken in its place"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +73,8 @@ class Stack:
         plane: of the slices, where it is known.
         volume: what they make together, if axial slices are to be cut from it.
         notes: what was done or is doubtful, in a sentence each.
+        positions: of each in mm along an axis that no file names, or None where it has none, in
+            place of what the files say; None where that holds.
     """
 
     members: tuple[int, ...]
@@ -75,6 +82,7 @@ class Stack:
     plane: str | None
     volume: Volume | None
     notes: tuple[str, ...]
+    positions: tuple[float | None, ...] | None = None
 
 
 def plan_stacks(places: Sequence[Place], smallest_side: int) -> list[Stack]:
@@ -170,7 +178,16 @@ def _stack(layout: Layout, chosen: Indices) -> Stack:
     plane = None if layout.shown is None else layout.shown.plane
     grids = tuple(layout.grids[index] for index in chosen)
     members = tuple(int(index) for index in layout.members[chosen])
-    return Stack(members, grids, plane, None, ())
+    return Stack(members, grids, plane, None, (), _replace_positions(layout, chosen))
+
+
+def _replace_positions(layout: Layout, chosen: Indices) -> tuple[float | None, ...] | None:
+    """Of the chosen slices, where the files state one that is none."""
+    if layout.measured or layout.origins is None:
+        return None
+    if layout.positions is None:
+        return (None,) * len(chosen)
+    return tuple(layout.positions[chosen].tolist())
 
 
 def _plan(layout: Layout, chosen: Indices, smallest_side: int) -> Stack:
@@ -195,7 +212,9 @@ def _tell_unknown(layout: Layout) -> tuple[str, ...]:
     """What the files do not say of how their slices lie."""
     if layout.shown is None:
         return (_UNTURNED,)
-    return (_UNPLACED,) if layout.positions is None else ()
+    if layout.origins is None:
+        return (_UNPLACED,) if layout.positions is None else ()
+    return (_AT_0 if layout.positions is None else _ONE_PLACE,)
 
 
 def _fit(layout: Layout, chosen: Indices, smallest_side: int) -> tuple[Volume, str]:

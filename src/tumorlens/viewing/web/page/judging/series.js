@@ -46,7 +46,7 @@ export function judgeSeries(findings, studies, path) {
   const tell = (question) => findings.map(({ info }) => info[question]).find(Boolean) ?? null;
   const series = {
     path, findings, verdict: null, tumor: null, run: null, peak: null, keys: [], unfamiliarShare: null, extent: null,
-    study: findings[0].info.study, uid: findings[0].info.series, description: tell("description"),
+    study: findings[0].info.study, patient: findings[0].info.patient ?? null, uid: findings[0].info.series, description: tell("description"),
     sequence: tell("sequence"), plane: tell("plane"), looks,
     notJudgedShare: 1 - judged.length / findings.length,
     notes: [...countNotes(findings), ...["sequence", "plane"].flatMap((question) => doubtLook(looks, question, tell(question)))],

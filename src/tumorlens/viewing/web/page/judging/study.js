@@ -9,9 +9,11 @@ const NO_PLAIN_MRI = /, not MR: its verdict means nothing$|, no plain MR picture
 
 /** Studies in the order in which their first series came. */
 export function gatherStudies(series, studies) {
-  const found = new Map();
+  const found = new Map(), patients = new Map();
+  for (const { study, patient } of series) if (patient) patients.set(study, (patients.get(study) ?? new Set()).add(patient));
   series.forEach((one, number) => {
-    const key = findStudy(one) ?? `series ${number}`;
+    const own = one.study && patients.get(one.study)?.size > 1 ? ` ${one.patient}` : ""; // one UID, as some anonymisers give to all
+    const key = findStudy(one) ? findStudy(one) + own : `series ${number}`;
     found.set(key, [...(found.get(key) ?? []), one]);
   });
   return [...found.values()].map((members) => judgeStudy(members, studies));

@@ -78,8 +78,10 @@ function layOut(places, alike) {
   slices.sort((a, b) => compareNumbers(places[a.index], places[b.index]));
   const shown = alike[0][1];
   const measured = shown && slices.every(({ origin }) => origin) ? slices.map(({ origin }) => dot(origin, shown.normal)) : null;
-  const stated = slices.every(({ location }) => location !== null) ? slices.map(({ location }) => location) : null;
-  const use = measured && !(stated && measured.length > 1 && span(measured) < JITTER && span(stated) > JITTER);
+  const located = slices.map(({ location }) => location), several = slices.length > 1;
+  const stated = located.includes(null) || (several && located.every((one) => one === 0)) ? null : located;
+  const at0 = slices.every(({ index }) => places[index].origin?.every((one) => one === 0)); // as anonymisers write
+  const use = measured && !(several && span(measured) < JITTER && (at0 || (stated && span(stated) > JITTER)));
   return {
     members: slices.map(({ index }) => index),
     grids: slices.map(({ grid }) => grid),

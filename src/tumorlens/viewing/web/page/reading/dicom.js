@@ -55,7 +55,13 @@ function explainNoPicture(set) {
 
 /** What no two files of one series differ in: UID of the series, else their folder, study and patient. */
 export const nameSeries = ({ set, path }) =>
-  [readText(set, "SeriesInstanceUID") || `in ${path.slice(0, path.lastIndexOf("/") + 1)}`, readText(set, "StudyInstanceUID"), readText(set, "PatientID")].join("\n");
+  [readText(set, "SeriesInstanceUID") || `in ${path.slice(0, path.lastIndexOf("/") + 1)}`, readText(set, "StudyInstanceUID"), namePatient(set)].join("\n");
+
+// One name for one patient: an ID means something only to who gave it.
+const namePatient = (set) => {
+  const id = readText(set, "PatientID");
+  return id && `${readText(set, "IssuerOfPatientID")}\n${id}`;
+};
 
 /**
  * The files of one series as a source of slices.
@@ -76,7 +82,10 @@ export async function openSeries(path, files) {
   const parts = [];
   for (const stack of planStacks(places)) {
     const told = [...stack.notes, ...notes, ...tellAlone(stack, places)];
-    const load = (k) => show(frames[stack.members[k]], stack.grids[k], told);
+    const load = async (k) => {
+      const slice = await show(frames[stack.members[k]], stack.grids[k], told);
+      return stack.positions ? { ...slice, info: { ...slice.info, position: stack.positions[k], lps: null } } : slice;
+    };
     parts.push(stack.volume ? await cut(stack, load, path, told) : await keep(stack.members.length, load));
   }
   return {
@@ -117,6 +126,7 @@ async function show({ file, header }, grid, told) {
   const info = {
     path: file.path, frame: index, instance: header.number("InstanceNumber"), sequence: header.sequence,
     series: readText(set, "SeriesInstanceUID") || null, study: readText(set, "StudyInstanceUID") || null,
+    patient: namePatient(set) || null,
     description: readText(set, "SeriesDescription"),
     position: placed ? one.position(0) : header.location,
     lps: placed ? one.lps(0) : null,

@@ -10,7 +10,7 @@ const TAGS = {
   CodeMeaning: "00080104", AnatomicRegionSequence: "00082218", FrameType: "00089007", ComplexImageComponent: "00089208",
   Manufacturer: "00080070", AcquisitionTime: "00080032", SequenceName: "00180024", InversionTime: "00180082", FlipAngle: "00181314",
   DiffusionGradientOrientation: "00189089:d", DimensionIndexValues: "00209157:l", HighBit: "00280102:s",
-  PatientID: "00100020", ContrastBolusAgent: "00180010", BodyPartExamined: "00180015", MRAcquisitionType: "00180023",
+  PatientID: "00100020", IssuerOfPatientID: "00100021", ContrastBolusAgent: "00180010", BodyPartExamined: "00180015", MRAcquisitionType: "00180023",
   EchoTime: "00180081", EchoNumbers: "00180086", ProtocolName: "00181030", TriggerTime: "00181060",
   ImagerPixelSpacing: "00181164", NominalScannedPixelSpacing: "00182010", EffectiveEchoTime: "00189082:d",
   DiffusionBValue: "00189087:d", MREchoSequence: "00189114", MRDiffusionSequence: "00189117",

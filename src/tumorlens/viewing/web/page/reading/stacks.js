@@ -47,6 +47,7 @@ function tellOdd(layout, layouts, most) {
 const stackOf = (layout, chosen) => ({
   members: chosen.map((i) => layout.members[i]),
   grids: chosen.map((i) => layout.grids[i]),
+  positions: layout.measured || !layout.origins ? null : chosen.map((i) => layout.positions?.[i] ?? null), // in place of the files'
   plane: layout.shown?.plane ?? null,
   volume: null,
   notes: [],
@@ -56,14 +57,19 @@ function plan(layout, chosen) {
   const stack = stackOf(layout, chosen);
   if (chosen.length < 2) return stack;
   if (!layout.shown) return { ...stack, notes: ["no valid orientation in the files: plane and sides are unknown"] };
-  if (!layout.measured)
-    return { ...stack, notes: layout.positions ? [] : ["the files state no positions: read in the order of their numbers"] };
+  if (!layout.measured) return { ...stack, notes: tellUnplaced(layout) };
   const { volume, doubt } = fit(layout, chosen);
   const own = `read in its own plane, ${stack.plane}, not as axial slices`;
   if (doubt) return volume.through === 0 ? stack : { ...stack, notes: [`${doubt}: ${own}`] };
   const missing = countMissing(volume.slots), said = missing ? `${missing} slices are missing` : "";
   if (volume.through === 0) return { ...stack, notes: said ? [said] : [] };
   return mayBeFilled(volume.slots) ? { ...stack, volume } : { ...stack, notes: [`${said}: ${own}`] };
+}
+
+function tellUnplaced({ origins, positions }) {
+  if (!origins) return positions ? [] : ["the files state no positions: read in the order of their numbers"];
+  return [positions ? "the files state one position for all slices: their Slice Location is taken in its place"
+    : "the files state the position 0 for all slices, which is none: read in the order of their numbers"];
 }
 
 const findGaps = (slots) => slots.slice(1).map((slot, i) => slot - slots[i] - 1).filter((gap) => gap > 0);
