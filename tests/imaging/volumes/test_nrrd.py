@@ -127,6 +127,46 @@ def test_without_a_space_of_the_patient_no_side_is_known(tmp_path, lines, withou
     assert one.info.plane is None and "left and right unknown" in one.info.notes[0]
 
 
+@pytest.mark.parametrize(
+    ("unit", "size"),
+    [('"mm"', 1), ('"um"', 1e3), ('"µm"', 1e3), ('"microns",', 1e3), ('"m"', 1e-3), ('"cm"', 0.1)],
+)
+@pytest.mark.parametrize("oriented", [True, False])
+def test_voxel_sizes_in_other_units_are_read_in_millimetres(tmp_path, unit, size, oriented) -> None:
+    sizes, place = np.array([0.9, 0.9, 5]) * size, np.array([-100, -90, 120]) * size
+    if oriented:
+        directions = " ".join(f"({','.join(map(str, row))})" for row in np.diag(sizes))
+        units = [f"space units: {unit} {unit} {unit}", f"space directions: {directions}"]
+        path = write(
+            tmp_path / "a.nrrd", lines=[*units, f"space origin: ({','.join(map(str, place))})"]
+        )
+    else:
+        lines = [f"spacings: {' '.join(map(str, sizes))}", f"units: {unit} {unit} {unit}"]
+        path = write(
+            tmp_path / "a.nrrd", lines=lines, without=["space", "space directions", "space origin"]
+        )
+    first, second, *_ = read_slices(path)
+    assert first.info.spacing_mm == pytest.approx((0.9, 0.9))
+    assert any("converted to mm" in note for note in first.info.notes) == (size != 1)
+    if oriented:
+        assert first.info.lps_mm[0] == pytest.approx((-100, -90, 120))
+        assert second.info.position_mm - first.info.position_mm == pytest.approx(5)
+
+
+@pytest.mark.parametrize(("unit", "named"), [("um", "micrometres"), ("pixel", "'pixel'")])
+def test_a_unit_in_which_no_head_is_measured_is_doubted(tmp_path, unit, named) -> None:
+    path = write(tmp_path / "a.nrrd", lines=[f'space units: "{unit}" "{unit}" "{unit}"'])
+    one = next(read_slices(path))
+    assert one.info.spacing_mm == (1, 1)
+    assert f"stated in {named}, in which they suit no head: mm are assumed" in one.info.notes[0]
+
+
+def test_several_units_are_refused(tmp_path) -> None:
+    path = write(tmp_path / "a.nrrd", lines=['space units: "mm" "mm" "um"'])
+    with pytest.raises(InputError, match=r"in several units \('mm', 'um'\); save it with one"):
+        read_stack(path)
+
+
 def test_a_list_may_have_a_direction_that_is_no_number(tmp_path) -> None:
     directions = "(nan,nan,nan) (1,0,0) (0,1,0) (0,0,1)"
     path = write(
@@ -145,6 +185,7 @@ def test_two_dimensions(tmp_path) -> None:
             "sizes: 20 24",
             "kinds: domain domain",
             "space directions: (2,0,0) (0,2,0)",
+            'space units: "mm" "mm" "mm"',
         ],
     )
     np.testing.assert_array_equal(read_stack(path), SHOWN[:1])

@@ -21,7 +21,6 @@ from tumorlens.imaging.files.access import is_file, open_file
 from tumorlens.imaging.files.limits import Limits
 from tumorlens.imaging.files.refusal import refuse
 from tumorlens.imaging.files.shadows import hide_shadows
-from tumorlens.imaging.geometry import Grid
 from tumorlens.imaging.pixels.voxels import FAR_INTERCEPT, is_out_of_reach
 from tumorlens.imaging.sequences import guess_sequence
 from tumorlens.imaging.slices import Slice
@@ -34,6 +33,9 @@ from tumorlens.imaging.volumes.layout import (
     cut_volume,
 )
 from tumorlens.imaging.volumes.spaces import (
+    METRES,
+    MICROMETRES,
+    MILLIMETRES,
     RAS_TO_LPS,
     Space,
     doubt_signs,
@@ -54,10 +56,9 @@ _BROKEN = "has a broken NIfTI header"
 _ORDER = np.diag([1.0, -1.0, 1.0])
 """Directions that Analyze takes: x to the patient's left, y to the front, z to the head."""
 _MILLIMETRES = 2
-_UNITS = {1: (1000.0, "metres"), 3: (0.001, "micrometres")}
-"""Codes of ``xyzt_units``: by how much a length becomes one in mm. Programs often get it wrong."""
+_UNITS = {0: "", 1: METRES, 3: MICROMETRES}
+"""Codes of ``xyzt_units``; others are millimetres, or no lengths."""
 
-_VOXELS = (0.05, 30.0)  # mm
 _UPSIDE_DOWN = "a negative scl_slope swaps dark and bright"
 _ADVICE = "check the file with nib-ls, or export it again"
 _INTENTS = (
@@ -164,7 +165,7 @@ def _parse_header(stream: Bytes, path: str) -> tuple[Any, Any, bool]:
 def _lay_out(header: Any, raw: Any, path: str, *, single: bool) -> Layout:
     stated = header.get_data_shape()
     shape, volumes = _split_shape((*stated[:2], *(size or 1 for size in stated[2:])), path)
-    space = _to_millimetres(_find_space(raw, shape), int(raw.get("xyzt_units", 0)) & 7)
+    space = _find_space(raw, shape)
     dtype, offset = header.get_data_dtype(), header.get_data_offset()
     _check_kind(dtype, path)
     if not (header.single_vox_offset if single else 0) <= offset <= LARGEST_OFFSET:
@@ -209,27 +210,14 @@ def _find_space(raw: Any, shape: tuple[int, ...]) -> Space:
         stated["sform"] = RAS_TO_LPS * raw.get_sform()[:3]
     if raw.get("qform_code", 0) > 0:
         stated["qform"] = RAS_TO_LPS * _read_qform(raw)
-    space = find_space(stated, np.abs(sizes), shape, _ORDER)
+    space = find_space(stated, np.abs(sizes), shape, _ORDER, _read_unit(raw, 0))
     notes = tell_missing(np.abs(sizes), shape) if space.used == "qform" else ()
     noted = replace(space, notes=space.notes + notes)
     return noted if space.used == "sform" else doubt_signs(noted, sizes)
 
 
-def _to_millimetres(space: Space, unit: int) -> Space:
-    """Lengths in another unit, stated or not; not where they make sense in mm."""
-    sizes, stated = space.grid.spacing, unit in _UNITS
-    units = [_UNITS[unit]] if stated else _UNITS.values() if unit == 0 else ()
-    for factor, name in units:
-        if _are_sizes(sizes * factor) and not _are_sizes(sizes):
-            grid = Grid(space.grid.origin * factor, space.grid.steps * factor)
-            note = f"voxel sizes {'are stated' if stated else 'make sense'} in {name}"
-            return replace(space, grid=grid, notes=(*space.notes, f"{note}: converted to mm"))
-    return space
-
-
-def _are_sizes(sizes: Floats) -> bool:
-    """Whether lengths may be those of a voxel of a head, in mm."""
-    return bool(_VOXELS[0] <= sizes.min() and sizes.max() <= _VOXELS[1])
+def _read_unit(header: Any, default: int) -> str:
+    return _UNITS.get(int(header.get("xyzt_units", default)) & 7, MILLIMETRES)
 
 
 def _find_space_of_image(image: Any, shape: tuple[int, ...]) -> Space:
@@ -241,8 +229,7 @@ def _find_space_of_image(image: Any, shape: tuple[int, ...]) -> Space:
     if header.get("qform_code", 0):
         stated["qform"] = RAS_TO_LPS * _read_qform(header.copy())
     sizes = np.resize(np.array([*image.header.get_zooms()[:3], np.nan], np.float64), 3)
-    space = find_space(stated, sizes, shape, _ORDER)
-    return _to_millimetres(space, int(header.get("xyzt_units", _MILLIMETRES)) & 7)
+    return find_space(stated, sizes, shape, _ORDER, _read_unit(header, _MILLIMETRES))
 
 
 def _read_qform(header: Any) -> Floats:

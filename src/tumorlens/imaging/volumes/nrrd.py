@@ -22,7 +22,14 @@ from tumorlens.imaging.files.refusal import refuse
 from tumorlens.imaging.sequences import guess_sequence
 from tumorlens.imaging.volumes.content import LABELS
 from tumorlens.imaging.volumes.layout import LARGEST_OFFSET, Layout, base_name, color_type
-from tumorlens.imaging.volumes.spaces import Space, doubt_signs, find_space
+from tumorlens.imaging.volumes.spaces import (
+    METRES,
+    MICROMETRES,
+    MILLIMETRES,
+    Space,
+    doubt_signs,
+    find_space,
+)
 from tumorlens.imaging.volumes.streams import Bytes, Inflated, Spelled, open_beside, quote
 
 __all__ = ["open_nrrd"]
@@ -60,6 +67,17 @@ _TO_LPS = {
     "lps": (1, 1, 1),
 }
 """Space of the patient -> signs that turn it into LPS; other spaces tell nothing of the patient."""
+
+_UNITS = {
+    MILLIMETRES: "mm millimeter millimeters millimetre millimetres",
+    METRES: "m meter meters metre metres",
+    MICROMETRES: "um \u00b5m \u03bcm micron microns micrometer micrometers micrometre micrometres",
+    "centimetres": "cm centimeter centimeters centimetre centimetres",
+    "nanometres": "nm nanometer nanometers nanometre nanometres",
+    "inches": "in inch inches",
+}
+_UNIT_OF = {word: unit for unit, words in _UNITS.items() for word in words.split()}
+_NO_UNITS = ("", "???", "none")
 
 _TEXT = ("ascii", "text", "txt")
 _IN_SPACE = ("domain", "space")
@@ -154,6 +172,7 @@ def _lay_out(header: Header, path: str) -> Layout:
     dtype, inner = _read_type(header, path), sizes[: axes[0]]
     if inner and inner == [_COLORS.get(header.kind(0))]:
         dtype, inner = color_type(dtype, inner[0]), []
+    unit = _read_unit(header, axes, path)
     interleaved, outer = math.prod(inner), sizes[axes[-1] + 1 :]
     several = [*range(len(inner)), *range(axes[-1] + 1, len(sizes))]
     return Layout(
@@ -162,7 +181,7 @@ def _lay_out(header: Header, path: str) -> Layout:
         dtype=dtype,
         offset=0,
         scale=(1.0, 0.0),
-        space=_find_space(header, axes, (x, y, z)),
+        space=_find_space(header, axes, (x, y, z), unit),
         notes=(),
         sequence=guess_sequence(base_name(path)),
         content=_find_content(header, {header.kind(axis) for axis in several if sizes[axis] > 1}),
@@ -201,27 +220,40 @@ def _find_content(header: Header, kinds: Set[str]) -> str:
     return "a field of vectors"
 
 
-def _find_space(header: Header, axes: Sequence[int], shape: tuple[int, ...]) -> Space:
+def _read_unit(header: Header, axes: Sequence[int], path: str) -> str:
+    """Of the voxel sizes; empty where none is stated."""
+    words = header.words("spaceunits") or header.words("units")[axes[0] : axes[-1] + 1]
+    stated = dict.fromkeys(word for text in words if (word := text.strip(",")) not in _NO_UNITS)
+    units = list(dict.fromkeys(_UNIT_OF.get(word) or quote(word) for word in stated))
+    if len(units) > 1:
+        reason = f"states its voxel sizes in several units ({', '.join(map(quote, stated))})"
+        raise InputError(path, reason, "save it with one unit, mm")
+    return units[0] if units else ""
+
+
+def _find_space(header: Header, axes: Sequence[int], shape: tuple[int, ...], unit: str) -> Space:
     spacings = [*map(float, header.words("spacings")), *[np.nan] * (axes[-1] + 1)]
     sizes = np.array([*(spacings[axis] for axis in axes), np.nan][:3])
-    return doubt_signs(_orient(header, axes, np.abs(sizes), shape), sizes)
+    stated, known = _orient(header, axes, np.abs(sizes))
+    return doubt_signs(find_space(stated, known, shape, _ORDER, unit), sizes)
 
 
 def _orient(
-    header: Header, axes: Sequence[int], sizes: npt.NDArray[np.float64], shape: tuple[int, ...]
-) -> Space:
+    header: Header, axes: Sequence[int], sizes: npt.NDArray[np.float64]
+) -> tuple[dict[str, npt.NDArray[np.float64]], npt.NDArray[np.float64]]:
+    """The orientation by its name, if one is stated in a space of the patient; and the sizes."""
     vectors = dict(enumerate(header.vectors("spacedirections")))
     steps = [vector for axis in axes if (vector := vectors.get(axis)) and len(vector) == 3]
     if len(steps) != len(axes):
-        return find_space({}, sizes, shape, _ORDER)
+        return {}, sizes
     if len(steps) == 2:
-        steps.append(np.cross(steps[0], steps[1]).tolist())
+        steps.append((np.cross(steps[0], steps[1]) / np.linalg.norm(steps[1])).tolist())
     signs = _TO_LPS.get(header.get("space").lower())
     if signs is None:
-        return find_space({}, np.linalg.norm(np.transpose(steps), axis=0), shape, _ORDER)
+        return {}, np.linalg.norm(np.transpose(steps), axis=0)
     origin = next((one for one in header.vectors("spaceorigin") if one and len(one) == 3), [0] * 3)
     affine = np.array(signs)[:, np.newaxis] * np.transpose([*steps, origin])
-    return find_space({"orientation": affine}, sizes, shape, _ORDER)
+    return {"orientation": affine}, sizes
 
 
 def _find_voxels(

@@ -14,7 +14,18 @@ import numpy.typing as npt
 
 from tumorlens.imaging.geometry import Grid
 
-__all__ = ["RAS_TO_LPS", "Space", "doubt_signs", "find_space", "tell_missing"]
+__all__ = [
+    "METRES",
+    "MICROMETRES",
+    "MILLIMETRES",
+    "RAS_TO_LPS",
+    "Space",
+    "doubt_signs",
+    "find_space",
+    "tell_missing",
+]
+
+METRES, MILLIMETRES, MICROMETRES = "metres", "millimetres", "micrometres"
 
 RAS_TO_LPS = np.array([[-1.0], [-1.0], [1.0]])
 """Signs that turn NIfTI's patient system, x to the right and y to the front, into DICOM's."""
@@ -22,11 +33,16 @@ RAS_TO_LPS = np.array([[-1.0], [-1.0], [1.0]])
 _UNSTATED = "the header states no orientation: left and right unknown"
 _NEGATIVE = "voxel sizes are negative: their sign is ignored, and left and right are not sure"
 _OTHER_SIZES = "the {0} gives voxels of {1}, the sizes give {2}: the sizes are used"
+_ODD_UNIT = "voxel sizes are stated in {}, in which they suit no head: mm are assumed"
 _SKEWED = "its axes are not at right angles: shown as if they were"
 _SQUARE = 0.14  # cosine between two axes: 8 degrees from a right angle
 _SAME_DIRECTION = 0.5  # cosine between an axis of two orientations: 60 degrees
 _SAME_SIZE = 1.3  # ratio of two sizes of a voxel; affines to a standard head stretch by less
 _FARTHEST = 1e5  # mm from the scanner's centre: what lies beyond is no position
+_VOXELS = (0.05, 30.0)  # mm: sizes of a voxel of a head
+_FACTORS = {METRES: 1e3, "centimetres": 10.0, "inches": 25.4, MICROMETRES: 1e-3, "nanometres": 1e-6}
+"""Unit -> by how much a length in it becomes one in mm."""
+_UNSAID = (METRES, MICROMETRES)  # units that lengths may be in without a word
 
 Affine = npt.NDArray[np.float64]
 
@@ -49,22 +65,28 @@ class Space:
 
 
 def find_space(
-    stated: Mapping[str, Affine], sizes: Affine, shape: tuple[int, ...], order: Affine
+    stated: Mapping[str, Affine],
+    sizes: Affine,
+    shape: tuple[int, ...],
+    order: Affine,
+    unit: str = MILLIMETRES,
 ) -> Space:
     """The first orientation that makes sense and, if one does, agrees with the sizes.
 
     Args:
-        stated: name -> (3, 4) from voxels to LPS in mm, the most trusted first.
-        sizes: (3,) mm between voxels as the header states them apart from that; not finite, zero
-            or negative where it does not.
+        stated: name -> (3, 4) from voxels to LPS, the most trusted first.
+        sizes: (3,) between voxels as the header states them apart from that; not finite, zero or
+            negative where it does not.
         shape: (X, Y, Z); along a single voxel no size is missed.
         order: (3, 3) directions of the axes in LPS that the format takes where none makes sense.
+        unit: of all lengths, as the header says it; ``""`` if it says none.
     """
     usable = {name: affine for name, affine in stated.items() if _spans_space(affine[:, :3])}
     if not usable:
-        known = np.where(_are_sizes(sizes), sizes, 1.0)
-        grid = Grid(np.zeros(3), order * known)
-        return Space(grid, None, False, (_tell_loss(stated), *tell_missing(sizes, shape)))
+        factor, units = _find_factor(sizes[_are_sizes(sizes)], unit)
+        known = np.where(_are_sizes(sizes), sizes * factor, 1.0)
+        grid, missing = Grid(np.zeros(3), order * known), tell_missing(sizes, shape)
+        return Space(grid, None, False, (_tell_loss(stated), *missing, *units))
     agreeing = [name for name in usable if _agrees(usable[name], sizes, shape)]
     used = next(iter(agreeing or usable))
     affine = usable[used]
@@ -74,10 +96,11 @@ def find_space(
         known = np.where(np.array(shape) > 1, sizes, lengths)
         notes.append(_OTHER_SIZES.format(used, _name_size(lengths), _name_size(known)))
         steps = steps / lengths * known
-    origin, misplaced = _find_origin(affine[:, 3])
+    factor, units = _find_factor(np.linalg.norm(steps, axis=0), unit)
+    origin, misplaced = _find_origin(affine[:, 3] * factor)
     contradiction = _contradict(usable, used)
-    notes += [*misplaced, *contradiction, *([_SKEWED] if _is_skewed(steps) else [])]
-    return Space(Grid(origin, steps), used, not contradiction, tuple(notes))
+    notes += [*misplaced, *contradiction, *([_SKEWED] if _is_skewed(steps) else []), *units]
+    return Space(Grid(origin, steps * factor), used, not contradiction, tuple(notes))
 
 
 def tell_missing(sizes: Affine, shape: tuple[int, ...]) -> tuple[str, ...]:
@@ -85,6 +108,23 @@ def tell_missing(sizes: Affine, shape: tuple[int, ...]) -> tuple[str, ...]:
     known = _are_sizes(sizes)
     missed = [str(axis + 1) for axis in range(3) if not known[axis] and shape[axis] > 1]
     return (f"no voxel size along axis {', '.join(missed)}: 1 mm is assumed",) if missed else ()
+
+
+def _find_factor(lengths: Affine, unit: str) -> tuple[float, tuple[str, ...]]:
+    """What makes millimetres of lengths, and a note on it. Programs often state a wrong unit, or
+    none."""
+    if unit == MILLIMETRES or not lengths.size or (not unit and _suit_a_head(lengths, 1.0)):
+        return 1.0, ()
+    for name in [unit] if unit in _FACTORS else _UNSAID if not unit else ():
+        if _suit_a_head(lengths, _FACTORS[name]):
+            said = "are stated" if unit else "make sense"
+            return _FACTORS[name], (f"voxel sizes {said} in {name}: converted to mm",)
+    return 1.0, (_ODD_UNIT.format(unit),) if unit else ()
+
+
+def _suit_a_head(lengths: Affine, factor: float) -> bool:
+    """Whether lengths may be those of a voxel of a head."""
+    return bool(_VOXELS[0] <= lengths.min() * factor and lengths.max() * factor <= _VOXELS[1])
 
 
 def doubt_signs(space: Space, sizes: Affine) -> Space:
