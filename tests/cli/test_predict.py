@@ -573,6 +573,49 @@ def test_resume_without_a_broken_run_begins(predict, folder, tmp_path):
     assert len(read_jsonl((tmp_path / "r.jsonl").read_text())) == 6
 
 
+def test_resume_of_a_run_that_has_ended_does_nothing_and_says_so(predict, folder, tmp_path):
+    output, page = tmp_path / "r.jsonl", tmp_path / "page.html"
+    predict(folder, "-o", output)
+    before = output.read_bytes()
+    said = predict(folder, "-o", output, "--resume").err
+    assert f"{output} is complete, and nothing is left to do: 6 slices" in said
+    assert output.read_bytes() == before
+    predict(folder, "-o", output, "--resume", "--report", page)  # of which nothing was there
+    assert page.exists()
+    assert output.read_bytes() == before
+    output.write_bytes(before.replace(b"tiny 0", b"other 1"))
+    said = predict(folder, "-o", output, "--resume", code=2).err
+    assert f"{output}: was written with other options" in said
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+@pytest.mark.parametrize("ended", [True, False], ids=["ended", "broken"])
+def test_resume_tries_again_what_could_not_be_read(predict, tmp_path, form, ended):
+    """As on a disk of a network that was away; the end is that of a run without faults."""
+    scans, output = tmp_path / "scans", tmp_path / f"r.{form}"
+    write_folder(scans, 2, 2)
+    volume = volume_of_heads(9).transpose(2, 1, 0).astype(np.uint16)
+    place = np.array([[0, 0, 1, 0], [0, 1, 0, 0], [4, 0, 0, 0], [0, 0, 0, 1.0]])
+    files = [scans / "n1.png", write_series(scans / "series", volume, place)[4]]
+    words = (scans, "-o", output, "--format", form, "--summary")
+    predict(*words)
+    whole, sound = output.read_bytes(), [file.read_bytes() for file in files]
+    for file in files:
+        file.write_bytes(file.read_bytes()[:-500])
+    predict(*words, "--overwrite", code=1)
+    assert _without_seconds(output.read_bytes(), form) != _without_seconds(whole, form)
+    if not ended:
+        output.rename(tmp_path / f"r.{form}.partial")
+    predict(*words, "--resume", code=1)
+    for file, data in zip(files, sound, strict=True):
+        file.write_bytes(data)
+    said = predict(*words, "--resume").err
+    assert "2 files could not be read before and are tried again" in said
+    assert _without_seconds(output.read_bytes(), form) == _without_seconds(whole, form)
+    assert "nothing is left to do" in predict(*words, "--resume").err
+    assert not (tmp_path / f"r.{form}.partial").exists()
+
+
 @pytest.mark.parametrize(
     "changed", [{"model": "other 1"}, {"operating_point": "wild"}], ids=["model", "point"]
 )

@@ -194,8 +194,20 @@ def test_a_bad_file_stays_in_its_series():
 
 
 def test_a_bad_file_alone_is_told():
+    slices = [Finding(SliceInfo("d/1.1-0.dcm"), error="is damaged"), *make_dicom("1.1")[1:]]
+    series, _ = gather(slices)
+    assert [(one.slices, one.not_judged) for one in series] == [(5, 1)]
     series, _ = gather([Finding(SliceInfo("x.dcm"), error="is damaged")])
     assert [one.error for one in series] == ["is damaged"]
+
+
+def test_a_bad_file_before_a_volume_is_no_slice_of_it():
+    bad = Finding(SliceInfo("a.png"), error="is damaged")
+    series, _ = gather([bad, *make_findings([0.1] * 5, path="b.nii")])
+    assert [(one.path, one.slices, one.not_judged) for one in series] == [
+        ("a.png", 0, 1),
+        ("b.nii", 5, 0),
+    ]
 
 
 def test_studies_by_uid_wherever_their_series_stand():

@@ -115,6 +115,9 @@ class PredictionRun:
         """
         self.written = take_up(output, form, self.detector, self.columns)
         self.counts.update(self.written.counts)
+        if again := len(self.written.again):
+            files = say_count(again, "file", "files")
+            self.listener.say(f"{files} could not be read before and are tried again")
         for kind, path, frame, uid in self.written.keys if self.pictures is not None else ():
             if kind == "slice":
                 self._judged.setdefault((path, uid), []).append(frame)
@@ -326,6 +329,10 @@ class PredictionRun:
         return all(pictures.has(one) or pictures.has(replace(one, plane="axial")) for one in bare)
 
     def _is_new(self, finding: Recorded) -> bool:
+        if isinstance(finding, SeriesFinding) and any(
+            one.info.path in self.written.again for one in finding.findings
+        ):
+            return True
         return not self.written.keys or key_of(finding.to_record()) not in self.written.keys
 
 

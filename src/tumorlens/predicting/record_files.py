@@ -1,10 +1,10 @@
-"""Files of records: from the start, or after what a broken run has written."""
+"""Files of records: what they may be named, and what a run finds in them that goes on."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -15,10 +15,15 @@ from tumorlens.predicting.records import (
     LineForm,
     RecordWriter,
     Written,
-    continue_file,
     read_written,
 )
-from tumorlens.writing import WORKBOOKS, check_writable, partial_path
+from tumorlens.writing import (
+    WORKBOOKS,
+    check_writable,
+    name_place,
+    partial_path,
+    replace_when_done,
+)
 
 if TYPE_CHECKING:
     from tumorlens.detector import Detector
@@ -26,9 +31,10 @@ if TYPE_CHECKING:
 __all__ = [
     "check_output",
     "guess_form",
+    "is_finished",
     "make_writer",
-    "open_record_file",
     "own_files",
+    "reopen",
     "take_up",
 ]
 
@@ -57,12 +63,12 @@ def check_output(output: Path, *, overwrite: bool, resume: bool) -> None:
     Args:
         output: the file.
         overwrite: it may exist; what a broken run has left of it is thrown away.
-        resume: what a broken run has left is taken up.
+        resume: what a run has left is taken up, and goes on to ``output``.
 
     Raises:
         UsageError: names the file and what to do.
     """
-    check_writable(output, overwrite=overwrite)
+    check_writable(output, overwrite=overwrite or resume)
     if partial_path(output).exists() and not (resume or overwrite):
         raise UsageError(
             f"{partial_path(output)}: is left from a broken run; "
@@ -90,38 +96,59 @@ def take_up(output: Path, form: LineForm, detector: Detector, columns: tuple[str
         UsageError: it was made with another model, operating point or set of columns.
     """
     partial = partial_path(output)
-    if not partial.exists():
-        return Written()
-    written = read_written(partial, form)
+    return _take_up(partial, form, detector, columns) if partial.exists() else Written()
+
+
+def is_finished(output: Path) -> bool:
+    """Whether a run has ended, and none has begun since to write its file anew."""
+    return output.is_file() and not partial_path(output).exists()
+
+
+def reopen(
+    output: Path,
+    form: LineForm,
+    detector: Detector,
+    columns: tuple[str, ...],
+    results: Iterable[Path | None],
+) -> Written | None:
+    """Make the file of a run that has ended one that a run can go on with, if anything is left.
+
+    Args:
+        output: the file.
+        form, detector, columns: see `take_up`.
+        results: what else is made of the inputs.
+
+    Returns:
+        What the run has written, if nothing is left: all could be read, and all results are there.
+
+    Raises:
+        UsageError: as `take_up` raises it.
+    """
+    written = _take_up(output, form, detector, columns)
+    if not written.failed and all(one is None or one.exists() for one in results):
+        return written
+    partial = partial_path(output)
+    with name_place(partial), replace_when_done(partial, overwrite=True) as whole:
+        shutil.copyfile(output, whole)
+    return None
+
+
+def _take_up(file: Path, form: LineForm, detector: Detector, columns: tuple[str, ...]) -> Written:
+    written = read_written(file, form)
     settings = (detector.operating_point, detector.name)
     if (written.settings or settings) != settings:
         theirs, ours = map(" and ".join, (written.settings or settings, settings))
-        raise _refuse(partial, f"the operating point and model {theirs}; this run has {ours}")
+        raise _refuse(file, f"the operating point and model {theirs}; this run has {ours}")
     if (written.columns or columns) != columns:
-        raise _refuse(partial, "other columns; `summary=` and the model's classes choose them")
+        raise _refuse(file, "other columns; `summary=` and the model's classes choose them")
     return written
 
 
-def _refuse(partial: Path, difference: str) -> UsageError:
+def _refuse(file: Path, difference: str) -> UsageError:
     return UsageError(
-        f"{partial}: was written with other options: it has {difference}. Use the same options, or "
+        f"{file}: was written with other options: it has {difference}. Use the same options, or "
         "start again with `overwrite=True`"
     )
-
-
-@contextmanager
-def open_record_file(
-    output: Path, form: LineForm, written: Written, columns: tuple[str, ...]
-) -> Iterator[RecordWriter]:
-    """A writer to ``FILE.partial``, which is renamed at the end.
-
-    After an error or an interrupt the partial file stays, so that a run can go on with it.
-
-    Raises:
-        UsageError: the file cannot be written, or another run writes it.
-    """
-    with continue_file(output, form, written) as stream:
-        yield make_writer(stream, form, columns, header=not written.columns)
 
 
 def make_writer(

@@ -15,14 +15,22 @@ from tumorlens.imaging.files.sources import is_hidden
 from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.predicting.fetching import expect_results, fetch_paths, name_addresses
 from tumorlens.predicting.options import Listener, RunOptions, RunSummary
+from tumorlens.predicting.partial_records import continue_file, settle_records
 from tumorlens.predicting.prediction_run import PredictionRun
 from tumorlens.predicting.record_files import (
     check_output,
     guess_form,
-    open_record_file,
+    is_finished,
+    make_writer,
     own_files,
+    reopen,
 )
-from tumorlens.predicting.records import LineForm, RecordWriter
+from tumorlens.predicting.records import (
+    LineForm,
+    RecordWriter,
+    Written,
+    list_columns,
+)
 from tumorlens.predicting.sharding.shard_notes import check_resumed, keep_note
 from tumorlens.progress import Notice, Progress, count_up, stay_silent
 from tumorlens.remote.addresses import spell_address
@@ -31,13 +39,14 @@ from tumorlens.remote.staging import open_staging
 from tumorlens.shards import Shard
 from tumorlens.studies.assembling import FolderRule
 from tumorlens.version import list_versions
-from tumorlens.writing import check_page_name, check_results
+from tumorlens.writing import check_page_name, check_results, partial_path
 
 __all__ = [
     "count_files",
     "count_judged",
     "list_inputs",
     "open_records",
+    "reopen_run",
     "write_records",
     "write_study_page",
 ]
@@ -84,7 +93,8 @@ def write_records(
         operating_point: name of one of the model's operating points, by default ``balanced``.
         form: ``"jsonl"`` or ``"csv"``; by default what the name of ``output`` says.
         overwrite: replace files that exist already, and what a broken run has left.
-        resume: go on with what a broken run has left, if it has left anything.
+        resume: go on with what a broken run has left, if it has left anything. What could not be
+            read is tried again, also of a run that has ended.
         summary: add a record a series, and one a study.
         slices: False leaves out the records of slices that belong to a series.
         series_from: ``"folder"``: the pictures of a folder are the slices of one series, in the
@@ -103,7 +113,8 @@ def write_records(
         notice: takes sentences for a person: what was mended, left out or is doubtful.
 
     Returns:
-        Counts of verdicts and of skipped files, and the studies.
+        Counts of verdicts and of skipped files, and the studies; of a run that had ended before
+        and has nothing left to do, the counts of verdicts alone.
 
     Raises:
         UsageError: the parameters contradict each other, a result exists already or cannot be
@@ -126,9 +137,13 @@ def write_records(
         own = own_files(*results, file, page)
         check_inputs_survive([staging.place(path) for path in named], file, page)
         check_output(file, overwrite=overwrite, resume=resume)
+        ended = resume and not overwrite and is_finished(file)
         check_results((file, page), overwrite=True)
-        check_results((page,), overwrite=overwrite)
+        check_results((page,), overwrite=overwrite or ended)
         detector = open_detector(model, operating_point=operating_point)
+        done = reopen_run(file, form, detector, options) if ended else None
+        if done is not None:
+            return RunSummary(dict(done.counts), {}, ())
         staging.results.claim()
         inputs = fetch_paths(staging, inputs)
         advance = staging.follow(count_judged(progress, inputs))
@@ -141,8 +156,18 @@ def write_records(
         with open_records(run, file, form, resume=resume) as writer:
             run.run(writer)
         if page is not None:
-            write_study_page(page, run, overwrite=overwrite)
+            write_study_page(page, run, overwrite=overwrite or ended)
     return RunSummary(dict(run.counts), dict(run.skipped), tuple(run.studies))
+
+
+def reopen_run(
+    output: Path, form: LineForm, detector: Detector, options: RunOptions, *others: Path | None
+) -> Written | None:
+    """See `reopen`; ``others`` are results that ``options`` do not name."""
+    named = (options.report, options.heatmaps, options.activation_volume, *others)
+    placed = options.shard is not None
+    columns = list_columns(detector.card.classes, summary=options.summary, placed=placed)
+    return reopen(output, form, detector, columns, named)
 
 
 @contextmanager
@@ -163,11 +188,12 @@ def open_records(
     if resume:
         check_resumed(output, form, run)
         run.resume(output, form)
-    with (
-        open_record_file(output, form, run.written, run.columns) as writer,
-        keep_note(output, form, run),
-    ):
-        yield writer
+    written = run.written
+    with continue_file(output, form, written) as stream, keep_note(output, form, run):
+        yield make_writer(stream, form, run.columns, header=not written.columns)
+        if written.failed:
+            stream.close()
+            settle_records(partial_path(output), form, written)
 
 
 def write_study_page(

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
 from tumorlens.errors import UsageError
 from tumorlens.opening import open_regular
-from tumorlens.writing import follow_link, lock_file, name_place, partial_path
 
 __all__ = [
     "ERROR_HANDLER",
@@ -24,10 +21,10 @@ __all__ = [
     "LineForm",
     "RecordWriter",
     "Written",
-    "continue_file",
     "flatten_record",
     "key_of",
     "list_columns",
+    "parse_record",
     "parse_row",
     "read_written",
     "whole_lines",
@@ -167,16 +164,22 @@ def key_of(record: Mapping[str, Any]) -> Key:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a broken run has written, line by line.
+    """What a run has written, line by line.
+
+    What could not be read is tried again. So its records do not count, nor those of studies, which
+    come last and may change.
 
     Attributes:
-        keys: of all whole records.
-        places: path and series of all slices.
+        keys: of all whole records that count.
+        places: path and series of all slices that do.
         last: path of the last slice; more of its series may be missing.
-        counts: verdict (or ``error``) -> number of slices.
+        counts: verdict -> number of slices.
         settings: operating point and model of the records.
         size: bytes of the whole lines; what follows is a torn one.
         columns: of a CSV; empty for JSON lines.
+        lines: number of whole lines.
+        failed: (number of the line, from 1; path) of records of an error.
+        dropped: numbers of the lines that do not count.
     """
 
     keys: frozenset[Key] = frozenset()
@@ -186,6 +189,14 @@ class Written:
     settings: tuple[str, str] | None = None
     size: int = 0
     columns: tuple[str, ...] = ()
+    lines: int = 0
+    failed: tuple[tuple[int, str], ...] = ()
+    dropped: frozenset[int] = frozenset()
+    again: frozenset[str] = field(init=False, default=frozenset())
+    """Paths of ``failed``."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "again", frozenset(path for _, path in self.failed))
 
     def holds(self, path: str, parts: Iterable[str], series: str | None) -> bool:
         """Whether a source need not be read again, because all its slices are written.
@@ -196,7 +207,7 @@ class Written:
             series: its Series Instance UID; several series may lie at one path.
         """
         names = set(parts)
-        if self.last in names | {path}:
+        if not {self.last, *self.again}.isdisjoint(names | {path}):
             return False
         uid = series or ""
         return (path, uid) in self.places or {(name, uid) for name in names} <= self.places
@@ -209,78 +220,44 @@ def read_written(path: Path, form: LineForm) -> Written:
         UsageError: the file holds something else; names the line.
     """
     keys: set[Key] = set()
+    studies: dict[int, Key] = {}
     counts: dict[str, int] = {}
-    settings, last, size = None, None, 0
+    failed: list[tuple[int, str]] = []
+    settings, last, size, number = None, None, 0, 0
     columns: tuple[str, ...] = ()
     for number, line in enumerate(whole_lines(path, quoted=form == "csv"), start=1):
         size += len(line)
         if form == "csv" and not columns:
             columns = tuple(parse_row(line))
             continue
-        record = _parse_record(line, columns, f"{path}, line {number}")
-        keys.add(key_of(record))
+        record = parse_record(line, columns, f"{path}, line {number}")
         if record["kind"] == "slice":
             last = str(record["path"])
-            verdict = record["verdict"] or "error"
-            counts[verdict] = counts.get(verdict, 0) + 1
             settings = settings or (str(record["operating_point"]), str(record["model"]))
+            if not record["verdict"]:
+                failed.append((number, last))
+                continue
+            counts[record["verdict"]] = counts.get(record["verdict"], 0) + 1
+        if record["kind"] == "study":
+            studies[number] = key_of(record)
+        keys.add(key_of(record))
+    dropped = {line for line, _ in failed}
+    if dropped:
+        dropped |= studies.keys()
+        keys -= set(studies.values())
     places = frozenset((path, uid) for kind, path, _, uid in keys if kind == "slice")
-    return Written(frozenset(keys), places, last, counts, settings, size, columns)
+    return Written(
+        frozenset(keys), places, last, counts, settings, size, columns, number, tuple(failed),
+        frozenset(dropped),
+    )  # fmt: skip
 
 
-@contextmanager
-def continue_file(path: Path, form: LineForm, written: Written) -> Iterator[IO[str]]:
-    """Write to ``FILE.partial`` after its whole lines, and rename it at the end.
-
-    After an error or an interrupt the partial file stays, so that a run can go on with it.
-
-    Raises:
-        UsageError: the file cannot be written, or another run writes it.
-    """
-    partial = partial_path(path)
-    with name_place(partial):
-        stream = partial.open("a", encoding="utf-8", errors=ERROR_HANDLER[form], newline="")
-        _claim(stream, partial)
-        stream.truncate(written.size)
-    try:
-        yield stream
-    except BaseException:
-        with suppress(OSError):  # what went wrong first is what counts
-            stream.close()
-            if not partial.stat().st_size:
-                partial.unlink()
-        raise
-    with name_place(partial):
-        stream.close()
-        partial.replace(follow_link(path))
-
-
-def _claim(stream: IO[str], partial: Path) -> None:
-    """Hold the partial file for this run alone, where the system knows such locks.
+def parse_record(line: bytes, columns: Sequence[str], where: str) -> dict[str, Any]:
+    """A record of a line; of a CSV, whose ``columns`` are given, as text.
 
     Raises:
-        UsageError: another run holds it, or has just made it its result.
+        UsageError: it is none; names ``where``.
     """
-    free = True
-    with suppress(OSError):  # disks of a network without locks
-        free = lock_file(stream)
-    if free and _is_open(stream, partial):
-        return
-    stream.close()
-    raise UsageError(
-        f"{partial}: another run is writing this file; wait until it ends, or name another file"
-    )
-
-
-def _is_open(stream: IO[str], path: Path) -> bool:
-    """Whether ``path`` still names the file that is open."""
-    try:
-        return os.path.samestat(path.stat(), os.fstat(stream.fileno()))
-    except OSError:
-        return False
-
-
-def _parse_record(line: bytes, columns: Sequence[str], where: str) -> dict[str, Any]:
     try:
         if columns:
             cells = zip(columns, parse_row(line), strict=True)

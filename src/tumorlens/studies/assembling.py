@@ -82,6 +82,8 @@ class SeriesGatherer:
             return
         if self._findings and self._key(self._findings[-1].info) != self._key(finding.info):
             yield from self.close()
+        if not self._findings:
+            yield from self._end_others(finding.info)
         self._findings += [*self._errors, finding]
         self._errors = []
 
@@ -93,6 +95,18 @@ class SeriesGatherer:
             yield from self._judge(findings)
         for one in errors:
             yield judge_series([one], self._model)
+
+    def _end_others(self, info: SliceInfo) -> Iterator[SeriesFinding]:
+        """Give the bad files before the first slice of a series that cannot be slices of it."""
+        named = info.series_instance_uid or info.series_path
+        folder = PurePath(info.path).parent if self._rule == "folder" and is_loose(info) else None
+        errors, self._errors = self._errors, []
+        for one in errors:
+            path = one.info.path
+            if named or path == info.path or PurePath(path).parent == folder:
+                self._errors.append(one)
+            else:
+                yield judge_series([one], self._model)
 
     def _judge(self, findings: list[Finding]) -> Iterator[SeriesFinding]:
         answered = [one for one in findings if one.error is None]

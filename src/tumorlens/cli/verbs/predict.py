@@ -28,7 +28,7 @@ from tumorlens.errors import UsageError
 from tumorlens.imaging.files.survival import check_inputs_survive
 from tumorlens.predicting.fetching import name_addresses
 from tumorlens.predicting.options import Listener, RunOptions
-from tumorlens.predicting.record_files import own_files
+from tumorlens.predicting.record_files import is_finished, own_files
 from tumorlens.remote.addresses import spell_address
 from tumorlens.report.tables import count_studies, count_words, threshold_words
 from tumorlens.shards import Shard
@@ -55,7 +55,12 @@ __all__ = ["command"]
 )
 @words.output_option
 @words.overwrite_option
-@click.option("--resume", is_flag=True, help="Continue a broken run from its FILE.partial.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Continue a broken run from its FILE.partial. What could not be read is tried again, in a "
+    "run that has ended, too.",
+)
 @click.option(
     "--shard",
     metavar="I/N",
@@ -193,8 +198,8 @@ def command(
         voice.say(f"{output} is complete already: shard {part}")
         return 0
     check_options(output, form, overwrite=overwrite, resume=resume, shard=part)
-    check_results((output, report, run_log), overwrite=True)  # a record file may be resumed
-    check_results((report,), overwrite=overwrite)
+    ended = resume and not overwrite and output is not None and is_finished(output)
+    _check_results(output, report, run_log, overwrite=overwrite or ended)
     dicom = _plan_dicom(dicom_out, objects, deidentified, uid_root, overwrite or resume)
     table = form == "table"  # which shows series and studies in place of their slices
     options = RunOptions(
@@ -206,6 +211,8 @@ def command(
         model, operating_point=operating_point, threads=threads, device=device,
         batch_size=batch_size, mirror=mirror,
     )  # fmt: skip
+    if ended and _is_done(voice, output, form, detector, options, dicom_out):
+        return 0
     taker = None if dicom is None else _open_folder(dicom, detector)
     options = options if taker is None else replace(options, takers=(taker,))
     if form == "jsonl" and not is_chosen:
@@ -230,7 +237,7 @@ def command(
                 taker.discard()
     _tell_counts(voice, run, operating_point, form=form, on_terminal=table and output is None)
     if report is not None:
-        _write_page(ctx, report, run, overwrite=overwrite)
+        _write_page(ctx, report, run, overwrite=overwrite or ended)
     if run_log is not None:
         _write_log(watch, run_log, ctx, run)
     if taker is not None:
@@ -243,10 +250,37 @@ def command(
     return _conclude(run.counts, short=taker is not None and not taker.files)
 
 
+def _check_results(
+    output: Path | None, report: Path | None, *others: Path | None, overwrite: bool
+) -> None:
+    check_results((output, report, *others), overwrite=True)  # a record file may be resumed
+    check_results((report,), overwrite=overwrite)
+
+
 def _is_complete(output: Path | None, shard: Shard | None) -> bool:
     from tumorlens.predicting.sharding.shard_notes import is_complete
 
     return output is not None and shard is not None and is_complete(output, shard)
+
+
+def _is_done(
+    voice: words.Voice,
+    output: Path | None,
+    form: Form,
+    detector: Detector,
+    options: RunOptions,
+    *others: Path | None,
+) -> bool:
+    """Whether a run that has ended has nothing left to do; says so."""
+    from tumorlens.predicting.recording import reopen_run
+
+    assert output is not None
+    assert form != "table"
+    written = reopen_run(output, form, detector, options, *others)
+    if written is None:
+        return False
+    voice.say(f"{output} is complete, and nothing is left to do: {count_words(written.counts)}")
+    return True
 
 
 def _begin(
