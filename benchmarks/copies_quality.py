@@ -7,7 +7,8 @@ DATA are manifests. From each, a sample of pictures is copied in every way of be
 - copies: share of pairs (original, copy) that are called copies, at several least correlations;
   last column: at the one in use, with --others further pictures that could hide the original;
 - neighbours: the same for pairs of slices of one patient that follow each other: no copies;
-- strangers: pictures that share a cluster with a picture of another patient, two slices a patient.
+- strangers: pictures that share a cluster with a picture of another patient, two slices a patient;
+- chains: patients that all pictures of the set join to others, and the longest chain of patients.
 """
 
 from __future__ import annotations
@@ -18,7 +19,12 @@ from pathlib import Path
 import numpy as np
 from copying import CHANGES, as_slice, find_neighbours, load_picture
 
-from tumorlens.data.duplicates.copy_search import COPY_CORRELATION, SliceOrFile, search_copies
+from tumorlens.data.duplicates.copy_search import (
+    COPY_CORRELATION,
+    SliceOrFile,
+    group_manifest,
+    search_copies,
+)
 from tumorlens.data.manifest import merge_manifests, read_data
 from tumorlens.data.rows import Manifest
 
@@ -77,6 +83,19 @@ def measure_strangers(manifest: Manifest, count: int, rng: np.random.Generator) 
     )
 
 
+def measure_chains(manifest: Manifest) -> None:
+    """What a user loses: patients of one chain stand on one side of every split."""
+    grouped, _ = group_manifest(manifest)
+    chains: dict[str, set[str]] = {}
+    for before, after in zip(manifest.rows, grouped.rows, strict=True):
+        chains.setdefault(after.group_key, set()).add(before.group_key)
+    joined = [len(one) for one in chains.values() if len(one) > 1]
+    print(
+        f"  chains: {sum(joined)} of {len(manifest.groups)} groups joined to others, "
+        f"the longest of {max(joined, default=1)}"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -95,6 +114,7 @@ def main() -> None:
         measure_copies(manifest, asked.copies, asked.others, rng)
         measure_neighbours(manifest, asked.neighbours, rng)
         measure_strangers(manifest, 1000, rng)
+        measure_chains(manifest)
 
 
 if __name__ == "__main__":

@@ -95,6 +95,31 @@ def test_blank_pictures_are_no_copies_of_anything(brains):
     assert found.clusters.tolist() == [0, 1, 2, 0]
 
 
+def paint_top(seed):
+    """A slice near the top of a head: a ring of the scalp around a few soft spots."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:160, :160] - 80.0
+    radius = np.hypot(x / 30, y / rng.uniform(36, 46))
+    ring = np.exp(-(((radius - 0.8) / rng.uniform(0.15, 0.25)) ** 2)) + 0.4 * (radius < 0.8)
+    spots = Image.fromarray(rng.uniform(0.55, 1.45, (11, 11)).astype(np.float32))
+    spots = np.asarray(spots.resize((160, 160), Image.Resampling.BICUBIC))
+    return np.clip(170 * ring * spots, 0, 255).astype(np.uint8)
+
+
+def test_tops_of_heads_are_alike_and_no_copies():
+    """Rings joined the patients of two hospitals; a copy of one is found all the same."""
+    tops = [Image.fromarray(paint_top(seed)) for seed in range(8)]
+    head = np.stack([describe_head(as_slice(top)) for top in tops])
+    assert (
+        max((head[0] * head[1:]).sum((1, 2)).max(), correlate_aligned(head[:7], head[1:]).max())
+        > 0.9
+    )
+    assert search_copies(map(as_slice, tops)).distinct == len(tops)
+    copies = [ImageOps.mirror(recompress(top)).resize((200, 200)) for top in tops]
+    found = search_copies(map(as_slice, [*tops, *copies]))
+    np.testing.assert_array_equal(found.clusters, np.tile(np.arange(8), 2))
+
+
 def test_one_picture_is_no_copy_and_none_is_an_error(brains):
     assert search_copies([as_slice(brains[0])]).pairs == ()
     with pytest.raises(DataError, match="no pictures"):

@@ -17,6 +17,7 @@ __all__ = [
     "VIEWS",
     "Candidates",
     "Search",
+    "are_bare",
     "cut_blocks",
     "lay_pairs",
     "take_best",
@@ -34,6 +35,7 @@ _CROPS = (0.0, 0.04, 0.08)  # of each side, cut off the head before asking
 _NEIGHBOURS = 6  # asked of the index, for each way of asking
 _CANDIDATES = 6  # aligned, for each picture
 _LEAST_COARSE = 0.5  # coarse correlation under which nothing is aligned
+_LEAST_FINE = 0.18  # of a head's descriptor: detail beyond `_COARSE` of a picture that is not bare
 
 
 class Search:
@@ -135,6 +137,19 @@ def lay_pairs(views: Array, found: Candidates) -> tuple[Array, Array]:
     return turned, views[found.second, found.other_view].astype(np.float32)
 
 
+def are_bare(views: Array, found: Candidates) -> npt.NDArray[np.bool_]:
+    """Whether either head of a pair shows hardly any detail, as slices near the top do.
+
+    Their discs and rings are alike in all people.
+    """
+    return _is_bare(views[found.first, 0]) | _is_bare(views[found.second, 0])
+
+
+def _is_bare(heads: Array) -> npt.NDArray[np.bool_]:
+    fine = heads[..., _FINELY].astype(np.float32)
+    return np.asarray(np.square(fine).sum(-1) < _LEAST_FINE)
+
+
 def _cropping(share: float) -> Array:
     """(24, 24): takes a descriptor's coefficients, along one axis, to those of its inside."""
     side = 2 * TERMS
@@ -144,6 +159,7 @@ def _cropping(share: float) -> Array:
 
 
 _COARSELY = np.hypot(*np.mgrid[:TERMS, :TERMS]) <= _COARSE
+_FINELY = ~_COARSELY
 _COARSELY[0, 0] = False
 _CROPPINGS = [_cropping(share) for share in _CROPS]
 STRETCHES = np.array([2 * share / (1 - 2 * share) for share in _CROPS], np.float32)

@@ -27,6 +27,7 @@ from tumorlens.data.duplicates.candidates import (
     VIEWS,
     Candidates,
     Search,
+    are_bare,
     cut_blocks,
     lay_pairs,
     take_best,
@@ -52,7 +53,8 @@ COPY_CORRELATION = 0.9
 """Least correlation of aligned thumbnails that counts as a copy; benchmarks/copies_quality.py.
 
 Close slices of one patient may reach it, which does no harm to groups. So do different heads that
-were warped onto one template: raise ``threshold`` to 0.96 for such sets."""
+were warped onto one template: raise ``threshold`` to 0.96 for such sets. Heads that show hardly any
+detail, and whole frames, must agree more."""
 
 Progress = Callable[[int], None]
 """Called with the number of images that were done since the last call."""
@@ -62,7 +64,9 @@ SliceOrFile = Slice | str | os.PathLike[str] | tuple[str | os.PathLike[str], int
 Array = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
 
-_FRAMES_ALIKE = 0.94  # least correlation of two whole frames, which are not aligned
+_ALIKE = np.array([[0.0, 0.97], [0.94, 0.99]])
+"""Least correlation of two heads and of two whole frames, which are not aligned: of those that show
+detail, and of bare ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,26 +254,27 @@ def _compare(
     turned, other = lay_pairs(search.views, found)
     plain = (turned * other).sum((1, 2))
     framed = found.framed
+    # Around small heads two frames are mostly the same black, and heads that are bare are alike in
+    # outline: so these must agree more than others.
+    bare = are_bare(search.views, found)
+    least = np.maximum(threshold, _ALIKE[framed.astype(int), bare.astype(int)])
     # Most copies agree at once; only the rest is aligned, and only if no chain joins them yet.
-    # Two whole frames must agree as they are: around small heads they are mostly the same black.
-    yield from _accept(
-        found, np.where(framed & (plain < _FRAMES_ALIKE), 0, plain), threshold, chains
-    )
+    yield from _accept(found, plain, least, chains)
     apart = chains.apart(found.first, found.second) & ~framed
-    found, turned, other = found.take(apart), turned[apart], other[apart]
+    found, turned, other, least = found.take(apart), turned[apart], other[apart], least[apart]
     aligned = np.empty(len(found), np.float32)
     stretch = STRETCHES[found.crop]
     for start in range(0, len(found), 256):
         part = slice(start, start + 256)
         aligned[part] = correlate_aligned(turned[part], other[part], stretch[part])
-    yield from _accept(found, aligned, threshold, chains)
+    yield from _accept(found, aligned, least, chains)
 
 
 def _accept(
-    found: Candidates, correlation: Array, threshold: float, chains: Chains
+    found: Candidates, correlation: Array, least: npt.NDArray[np.float64], chains: Chains
 ) -> Iterator[CopyPair]:
     order = np.argsort(-correlation, kind="stable")
-    for number in order[correlation[order] >= threshold].tolist():
+    for number in order[(correlation >= least)[order]].tolist():
         first, second = int(found.first[number]), int(found.second[number])
         if not chains.join(first, second):
             continue
