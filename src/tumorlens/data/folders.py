@@ -15,6 +15,7 @@ from tumorlens.data.class_names import (
     is_container,
 )
 from tumorlens.data.rows import Manifest, Row, absolute_path
+from tumorlens.data.tumor_masks import TumorMasks
 from tumorlens.data.volumes import describe_broken, describe_volume, find_subject, is_mask
 from tumorlens.digits import say_count
 from tumorlens.errors import DataError, InputError
@@ -44,22 +45,26 @@ def read_folder(
 
     The nearest folder with a known name gives the class, one named train, validation or test the
     split. Where the files of a class lie in folders of their own, each such folder is a group.
-    Without any class folder, DICOM and NIfTI files become rows without label. A file that cannot
-    be read keeps its row (`Manifest.unreadable`): whoever reads the slices tells of all of them.
+    Without any class folder, DICOM and NIfTI files become rows without label. Where a volume has a
+    mask of its tumor, by the names of public sets (`TumorMasks`), that labels each slice. A file
+    that cannot be read keeps its row (`Manifest.unreadable`): whoever reads the slices tells of all
+    of them.
 
     Args:
         place: the folder, absolute.
         classes: folder name -> meaning, beside the known names; see `ClassNames`.
         notice: called with a sentence on hidden folders, and on files in class folders, that are
-            left out, on folders above class folders, and on volumes whose slices are all labelled
-            tumor.
+            left out, on folders above class folders, on masks, and on volumes whose slices are all
+            labelled tumor.
 
     Raises:
         DataError: nothing readable, or folders whose names say no class.
         InputError: a folder that cannot be listed, or an archive that points outside itself.
     """
     names = ClassNames(classes or {})
-    sources = list(_sources(place, names, notice))
+    files: list[Path] = []
+    sources = list(_sources(place, names, notice, files))
+    masks = TumorMasks(files, names)
     if not sources:
         raise DataError(
             f"{place}: holds no picture, DICOM or NIfTI file; expected class folders such as "
@@ -67,16 +72,20 @@ def read_folder(
         )
     meanings = [_meaning(place, source, names) for source in sources]
     if any(meaning is not None for meaning in meanings):
-        rows = _label(place, sources, meanings, names, notice)
+        rows = _label(place, sources, meanings, names, masks=masks, notice=notice)
         _tell_upper({_find_upper(place, source, names) for source in sources} - {""}, notice)
     else:
-        rows = _unlabelled(place, sources)
+        rows = _unlabelled(place, sources, masks)
+    for told in masks.tell():
+        notice(told)
     if not rows:
         raise DataError(f"{place}: all that it holds is skipped; expected slices")
     return Manifest(_drop_lone_groups(rows), place.name, place)
 
 
-def _sources(place: Path, names: ClassNames, notice: Notice) -> Iterator[Found]:
+def _sources(place: Path, names: ClassNames, notice: Notice, masks: list[Path]) -> Iterator[Found]:
+    """What may be a scan; what may be a mask goes to ``masks``."""
+
     def label(part: StoredFile) -> tuple[str | None, str | None]:
         """Class and split of a file: slices of one series may lie in the folders of two classes."""
         folders = absolute_path(part.file).relative_to(place).parts[:-1]
@@ -93,9 +102,12 @@ def _sources(place: Path, names: ClassNames, notice: Notice) -> Iterator[Found]:
             yield _with_text_names(found)
         elif isinstance(found, Skipped):
             hidden += [found.path] if found.reason == HIDDEN else []
+            masks += [Path(found.path)] if LABELS in found.reason else []
             if _is_missed(place, found, names):
                 others[found.reason] += 1
-        elif not is_mask(found):
+        elif is_mask(found):
+            masks.append(found.files[0])
+        else:
             yield _with_text_names(found)
     if hidden:
         notice(_tell_hidden(hidden))
@@ -169,6 +181,8 @@ def _label(
     sources: Sequence[Found],
     meanings: Sequence[str | None],
     names: ClassNames,
+    *,
+    masks: TumorMasks,
     notice: Notice,
 ) -> list[Row]:
     pairs = list(zip(sources, meanings, strict=True))
@@ -179,12 +193,22 @@ def _label(
         if meaning is None or meaning == SKIP:
             continue
         label, tumor_class = names.label(meaning)
-        mine = list(_rows(place, source, group=_subfolder(place, source, names)))
-        rows.extend(replace(row, label=label, tumor_class=tumor_class) for row in mine)
-        if label == "tumor" and len(mine) >= _HEAD_OF_SLICES:
+        group = _subfolder(place, source, names)
+        mine = list(_rows(place, source, masks, group=group, sorted_in=True))
+        if label == "tumor" and len(mine) >= _HEAD_OF_SLICES and not any(row.label for row in mine):
             whole.append(_file(source).name)
+        rows.extend(_class_row(row, label, tumor_class) for row in mine)
     _tell_whole(whole, notice)
     return rows
+
+
+def _class_row(row: Row, label: str, tumor_class: str) -> Row:
+    """A row with the class of its folder. Of a tumor, a mask may have told which slices show it."""
+    if label == "no_tumor":  # what is marked there is none
+        return replace(row, label=label, tumor_class="", mask=None)
+    if row.label == "no_tumor":
+        return row
+    return replace(row, label=label, tumor_class=tumor_class)
 
 
 def _tell_whole(names: Sequence[str], notice: Notice) -> None:
@@ -216,19 +240,21 @@ def _refuse_nameless(place: Path, sources: Iterable[Found]) -> None:
         )
 
 
-def _unlabelled(place: Path, sources: Sequence[Found]) -> list[Row]:
+def _unlabelled(place: Path, sources: Sequence[Found], masks: TumorMasks) -> list[Row]:
     pictures = [
         source for source in sources if isinstance(source, Source) and source.kind == "raster"
     ]
     _refuse_nameless(place, pictures)
-    return [row for source in sources for row in _rows(place, source, group="")]
+    return [row for source in sources for row in _rows(place, source, masks, group="")]
 
 
-def _rows(place: Path, source: Found, *, group: str) -> Iterator[Row]:
+def _rows(
+    place: Path, source: Found, masks: TumorMasks, *, group: str, sorted_in: bool = False
+) -> Iterator[Row]:
     folders = _folders(place, source)
     splits = [split for split in map(find_split, folders) if split is not None]
     words = " ".join([*folders, _file(source).name])
-    for row in _slices(source, words):
+    for row in _slices(source, words, masks, sorted_in=sorted_in):
         yield replace(
             row,
             source=place.name,
@@ -238,13 +264,13 @@ def _rows(place: Path, source: Found, *, group: str) -> Iterator[Row]:
         )
 
 
-def _slices(source: Found, words: str) -> Iterator[Row]:
+def _slices(source: Found, words: str, masks: TumorMasks, *, sorted_in: bool) -> Iterator[Row]:
     if isinstance(source, InputError):
         yield describe_broken(source)
     elif source.kind == "raster":
         yield Row(absolute_path(source.path), group=find_subject(words))
     else:
-        yield from describe_volume(source, words)
+        yield from describe_volume(source, words, masks, sorted_in=sorted_in)
 
 
 def _subfolder(place: Path, source: Found, names: ClassNames) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from tumorlens.data.class_names import find_patient
 from tumorlens.data.rows import SEQUENCES, UNREADABLE, Row, absolute_path
+from tumorlens.data.tumor_masks import Marks, Shown, TumorMasks, find_stem
 from tumorlens.errors import InputError
 from tumorlens.finding import SliceInfo
 from tumorlens.imaging.files.stored_files import Source
@@ -24,7 +25,6 @@ _MASK = re.compile(
     re.IGNORECASE,
 )
 _SUBJECT = re.compile(r"(?<![a-z0-9])sub-[a-z0-9]+", re.IGNORECASE)
-_SUFFIX = re.compile(r"\.(nii|hdr|img|n(rrd|hdr)|mh[ad]|mg[hz])(\.gz)?$", re.IGNORECASE)
 _SEQUENCE_WORD = re.compile(
     r"[_-](flair|t1w?|t2w?|t1c|t1ce|t1gd|t1n|t2f|swi|adc|dwi|pdw|ce-[a-z0-9]+_t1w)(?=$|[_-])"
     r"|[_-]pd$",
@@ -36,6 +36,7 @@ _VISIT = re.compile(
     re.IGNORECASE,
 )
 """What a name says of a visit; BraTS and UPENN-GBM number the visits of a patient."""
+_LABELS = re.compile(r"labels(Tr|Ts|Val)")
 _CHANNELS, _CHANNEL = re.compile(r"images(Tr|Ts|Val)"), re.compile(r"_\d{4}")
 """nnU-Net's folders of images, and how its files name the sequence."""
 _NAMELESS = re.compile(
@@ -52,20 +53,29 @@ _LEAST_HEAD = 0.02  # of the largest slice's head
 
 
 def is_mask(source: Source) -> bool:
-    """Whether a volume's name says that it is a segmentation, as in BIDS and in challenges."""
-    return bool(_MASK.search(source.files[0].name))
+    """Whether a volume's name says that it is a segmentation, as in BIDS and in challenges.
+
+    So does nnU-Net's folder of labels, where a map without any label looks like no label map.
+    """
+    file = source.files[0]
+    return bool(_MASK.search(file.name) or _LABELS.fullmatch(file.parent.name))
 
 
-def describe_volume(source: Source, words: str) -> Iterator[Row]:
-    """One row for each slice of a DICOM or NIfTI source; labels are not known.
+def describe_volume(
+    source: Source, words: str, masks: TumorMasks | None = None, *, sorted_in: bool = False
+) -> Iterator[Row]:
+    """One row for each slice of a DICOM or NIfTI source; labels are known where a mask tells them.
 
     What cannot be read has its row, too, behind the others, with the reason as note.
 
     Args:
         source: the file or series.
         words: names of its folders and file, which may name the subject.
+        masks: of the folder.
+        sorted_in: it lies in a class folder; see `TumorMasks.mark`.
     """
     slices: list[SliceInfo] = []
+    shown: list[Shown] = []
     heads: list[tuple[float, float, float]] = []
     broken: list[Row] = []
     for one in iterate_slices(source):
@@ -74,7 +84,11 @@ def describe_volume(source: Source, words: str) -> Iterator[Row]:
         else:
             slices.append(one.info)
             heads.append(_levels(one))
-    yield from _describe(slices, heads, words, source)
+            height, width = one.pixels.shape
+            shown.append(Shown(one.info, (height, width), heads[-1][2]))
+    rows = _describe(slices, heads, words, source)
+    marks = None if masks is None else masks.mark(source, shown, sorted_in=sorted_in)
+    yield from rows if marks is None else _label(rows, marks)
     named = next((name for info in slices if (name := _name_patient(info))), "")
     group = find_subject(words) or named or find_case(source)
     yield from (replace(row, group=group) for row in broken)
@@ -109,6 +123,20 @@ def _describe(
         )
 
 
+def _label(rows: Iterable[Row], marks: Marks) -> Iterator[Row]:
+    for row, pixels, whole in zip(rows, marks.pixels, marks.is_whole, strict=True):
+        if not pixels or marks.label != "tumor":
+            yield replace(row, label="no_tumor")
+            continue
+        yield replace(
+            row,
+            label=marks.label,
+            tumor_class=marks.tumor_class,
+            mask=absolute_path(marks.path) if whole else None,
+            note=f"{pixels} tumor pixels",
+        )
+
+
 def _name_patient(info: SliceInfo) -> str:
     """The patient as a hash; else the study, which has one: names of DICOM files repeat."""
     return info.patient or info.study_instance_uid or ""
@@ -130,7 +158,7 @@ def find_case(source: Source) -> str:
     case: then the folder of the case names it.
     """
     file = source.files[0]
-    stem = _SUFFIX.sub("", file.name)
+    stem = find_stem(file)
     if not (_SEQUENCE_WORD.fullmatch(f"_{stem}") or _NAMELESS.fullmatch(stem)):
         case = _VISIT.sub("", _SEQUENCE_WORD.sub("", _drop_channel(file, stem)))
         return find_patient(case, words=False) or case
