@@ -93,7 +93,7 @@ class FamiliarityCheck:
     @property
     def words(self) -> str:
         """What was found, and what to do if it is too much, in one or two sentences."""
-        share = f"{say_share(self.unfamiliar / self.slices, 1)}" if self.slices else "none"
+        share = say_share(self.unfamiliar / self.slices, 1) if self.slices else "none"
         found = (
             f"{self.unfamiliar} of {self.slices} validation and test pictures ({share}) of sources "
             "that the model was trained on are flagged as unfamiliar"

@@ -20,7 +20,7 @@ def print_parity(console: Console, report: ParityReport) -> None:
     """Print a parity report: the whole, then source by source, then what is missed."""
     one = report.parity
     rows = [
-        ("verdicts equal", f"{say_share(one.verdicts_equal, 2)}"),
+        ("verdicts equal", say_share(one.verdicts_equal, 2)),
         ("largest difference of a probability", f"{one.largest_difference:.2g}"),
         ("mean difference of a probability", f"{one.mean_difference:.2g}"),
         ("AUC", _show(report.auc)),
@@ -105,7 +105,7 @@ def _show_limits(one: Result) -> tuple[str, ...]:
     memory = "" if measured.memory is None else f"{measured.memory / 1e6:.0f}"
     return (
         f"{1e3 * one.roofline:.2f}",
-        f"{say_share(one.roofline / measured.network.median)}",
+        say_share(one.roofline / measured.network.median),
         f"{measured.throughput:.0f}",
         memory,
     )
@@ -131,5 +131,5 @@ def _show(difference: Difference | None) -> str:
 
 def _show_source(one: SourceParity) -> tuple[str, ...]:
     change = "" if one.auc_difference is None else f"{one.auc_difference:+.4f}"
-    equal, largest = f"{say_share(one.verdicts_equal, 1)}", f"{one.largest_difference:.2g}"
+    equal, largest = say_share(one.verdicts_equal, 1), f"{one.largest_difference:.2g}"
     return one.source, str(one.slices), equal, largest, change

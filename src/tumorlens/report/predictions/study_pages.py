@@ -143,7 +143,7 @@ def _list_facts(study: StudyFinding) -> Iterator[Fact]:
             "evidence along the slices", told, (f"of the {leading.sequence}",) if several else ()
         )
     if study.not_judged_share:
-        yield Fact("not judged", f"{say_share(study.not_judged_share)}", ("of the slices",))
+        yield Fact("not judged", say_share(study.not_judged_share), ("of the slices",))
 
 
 def _show_series(

@@ -48,7 +48,7 @@ def plot_importances(found: Tuning) -> Plot:
     def paint(sheet: Drawing, narrow: bool) -> None:
         axes = sheet.axes()
         bars = axes.barh([key for key, _ in shares], [share for _, share in shares], color=HUES[0])
-        axes.bar_label(bars, [f"{say_share(share)}" for _, share in shares], padding=3, color=INK)
+        axes.bar_label(bars, [say_share(share) for _, share in shares], padding=3, color=INK)
         axes.set_xlim(0, 1.1)
         axes.grid(axis="y", visible=False)
         axes.set_xlabel("share in the spread of the figure")
